@@ -1,0 +1,1 @@
+"""Conformance vectors and their runner, installed as `sdc_conformance`."""

@@ -1,0 +1,206 @@
+"""Write the model files of a trained checkpoint: ``python -m sdc_reference.export CHECKPOINT --number N --out DIR``.
+
+The decoder's file holds integers only and is refused when any output channel could leave the
+bound of 2**24 (NETW-12).  The encoder's file holds the integer analysis and the two small float
+networks of the hyper analysis.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sdc.model import parse_model, write_tensors
+from torch import nn
+
+from .layers import HIDDEN, Block, Depthwise, Pointwise, QualityBias
+from .networks import HYPER, LATENT, SCALE_MIN, SCALE_STEP, SCALES, STREAM, Context, Model
+
+Tensors = dict[str, np.ndarray[Any, Any]]
+Ops = list[dict[str, Any]]
+
+REACH_SIGMAS = 4.5
+"""Residuals up to this many standard deviations stand in the tables; the rest are escapes."""
+
+
+def gaussian_frequencies(sigma: float) -> list[int]:
+    """Frequencies of a rounded zero-mean Gaussian: residuals -R..R, then the escape; they sum to 2**15."""
+    reach = min(127, max(1, math.ceil(REACH_SIGMAS * sigma)))
+    edges = [0.5 * (1 + math.erf((r - 0.5) / sigma / math.sqrt(2))) for r in range(-reach, reach + 2)]
+    mass = [b - a for a, b in zip(edges, edges[1:], strict=False)]
+    mass.append(max(1 - sum(mass), 0.0))
+    room = (1 << 15) - len(mass)
+    freqs = [1 + int(m * room) for m in mass]
+    freqs[reach] += (1 << 15) - sum(freqs)
+    return freqs
+
+
+class _Writer:
+    """Collects the tensors and operators of one file."""
+
+    def __init__(self) -> None:
+        self.tensors: Tensors = {}
+
+    def affine(self, name: str, layers: list[Pointwise] | Depthwise, rows: Any = None, cols: Any = None) -> Ops:
+        """A pointwise layer (several side by side become one) or a depthwise one.
+
+        ``rows`` and ``cols`` reorder output and input channels from torch's order to ours.
+        """
+        parts = [layers] if isinstance(layers, Depthwise) else layers
+        weight, bias, shift = (torch.cat(t) for t in zip(*(p.integers() for p in parts), strict=True))
+        weight = weight.flatten(1)
+        if cols is not None:
+            weight = weight[:, cols]
+        if rows is not None:
+            weight, bias, shift = weight[rows], bias[rows], shift[rows]
+        self.tensors[name + ".weight"] = weight.numpy().astype("<i2")
+        self.tensors[name + ".bias"] = bias.numpy().astype("<i4")
+        self.tensors[name + ".shift"] = shift.numpy().astype("u1")
+        lo, hi = min(p.dst.lo for p in parts), max(p.dst.hi for p in parts)
+        kind = "depthwise" if isinstance(layers, Depthwise) else "pointwise"
+        return [{"op": kind, "name": name, "clamp": [lo, hi]}]
+
+    def quality(self, name: str, layer: QualityBias) -> Ops:
+        self.tensors[name + ".table"] = torch.round(layer.rows().detach() * 2.0**layer.dst.frac).numpy().astype("<i2")
+        return [{"op": "quality", "name": name, "clamp": [layer.dst.lo, layer.dst.hi]}]
+
+    def block(self, name: str, block: Block) -> Ops:
+        add = {"op": "add", "clamp": [STREAM.lo, STREAM.hi]}
+        return [
+            {"op": "push"},
+            *self.affine(f"{name}.reduce", [block.reduce]),
+            *self.affine(f"{name}.spatial", block.spatial),
+            *self.affine(f"{name}.project", [block.project]),
+            add,
+            {"op": "push"},
+            *self.affine(f"{name}.expand", [block.expand]),
+            *self.affine(f"{name}.contract", [block.contract]),
+            add,
+        ]
+
+    def real(self, name: str, weight: torch.Tensor, bias: torch.Tensor, clamp: list[int]) -> Ops:
+        self.tensors[name + ".weight"] = weight.detach().flatten(1).numpy().astype("<f4")
+        self.tensors[name + ".bias"] = bias.detach().numpy().astype("<f4")
+        return [{"op": "pointwise", "name": name, "clamp": clamp}]
+
+
+def shuffled(channels: int, factor: int) -> torch.Tensor:
+    """Torch's index of each of our channels: ours count ``(y, x, c)``, torch's ``(c, y, x)``."""
+    return torch.arange(channels).reshape(channels // factor**2, factor**2).T.reshape(-1)
+
+
+def _context(w: _Writer, name: str, context: Context) -> Ops:
+    local: Ops = []
+    if context.local:
+        local = w.affine(f"{name}.embed", [context.embed]) + w.affine(f"{name}.spatial", context.spatial)
+    return [
+        *local,
+        {"op": "hyper"},
+        *w.affine(f"{name}.merge", [context.merge]),
+        *w.affine(f"{name}.mix", [context.mix]),
+        *w.affine(f"{name}.heads", [context.index, context.mean]),
+    ]
+
+
+@torch.no_grad()
+def decoder_file(model: Model, name: str) -> bytes:
+    """The normative model file."""
+    s, w = model.sizes, _Writer()
+    hyper, synthesis = model.hyper, model.synthesis
+    networks = {
+        "hyper": [
+            *w.affine("hyper.expand", [hyper.expand]),
+            *w.quality("hyper.quality", hyper.quality),
+            *w.affine("hyper.spread", [hyper.spread], rows=shuffled(16 * s.features, 4)),
+            {"op": "shuffle", "factor": 4},
+        ],
+        **{f"context.{k}": _context(w, f"context.{k}", c) for k, c in enumerate(model.context)},
+        "synthesis": [
+            *w.affine("synthesis.first", [synthesis.first], rows=shuffled(4 * s.channels, 2)),
+            {"op": "shuffle", "factor": 2},
+            *w.quality("synthesis.quality", synthesis.quality),
+            *(op for k, b in enumerate(synthesis.blocks) for op in w.block(f"synthesis.{k}", b)),
+            *w.affine("synthesis.last", [synthesis.last], rows=shuffled(192, 8)),
+            {"op": "shuffle", "factor": 8},
+        ],
+    }
+    tables = {n: t.numpy() for n, t in model.tables().items()}
+    frequencies = [gaussian_frequencies(SCALE_MIN * math.exp(t * SCALE_STEP)) for t in range(1, SCALES)]
+    w.tensors |= {n: t.astype("u1" if n == "hyper_index" else "<i2") for n, t in tables.items()}
+    for n, t in tables.items():
+        if not np.array_equal(t, w.tensors[n]):
+            raise ValueError(f"table {n} leaves 16 bits: {t.min()} to {t.max()}")
+    w.tensors["reach"] = np.array([0, *((len(f) - 2) // 2 for f in frequencies)], "u1")
+    w.tensors["frequency"] = np.concatenate([np.array(f) for f in frequencies]).astype("<i2")
+    return write_tensors(
+        w.tensors,
+        {
+            "profile": 1,
+            "name": name,
+            "latents": s.latents,
+            "hyper": s.hyper,
+            "passes": [list(p) for p in model.passes],
+            "shifts": {"index": 3, "mean": 10, "step": 10, "hyper": 4},
+            "ranges": {"latent": [LATENT.lo, LATENT.hi], "hyper": [HYPER.lo, HYPER.hi]},
+            "networks": networks,
+        },
+    )
+
+
+@torch.no_grad()
+def encoder_file(model: Model, name: str) -> bytes:
+    """The encoder's networks; not normative."""
+    s, w = model.sizes, _Writer()
+    analysis, hyper = model.analysis, model.hyper
+    gather: nn.Conv2d = hyper.gather
+    unit = 2.0**-LATENT.frac
+    wide = 1 << 30
+    cell = hyper.cell
+    # Real-valued networks take and give integers: scale the weights at either end.
+    cell_ops = w.real("hyper_cells.0", cell.weight * unit * 2.0**HIDDEN.frac, cell.bias * 2.0**HIDDEN.frac, [0, HIDDEN.hi])
+    gather_weight = gather.weight.permute(0, 2, 3, 1).flatten(1) * 2.0**-HIDDEN.frac
+    code = hyper.code
+    block_ops = [
+        *w.real("hyper_blocks.0", gather_weight, gather.bias, [0, wide]),
+        *w.real("hyper_blocks.1", code.weight * 2.0**HYPER.frac, code.bias * 2.0**HYPER.frac, [-wide, wide]),
+    ]
+    networks = {
+        "analysis": [
+            *w.affine("analysis.first", [analysis.first], cols=shuffled(192, 8)),
+            *w.quality("analysis.quality", analysis.quality),
+            *(op for k, b in enumerate(analysis.blocks) for op in w.block(f"analysis.{k}", b)),
+            {"op": "unshuffle", "factor": 2},
+            *w.affine("analysis.last", [analysis.last], cols=shuffled(4 * s.channels, 2)),
+        ],
+        "hyper_cells": cell_ops,
+        "hyper_blocks": block_ops,
+    }
+    return write_tensors(w.tensors, {"profile": 1, "name": name + " encoder", "networks": networks})
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", type=Path, help="last.pt of a training run")
+    parser.add_argument("--number", type=int, required=True, help="number in the registry of models")
+    parser.add_argument("--name", default="SDC reference")
+    parser.add_argument("--out", type=Path, required=True, help="folder of model files")
+    args = parser.parse_args(argv)
+    model = Model()
+    model.load_state_dict(torch.load(args.checkpoint, map_location="cpu", weights_only=True)["average"])
+    decoder = decoder_file(model, args.name)
+    parse_model(decoder, args.number)  # proves the bound
+    args.out.mkdir(parents=True, exist_ok=True)
+    for suffix, data in (("", decoder), ("-encoder", encoder_file(model, args.name))):
+        path = args.out / f"sdc-model-{args.number}{suffix}.safetensors"
+        path.write_bytes(data)
+        print(path, len(data), hashlib.sha256(data).hexdigest())
+
+
+if __name__ == "__main__":
+    main()

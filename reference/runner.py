@@ -1,0 +1,135 @@
+"""Torch runner of integer networks: the same numbers as :func:`sdc.network.run`, on a CPU or a GPU.
+
+It follows spec section 10 operator by operator and knows nothing of the NumPy runner's
+chunks: all sites at once, taps by index, one function per operator.  Give it to
+:func:`sdc.codec.decode` or :func:`sdc.codec.encode` as ``runner``.
+
+Float32 sums are exact because models keep every accumulator below 2**24 (NETW-12), provided that
+nothing rounds the factors: TF32 is off, and no fast convolution is used.
+A known-answer test at construction refuses a device that computes otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from sdc.network import Array, Op, Sites
+from torch import Tensor
+
+
+class InexactDevice(RuntimeError):
+    """The device does not add integers below 2**24 exactly in this arithmetic."""
+
+
+class TorchRunner:
+    """Callable with the signature of :func:`sdc.network.run`.
+
+    Args:
+        device: ``cpu``, ``cuda`` or any torch device.
+
+    Raises:
+        InexactDevice: the known-answer test fails.
+    """
+
+    def __init__(self, device: str = "cpu"):
+        self.device = torch.device(device)
+        self._weights: dict[tuple[int, str], tuple[Op, tuple[Tensor, ...]]] = {}
+        if self.device.type == "cuda":
+            torch.backends.cuda.matmul.allow_tf32 = False
+            torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
+        for arithmetic in ("float32", "float64"):
+            self._known_answer(arithmetic)
+
+    def _known_answer(self, arithmetic: str) -> None:
+        g = torch.Generator().manual_seed(1)
+        x = torch.randint(0, 2048, (300, 256), generator=g)
+        w = torch.randint(-31, 32, (256, 64), generator=g)
+        dtype = getattr(torch, arithmetic)
+        got = (x.to(self.device, dtype) @ w.to(self.device, dtype)).cpu().long()
+        if not torch.equal(got, (x.double() @ w.double()).long()):
+            raise InexactDevice(f"{self.device}: {arithmetic} products of integers are not exact")
+
+    @torch.inference_mode()
+    def __call__(
+        self,
+        network: Sequence[Op],
+        sites: Sites,
+        x: Array,
+        *,
+        factor: int = 1,
+        hyper: Array | None = None,
+        only: Array | None = None,
+        arithmetic: str = "float32",
+    ) -> Array:
+        """See :func:`sdc.network.run`; ``int64`` works too, slowly."""
+        dtype = getattr(torch, arithmetic)
+        t = torch.from_numpy(x).to(self.device, dtype)
+        cells = torch.arange(len(sites), device=self.device)
+        qualities = torch.from_numpy(sites.qualities).to(self.device)
+        features = None if hyper is None else torch.from_numpy(hyper).to(self.device, dtype)
+        taps: dict[int, Tensor] = {}
+        stack: list[Tensor] = []
+        spatial = [k for k, op in enumerate(network) if op.kind == "depthwise"]
+        for k, op in enumerate(network):
+            area = factor * factor
+            if op.kind == "depthwise":
+                if factor not in taps:
+                    taps[factor] = torch.from_numpy(sites.taps(factor)).to(self.device)
+                index = taps[factor]
+                if only is not None and k == spatial[-1]:
+                    # Behind the last taps, sites that nobody asked for are not needed.
+                    cells = torch.from_numpy(only).to(self.device)
+                    index = index.reshape(9, len(sites), area)[:, cells].reshape(9, -1)
+                    stack = [s.reshape(len(sites), -1)[cells].reshape(index.shape[1], -1) for s in stack]
+                t = self._depthwise(op, t, index, arithmetic)
+            elif op.kind == "pointwise":
+                t = self._pointwise(op, t, arithmetic)
+            elif op.kind == "quality":
+                (table,) = self._ready(op, arithmetic)
+                rows = table[qualities[cells]]
+                t = (t.reshape(len(cells), area, -1) + rows[:, None]).reshape(t.shape).clamp_(*op.clamp)
+            elif op.kind == "push":
+                stack.append(t)
+            elif op.kind == "add":
+                t = (t + stack.pop()).clamp_(*op.clamp)
+            elif op.kind == "shuffle":
+                t = t.reshape(t.shape[0] * op.factor**2, -1)
+                factor *= op.factor
+            elif op.kind == "unshuffle":
+                t = t.reshape(t.shape[0] // op.factor**2, -1)
+                factor //= op.factor
+            elif op.kind == "hyper":
+                assert features is not None
+                t = torch.cat([t, features[cells]], 1)
+        if only is not None and not spatial:
+            t = t.reshape(len(sites), -1)[torch.from_numpy(only).to(self.device)].reshape(len(only) * factor**2, -1)
+        return t.cpu().numpy()
+
+    def _ready(self, op: Op, arithmetic: str) -> tuple[Tensor, ...]:
+        key = (id(op), arithmetic)
+        if key not in self._weights:
+            tensors = tuple(torch.from_numpy(a).to(self.device) for a in op.ready(arithmetic))
+            self._weights[key] = (op, tensors)  # the operator is kept so that its id stays its own
+        return self._weights[key][1]
+
+    def _requantise(self, op: Op, acc: Tensor, tensors: tuple[Tensor, ...]) -> Tensor:
+        if len(tensors) == 3:
+            return (acc >> tensors[2]).clamp_(*op.clamp)
+        if op.shift is not None:
+            acc.floor_()
+        return acc.clamp_(*op.clamp)
+
+    def _pointwise(self, op: Op, x: Tensor, arithmetic: str) -> Tensor:
+        tensors = self._ready(op, arithmetic)
+        if arithmetic == "int64":
+            return self._requantise(op, x @ tensors[0] + tensors[1], tensors)
+        return self._requantise(op, torch.addmm(tensors[1], x, tensors[0]), tensors)
+
+    def _depthwise(self, op: Op, x: Tensor, taps: Tensor, arithmetic: str) -> Tensor:
+        tensors = self._ready(op, arithmetic)
+        x = torch.cat([x, x.new_zeros(1, x.shape[1])])
+        acc = tensors[1].repeat(taps.shape[1], 1)
+        for k in range(9):
+            acc.addcmul_(x[taps[k]], tensors[0][k])
+        return self._requantise(op, acc, tensors)

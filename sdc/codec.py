@@ -1,0 +1,337 @@
+"""Pictures to streams and streams to pictures (spec section "Reconstruction")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from .container import (
+    CELL,
+    COMPLETE,
+    ICCP,
+    LEVELS,
+    OBJS,
+    Chunk,
+    Group,
+    Head,
+    Limits,
+    Source,
+    Stream,
+    build,
+    parse,
+)
+from .errors import SdcError
+from .latents import BLOCK, GroupCoder, Symbols, decode_group, encode_group, quantise_hyper
+from .mask import encode_map
+from .metadata import objects_payload
+from .model import Model, load_encoder, load_model, model_for
+from .network import Array, Network, Sites, reach, run
+from .objects import Object, group_map
+
+Pixels = npt.NDArray[np.uint8]
+Runner = Callable[..., Array]
+
+TILE_CELLS = 64
+"""Cells per side of a synthesis tile; tiles are used once there are more than twice its square."""
+
+PATCH = 8
+ICC_BYTES = (128, 1 << 20)
+DEAD_ZONE = 0.08
+"""Rounding towards zero at ordinary effort, in quantisation steps."""
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A decoded picture.
+
+    Attributes:
+        pixels: ``uint8 [H, W, 3]`` RGB; where nothing was decoded, the fill colour.
+        covered: ``bool [H, W]``, whether a pixel was decoded.
+        groups: indices of the decoded groups.
+        missing: requested groups that could not be decoded, with the error of each.
+        stream: what was parsed.
+    """
+
+    pixels: Pixels
+    covered: npt.NDArray[np.bool_]
+    groups: tuple[int, ...]
+    missing: tuple[SdcError, ...]
+    stream: Stream
+
+
+def sites_of(labels: Array, groups: Sequence[Group], chosen: Iterable[int]) -> Sites:
+    """Cells of some groups, in raster order, with the group and quality of each.
+
+    Args:
+        labels: ``uint8 [rows, cols]`` group map.
+        groups: all groups of the stream.
+        chosen: indices of the groups wanted.
+    """
+    wanted = np.zeros(256, bool)
+    wanted[[k + 1 for k in chosen]] = True
+    rows, cols = np.nonzero(wanted[labels])
+    own = labels[rows, cols].astype(np.int64) - 1
+    qualities = np.array([g.quality for g in groups], np.int64)
+    return Sites(rows, cols, own, qualities[own])
+
+
+def decode_symbols(
+    stream: Stream, model: Model, index: int, *, arithmetic: str = "float32", runner: Runner = run,
+    keep_residuals: bool = False,
+) -> tuple[Sites, Symbols]:
+    """Decode one complete group up to its latents.
+
+    Raises:
+        SdcError: an ``E_RANS_*`` code or ``E_ESCAPE``, with the group and its offset.
+    """
+    group = stream.groups[index]
+    assert group.payload is not None
+    coder = GroupCoder(sites_of(stream.labels, stream.groups, [index]), model, group.quality, arithmetic, runner)
+    try:
+        return coder.sites, decode_group(group.payload, coder, keep_residuals=keep_residuals)
+    except SdcError as error:
+        raise SdcError(error.code, error.message, f"group {index}", group.offset) from None
+
+
+def _tiles(sites: Sites, margin: int) -> Iterator[tuple[Array, Array]]:
+    """Split cells into tiles.
+
+    Yields:
+        ``(cells of the tile and of a margin around it, which of those are of the tile)``, as indices.
+    """
+    n = len(sites)
+    if n <= 2 * TILE_CELLS**2:
+        yield np.arange(n), np.arange(n)
+        return
+    for top in range(0, int(sites.rows.max()) + 1, TILE_CELLS):
+        first = int(np.searchsorted(sites.rows, top - margin, "left"))
+        past = int(np.searchsorted(sites.rows, top + TILE_CELLS + margin, "left"))
+        rows, cols = sites.rows[first:past], sites.cols[first:past]
+        for left in range(0, int(sites.cols.max()) + 1, TILE_CELLS):
+            near = np.flatnonzero((cols >= left - margin) & (cols < left + TILE_CELLS + margin))
+            r, c = rows[near], cols[near]
+            own = (r >= top) & (r < top + TILE_CELLS) & (c >= left) & (c < left + TILE_CELLS)
+            if own.any():
+                yield near + first, np.flatnonzero(own)
+
+
+def synthesise(
+    latents: Array, sites: Sites, model: Model, canvas: Pixels, *, arithmetic: str = "float32", runner: Runner = run
+) -> None:
+    """Run the synthesis and put the cells into a canvas; tiles keep the memory bounded.
+
+    Args:
+        latents: ``int [cells, M]``.
+        sites: the cells, of one group or several.
+        canvas: ``uint8 [rows * 16, cols * 16, 3]``, written in place.
+    """
+    network = model.networks["synthesis"]
+    view = canvas.reshape(canvas.shape[0] // CELL, CELL, canvas.shape[1] // CELL, CELL, 3)
+    for near, own in _tiles(sites, reach(network)):
+        whole = len(near) == len(sites)
+        part = sites if whole else sites.take(near)
+        out = runner(network, part, latents if whole else latents[near], only=None if whole else own, arithmetic=arithmetic)
+        pixels = out.astype(np.uint8).reshape(len(own), *_pixel_axes(network), 3)
+        pixels = pixels.transpose(0, 1, 3, 2, 4, 5)
+        view[part.rows[own], :, part.cols[own]] = pixels.reshape(len(own), CELL, CELL, 3)
+
+
+def _pixel_axes(network: Network) -> tuple[int, ...]:
+    """Axes of the synthesis output of one cell, coarse to fine, as its shuffles nest."""
+    a, b = (op.factor for op in network if op.kind == "shuffle")
+    return (a, a, b, b)
+
+
+def decode(
+    source: Source,
+    *,
+    groups: Iterable[int] | None = None,
+    levels: Iterable[int] | None = None,
+    fill: tuple[int, int, int] = (128, 128, 128),
+    limits: Limits = Limits(),
+    arithmetic: str = "float32",
+    runner: Runner = run,
+) -> Decoded:
+    """Decode a picture, or what can be had of it.
+
+    Args:
+        source: the file's bytes, or a seekable binary reader.
+        groups: indices of the groups wanted; all by default.
+        levels: or level codes wanted, 0 for L1 to 3 for other.
+        fill: colour of what is not decoded.
+        limits: what the caller agrees to hold in memory.
+        arithmetic: ``float32``, ``float64`` or ``int64``; the pixels are the same.
+        runner: runs networks; :func:`sdc.network.run` by default.
+
+    Returns:
+        The picture.  Groups that are withdrawn, truncated or damaged are named in ``missing``.
+
+    Raises:
+        SdcError: the stream is invalid or unsupported.
+    """
+    stream = parse(source, limits=limits)
+    model = model_for(stream.head)
+    wanted = stream.select(groups, levels)
+    missing = [
+        SdcError(f"E_GROUP_{g.state.upper()}", where=f"group {g.index}, {g.level_name}", offset=g.offset)
+        for g in (stream.groups[k] for k in wanted)
+        if g.state != COMPLETE
+    ]
+    good = [k for k in wanted if stream.groups[k].state == COMPLETE]
+    head = stream.head
+    canvas = np.empty((head.rows * CELL, head.cols * CELL, 3), np.uint8)
+    canvas[:] = fill
+    decoded = [decode_symbols(stream, model, k, arithmetic=arithmetic, runner=runner) for k in good]
+    sites = sites_of(stream.labels, stream.groups, good)
+    if len(decoded) == 1:
+        latents = decoded[0][1].latents
+    else:
+        latents = np.zeros((len(sites), model.latents), np.int16)
+        for k, (_, symbols) in zip(good, decoded, strict=True):
+            latents[sites.labels == k] = symbols.latents
+    del decoded
+    if len(sites):
+        synthesise(latents, sites, model, canvas, arithmetic=arithmetic, runner=runner)
+    cells = np.zeros((head.rows, head.cols), bool)
+    cells[sites.rows, sites.cols] = True
+    covered = np.repeat(np.repeat(cells, CELL, 0), CELL, 1)[: head.height, : head.width]
+    return Decoded(canvas[: head.height, : head.width], covered, tuple(good), tuple(missing), stream)
+
+
+def qualities_of(quality: int | Mapping[str, int]) -> dict[int, int]:
+    """Quality index per level code.
+
+    Args:
+        quality: one index for all, or by level name; levels not named take the lowest one named.
+
+    Raises:
+        SdcError: ``E_USAGE``.
+    """
+    if isinstance(quality, int):
+        quality = dict.fromkeys(LEVELS, quality)
+    if not quality or set(quality) - set(LEVELS):
+        raise SdcError("E_USAGE", f"quality is given for levels {', '.join(LEVELS)}, not {', '.join(quality) or 'none'}")
+    if not all(isinstance(q, int) and 0 <= q <= 63 for q in quality.values()):
+        raise SdcError("E_USAGE", "a quality index is a whole number of 0 to 63")
+    lowest = min(quality.values())
+    return {k: quality.get(name, lowest) for k, name in enumerate(LEVELS)}
+
+
+def patches(image: Pixels, sites: Sites) -> Array:
+    """Input of the analysis: ``int16 [cells * 4, 192]``, pixels of 8x8 patches as ``p - 128``.
+
+    Edge cells are filled up by repeating the last row and column.
+    """
+    height, width = image.shape[:2]
+    padded = np.pad(image, ((0, -height % CELL), (0, -width % CELL), (0, 0)), "edge")
+    view = padded.reshape(padded.shape[0] // CELL, CELL, padded.shape[1] // CELL, CELL, 3)
+    cells = view[sites.rows, :, sites.cols].astype(np.int16)
+    cells = cells.reshape(-1, 2, PATCH, 2, PATCH, 3).transpose(0, 1, 3, 2, 4, 5)
+    return (cells - 128).reshape(len(sites) * 4, PATCH * PATCH * 3)
+
+
+def analyse(
+    image: Pixels, sites: Sites, encoder: Mapping[str, Network], *, arithmetic: str = "float32", runner: Runner = run
+) -> Array:
+    """Latents of the analysis for some cells, ``int16 [cells, M]``, in tiles."""
+    network = encoder["analysis"]
+    out: Array | None = None
+    for near, own in _tiles(sites, reach(network, 2)):
+        part = sites if len(near) == len(sites) else sites.take(near)
+        only = None if len(near) == len(sites) else own
+        y = runner(network, part, patches(image, part), factor=2, only=only, arithmetic=arithmetic)
+        if out is None:
+            out = np.empty((len(sites), y.shape[1]), np.int16)
+        out[near[own]] = y
+    assert out is not None
+    return out
+
+
+def analyse_hyper(latents: Array, coder: GroupCoder, encoder: Mapping[str, Network], runner: Runner = run) -> Array:
+    """Hyper residuals of a group, ``int64 [blocks, K]``.
+
+    The two small float networks run in float64, so that machines agree but for ties.
+    """
+    count, block, place = coder.blocks
+    features = runner(encoder["hyper_cells"], coder.sites, latents, arithmetic="float64")
+    gathered = np.zeros((count, BLOCK * BLOCK, features.shape[1]))
+    gathered[block, place] = features
+    zeros = np.zeros(count, np.int64)
+    flat = Sites(zeros, zeros, zeros, zeros)
+    values = runner(encoder["hyper_blocks"], flat, gathered.reshape(count, -1), arithmetic="float64")
+    return quantise_hyper(values, coder)
+
+
+def encode(
+    image: Pixels,
+    *,
+    objects: Sequence[Object] = (),
+    quality: int | Mapping[str, int] = 32,
+    group_by: str = "level",
+    icc: bytes | None = None,
+    metadata: bool = True,
+    model: int = 1,
+    arithmetic: str = "float32",
+    runner: Runner = run,
+) -> bytes:
+    """Encode a picture at ordinary effort.
+
+    Args:
+        image: ``uint8 [H, W, 3]`` RGB.
+        objects: what is in it, with levels; none makes one group of level ``other``.
+        quality: quality index 0..63 for all groups, or by level name.
+        group_by: ``level`` (a group per level) or ``object`` (a group per object).
+        icc: ICC profile of the picture, kept as it is.
+        metadata: whether objects are described in the stream.
+        model: number of the model in the registry.
+        arithmetic, runner: as for :func:`decode`.
+
+    Returns:
+        The stream's bytes.
+
+    Raises:
+        SdcError: ``E_USAGE``, ``E_PICTURE`` or ``E_MODEL``.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise SdcError("E_PICTURE", f"a picture is uint8 [height, width, 3], not {image.dtype} {list(image.shape)}")
+    height, width = image.shape[:2]
+    if not (1 <= width <= 65536 and 1 <= height <= 65536 and width * height <= 1 << 30):
+        raise SdcError("E_PICTURE", f"a picture of {width} x {height} pixels cannot be coded")
+    if icc is not None and not ICC_BYTES[0] <= len(icc) <= ICC_BYTES[1]:
+        raise SdcError("E_ICCP_SIZE")
+    by_level = qualities_of(quality)
+    decoder, encoder = load_model(model), load_encoder(model)
+    grouped = group_map(objects, width, height, group_by)
+    groups = tuple(Group(k, level, by_level[level]) for k, level in enumerate(grouped.levels))
+    sites = sites_of(grouped.labels, groups, range(len(groups)))
+    latents = analyse(image, sites, encoder, arithmetic=arithmetic, runner=runner)
+    payloads = []
+    for g in groups:
+        own = sites.labels == g.index
+        coder = GroupCoder(sites.take(np.flatnonzero(own)), decoder, g.quality, arithmetic, runner)
+        hyper = analyse_hyper(latents[own], coder, encoder, runner)
+        payloads.append(encode_group(latents[own], hyper, coder, DEAD_ZONE)[0])
+    head = Head(width, height, model, decoder.weights)
+    before = [] if icc is None else [Chunk(ICCP, icc)]
+    after = [Chunk(OBJS, objects_payload(grouped.objects))] if metadata and grouped.objects else []
+    return assemble(head, groups, payloads, grouped.labels, before, after)
+
+
+def assemble(
+    head: Head, groups: Sequence[Group], payloads: Sequence[bytes], labels: Array,
+    before: Sequence[Chunk] = (), after: Sequence[Chunk] = (),
+) -> bytes:
+    """Bytes of a stream from its coded groups.
+
+    Args:
+        payloads: of the latent chunks, one per group.
+        labels: ``uint8 [rows, cols]`` group map; coded unless one group fills the picture.
+        before, after: chunks in front of and behind the latent chunks.
+    """
+    filled = len(groups) == 1 and bool((labels == 1).all())
+    mask = None if filled else encode_map(labels, len(groups))
+    done = tuple(replace(g, state=COMPLETE, payload=p) for g, p in zip(groups, payloads, strict=True))
+    return build(Stream(head, done, mask, tuple(before), tuple(after)))

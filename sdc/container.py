@@ -1,0 +1,545 @@
+"""The container: bytes to frozen structures and back (spec sections "Container" to "MASK").
+
+No I/O of its own beyond reading from what it is given: ``bytes`` or a seekable binary reader.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import BinaryIO
+
+import numpy as np
+
+from .errors import SdcError
+from .mask import Labels, decode_map
+from .structures import Traced, build_payload, decode_varint, encode_varint, parse_payload
+
+MAGIC = b"\xd3SDC"
+VERSION = 0x10
+CELL = 16
+LEVELS = ("L1", "L2", "L3", "other")
+
+HEAD, GRPS, MASK, LATN = 0x01, 0x02, 0x03, 0x04
+OBJS, ICCP = 0x81, 0xC1
+NAMES = {HEAD: "HEAD", GRPS: "GRPS", MASK: "MASK", LATN: "LATN", OBJS: "OBJS", ICCP: "ICCP"}
+ANCILLARY, SAFE_TO_COPY = 0x80, 0x40
+FEATURES = 0
+"""Required-feature bits this reader knows: none."""
+SMALLEST_CHUNK = 6
+COMPLETE, WITHDRAWN, TRUNCATED, DAMAGED = "complete", "withdrawn", "truncated", "damaged"
+UNREAD = "unread"
+
+Source = bytes | bytearray | memoryview | BinaryIO
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a reader agrees to hold in memory; beyond it ``E_LIMIT`` (spec section "Limits")."""
+
+    pixels: int = 1 << 28
+    chunk_bytes: int = 1 << 30
+
+
+@dataclass(frozen=True)
+class Head:
+    """HEAD: size in pixels, required features, model number and the start of its hash."""
+
+    width: int
+    height: int
+    model: int
+    weights: bytes
+    features: int = 0
+    version: int = VERSION
+
+    @property
+    def rows(self) -> int:
+        """Rows of cells."""
+        return -(-self.height // CELL)
+
+    @property
+    def cols(self) -> int:
+        """Columns of cells."""
+        return -(-self.width // CELL)
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group as GRPS lists it, and the state of its chunk.
+
+    Attributes:
+        size: bytes of the whole chunk, 0 when withdrawn.
+        offset: of its chunk in the file (where it would stand, when withdrawn).
+        state: ``complete``, ``withdrawn``, ``truncated``, ``damaged``, or ``unread`` when a
+            reader stopped after MASK.
+        payload: the rANS stream of a complete group.
+    """
+
+    index: int
+    level: int
+    quality: int
+    size: int = 0
+    offset: int = 0
+    state: str = UNREAD
+    payload: bytes | None = field(default=None, repr=False)
+
+    @property
+    def level_quality(self) -> int:
+        """The byte of GRPS that holds both."""
+        return self.level << 6 | self.quality
+
+    @property
+    def level_name(self) -> str:
+        """``L1``, ``L2``, ``L3`` or ``other``."""
+        return LEVELS[self.level]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A chunk kept byte for byte."""
+
+    type: int
+    payload: bytes = field(repr=False)
+    offset: int = 0
+
+    @property
+    def name(self) -> str:
+        """Name of the chunk type, or its number in hex."""
+        return NAMES.get(self.type, f"0x{self.type:02X}")
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole chunk."""
+        return 1 + len(encode_varint(len(self.payload))) + len(self.payload) + 4
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A parsed stream.
+
+    Attributes:
+        mask: payload of MASK, or ``None`` when one group fills the picture.
+        before: chunks between MASK and the first latent chunk.
+        after: chunks behind the last latent chunk.
+        errors: what is missing or damaged in a partial stream.
+        size: bytes of the file.
+    """
+
+    head: Head
+    groups: tuple[Group, ...]
+    mask: bytes | None = None
+    before: tuple[Chunk, ...] = ()
+    after: tuple[Chunk, ...] = ()
+    errors: tuple[SdcError, ...] = ()
+    size: int = 0
+    mask_offset: int = 0
+
+    @property
+    def state(self) -> str:
+        """``valid`` or ``partial``; the other states are exceptions."""
+        return "partial" if self.errors else "valid"
+
+    @cached_property
+    def labels(self) -> Labels:
+        """Group map, ``uint8 [rows, cols]``: 0 for no group, ``k + 1`` for group ``k``.
+
+        Raises:
+            SdcError: ``E_RANS_*``, ``E_MASK_LABEL``, ``E_MASK_EMPTY_GROUP`` or ``E_MASK_REDUNDANT``.
+        """
+        rows, cols, count = self.head.rows, self.head.cols, len(self.groups)
+        if self.mask is None:
+            return np.ones((rows, cols), np.uint8)
+        try:
+            labels = decode_map(self.mask, rows, cols, count)
+        except SdcError as error:
+            raise SdcError(error.code, error.message, "MASK", self.mask_offset) from None
+        present = np.bincount(labels.reshape(-1), minlength=count + 1)
+        for k in range(count):
+            if not present[k + 1]:
+                raise SdcError("E_MASK_EMPTY_GROUP", f"group {k} has no cell", "MASK", self.mask_offset)
+        if count == 1 and not present[0]:
+            raise SdcError("E_MASK_REDUNDANT", where="MASK", offset=self.mask_offset)
+        return labels
+
+    def chunk(self, kind: int) -> Chunk | None:
+        """The first ancillary chunk of a type, if there is one."""
+        return next((c for c in self.before + self.after if c.type == kind), None)
+
+    def select(self, groups: Iterable[int] | None = None, levels: Iterable[int] | None = None) -> list[int]:
+        """Indices of the groups asked for: all that are not withdrawn, some by index, or some by level code.
+
+        Raises:
+            SdcError: ``E_USAGE`` for a group that the stream does not have.
+        """
+        if groups is not None:
+            chosen = sorted(set(groups))
+            if chosen and not 0 <= chosen[0] <= chosen[-1] < len(self.groups):
+                raise SdcError("E_USAGE", f"the stream has groups 0 to {len(self.groups) - 1}")
+            return chosen
+        if levels is None:
+            return [g.index for g in self.groups if g.state != WITHDRAWN]
+        wanted = set(levels)
+        return [g.index for g in self.groups if g.level in wanted]
+
+    def ranges(self, groups: Iterable[int] | None = None, levels: Iterable[int] | None = None) -> list[tuple[int, int]]:
+        """Byte ranges ``(offset, length)`` of the chunks of some groups, neighbours merged."""
+        merged: list[tuple[int, int]] = []
+        for k in self.select(groups, levels):
+            g = self.groups[k]
+            if not g.size:
+                continue
+            if merged and sum(merged[-1]) == g.offset:
+                merged[-1] = (merged[-1][0], merged[-1][1] + g.size)
+            else:
+                merged.append((g.offset, g.size))
+        return merged
+
+    def seed(self, group: Group) -> bytes:
+        """What the CRC of a latent chunk starts with (LATN-04)."""
+        return build_head(self.head) + (self.mask or b"") + bytes([group.index, group.level_quality])
+
+    def with_chunk(self, index: int, data: bytes) -> Stream:
+        """This stream with the bytes of one group's chunk, as a byte range brought them.
+
+        The group becomes complete, truncated or damaged.
+
+        Raises:
+            SdcError: ``E_LATN_SIZE``.
+        """
+        group = _judge(self, self.groups[index], data)
+        groups = self.groups[:index] + (group,) + self.groups[index + 1 :]
+        return replace(self, groups=groups)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A chunk as a reader met it.
+
+    Attributes:
+        size: bytes of the whole chunk that are in the file.
+        state: ``complete``, ``truncated`` or ``damaged``.
+        group: whose latents it holds.
+    """
+
+    type: int
+    offset: int
+    size: int
+    state: str
+    group: int | None = None
+
+
+@dataclass
+class Trace:
+    """What :func:`parse` met on its way, also when an error ended it.
+
+    Attributes:
+        fields: every field of HEAD and GRPS, in file order.
+        places: every chunk, in file order.
+        head: HEAD, once it is read.
+        stream: what is known of the stream, once GRPS is read.
+        labels: the group map, once it is decoded.
+    """
+
+    fields: list[Traced] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
+    head: Head | None = None
+    stream: Stream | None = None
+    labels: Labels | None = None
+
+    def note(self, chunk: _Walk) -> None:
+        """Add a chunk that was walked over."""
+        state = COMPLETE if chunk.good else DAMAGED if chunk.whole else TRUNCATED
+        self.places.append(Place(chunk.type, chunk.offset, len(chunk.data), state))
+
+
+def build_head(head: Head) -> bytes:
+    """Payload of HEAD."""
+    return build_payload(
+        "HEAD",
+        {"width": head.width, "height": head.height, "features": head.features, "model": head.model,
+         "weights": head.weights, "version": head.version},
+    )
+
+
+def build_chunk(kind: int, payload: bytes, seed: bytes = b"") -> bytes:
+    """Bytes of a chunk; ``seed`` goes before the CRC of a latent chunk."""
+    body = bytes([kind]) + encode_varint(len(payload)) + payload
+    return body + zlib.crc32(seed + body).to_bytes(4, "little")
+
+
+def build(stream: Stream) -> bytes:
+    """Bytes of a stream, in canonical form; sizes and offsets in ``stream`` are not looked at.
+
+    Raises:
+        SdcError: ``E_GROUP_TRUNCATED`` or ``E_GROUP_DAMAGED`` when a group has no payload to write.
+    """
+    latents = []
+    for g in stream.groups:
+        if g.state == WITHDRAWN:
+            latents.append(b"")
+        elif g.payload is None:
+            raise SdcError("E_GROUP_DAMAGED", f"group {g.index} is {g.state}", f"group {g.index}")
+        else:
+            latents.append(build_chunk(LATN, g.payload, stream.seed(g)))
+    before = b"" if stream.mask is None else build_chunk(MASK, stream.mask)
+    before += b"".join(build_chunk(c.type, c.payload) for c in stream.before)
+    groups = build_payload(
+        "GRPS",
+        {"count": len(stream.groups), "preamble": len(before),
+         "groups": [{"level_quality": g.level_quality, "size": len(c)}
+                    for g, c in zip(stream.groups, latents, strict=True)]},
+    )
+    return b"".join(
+        [MAGIC, build_chunk(HEAD, build_head(stream.head)), build_chunk(GRPS, groups), before, *latents,
+         *(build_chunk(c.type, c.payload) for c in stream.after)]
+    )
+
+
+class Reader:
+    """Reads ranges of a source; short reads mean the end of the file."""
+
+    def __init__(self, source: Source):
+        self.file = io.BytesIO(source) if isinstance(source, (bytes, bytearray, memoryview)) else source
+        self.size = self.file.seek(0, io.SEEK_END)
+
+    def at(self, offset: int, size: int) -> bytes:
+        """Up to ``size`` bytes from ``offset`` on."""
+        self.file.seek(offset)
+        return self.file.read(size)
+
+
+@dataclass
+class _Walk:
+    """A chunk as found: ``data`` is the whole chunk, ``good`` whether its CRC is right."""
+
+    type: int
+    offset: int
+    header: int
+    data: bytes
+    whole: bool
+    good: bool
+
+    @property
+    def payload(self) -> bytes:
+        return self.data[self.header : -4]
+
+    @property
+    def end(self) -> int:
+        return self.offset + len(self.data)
+
+
+def _next(reader: Reader, at: int, limits: Limits) -> _Walk:
+    """Read the chunk at an offset, whatever is wrong with it; a bad length reads as not whole."""
+    head = reader.at(at, 6)
+    kind = head[0] if head else 0
+    try:
+        length, used = decode_varint(head, 1, at)
+    except IndexError:
+        return _Walk(kind, at, 0, head, False, False)
+    if length > limits.chunk_bytes:
+        if at + used + length + 4 > reader.size:
+            return _Walk(kind, at, used, head, False, False)
+        raise SdcError("E_LIMIT", f"a chunk of {length} bytes", offset=at)
+    data = reader.at(at, used + length + 4)
+    whole = len(data) == used + length + 4
+    good = whole and zlib.crc32(data[:-4]) == int.from_bytes(data[-4:], "little")
+    return _Walk(kind, at, used, data, whole, good)
+
+
+def _required(reader: Reader, at: int, kind: int, limits: Limits, trace: Trace) -> _Walk:
+    """Read HEAD or GRPS, without which nothing can be read."""
+    chunk = _next(reader, at, limits)
+    if chunk.data:
+        trace.note(chunk)
+    if not chunk.whole:
+        raise SdcError("E_TRUNCATED", f"the file ends within {NAMES[kind]}", offset=reader.size)
+    if not chunk.good:
+        raise SdcError("E_CHUNK_CRC", f"CRC-32 of the chunk is wrong where {NAMES[kind]} stands", offset=at)
+    if chunk.type != kind:
+        raise SdcError("E_CHUNK_ORDER", f"{NAMES[kind]} is missing", offset=at)
+    return chunk
+
+
+def parse(
+    source: Source, *, limits: Limits = Limits(), body: bool = True, trace: Trace | None = None
+) -> Stream:
+    """Parse a stream.
+
+    Args:
+        source: the file's bytes, or a seekable binary reader.
+        limits: what the caller agrees to hold in memory.
+        body: ``False`` stops after MASK; groups are then ``unread`` and :meth:`Stream.ranges`
+            says which bytes to fetch.
+        trace: receives what is met on the way, also before an error.
+
+    Returns:
+        The stream; ``state`` is ``valid`` or ``partial``.
+
+    Raises:
+        SdcError: the stream is invalid or unsupported, or breaks ``limits``.
+    """
+    reader = Reader(source)
+    trace = Trace() if trace is None else trace
+    magic = reader.at(0, 4)
+    if magic != MAGIC:
+        if MAGIC.startswith(magic) and magic:
+            raise SdcError("E_TRUNCATED", "the file ends within the magic number", offset=len(magic))
+        raise SdcError("E_MAGIC", offset=0)
+    chunk = _required(reader, 4, HEAD, limits, trace)
+    v = parse_payload("HEAD", chunk.payload, chunk.offset + chunk.header, trace.fields)
+    trace.head = head = Head(v.width, v.height, v.model, v.weights, v.features, v.version)
+    if v.width * v.height > 1 << 30:
+        raise SdcError("E_HEAD_SIZE", f"{v.width} x {v.height} pixels", "HEAD.height", chunk.offset)
+    if v.features & ~FEATURES:
+        raise SdcError("E_FEATURE", f"required features 0x{v.features:X}", "HEAD.features", chunk.offset)
+    if v.width * v.height > limits.pixels:
+        raise SdcError("E_LIMIT", f"{v.width} x {v.height} pixels", "HEAD.width", chunk.offset)
+    chunk = _required(reader, chunk.end, GRPS, limits, trace)
+    groups, first = _groups(head, chunk, trace)
+    trace.stream = stream = Stream(head, groups, size=reader.size)
+    trace.stream = stream = _preamble(stream, reader, chunk.end, first, limits, body, trace)
+    trace.labels = stream.labels
+    return _body(stream, reader, first, limits, trace) if body else stream
+
+
+def _groups(head: Head, chunk: _Walk, trace: Trace) -> tuple[tuple[Group, ...], int]:
+    """Groups of GRPS with their offsets, and the offset of the first latent chunk."""
+    values = parse_payload("GRPS", chunk.payload, chunk.offset + chunk.header, trace.fields)
+    where = chunk.offset
+    if values.count > head.rows * head.cols:
+        raise SdcError("E_GRPS_COUNT", f"{values.count} groups in {head.rows * head.cols} cells", "GRPS.count", where)
+    first = at = chunk.end + values.preamble
+    groups: list[Group] = []
+    for k, item in enumerate(values.groups):
+        level, quality = item.level_quality >> 6, item.level_quality & 63
+        if groups and level < groups[-1].level:
+            raise SdcError("E_GRPS_ORDER", f"group {k} is more important than group {k - 1}", f"GRPS.groups[{k}]", where)
+        if 0 < item.size < SMALLEST_CHUNK:
+            raise SdcError("E_GRPS_SIZE", f"group {k} has {item.size} bytes", f"GRPS.groups[{k}].size", where)
+        groups.append(Group(k, level, quality, item.size, at, UNREAD if item.size else WITHDRAWN))
+        at += item.size
+    return tuple(groups), first
+
+
+def _preamble(
+    stream: Stream, reader: Reader, at: int, first: int, limits: Limits, body: bool, trace: Trace
+) -> Stream:
+    """Read MASK and what stands between it and the latent chunks."""
+    mask: _Walk | None = None
+    before: list[Chunk] = []
+    errors: list[SdcError] = []
+    seen: set[int] = set()
+    while at < first:
+        if not body and (mask is not None or len(stream.groups) == 1):
+            if mask is not None or reader.at(at, 1) != bytes([MASK]):
+                break
+        try:
+            chunk = _next(reader, at, limits)
+        except SdcError as error:
+            if error.code != "E_VARINT":
+                raise
+            chunk = _Walk(reader.at(at, 1)[0], at, 0, b"", True, False)
+        if at < reader.size:
+            trace.note(chunk)
+        if chunk.type == MASK and mask is None and not before:
+            if not chunk.whole:
+                raise SdcError("E_TRUNCATED", "the file ends within MASK", offset=reader.size)
+            if not chunk.good:
+                raise SdcError("E_CHUNK_CRC", "CRC-32 of MASK is wrong", offset=at)
+        elif not chunk.good:
+            if len(stream.groups) > 1 and mask is None and not chunk.whole:
+                raise SdcError("E_TRUNCATED", "the file ends before MASK", offset=reader.size)
+            errors.append(SdcError("E_CHUNK_DAMAGED", where=f"chunk at byte {at}", offset=at))
+            break
+        elif chunk.type == LATN:
+            raise SdcError("E_GRPS_PREAMBLE", "a latent chunk within the preamble", offset=at)
+        if chunk.end > first:
+            raise SdcError("E_GRPS_PREAMBLE", f"{NAMES.get(chunk.type, 'a chunk')} reaches past the preamble", offset=at)
+        if chunk.type == MASK and mask is None and not before:
+            mask = chunk
+        else:
+            _admit(chunk, seen, late=False)
+            before.append(Chunk(chunk.type, chunk.payload, at))
+        seen.add(chunk.type)
+        at = chunk.end
+    if len(stream.groups) > 1 and mask is None:
+        raise SdcError("E_MASK_MISSING", offset=at)
+    return replace(
+        stream,
+        mask=None if mask is None else mask.payload,
+        mask_offset=0 if mask is None else mask.offset,
+        before=tuple(before),
+        errors=tuple(errors),
+    )
+
+
+def _admit(chunk: _Walk, seen: set[int], late: bool) -> None:
+    """Check order and number of a chunk whose CRC is right.
+
+    Args:
+        seen: types of the chunks before it, beyond HEAD and GRPS.
+        late: whether it stands behind the latent chunks.
+    """
+    kind, at = chunk.type, chunk.offset
+    if kind in (HEAD, GRPS) or (kind in (MASK, OBJS, ICCP) and kind in seen):
+        raise SdcError("E_CHUNK_DUPLICATE", f"a second {NAMES[kind]}", offset=at)
+    if kind in (MASK, LATN) or (kind == ICCP and (late or seen - {MASK})):
+        raise SdcError("E_CHUNK_ORDER", f"{NAMES[kind]} stands too late", offset=at)
+    if not kind & ANCILLARY:
+        raise SdcError("E_CHUNK_CRITICAL", f"unknown critical chunk type 0x{kind:02X}", offset=at)
+
+
+def _judge(stream: Stream, group: Group, data: bytes) -> Group:
+    """State of a group whose chunk's bytes are ``data`` (fewer than its size at the file's end)."""
+    if len(data) < group.size:
+        return replace(group, state=TRUNCATED, payload=None)
+    if zlib.crc32(stream.seed(group) + data[:-4]) != int.from_bytes(data[-4:], "little"):
+        return replace(group, state=DAMAGED, payload=None)
+    where = f"group {group.index}"
+    try:
+        length, used = decode_varint(data, 1, group.offset)
+    except IndexError:
+        raise SdcError("E_LATN_SIZE", where=where, offset=group.offset) from None
+    if data[0] != LATN or used + length + 4 != group.size:
+        raise SdcError("E_LATN_SIZE", where=where, offset=group.offset)
+    return replace(group, state=COMPLETE, payload=data[used:-4])
+
+
+def _body(stream: Stream, reader: Reader, first: int, limits: Limits, trace: Trace) -> Stream:
+    """Read the latent chunks and what stands behind them."""
+    groups: list[Group] = []
+    errors = list(stream.errors)
+    at = first
+    for g in stream.groups:
+        if g.size:
+            if g.size > limits.chunk_bytes and g.offset + g.size <= reader.size:
+                raise SdcError("E_LIMIT", f"a chunk of {g.size} bytes", f"group {g.index}", g.offset)
+            available = min(g.size, max(0, reader.size - g.offset))
+            g = _judge(stream, g, reader.at(g.offset, available))
+            if available:
+                trace.places.append(Place(LATN, g.offset, available, g.state, g.index))
+            if g.state != COMPLETE:
+                errors.append(SdcError(f"E_GROUP_{g.state.upper()}", where=f"group {g.index}", offset=g.offset))
+            at = g.offset + g.size
+        groups.append(g)
+    after: list[Chunk] = []
+    seen = {c.type for c in stream.before} | ({MASK} if stream.mask is not None else set())
+    while at < reader.size:
+        try:
+            chunk = _next(reader, at, limits)
+        except SdcError as error:
+            if error.code != "E_VARINT":
+                raise
+            chunk = _Walk(reader.at(at, 1)[0], at, 0, b"", True, False)
+        trace.note(chunk)
+        if not chunk.good:
+            errors.append(SdcError("E_CHUNK_DAMAGED", where=f"chunk at byte {at}", offset=at))
+            break
+        _admit(chunk, seen, late=True)
+        seen.add(chunk.type)
+        after.append(Chunk(chunk.type, chunk.payload, at))
+        at = chunk.end
+    return replace(stream, groups=tuple(groups), after=tuple(after), errors=tuple(errors))

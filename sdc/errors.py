@@ -1,0 +1,55 @@
+"""The one exception of this package, and the table of its codes (``spec/errors.json``)."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+
+@cache
+def spec_data(name: str) -> Any:
+    """A parsed JSON file of the specification, such as ``errors.json``."""
+    return json.loads(files("sdc_spec").joinpath(name).read_text("utf-8"))
+
+
+@cache
+def error_table() -> dict[str, dict[str, Any]]:
+    """Rows of the error table by code."""
+    return {row["code"]: row for row in spec_data("errors.json")["errors"]}
+
+
+class SdcError(Exception):
+    """Anything that keeps a stream, a picture or a model from being used.
+
+    Attributes:
+        code: a code of the error table, such as ``E_CHUNK_CRC``.
+        message: what is wrong, in words; the table's own words by default.
+        where: a byte offset or the path of a field, in words; may be empty.
+        offset: byte offset in the file, where there is one.
+    """
+
+    def __init__(self, code: str, message: str = "", where: str = "", offset: int | None = None):
+        self.code = code
+        self.message = message or str(error_table()[code]["name"])
+        self.offset = offset
+        self.where = where or (f"byte {offset}" if offset is not None else "")
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}" + (f" ({self.where})" if self.where else "")
+
+    @property
+    def kind(self) -> str:
+        """Class of the error: ``invalid``, ``unsupported``, ``partial``, ``usage``, ``input`` or ``io``."""
+        return str(error_table()[self.code]["class"])
+
+    @property
+    def exit_status(self) -> int:
+        """Exit status of a command that ends with this error."""
+        return int(spec_data("errors.json")["exit_status"][self.kind])
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON reports."""
+        return {"code": self.code, "message": self.message, "where": self.where, "offset": self.offset}

@@ -1,0 +1,164 @@
+"""Tables of ``spec/sdc.md`` that are made from the JSON files beside it.
+
+``python tests/spec_tables.py`` prints a diff and returns 1 when a table is stale;
+``python tests/spec_tables.py --write`` brings the text up to date.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+SPEC = Path(__file__).resolve().parents[1] / "spec"
+TEXT = SPEC / "sdc.md"
+BLOCK = re.compile(r"(<!-- table: (?P<name>[^>]+?) -->\n).*?(<!-- /table -->\n)", re.DOTALL)
+Row = dict[str, Any]
+
+
+@cache
+def data(name: str) -> Any:
+    """A parsed JSON file of ``spec/``."""
+    return json.loads((SPEC / name).read_text("utf-8"))
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    header = list(header)
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def type_words(spec: str) -> str:
+    """A field's type in words."""
+    kind, _, rest = spec.partition(":")
+    if kind == "bytes":
+        return f"{rest} bytes" if rest.isdigit() else f"`{rest}` bytes"
+    if kind == "text":
+        return f"`{rest}` bytes, UTF-8"
+    if kind == "rest":
+        return "bytes to the end of the payload"
+    if kind == "list":
+        item, _, count = rest.partition(":")
+        return f"{item}, `{count}` times" if count else f"{item}, to the end of the file"
+    return spec
+
+
+def values_words(field: Row) -> str:
+    """The values a field may have."""
+    if "const" in field:
+        return " ".join(re.findall("..", field["const"]))
+    if "min" in field or "max" in field:
+        top = field.get("max")
+        return f"{field.get('min', 0)} to {top}" if top is not None else f"at least {field['min']}"
+    return ""
+
+
+def structure_table(name: str) -> str:
+    """Syntax table of a structure of ``fields.json``."""
+    structure = data("fields.json")["structures"][name]
+    rows = (
+        [f"`{f['name']}`", type_words(f["type"]), values_words(f), f["text"], f["id"],
+         f"`{f['error']}`" if "error" in f else ""]
+        for f in structure["fields"]
+    )
+    lead = f"**{structure['title']}**" + (f", chunk type 0x{structure['type']:02X}" if "type" in structure else "")
+    return f"\n{lead}\n\n" + table(["Field", "Type", "Values", "Meaning", "Id", "Error"], rows) + "\n"
+
+
+def class_table() -> str:
+    """Classes of errors with their exit status."""
+    return "\n" + table(["Class", "Exit status"], ([k, str(v)] for k, v in data("errors.json")["exit_status"].items())) + "\n"
+
+
+def error_table() -> str:
+    """All error codes."""
+    rows = ([f"`{e['code']}`", e["class"], e["region"], e["name"], ", ".join(e["ids"])] for e in data("errors.json")["errors"])
+    return "\n" + table(["Code", "Class", "Region", "Meaning", "Ids"], rows) + "\n"
+
+
+def chunk_type_table() -> str:
+    """Registered chunk types."""
+    yes = {True: "yes", False: "no"}
+    rows = (
+        [f"0x{e['type']:02X}", e["name"], yes[e["ancillary"]], yes[e["safe_to_copy"]], yes[e["private"]], e["text"]]
+        for e in data("registry.json")["chunk_types"]["entries"]
+    )
+    return "\n" + table(["Type", "Name", "Ancillary", "Safe to copy", "Private", "Content"], rows) + "\n"
+
+
+def feature_table() -> str:
+    """Registered required-feature bits."""
+    entries = data("registry.json")["features"]["entries"]
+    if not entries:
+        return "\nNo bit is assigned.\n\n"
+    return "\n" + table(["Bit", "Name", "Meaning"], ([str(e["bit"]), e["name"], e["text"]] for e in entries)) + "\n"
+
+
+def model_table() -> str:
+    """Registered models."""
+    rows = (
+        [str(e["model"]), e["name"], str(e["profile"]), f"`{e['sha256']}`" if e["sha256"] else "", e["licence"], e["text"]]
+        for e in data("registry.json")["models"]["entries"]
+    )
+    return "\n" + table(["Model", "Name", "Profile", "SHA-256", "Licence", "Remarks"], rows) + "\n"
+
+
+def range_table(registry: str, form: str) -> str:
+    """Ranges of a registry."""
+    rows = (
+        [f"{r['from']:{form}} to {r['to']:{form}}", r["use"], r["assignment"]]
+        for r in data("registry.json")[registry]["ranges"]
+    )
+    return "\n" + table(["Range", "Use", "Assignment"], rows) + "\n"
+
+
+SPECIAL: dict[str, Callable[[], str]] = {
+    "classes": class_table,
+    "errors": error_table,
+    "chunk types": chunk_type_table,
+    "chunk type ranges": lambda: range_table("chunk_types", "#04X").replace("0X", "0x"),
+    "features": feature_table,
+    "feature ranges": lambda: range_table("features", "d"),
+    "models": model_table,
+    "model ranges": lambda: range_table("models", "d"),
+}
+
+
+def render(text: str) -> str:
+    """The text with all its tables made anew."""
+
+    def block(match: re.Match[str]) -> str:
+        name = match["name"]
+        return match[1] + (SPECIAL[name]() if name in SPECIAL else structure_table(name)) + match[3]
+
+    return BLOCK.sub(block, text)
+
+
+def stale() -> str:
+    """Diff between the text and what it should be; empty when it is up to date."""
+    old = TEXT.read_text("utf-8")
+    lines = difflib.unified_diff(old.splitlines(True), render(old).splitlines(True), "spec/sdc.md", "generated")
+    return "".join(lines)
+
+
+def main(arguments: list[str]) -> int:
+    """Command line."""
+    if arguments == ["--write"]:
+        TEXT.write_text(render(TEXT.read_text("utf-8")), "utf-8")
+        return 0
+    if arguments:
+        print("usage: spec_tables.py [--write]", file=sys.stderr)
+        return 64
+    difference = stale()
+    print(difference, end="")
+    return int(bool(difference))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

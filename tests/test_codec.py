@@ -1,0 +1,347 @@
+"""Masks, entropy coding, networks and pictures: exactness, independence, tiles."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sdc import codec
+from sdc.codec import decode, decode_symbols, encode, qualities_of, sites_of
+from sdc.container import COMPLETE, build, parse
+from sdc.errors import SdcError
+from sdc.latents import GroupCoder, decode_group, encode_group, read_symbols, tables_of, write_symbols
+from sdc.mask import decode_map, encode_map
+from sdc.model import load_model, parse_model, read_tensors, write_tensors
+from sdc.network import Sites, reach, run
+from sdc.objects import Object
+from sdc.rans import AdaptiveBit, Decoder, Encoder
+from sdc.synthetic import synthetic_model_file
+from sdc.testing import random_labels, random_stream
+
+
+def photograph(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """A smooth coloured picture with edges: enough for the trained model to work on."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width] / 40.0
+    planes = [128 + 90 * np.sin(x * rng.uniform(0.5, 2) + y * rng.uniform(0.5, 2) + k) for k in range(3)]
+    picture = np.stack(planes, -1)
+    picture[height // 4 : height // 2, width // 3 : width // 2] = rng.uniform(0, 255, 3)
+    return np.clip(picture + rng.normal(0, 3, picture.shape), 0, 255).astype(np.uint8)
+
+
+def four_groups(height: int, width: int) -> list[Object]:
+    third = width // 3
+    return [
+        Object("one", (0, 0, third, height // 2), 0),
+        Object("two", (third, height // 3, third, height // 2), 1),
+        Object("three", (2 * third, 0, third, height // 3), 2),
+    ]
+
+
+# --- entropy coding ---------------------------------------------------------------------------------
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2**15 - 1)), max_size=60))
+def test_rans_round_trip(items: list[tuple[int, int]]) -> None:
+    encoder = Encoder()
+    for kind, value in items:
+        if kind == 0:
+            encoder.put(value, 32768 - value)
+        elif kind == 1:
+            encoder.put_raw(value, 15)
+        elif kind == 2:
+            encoder.put_uniform(value % 77, 77)
+        else:
+            encoder.put_raw(0, 0)
+    data = encoder.finish()
+    decoder = Decoder(data)
+    for kind, value in items:
+        if kind == 0:
+            assert decoder.slot() >= value
+            decoder.advance(value, 32768 - value)
+        elif kind == 1:
+            assert decoder.raw(15) == value
+        elif kind == 2:
+            assert decoder.uniform(77) == value % 77
+        else:
+            assert decoder.raw(0) == 0
+    decoder.finish()
+    assert len(data) % 2 == 0 and (len(data) >= 4 or not items)
+
+
+def test_adaptive_bit_stays_in_range_and_learns() -> None:
+    for bit in (0, 1):
+        model, encoder = AdaptiveBit(), Encoder()
+        for _ in range(3000):
+            model.put(encoder, bit)
+        assert AdaptiveBit.FLOOR <= model.p <= 32768 - AdaptiveBit.FLOOR
+        data = encoder.finish()
+        assert len(data) < 30
+        decoder, model = Decoder(data), AdaptiveBit()
+        assert [model.get(decoder) for _ in range(3000)] == [bit] * 3000
+        decoder.finish()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 255), st.integers(0, 2**32 - 1))
+def test_map_round_trip(rows: int, cols: int, count: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = random_labels(rng, rows, cols, min(count, rows * cols), holes=bool(seed & 1))
+    if seed % 5 == 0:
+        labels = rng.integers(0, count + 1, (rows, cols)).astype(np.uint8)
+    data = encode_map(labels, count)
+    assert np.array_equal(decode_map(data, rows, cols, count), labels)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 63), st.integers(-32767, 32767)), max_size=40))
+def test_symbols_round_trip_with_escapes(items: list[tuple[int, int]]) -> None:
+    tables = tables_of(load_model(0))
+    t = np.array([a for a, _ in items], np.int64)
+    r = np.array([b if a else 0 for a, b in items], np.int64)
+    encoder = Encoder()
+    write_symbols(encoder, t, r, tables)
+    decoder = Decoder(encoder.finish())
+    assert np.array_equal(read_symbols(decoder, t, tables), r)
+    decoder.finish()
+
+
+def test_escape_beyond_its_bound_is_refused() -> None:
+    tables = tables_of(load_model(0))
+    model = load_model(0)
+    reach_ = int(model.reach[9])
+    for bits, rest in ((15, 32767), (16, None)):
+        encoder = Encoder()
+        freq = model.frequencies[9]
+        encoder.put(32768 - int(freq[-1]), int(freq[-1]))
+        encoder.put_raw(0, 1)
+        for _ in range(bits):
+            encoder.put_raw(1, 1)
+        if rest is not None:
+            encoder.put_raw(0, 1)
+            encoder.put_raw(rest, bits)
+            assert reach_ + 1 + (1 << bits) - 1 + rest > 32767
+        with pytest.raises(SdcError, match="E_ESCAPE"):
+            read_symbols(Decoder(encoder.finish()), np.array([9]), tables)
+
+
+# --- models -----------------------------------------------------------------------------------------
+
+
+def test_synthetic_model_is_what_its_generator_makes() -> None:
+    assert parse_model(synthetic_model_file(), 0).sha256 == load_model(0).sha256
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_registry_names_the_shipped_weights(number: int) -> None:
+    from sdc.errors import spec_data
+
+    rows = {row["model"]: row for row in spec_data("registry.json")["models"]["entries"]}
+    assert rows[number]["sha256"] == load_model(number).sha256
+
+
+def test_model_files_that_break_rules_are_refused() -> None:
+    data = synthetic_model_file()
+    tensors, description = read_tensors(data)
+
+    def refuse(change: dict, **fields: object) -> str:
+        with pytest.raises(SdcError) as caught:
+            parse_model(write_tensors(tensors | change, description | fields), 0)
+        assert caught.value.code == "E_MODEL_FILE"
+        return str(caught.value)
+
+    heavy = tensors["synthesis.0.weight"].copy()
+    heavy[3] = 32767
+    assert "2^24" in refuse({"synthesis.0.weight": heavy})
+    thin = tensors["frequency"].copy()
+    thin[0] -= 1
+    assert "2^15" in refuse({"frequency": thin})
+    assert "profile" in refuse({}, profile=2)
+    assert "out of range" in refuse({"step": np.full_like(tensors["step"], 16384)})
+    refuse({"step": tensors["step"][:, 1:]})
+    refuse({}, passes=[[0, 0, 16], [1, 0, 16]])
+    refuse({}, passes=[[2, 0, 8], *description["passes"][1:]])
+    refuse({}, networks=description["networks"] | {"synthesis": description["networks"]["synthesis"][:-1]})
+    refuse({}, networks=description["networks"] | {"hyper": [{"op": "convolution"}]})
+    for cut in (0, 5, 100, len(data) // 2, len(data) - 1):
+        with pytest.raises(SdcError, match="E_MODEL_FILE"):
+            parse_model(data[:cut], 0)
+
+
+# --- networks and pictures --------------------------------------------------------------------------
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 10**6))
+def test_three_arithmetics_give_the_same_pixels(seed: int) -> None:
+    data = random_stream(seed).data
+    pixels = decode(data).pixels
+    for arithmetic in ("float64", "int64"):
+        assert np.array_equal(decode(data, arithmetic=arithmetic).pixels, pixels)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 700), (17, 16), (16, 17), (33, 65), (127, 1)])
+def test_sizes(size: tuple[int, int]) -> None:
+    drawn = random_stream(3, width=size[1], height=size[0], count=1)
+    assert decode(drawn.data).pixels.shape == (*size, 3)
+    picture = photograph(*size)
+    assert decode(encode(picture)).pixels.shape == picture.shape
+
+
+def test_every_subset_of_groups_is_the_same_picture() -> None:
+    """Pixels of a group do not depend on which others are there (promise 2)."""
+    for data in (random_stream(11, width=90, height=70, count=4).data,
+                 encode(photograph(96, 144), objects=four_groups(96, 144))):
+        whole = decode(data)
+        assert len(whole.groups) == 4
+        for bits in range(16):
+            some = decode(data, groups=[k for k in range(4) if bits >> k & 1])
+            assert np.array_equal(some.pixels[some.covered], whole.pixels[some.covered])
+            assert (some.pixels[~some.covered] == 128).all()
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10**6))
+def test_other_groups_may_hold_anything(seed: int) -> None:
+    """Other groups' chunks replaced by other valid ones: a group's pixels stay bit-identical."""
+    drawn = random_stream(seed, width=80, height=60, count=3)
+    stream = parse(drawn.data)
+    model = load_model(0)
+    rng = np.random.default_rng(seed)
+    groups = []
+    for g in stream.groups:
+        if g.index:
+            coder = GroupCoder(sites_of(stream.labels, stream.groups, [g.index]), model, g.quality)
+            noise = rng.integers(-2047, 2048, (len(coder.sites), model.latents))
+            hyper = np.where(model.hyper_index[g.quality] > 0, rng.integers(-9, 10, (coder.blocks[0], model.hyper)), 0)
+            g = replace(g, payload=encode_group(noise, hyper, coder)[0])
+        groups.append(g)
+    a, b = decode(drawn.data), decode(build(replace(stream, groups=tuple(groups))))
+    own = np.kron(drawn.labels == 1, np.ones((16, 16), bool))[:60, :80]
+    assert np.array_equal(a.pixels[own], b.pixels[own])
+    assert not np.array_equal(a.pixels, b.pixels)
+
+
+def test_encoder_and_decoder_agree_on_every_symbol() -> None:
+    drawn = random_stream(21, width=150, height=90, count=3)
+    stream, model = parse(drawn.data), load_model(0)
+    for g in stream.groups:
+        sites, symbols = decode_symbols(stream, model, g.index, keep_residuals=True)
+        again, _ = encode_group(symbols.latents.astype(np.int64) * 0, symbols.hyper,
+                                GroupCoder(sites, model, g.quality))
+        assert g.state == COMPLETE and isinstance(again, bytes)
+        assert symbols.residuals.shape == (len(sites), model.latents)
+        assert symbols.residuals.any() or not g.payload
+
+
+def test_bands_and_tiles_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large pictures are worked on in bands and tiles; the bits are those of the whole."""
+    drawn = random_stream(4, width=700, height=500, count=3)
+    picture = photograph(300, 420)
+    whole, file = decode(drawn.data).pixels, encode(picture, objects=four_groups(300, 420))
+    monkeypatch.setattr(codec, "TILE_CELLS", 8)
+    monkeypatch.setattr("sdc.latents.BAND_CELLS", 100)
+    assert np.array_equal(decode(drawn.data).pixels, whole)
+    assert encode(picture, objects=four_groups(300, 420)) == file
+    monkeypatch.setattr("sdc.network.CHUNK_CELLS", 7)
+    assert np.array_equal(decode(drawn.data).pixels, whole)
+
+
+def test_reach_of_the_networks_covers_their_taps() -> None:
+    """A cell's output changes with a cell ``reach`` away at most (tiles rely on it)."""
+    model = load_model(1)
+    network = model.networks["synthesis"]
+    far = reach(network)
+    assert far == 3
+    rows, cols = (a.reshape(-1) for a in np.mgrid[:9, :9])
+    sites = Sites(rows, cols, np.zeros(81, np.int64), np.full(81, 30))
+    x = np.zeros((81, model.latents), np.int16)
+    base = run(network, sites, x).reshape(81, -1)
+    x[40] = 2047
+    changed = (run(network, sites, x).reshape(81, -1) != base).any(1).reshape(9, 9)
+    assert changed[4, 4]
+    assert not changed[0].any() and not changed[:, 8].any()
+
+
+def test_taps_do_not_cross_groups() -> None:
+    rows, cols = (a.reshape(-1) for a in np.mgrid[:3, :4])
+    sites = Sites(rows, cols, np.array([0, 0, 1, 1] * 3), np.zeros(12, np.int64))
+    for factor in (1, 2):
+        taps = sites.taps(factor)
+        n = 12 * factor**2
+        assert (taps[4] == np.arange(n)).all()
+        inside = taps < n
+        group = np.repeat(sites.labels, factor**2)
+        own = np.broadcast_to(group, taps.shape)
+        assert (group[taps[inside]] == own[inside]).all()
+
+
+def test_context_and_hyperprior_save_bits() -> None:
+    """Switching either off costs bits: both are in the exported integer model."""
+    model = load_model(1)
+    from sdc.codec import analyse, analyse_hyper, patches  # noqa: F401
+    from sdc.container import Group
+    from sdc.model import load_encoder
+
+    picture = photograph(192, 256, 3)
+    groups = (Group(0, 3, 32),)
+    sites = sites_of(np.ones((12, 16), np.uint8), groups, [0])
+    latents = analyse(picture, sites, load_encoder(1))
+
+    class NoContext(GroupCoder):
+        def parameters(self, k, band, latents, features):  # type: ignore[no-untyped-def]
+            return super().parameters(k, band, np.zeros_like(latents), features)
+
+    coder = GroupCoder(sites, model, 32)
+    hyper = analyse_hyper(latents, coder, load_encoder(1))
+    full = len(encode_group(latents, hyper, coder)[0])
+    blind = len(encode_group(latents, hyper, NoContext(sites, model, 32))[0])
+    flat = len(encode_group(latents, np.zeros_like(hyper), coder)[0])
+    assert blind > 1.02 * full
+    assert flat > full
+
+
+def test_quality_and_level_qualities() -> None:
+    picture = photograph(96, 144)
+    sizes = [len(encode(picture, quality=q)) for q in (0, 20, 40, 63)]
+    assert sizes == sorted(sizes)
+    errors = [np.square(decode(encode(picture, quality=q)).pixels.astype(float) - picture).mean() for q in (0, 30, 63)]
+    assert errors == sorted(errors, reverse=True)
+    stream = parse(encode(picture, objects=four_groups(96, 144), quality={"L1": 44, "L2": 32, "other": 16}))
+    assert [g.quality for g in stream.groups] == [44, 32, 16, 16]
+    for bad in ({}, {"L4": 3}, {"L1": 64}, -1):
+        with pytest.raises(SdcError, match="E_USAGE"):
+            qualities_of(bad)  # type: ignore[arg-type]
+
+
+def test_trained_model_is_worth_its_name() -> None:
+    """Far better than a guess: a smooth picture at about a quarter bit per pixel comes back close."""
+    picture = photograph(192, 288, 9)
+    data = encode(picture, quality=40)
+    error = np.square(decode(data).pixels.astype(float) - picture).mean()
+    assert 10 * np.log10(255**2 / error) > 32
+    assert len(data) * 8 / (192 * 288) < 0.6
+
+
+@pytest.mark.parametrize("bad", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)])
+def test_pictures_that_cannot_be_coded(bad: np.ndarray) -> None:
+    with pytest.raises(SdcError, match="E_PICTURE"):
+        encode(bad)
+    with pytest.raises(SdcError, match="E_ICCP_SIZE"):
+        encode(photograph(8, 8), icc=b"short")
+
+
+def test_decoding_group_by_group_needs_nothing_else() -> None:
+    """A group decodes from its own payload, its cells and its quality (promise 2)."""
+    drawn = random_stream(8, width=64, height=64, count=2)
+    stream, model = parse(drawn.data), load_model(0)
+    g = stream.groups[1]
+    rows, cols = np.nonzero(stream.labels == 2)
+    alone = Sites(rows, cols, np.zeros(len(rows), np.int64), np.full(len(rows), g.quality))
+    assert g.payload is not None
+    got = decode_group(g.payload, GroupCoder(alone, model, g.quality)).latents
+    assert np.array_equal(got, decode_symbols(stream, model, 1)[1].latents)

@@ -1,0 +1,391 @@
+"""The container: structures, states, faults."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sdc import container
+from sdc.codec import decode, decode_symbols
+from sdc.container import (
+    COMPLETE,
+    DAMAGED,
+    GRPS,
+    HEAD,
+    LATN,
+    MAGIC,
+    MASK,
+    TRUNCATED,
+    UNREAD,
+    WITHDRAWN,
+    Chunk,
+    Group,
+    Head,
+    Limits,
+    build,
+    build_chunk,
+    build_head,
+    parse,
+)
+from sdc.errors import SdcError, spec_data
+from sdc.mask import encode_map
+from sdc.model import load_model
+from sdc.structures import build_payload, decode_varint, encode_varint, parse_payload
+from sdc.testing import random_stream
+
+TINY = random_stream(5, width=40, height=24, count=3, amplitude=40, extras=True)
+
+
+def code_of(data: bytes, **options: object) -> str:
+    """Error code with which a stream is refused."""
+    with pytest.raises(SdcError) as caught:
+        decode(data, **options)  # type: ignore[arg-type]
+    return caught.value.code
+
+
+def file_of(*chunks: bytes) -> bytes:
+    return MAGIC + b"".join(chunks)
+
+
+def grps(*groups: tuple[int, int], preamble: int = 0, count: int | None = None) -> bytes:
+    rows = [{"level_quality": lq, "size": size} for lq, size in groups]
+    body = bytes([len(groups) if count is None else count]) + encode_varint(preamble)
+    return build_chunk(GRPS, body + b"".join(bytes([r["level_quality"]]) + encode_varint(r["size"]) for r in rows))
+
+
+HEAD0 = build_chunk(HEAD, build_head(TINY.head))
+
+
+# --- structures ---------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_varint_round_trip(value: int) -> None:
+    data = encode_varint(value)
+    assert decode_varint(data, 0) == (value, len(data))
+
+
+@pytest.mark.parametrize("data", [b"\x80\x00", b"\xff\x80\x00", b"\xff\xff\xff\xff\x10", b"\x80\x80\x80\x80\x80\x01"])
+def test_varint_refuses_long_and_large(data: bytes) -> None:
+    with pytest.raises(SdcError, match="E_VARINT"):
+        decode_varint(data, 0)
+
+
+def value_of(row: dict, sizes: dict[str, int]) -> st.SearchStrategy:
+    kind, _, rest = row["type"].partition(":")
+    low = row.get("min", 0)
+    if row["name"] in sizes:
+        return st.just(sizes[row["name"]])
+    if kind == "u8":
+        return st.integers(low, row.get("max", 255))
+    if kind == "varint":
+        return st.integers(low, row.get("max", 2**32 - 1))
+    if kind == "rest":
+        return st.binary(max_size=40)
+    if kind == "bytes":
+        size = int(rest) if rest.isdigit() else sizes[rest]
+        return st.binary(min_size=size, max_size=size)
+    if kind == "text":
+        return st.text("abc", min_size=sizes[rest], max_size=sizes[rest])
+    item, _, count = rest.partition(":")
+    return st.lists(values_of(item), min_size=sizes[count], max_size=sizes[count])
+
+
+@st.composite
+def values_of(draw: st.DrawFn, name: str) -> dict:
+    rows = spec_data("fields.json")["structures"][name]["fields"]
+    sizes = {}
+    for row in rows:  # draw the counts and lengths first
+        rest = row["type"].rpartition(":")[2]
+        if row["type"].startswith(("bytes", "text", "list")) and not rest.isdigit():
+            sizes[rest] = draw(st.integers(1 if row["type"].startswith("list") else 0, 3))
+    return {row["name"]: draw(value_of(row, sizes)) for row in rows}
+
+
+@pytest.mark.parametrize("name", ["HEAD", "GRPS", "GROUP", "MASK", "LATN", "ICCP", "OBJS", "OBJECT"])
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_every_structure_round_trips(name: str, data: st.DataObject) -> None:
+    values = data.draw(values_of(name))
+    payload = build_payload(name, values)
+    parsed = parse_payload(name, payload)
+    for key, value in values.items():
+        got = parsed[key]
+        assert (got == value) if not isinstance(value, list) else [dict(g, _io=0) for g in got] == [
+            dict(v, _io=0) for v in value]
+    assert build_payload(name, values) == payload
+
+
+def test_structures_are_the_table() -> None:
+    from sdc.structures import structure_of
+
+    for name, structure in spec_data("fields.json")["structures"].items():
+        assert [c.name for c in structure_of(name).subcons] == [r["name"] for r in structure["fields"]]
+        kind = structure.get("type")
+        if kind is not None:
+            assert container.NAMES[kind] == name
+
+
+# --- round trip and byte ranges -------------------------------------------------------------------
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6))
+def test_build_inverts_parse(seed: int) -> None:
+    drawn = random_stream(seed, amplitude=3)
+    stream = parse(drawn.data)
+    assert stream.state == "valid"
+    assert build(stream) == drawn.data
+    assert np.array_equal(stream.labels, drawn.labels)
+    assert [(g.level, g.quality) for g in stream.groups] == [(g.level, g.quality) for g in drawn.groups]
+
+
+def test_reader_stops_after_mask_and_fetches_ranges() -> None:
+    class Counting(io.BytesIO):
+        past = 0
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            data = super().read(size)
+            self.past = max(self.past, self.tell())
+            return data
+
+    drawn = random_stream(7, width=600, height=400, count=4, amplitude=900, extras=False)
+    reader = Counting(drawn.data)
+    stream = parse(reader, body=False)
+    assert {g.state for g in stream.groups} == {UNREAD}
+    assert reader.past < 200 < len(drawn.data) / 10
+    assert stream.ranges() == [(stream.groups[0].offset, sum(g.size for g in stream.groups))]
+    for k in (2, 0):
+        ((offset, size),) = stream.ranges([k])
+        stream = stream.with_chunk(k, drawn.data[offset : offset + size])
+        assert stream.groups[k].state == COMPLETE
+        assert stream.groups[k].payload == parse(drawn.data).groups[k].payload
+    assert stream.with_chunk(1, b"").groups[1].state == TRUNCATED
+
+
+def test_unknown_ancillary_chunks_are_kept() -> None:
+    stream = parse(TINY.data)
+    assert [c.type for c in stream.before] == [0xC1, 0x8A]
+    assert [c.type for c in stream.after] == [0x81, 0xEA]
+
+
+# --- faults ---------------------------------------------------------------------------------------
+
+
+def test_cut_anywhere_decodes_what_is_complete() -> None:
+    whole = decode(TINY.data)
+    stream = parse(TINY.data)
+    preamble = stream.groups[0].offset - sum(c.size for c in stream.before)
+    for cut in range(len(TINY.data)):
+        data = TINY.data[:cut]
+        if cut < preamble:
+            assert code_of(data) in ("E_TRUNCATED", "E_MAGIC"), cut
+            continue
+        got = decode(data)
+        complete = [g.index for g in stream.groups if g.offset + g.size <= cut]
+        assert list(got.groups) == complete
+        assert [e.code for e in got.missing] == ["E_GROUP_TRUNCATED"] * (len(stream.groups) - len(complete))
+        assert np.array_equal(got.pixels[got.covered], whole.pixels[got.covered])
+
+
+def test_flip_of_every_bit_never_gives_wrong_pixels() -> None:
+    whole = decode(TINY.data)
+    outcomes = set()
+    for bit in range(8 * len(TINY.data)):
+        data = bytearray(TINY.data)
+        data[bit // 8] ^= 1 << bit % 8
+        try:
+            got = decode(bytes(data))
+        except SdcError as error:
+            outcomes.add(error.kind)
+            continue
+        assert got.stream.errors, bit  # every flip is noticed
+        outcomes.add("partial" if got.missing else "metadata")
+        assert np.array_equal(got.pixels[got.covered], whole.pixels[got.covered]), bit
+    assert outcomes == {"invalid", "partial", "metadata"}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=60), st.booleans())
+def test_noise_is_refused_in_words(noise: bytes, magic: bool) -> None:
+    with pytest.raises(SdcError):
+        parse(MAGIC + noise if magic else noise)
+
+
+def test_spliced_chunk_is_caught() -> None:
+    """A latent chunk of another picture, group, level or quality does not pass."""
+    a = parse(TINY.data)
+    others = [
+        replace(a, head=replace(a.head, width=a.head.width - 1)),
+        replace(a, groups=tuple(replace(g, quality=g.quality ^ 1) for g in a.groups)),
+        replace(a, mask=encode_map(np.where(TINY.labels == 1, 2, TINY.labels % 2 + 2).astype(np.uint8), 3)),
+    ]
+    chunk = TINY.data[a.groups[0].offset :][: a.groups[0].size]
+    for other in others:
+        assert other.with_chunk(0, chunk).groups[0].state == DAMAGED
+    assert a.with_chunk(0, chunk).groups[0].state == COMPLETE
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "E_MAGIC"),
+        (b"\x89PNG\r\n\x1a\n", "E_MAGIC"),
+        (MAGIC, "E_TRUNCATED"),
+        (file_of(grps((0, 6))), "E_CHUNK_ORDER"),
+        (file_of(HEAD0, HEAD0), "E_CHUNK_ORDER"),
+        (file_of(build_chunk(HEAD, build_head(TINY.head) + b"\0")), "E_PAYLOAD_LENGTH"),
+        (file_of(build_chunk(HEAD, build_head(TINY.head)[:-1])), "E_PAYLOAD_LENGTH"),
+        (file_of(build_chunk(HEAD, b"\0" + build_head(TINY.head)[1:])), "E_HEAD_SIZE"),
+        (file_of(build_chunk(HEAD, b"\x80\x80\x04\x80\x80\x04\0\0abcd\x10")), "E_HEAD_SIZE"),
+        (file_of(build_chunk(HEAD, b"\x81\x00\x01\0\0abcd\x10")), "E_VARINT"),
+        (file_of(build_chunk(HEAD, b"\x08\x08\x01\0abcd\x10")), "E_FEATURE"),
+        (file_of(HEAD0, grps(count=0)), "E_GRPS_COUNT"),
+        (file_of(HEAD0, grps(*[(192, 0)] * 7)), "E_GRPS_COUNT"),
+        (file_of(HEAD0, grps((64, 6), (0, 6))), "E_GRPS_ORDER"),
+        (file_of(HEAD0, grps((64, 5))), "E_GRPS_SIZE"),
+        (file_of(HEAD0, grps((64, 6), (64, 6))), "E_MASK_MISSING"),
+        (file_of(HEAD0, grps((64, 0), preamble=6), build_chunk(0x1F, b"")), "E_CHUNK_CRITICAL"),
+        (file_of(HEAD0, grps((64, 0), preamble=5), build_chunk(0x9F, b"")), "E_GRPS_PREAMBLE"),
+        (file_of(HEAD0, grps((64, 0)), build_chunk(0xC1, bytes(128))), "E_CHUNK_ORDER"),
+        (file_of(HEAD0, grps((64, 0)), build_chunk(0x81, b""), build_chunk(0x81, b"")), "E_CHUNK_DUPLICATE"),
+        (file_of(HEAD0, grps((64, 0)), HEAD0), "E_CHUNK_DUPLICATE"),
+        (file_of(HEAD0, grps((64, 0), preamble=6), build_chunk(LATN, b"")), "E_GRPS_PREAMBLE"),
+    ],
+)
+def test_refused_with_its_code(data: bytes, code: str) -> None:
+    assert code_of(data) == code
+
+
+def masked(labels: np.ndarray, count: int, mask: bytes | None = None) -> bytes:
+    chunk = build_chunk(MASK, encode_map(labels, max(count, int(labels.max()))) if mask is None else mask)
+    return file_of(HEAD0, grps(*[(192, 0)] * count, preamble=len(chunk)), chunk)
+
+
+def test_mask_rules() -> None:
+    rows, cols = TINY.head.rows, TINY.head.cols
+    ones = np.ones((rows, cols), np.uint8)
+    assert code_of(masked(ones, 1)) == "E_MASK_REDUNDANT"
+    assert code_of(masked(ones, 2)) == "E_MASK_EMPTY_GROUP"
+    good = encode_map(TINY.labels, 3)
+    assert not decode(masked(TINY.labels, 3)).groups  # all withdrawn: nothing requested, nothing missing
+    assert code_of(masked(TINY.labels, 3, good + b"\0\0")) == "E_RANS_TRAILING"
+    for k in range(len(good)):
+        twisted = bytearray(good)
+        twisted[k] ^= 1
+        assert code_of(masked(TINY.labels, 3, bytes(twisted))).startswith(("E_RANS_", "E_MASK_"))
+    assert code_of(masked(TINY.labels, 3, good[:3])) == "E_RANS_LENGTH"
+    assert code_of(masked(TINY.labels, 3, b"\0\0\0\0")) == "E_RANS_STATE"
+    assert code_of(masked(TINY.labels, 3, b"")) == "E_RANS_UNDERRUN"
+
+
+def with_payload(payload: bytes) -> bytes:
+    """TINY with another payload in its first group, the CRC right."""
+    stream = parse(TINY.data)
+    first = replace(stream.groups[0], payload=payload)
+    return build(replace(stream, groups=(first, *stream.groups[1:])))
+
+
+def symbols_of(data: bytes) -> bytes:
+    symbols = decode_symbols(parse(data), load_model(0), 0, keep_residuals=True)[1]
+    return symbols.hyper.tobytes() + symbols.residuals.tobytes()
+
+
+def test_right_crc_over_wrong_symbols_is_invalid() -> None:
+    payload = parse(TINY.data).groups[0].payload
+    whole, refused = symbols_of(TINY.data), 0
+    assert payload is not None
+    assert code_of(with_payload(b"")) == "E_RANS_UNDERRUN"
+    assert code_of(with_payload(payload[:-1])) == "E_RANS_LENGTH"
+    assert code_of(with_payload(payload + b"\0\0")) == "E_RANS_TRAILING"
+    assert code_of(with_payload(bytes(4))) == "E_RANS_STATE"
+    for cut in range(4, len(payload), 2):
+        assert code_of(with_payload(payload[:cut])) in ("E_RANS_UNDERRUN", "E_RANS_FINAL", "E_ESCAPE")
+    for k in range(len(payload)):
+        twisted = bytearray(payload)
+        twisted[k] ^= 0x55
+        try:  # another payload is refused, or is the one coding of other symbols
+            other = symbols_of(with_payload(bytes(twisted)))
+        except SdcError as error:
+            refused += 1
+            assert error.code in ("E_RANS_UNDERRUN", "E_RANS_FINAL", "E_RANS_TRAILING", "E_RANS_STATE", "E_ESCAPE")
+        else:
+            assert other != whole
+    assert refused > 0.9 * len(payload)
+
+
+def test_latent_chunk_of_another_size_is_invalid() -> None:
+    stream = parse(TINY.data)
+    g = stream.groups[0]
+    body = bytes([LATN]) + encode_varint(g.size) + bytes(g.size - 7)
+    data = body + zlib.crc32(stream.seed(g) + body).to_bytes(4, "little")
+    with pytest.raises(SdcError, match="E_LATN_SIZE"):
+        stream.with_chunk(0, data[: g.size - 4] + zlib.crc32(stream.seed(g) + data[: g.size - 4]).to_bytes(4, "little"))
+
+
+def test_nothing_coded_has_one_form() -> None:
+    """A payload that decodes no symbol must be empty (RANS-09)."""
+    from sdc.rans import Decoder
+
+    decoder = Decoder((1 << 16).to_bytes(4, "little"))
+    with pytest.raises(SdcError, match="E_RANS_TRAILING"):
+        decoder.finish()
+
+
+def test_unknown_model_and_other_weights() -> None:
+    stream = parse(TINY.data)
+    assert code_of(build(replace(stream, head=replace(stream.head, model=99)))) == "E_MODEL"
+    assert code_of(build(replace(stream, head=replace(stream.head, weights=b"none")))) == "E_MODEL_HASH"
+
+
+def test_withdrawn_groups() -> None:
+    stream = parse(TINY.data)
+    first = replace(stream.groups[0], state=WITHDRAWN, payload=None)
+    data = build(replace(stream, groups=(first, *stream.groups[1:])))
+    assert parse(data).state == "valid"
+    assert decode(data).groups == (1, 2) and not decode(data).missing
+    assert [e.code for e in decode(data, groups=[0]).missing] == ["E_GROUP_WITHDRAWN"]
+
+
+# --- limits ---------------------------------------------------------------------------------------
+
+
+def test_huge_pictures_are_refused_before_memory_is_taken() -> None:
+    head = Head(65536, 16384, 0, TINY.head.weights)
+    data = file_of(build_chunk(HEAD, build_head(head)), grps((192, 6)))
+    assert len(data) < 40
+    assert code_of(data) == "E_LIMIT"
+    assert code_of(TINY.data, limits=Limits(pixels=900)) == "E_LIMIT"
+    assert code_of(TINY.data, limits=Limits(chunk_bytes=20)) == "E_LIMIT"
+
+
+def test_promised_bytes_are_not_allocated() -> None:
+    """A chunk length or group size of 4 GiB in a file of 60 bytes reads as a cut-off file."""
+    data = file_of(HEAD0, bytes([GRPS]) + encode_varint(2**32 - 1) + bytes(20))
+    assert code_of(data) == "E_TRUNCATED"
+    got = decode(file_of(HEAD0, grps((192, 2**32 - 1))))
+    assert [e.code for e in got.missing] == ["E_GROUP_TRUNCATED"]
+
+
+def test_group_state_names_are_error_codes() -> None:
+    codes = {row["code"] for row in spec_data("errors.json")["errors"]}
+    assert {f"E_GROUP_{s.upper()}" for s in (WITHDRAWN, TRUNCATED, DAMAGED)} <= codes
+
+
+def test_chunk_size_is_what_is_written() -> None:
+    for n in (0, 127, 128, 20000):
+        assert Chunk(0xA0, bytes(n)).size == len(build_chunk(0xA0, bytes(n)))
+
+
+def test_framing_of_four_groups_is_at_most_80_bytes() -> None:
+    """Four groups of up to 16 kB each in a photograph of usual size."""
+    head = Head(4032, 3024, 1, b"abcd")
+    groups = tuple(Group(k, k, 32, state=COMPLETE, payload=bytes(15000)) for k in range(4))
+    stream = container.Stream(head, groups, mask=bytes(200))
+    assert len(build(stream)) - 4 * 15000 - 200 <= 80
