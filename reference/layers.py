@@ -49,6 +49,8 @@ class Format:
 LATENT = Format(6, -2048, 2047)
 STREAM = Format(6, -2048, 2047)
 HIDDEN = Format(7, 0, 2047)
+FEATURE = Format(6, 0, 2047)
+"""Hyper features: on the grid of STREAM, with which contexts concatenate them."""
 HYPER = Format(6, -1024, 1023)
 
 

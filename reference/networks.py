@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from ._compressai import GaussianConditional
 from .layers import (
     ANCHORS,
+    FEATURE,
     HIDDEN,
     HYPER,
     LATENT,
@@ -173,8 +174,8 @@ class Hyper(nn.Module):
         self.gather = nn.Conv2d(s.features, s.features, 4, stride=4)
         self.code = Pointwise(s.features, s.hyper, HIDDEN, HYPER)
         self.expand = Pointwise(s.hyper, s.features, HYPER, STREAM, 1.4)
-        self.quality = QualityBias(s.features, HIDDEN)
-        self.spread = Pointwise(s.features, 16 * s.features, HIDDEN, HIDDEN, 1.4)
+        self.quality = QualityBias(s.features, FEATURE)
+        self.spread = Pointwise(s.features, 16 * s.features, FEATURE, FEATURE, 1.4)
 
     def analyse(self, latents: Tensor, mask: Tensor | None) -> Tensor:
         x = self.cell(latents)
@@ -196,7 +197,7 @@ class Context(nn.Module):
         if local:
             self.embed = Pointwise(s.latents, s.features, LATENT, HIDDEN, 1.4)
             self.spatial = Depthwise(s.features, HIDDEN, STREAM)
-        # The concatenated input is (context STREAM, hyper HIDDEN): one format holds both.
+        # The concatenated input is (context STREAM, hyper FEATURE): one grid holds both.
         self.merge = Pointwise(s.features * (2 if local else 1), s.wide, STREAM, HIDDEN, 1.4)
         self.mix = Pointwise(s.wide, s.wide, HIDDEN, HIDDEN, 1.4)
         self.mean = Pointwise(s.wide, out, HIDDEN, MEAN, 0.1)

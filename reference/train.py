@@ -78,6 +78,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of photographs")
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoints and log")
     parser.add_argument("--minutes", type=float, default=90.0, help="length of the whole run, all sessions together")
+    parser.add_argument("--steps", type=int, help="length of the whole run in steps, instead of minutes")
     parser.add_argument("--integer-part", type=float, default=0.2, help="last part of the run, fake-quantised")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--size", type=int, default=192, help="side of a crop, a multiple of 64")
@@ -117,11 +118,14 @@ def main(argv: list[str] | None = None) -> None:
     if new_log:
         log.writeheader()
     total = args.minutes * 60
+
+    def part_done() -> float:
+        return step / args.steps if args.steps else spent / total
+
     started = saved = window = time.monotonic()
     sums: dict[str, float] = {}
     tick = started
-    while spent < total:
-        part = spent / total
+    while (part := part_done()) < 1:
         integer = part >= 1 - args.integer_part
         set_integer(model, integer)
         rate = learning_rate(args.rate, part)
@@ -159,10 +163,10 @@ def main(argv: list[str] | None = None) -> None:
                  "mpixel_s": round(speed, 2), **row}
             )
             log_file.flush()
-            left = (total - spent) / 60
+            left = spent / 60 * (1 / part_done() - 1)
             print(f"step {step} {phase} loss {row['loss']} bpp {row['bpp']} (hyper {row['hyper_bpp']}) "
                   f"PSNR {row['psnr']} {speed:.2f} Mpixel/s {left:.0f} min left", flush=True)
-        if time.monotonic() - saved > args.save_minutes * 60 or spent >= total:
+        if time.monotonic() - saved > args.save_minutes * 60 or part_done() >= 1:
             saved = time.monotonic()
             save(last, {"model": model.state_dict(), "average": average.state_dict(),
                         "optimiser": optimiser.state_dict(), "step": step, "seconds": spent})

@@ -21,7 +21,8 @@ SEED = 20260001
 class Generator:
     """32-bit linear congruential generator: ``x = (1664525 x + 1013904223) mod 2**32``.
 
-    A draw from ``lo..hi`` advances ``x`` and takes ``lo + (x >> 16) mod (hi - lo + 1)``.
+    A draw from ``lo..hi``, at most 65536 values, advances ``x`` and takes
+    ``lo + (x >> 16) mod (hi - lo + 1)``.
     """
 
     def __init__(self, seed: int):
@@ -97,7 +98,7 @@ def synthetic_model_file() -> bytes:
             *local,
             {"op": "hyper"},
             pointwise(f"context.{k}.2", FEATURES, FEATURES * (2 if k else 1), 120, 7, 20000, positive),
-            pointwise(f"context.{k}.3", 2 * half, FEATURES, 120, 6, 12000, signed),
+            pointwise(f"context.{k}.3", 2 * half, FEATURES, 120, 10, 20000, signed),
         ]
     networks["synthesis"] = [
         pointwise("synthesis.0", 4 * CHANNELS, LATENTS, 250, 6, 4000, signed),
@@ -108,14 +109,17 @@ def synthetic_model_file() -> bytes:
         depthwise("synthesis.3", CHANNELS, 300, 7, 4000, signed),
         pointwise("synthesis.4", CHANNELS, CHANNELS, 250, 8, 9000, signed),
         {"op": "add", "clamp": signed},
-        pointwise("synthesis.5", 192, CHANNELS, 120, 11, 1000000, [0, 255], low=0),
+        pointwise("synthesis.5", 192, CHANNELS, 15, 7, 65535, [0, 255], low=0),
         {"op": "shuffle", "factor": 8},
     ]
     tensors["step"] = g.array((64, LATENTS), 40, 9000, "<i2")
-    tensors["inverse"] = g.array((64, LATENTS), 100, 6000, "<i2")
-    tensors["offset"] = g.array((64, LATENTS), -200, 500, "<i2")
+    tensors["inverse"] = g.array((64, LATENTS), 100, 3000, "<i2")
+    tensors["offset"] = g.array((64, LATENTS), -200, 700, "<i2")
     tensors["hyper_step"] = g.array((64, HYPER), 100, 9000, "<i2")
     tensors["hyper_index"] = np.minimum(g.array((64, HYPER), 0, 79, "u1"), 63).astype("u1")
+    # At quality 0 nothing is ever coded: every index is 0, so the payload is empty.
+    tensors["offset"][0] = -32768
+    tensors["hyper_index"][0] = 0
     reach = [0] + [1 + 126 * t // 63 for t in range(1, 64)]
     tensors["reach"] = np.array(reach, "u1")
     tensors["frequency"] = np.array(

@@ -1,0 +1,364 @@
+# Grammar of the container for Kaitai Struct (https://kaitai.io), informative: the text of sdc.md prevails.
+# Names, ids, texts and ranges of fields are those of fields.json; a test compares them.
+
+meta:
+  id: sdc
+  title: SDC 1.0, a semantic image format
+  application: SDC
+  file-extension: sdc
+  license: CC0-1.0
+  ks-version: 0.11
+  endian: le
+
+doc: |
+  A stream of chunks: HEAD, GRPS, MASK if any, ICCP if any, other ancillary chunks, the LATN chunks of the
+  groups, other ancillary chunks.
+
+  What this grammar cannot say, and a reader checks by itself:
+
+  - CRCs: [CHNK-04] and, with a seed, [LATN-04].
+  - Order and number of chunks [CHNK-07] [CHNK-08], unknown critical chunks [CHNK-05] and feature bits [HEAD-03].
+  - Rules between fields of different chunks, such as [GRPS-02] (groups and cells) or [OBJS-03] (objects and groups).
+  - The coded payloads of MASK and LATN and the pixel masks of objects, which are opaque here, and ICC profiles.
+
+  In a file that is cut off, reading `chunks` stops with an end-of-stream error, and a wrong length leads it
+  astray. HEAD, GRPS and, by its place [GRPS-07], the chunk of each group that is there can be read all the
+  same: `head`, `grps`, `grps.groups[k].chunk`.
+doc-ref: sdc.md
+
+seq:
+  - id: magic
+    contents: [0xd3, 0x53, 0x44, 0x43]
+    doc: '[FILE-01] magic number, "\xD3SDC"'
+
+instances:
+  chunks:
+    pos: magic.length
+    type: chunk
+    repeat: eos
+    doc: '[FILE-02] chunks to the end of the file'
+  head_chunk:
+    pos: magic.length
+    type: chunk
+    doc: HEAD is the first chunk [CHNK-07].
+  grps_chunk:
+    pos: magic.length + head_chunk.size
+    type: chunk
+    doc: GRPS is the second chunk [CHNK-07].
+  head:
+    value: head_chunk.payload.as<head>
+  grps:
+    value: grps_chunk.payload.as<grps>
+  end_of_grps:
+    value: magic.length + head_chunk.size + grps_chunk.size
+    doc: First byte after the GRPS chunk.
+  first_latn:
+    value: end_of_grps + grps.preamble.value
+    doc: Place of the first LATN chunk [GRPS-07].
+
+enums:
+  chunk_type:
+    0x01: head
+    0x02: grps
+    0x03: mask
+    0x04: latn
+    0x81: objs
+    0xc1: iccp
+  level:
+    0: l1
+    1: l2
+    2: l3
+    3: other
+  mask_coding:
+    0: none
+    1: label_map
+
+types:
+  varint:
+    doc: |
+      Minimal unsigned LEB128 of at most 5 bytes and at most 2^32 - 1 [NOTA-04] [NOTA-05].
+      A last byte of 0 is refused: the number is not minimal. A fifth byte above 15 is refused:
+      the value exceeds 2^32 - 1, or a sixth byte would follow.
+    seq:
+      - id: b0
+        type: u1
+      - id: b1
+        type: u1
+        valid:
+          min: 1
+        if: b0 > 127
+      - id: b2
+        type: u1
+        valid:
+          min: 1
+        if: b0 > 127 and b1 > 127
+      - id: b3
+        type: u1
+        valid:
+          min: 1
+        if: b0 > 127 and b1 > 127 and b2 > 127
+      - id: b4
+        type: u1
+        valid:
+          min: 1
+          max: 15
+        if: b0 > 127 and b1 > 127 and b2 > 127 and b3 > 127
+    instances:
+      size:
+        value: 'b0 < 128 ? 1 : b1 < 128 ? 2 : b2 < 128 ? 3 : b3 < 128 ? 4 : 5'
+        doc: Bytes that the number takes.
+      value:
+        value: >-
+          (b0 & 127).as<u8>
+          + (size > 1 ? (b1 & 127).as<u8> * 0x80 : 0)
+          + (size > 2 ? (b2 & 127).as<u8> * 0x4000 : 0)
+          + (size > 3 ? (b3 & 127).as<u8> * 0x200000 : 0)
+          + (size > 4 ? (b4 & 127).as<u8> * 0x10000000 : 0)
+        doc: The number. Products in place of shifts, since some target languages shift 32 bits only.
+
+  chunk:
+    seq:
+      - id: type
+        type: u1
+        doc: '[CHNK-01] chunk type with its property bits'
+      - id: length
+        type: varint
+        doc: '[CHNK-02] bytes of the payload'
+      - id: payload
+        size: length.value
+        type:
+          switch-on: kind
+          cases:
+            'chunk_type::head': head
+            'chunk_type::grps': grps
+            'chunk_type::mask': mask
+            'chunk_type::latn': latn
+            'chunk_type::objs': objs
+            'chunk_type::iccp': iccp
+        doc: "[CHNK-03] see the chunk's own table"
+      - id: crc
+        type: u4
+        doc: '[CHNK-04] CRC-32 over type, length and payload, for LATN over seed, type, length and payload'
+    instances:
+      kind:
+        value: type
+        enum: chunk_type
+        doc: The type by its name; a type that this grammar does not know has an opaque payload.
+      is_ancillary:
+        value: (type & 0x80) != 0
+        doc: A reader that does not know the chunk may ignore it; without this bit it is critical [CHNK-01].
+      is_safe_to_copy:
+        value: (type & 0x40) != 0
+        doc: An editor that does not know the chunk may keep it [CHNK-01]; never set in a critical chunk [CHNK-06].
+      is_private:
+        value: (type & 0x20) != 0
+        doc: For use within one system [CHNK-01].
+      number:
+        value: type & 0x1f
+        doc: Number of the chunk type among those with the same property bits [CHNK-01].
+      size:
+        value: 1 + length.size + length.value + 4
+        doc: Bytes of the whole chunk.
+
+  head:
+    seq:
+      - id: width
+        type: varint
+        valid:
+          expr: _.value >= 1 and _.value <= 65536
+        doc: '[HEAD-01] width of the picture in pixels'
+      - id: height
+        type: varint
+        valid:
+          expr: _.value >= 1 and _.value <= 65536 and width.value * _.value <= 1073741824
+        doc: '[HEAD-02] height of the picture in pixels; width * height is at most 2^30'
+      - id: features
+        type: varint
+        doc: '[HEAD-03] required-feature bits; none is defined in this version'
+      - id: model
+        type: varint
+        doc: '[HEAD-04] number of the model in the registry'
+      - id: weights
+        size: 4
+        doc: '[HEAD-05] first 4 bytes of the SHA-256 of the model file'
+      - id: version
+        type: u1
+        doc: '[HEAD-06] major version << 4 | minor version; information only; 0x10 in this version'
+      - id: excess
+        size-eos: true
+        valid:
+          expr: _.length == 0
+        doc: Nothing follows the last field [CHNK-03].
+    instances:
+      cols:
+        value: (width.value + 15) / 16
+        doc: Columns of cells.
+      rows:
+        value: (height.value + 15) / 16
+        doc: Rows of cells.
+
+  grps:
+    seq:
+      - id: count
+        type: u1
+        valid:
+          min: 1
+        doc: '[GRPS-02] number of groups'
+      - id: preamble
+        type: varint
+        doc: '[GRPS-03] bytes between the end of the GRPS chunk and the place of the first LATN chunk'
+      - id: groups
+        type: group(_index)
+        repeat: expr
+        repeat-expr: count
+        doc: '[GRPS-04] one entry per group, by level, most important first'
+      - id: excess
+        size-eos: true
+        valid:
+          expr: _.length == 0
+        doc: Nothing follows the last field [CHNK-03].
+
+  group:
+    params:
+      - id: index
+        type: s4
+    seq:
+      - id: level_quality
+        type: u1
+        doc: '[GRPS-05] level << 6 | quality; level 0 is L1, 1 is L2, 2 is L3, 3 is other; levels never decrease; quality 0 to 63'
+      - id: size
+        type: varint
+        valid:
+          expr: _.value == 0 or _.value >= 6
+        doc: "[GRPS-06] bytes of the group's whole LATN chunk, from type to CRC; 0 when the group has been withdrawn; never 1 to 5"
+    instances:
+      level:
+        value: level_quality >> 6
+        enum: level
+      quality:
+        value: level_quality & 63
+      is_withdrawn:
+        value: size.value == 0
+        doc: An editor has removed the group [STAT-02].
+      offset:
+        value: '(index == 0 ? _root.first_latn : _parent.as<grps>.groups[index - 1].past).as<u8>'
+        doc: Place of the group's LATN chunk in the file, or where it would stand [GRPS-07].
+      past:
+        value: (offset + size.value).as<u8>
+        doc: First byte after the group's LATN chunk.
+      chunk:
+        io: _root._io
+        pos: offset
+        size: size.value
+        type: chunk
+        if: not is_withdrawn
+        doc: The group's LATN chunk, found by its place [GRPS-07] and of the size that GRPS gives [LATN-05].
+
+  mask:
+    seq:
+      - id: map
+        size-eos: true
+        doc: '[MASK-04] the coded group map'
+
+  latn:
+    seq:
+      - id: stream
+        size-eos: true
+        doc: "[LATN-03] the group's rANS stream; empty when no symbol is coded"
+
+  iccp:
+    seq:
+      - id: profile
+        size-eos: true
+        valid:
+          expr: _.length >= 128 and _.length <= 1048576
+        doc: '[ICCP-01] an ICC profile of 128 to 1048576 bytes; without this chunk the picture is sRGB'
+
+  objs:
+    seq:
+      - id: count
+        type: varint
+        valid:
+          expr: _.value >= 1 and _.value <= 4095
+        doc: '[OBJS-01] number of objects'
+      - id: objects
+        type: object_entry
+        repeat: expr
+        repeat-expr: count.value
+        doc: '[OBJS-02] objects in order of rank'
+      - id: excess
+        size-eos: true
+        valid:
+          expr: _.length == 0
+        doc: Nothing follows the last field [CHNK-03].
+
+  object_entry:
+    doc: OBJECT of the field table, under a name that no target language has taken.
+    seq:
+      - id: group
+        type: varint
+        valid:
+          expr: _.value <= 254
+        doc: '[OBJS-03] index of the group the object lies in; below the number of groups'
+      - id: x
+        type: varint
+        valid:
+          expr: _.value <= 65535
+        doc: '[OBJS-04] left side of the box in pixels'
+      - id: y
+        type: varint
+        valid:
+          expr: _.value <= 65535
+        doc: '[OBJS-05] top side of the box in pixels'
+      - id: width
+        type: varint
+        valid:
+          expr: _.value >= 1 and _.value <= 65536
+        doc: "[OBJS-06] width of the box; x + width is at most the picture's width"
+      - id: height
+        type: varint
+        valid:
+          expr: _.value >= 1 and _.value <= 65536
+        doc: "[OBJS-07] height of the box; y + height is at most the picture's height"
+      - id: score
+        type: u1
+        doc: '[OBJS-08] confidence in 1/255'
+      - id: rank
+        type: varint
+        valid:
+          expr: _.value <= 4094
+        doc: '[OBJS-09] place in the order of importance, 0 is the most important'
+      - id: label_length
+        type: varint
+        valid:
+          expr: _.value <= 255
+        doc: '[OBJS-10] bytes of the label'
+      - id: label
+        type: str
+        encoding: UTF-8
+        size: label_length.value
+        doc: '[OBJS-11] name of the object, UTF-8'
+      - id: reason_length
+        type: varint
+        valid:
+          expr: _.value <= 4095
+        doc: '[OBJS-12] bytes of the reason'
+      - id: reason
+        type: str
+        encoding: UTF-8
+        size: reason_length.value
+        doc: '[OBJS-13] why the object has its level, UTF-8'
+      - id: mask_coding
+        type: u1
+        enum: mask_coding
+        valid:
+          in-enum: true
+        doc: '[OBJS-14] 0: no pixel mask; 1: map of width x height labels, 0 outside and 1 inside'
+      - id: mask_length
+        type: varint
+        valid:
+          expr: _.value <= 65535 and (_.value == 0) == (mask_coding == mask_coding::none)
+        doc: '[OBJS-15] bytes of the pixel mask; 0 if and only if mask_coding is 0'
+      - id: mask
+        size: mask_length.value
+        doc: '[OBJS-16] the pixel mask; width * height is then at most 2^22'

@@ -1,0 +1,193 @@
+"""The torch codec: same bits as NumPy, and training that computes what decoders will."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sdc.codec import decode, encode
+from sdc.container import parse
+from sdc.model import check_network, parse_model
+from sdc.network import Sites, run
+from sdc.objects import Object
+from sdc.testing import random_stream
+from sdc_reference import data, train
+from sdc_reference.export import decoder_file, encoder_file
+from sdc_reference.layers import BOUND, Format, Pointwise, set_integer
+from sdc_reference.networks import Model, Sizes
+from sdc_reference.runner import InexactDevice, TorchRunner
+
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+SMALL = Sizes(channels=32, latents=24, hyper=8, features=16, wide=32, analysis_blocks=1, synthesis_blocks=2)
+
+
+@pytest.fixture(scope="module", params=DEVICES)
+def runner(request: pytest.FixtureRequest) -> TorchRunner:
+    return TorchRunner(request.param)
+
+
+def picture(height: int, width: int) -> np.ndarray:
+    y, x = np.mgrid[:height, :width] / 25.0
+    waves = [128 + 100 * np.sin(x * (1 + k / 2)) * np.cos(y * (1 + k)) for k in range(3)]
+    noise = np.random.default_rng(1).normal(0, 6, (height, width, 3))
+    return np.clip(np.stack(waves, -1) + noise, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("arithmetic", ["float32", "float64", "int64"])
+def test_torch_decodes_random_streams_to_the_same_bits(runner: TorchRunner, arithmetic: str) -> None:
+    if runner.device.type == "cuda" and arithmetic == "int64":
+        arithmetic = "float64"  # no integer products on that device
+    for seed in range(12):
+        stream = random_stream(seed).data
+        assert np.array_equal(decode(stream, runner=runner, arithmetic=arithmetic).pixels, decode(stream).pixels)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("arithmetic", ["float32", "float64"])
+def test_torch_decodes_every_subset_to_the_same_bits(runner: TorchRunner, arithmetic: str, threads: int) -> None:
+    objects = [Object("a", (0, 0, 60, 60), 0), Object("b", (50, 50, 60, 60), 1), Object("c", (120, 0, 30, 90), 2)]
+    stream = encode(picture(112, 160), objects=objects, quality=36)
+    assert len(parse(stream).groups) == 4
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        for bits in range(1, 16):
+            chosen = [k for k in range(4) if bits >> k & 1]
+            got = decode(stream, groups=chosen, runner=runner, arithmetic=arithmetic)
+            want = decode(stream, groups=chosen)
+            assert np.array_equal(got.pixels, want.pixels) and np.array_equal(got.covered, want.covered)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_torch_encodes_the_same_file(runner: TorchRunner) -> None:
+    objects = [Object("a", (20, 20, 70, 60), 0)]
+    assert encode(picture(100, 130), objects=objects, runner=runner) == encode(picture(100, 130), objects=objects)
+
+
+def test_a_device_that_rounds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    product = torch.Tensor.__matmul__
+    monkeypatch.setattr(
+        torch.Tensor, "__matmul__", lambda a, b: product(a.bfloat16(), b.bfloat16()).to(a.dtype), raising=True)
+    with pytest.raises(InexactDevice):
+        TorchRunner("cpu")
+
+
+def small_model() -> Model:
+    """A model with weights as after some training: nothing is zero or on a grid."""
+    torch.manual_seed(3)
+    model = Model(SMALL)
+    with torch.no_grad():
+        for p in model.parameters():
+            if p.dim() == 4:
+                p.add_(torch.randn_like(p) * 0.05)
+            elif p is not model.synthesis.last.bias:
+                p.add_(torch.randn_like(p) * 0.02)
+    return model
+
+
+@torch.no_grad()
+def test_integer_mode_is_the_exported_model() -> None:
+    """Fake-quantised layers yield exactly the numbers of the exported integer networks."""
+    model = small_model()
+    exported = parse_model(decoder_file(model, "test"), 9)
+    set_integer(model, True)
+    g = torch.Generator().manual_seed(5)
+    rows, cols = (a.reshape(-1) for a in np.mgrid[:8, :8])
+    inside = torch.rand((1, 1, 8, 8), generator=g) < 0.7
+    sites = Sites(rows, cols, inside.reshape(-1).numpy().astype(np.int64), np.full(64, 41))
+    own = sites.labels == 1
+    cells = inside.float()
+    known = torch.randint(-2048, 2048, (1, SMALL.latents, 8, 8), generator=g).float() * cells
+    flat = known[0].permute(1, 2, 0).reshape(64, -1).numpy().astype(np.int16)
+    quality = torch.tensor([41.0])
+
+    fine = torch.nn.functional.interpolate(cells, scale_factor=2)
+    want = model.synthesis(known / 64, quality, fine)[0].permute(1, 2, 0).numpy()
+    got = run(exported.networks["synthesis"], sites, flat).reshape(8, 8, 2, 2, 8, 8, 3)
+    got = got.transpose(0, 2, 4, 1, 3, 5, 6).reshape(128, 128, 3)
+    where = np.kron(own.reshape(8, 8), np.ones((16, 16), bool))
+    assert np.array_equal(got[where], want[where])
+
+    code = torch.randint(-300, 300, (1, SMALL.hyper, 2, 2), generator=g).float()
+    features = model.hyper.synthesise(code / 64, quality)
+    zeros = np.zeros(4, np.int64)
+    vectors = code[0].permute(1, 2, 0).reshape(4, -1).numpy()
+    spread = run(exported.networks["hyper"], Sites(zeros, zeros, zeros, np.full(4, 41)), vectors)
+    spread = spread.reshape(2, 2, 4, 4, -1).transpose(0, 2, 1, 3, 4).reshape(64, -1)
+    assert np.array_equal(spread, (features[0] * 2**6).permute(1, 2, 0).reshape(64, -1).numpy())
+
+    for k, context in enumerate(model.context):
+        index, mean = context(known / 64, features, cells)
+        x = flat if k else flat[:, :0]
+        out = run(exported.networks[f"context.{k}"], sites, x, hyper=spread)
+        n = out.shape[1] // 2
+        for part, real in ((out[:, :n], index), (out[:, n:], mean)):
+            want = (real[0] * 64).permute(1, 2, 0).reshape(64, -1).numpy()
+            # The index is clamped more narrowly in training; beyond that it saturates anyway.
+            assert np.array_equal(part[own].clip(want.min(), want.max()), want[own])
+
+
+def test_export_refuses_what_leaves_the_bound() -> None:
+    layer = Pointwise(4, 2, Format(0, -2048, 2047), Format(0, -2048, 2047))
+    with torch.no_grad():
+        layer.weight.fill_(3000.0)
+    with pytest.raises(ValueError, match="2\\^24"):
+        layer.integers()
+    with torch.no_grad():
+        layer.weight.fill_(1.3)
+    weight, bias, shift = layer.integers()
+    peak = weight.abs().flatten(1).sum(1) * 2048 + bias.abs() + 2 ** (shift - 1)
+    assert (peak < BOUND).all() and (peak > BOUND / 8).all()  # and the room is used
+
+
+def test_networks_of_an_export_pass_the_readers_checks() -> None:
+    model = small_model()
+    assert parse_model(decoder_file(model, "test"), 9).latents == SMALL.latents
+    from sdc.model import networks_of, read_tensors
+
+    encoder = networks_of(*read_tensors(encoder_file(model, "test")))
+    integer = [op for op in encoder["analysis"] if op.kind == "unshuffle"]
+    assert len(integer) == 1 and set(encoder) == {"analysis", "hyper_cells", "hyper_blocks"}
+    assert check_network("hyper", parse_model(decoder_file(model, "t"), 9).networks["hyper"], SMALL.hyper, 1024)
+
+
+def test_groups_do_not_see_each_other_in_training() -> None:
+    """The mask before every tap equals same-group gating: other cells may hold anything."""
+    model = small_model()
+    set_integer(model, True)
+    torch.manual_seed(0)
+    cells = torch.zeros(1, 1, 8, 8)
+    cells[..., :5, :4] = 1
+    a = torch.rand(1, 3, 128, 128) * 255
+    b = a.clone()
+    mask = torch.nn.functional.interpolate(cells, scale_factor=16)
+    b = b * mask + torch.rand_like(b) * 255 * (1 - mask)
+    with torch.no_grad():
+        x, y = (model(p, torch.tensor([30.0]), cells)["picture"] for p in (a, b))
+    assert torch.equal(x * mask, y * mask)
+
+
+def test_training_learns_resumes_and_logs(tmp_path: Path) -> None:
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for k in range(2):
+        Image.fromarray(np.roll(picture(80, 90), k * 7, 1)).save(folder / f"{k}.png")
+    base = ["--data", str(folder), "--out", str(tmp_path / "run"), "--batch", "2", "--size", "64"]
+    train.main([*base, "--steps", "4"])
+    first = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    train.main([*base, "--steps", "6", "--integer-part", "0.4"])
+    second = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    assert (first["step"], second["step"]) == (4, 6)
+    assert not torch.equal(first["model"]["log_step"], second["model"]["log_step"])
+    assert (tmp_path / "run" / "log.csv").read_text().startswith("step,")
+
+
+def test_random_cells_cover_enough() -> None:
+    rng = np.random.default_rng(0)
+    shares = [data.random_cells(12, 12, rng).mean() for _ in range(200)]
+    assert min(shares) >= 0.125 and max(shares) == 1.0 and len(set(shares)) > 20
