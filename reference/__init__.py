@@ -1,0 +1,1 @@
+"""Reference codec in torch: training, export, a second decoder, figures."""

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -28,7 +27,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from sdc import codec
+
 from sdc.codec import DEAD_ZONE, analyse, analyse_hyper, assemble, decode, encode, sites_of
 from sdc.container import Group, Head, parse
 from sdc.latents import GroupCoder, encode_group
@@ -67,7 +66,11 @@ def four_levels(height: int, width: int) -> list[Object]:
         box = (int(cols[0]), int(rows[0]), int(cols[-1] - cols[0] + 1), int(rows[-1] - rows[0] + 1))
         return Object("ellipse", box, level, mask=inside[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1])
 
-    return [ellipse(0.45, 0.5, 0.16, 0.3, 0), ellipse(0.75, 0.6, 0.2, 0.15, 1), ellipse(0.2, 0.3, 0.1, 0.2, 2)]
+    return [
+        ellipse(0.45, 0.5, 0.16, 0.3, 0),
+        ellipse(0.75, 0.6, 0.2, 0.15, 1),
+        ellipse(0.2, 0.3, 0.1, 0.2, 2),
+    ]
 
 
 def median_of_five(work: Callable[[], object]) -> float:
@@ -98,9 +101,11 @@ def budget(args: argparse.Namespace) -> None:
         payloads = sum(len(g.payload or b"") for g in stream.groups) + len(stream.mask or b"")
         if len(stream.groups) == 4:
             framing.append(len(data) - payloads)
-    print(f"{len(masks)} pictures; maps of 48x32 cells: mean {statistics.mean(masks):.1f} bytes, largest {max(masks)}")
-    print(f"framing of the {len(framing)} streams with four groups: mean {statistics.mean(framing):.1f} bytes, "
-          f"largest {max(framing)}")
+    print(f"{len(masks)} maps of 48x32 cells: mean {statistics.mean(masks):.1f} bytes, largest {max(masks)}")
+    print(
+        f"framing of the {len(framing)} streams with four groups: mean {statistics.mean(framing):.1f} bytes, "
+        f"largest {max(framing)}"
+    )
 
 
 def speed(args: argparse.Namespace) -> None:
@@ -112,7 +117,7 @@ def speed(args: argparse.Namespace) -> None:
     share = float((cells == 1).mean())
     full = median_of_five(lambda: decode(data))
     first = median_of_five(lambda: decode(data, levels=[0]))
-    print(f"{picture.shape[1]}x{picture.shape[0]}, quality 32, {len(data)} bytes, four groups; median of five, seconds")
+    print(f"{picture.shape[1]}x{picture.shape[0]}, {len(data)} bytes, four groups; seconds, median of five")
     print(f"numpy decode {full:.3f}  encode {median_of_five(lambda: encode(picture, objects=objects)):.3f}")
     print(f"numpy decode L1 ({share:.1%} of the cells) {first:.3f}, asked {0.1 + 1.2 * share * full:.3f}")
     islands = np.full(cells.shape, 2, np.uint8)
@@ -124,15 +129,19 @@ def speed(args: argparse.Namespace) -> None:
     share = float((islands == 1).mean())
     full = median_of_five(lambda: decode(scattered))
     first = median_of_five(lambda: decode(scattered, levels=[0]))
-    print(f"numpy decode L1 as twenty islands ({share:.1%}) {first:.3f}, asked {0.1 + 1.2 * share * full:.3f}")
+    print(
+        f"numpy decode L1 as twenty islands ({share:.1%}) {first:.3f}, asked {0.1 + 1.2 * share * full:.3f}"
+    )
     try:
         from .runner import TorchRunner
     except ImportError:
         print("torch is not installed")
         return
     runner = TorchRunner(args.device)
-    print(f"torch ({args.device}) decode {median_of_five(lambda: decode(data, runner=runner)):.3f}  "
-          f"encode {median_of_five(lambda: encode(picture, objects=objects, runner=runner)):.3f}")
+    print(
+        f"torch ({args.device}) decode {median_of_five(lambda: decode(data, runner=runner)):.3f}  "
+        f"encode {median_of_five(lambda: encode(picture, objects=objects, runner=runner)):.3f}"
+    )
 
 
 def _picture(args: argparse.Namespace) -> Pixels:
@@ -153,7 +162,9 @@ def code_map(picture: Pixels, labels: Pixels, levels: tuple[int, ...], quality: 
     for g in groups:
         own = sites.labels == g.index
         coder = GroupCoder(sites.take(np.flatnonzero(own)), model, quality)
-        payloads.append(encode_group(latents[own], analyse_hyper(latents[own], coder, encoder), coder, DEAD_ZONE)[0])
+        payloads.append(
+            encode_group(latents[own], analyse_hyper(latents[own], coder, encoder), coder, DEAD_ZONE)[0]
+        )
     head = Head(picture.shape[1], picture.shape[0], 1, model.weights)
     return assemble(head, groups, payloads, labels)
 
@@ -164,8 +175,10 @@ def large(args: argparse.Namespace) -> None:
         start = time.perf_counter()
         got = decode(Path(args.decode).read_bytes())
         seconds = time.perf_counter() - start
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        print(f"decoded {got.pixels.shape[1]}x{got.pixels.shape[0]} in {seconds:.1f} s, peak {peak:.2f} GiB, asked 1")
+        # Not ru_maxrss, which a child inherits from the process that started it.
+        status = Path("/proc/self/status").read_text()
+        peak = int(status.split("VmHWM:")[1].split()[0]) / 2**20
+        print(f"decoded {got.pixels.size // 3} pixels in {seconds:.1f} s, peak {peak:.2f} GiB, asked 1")
         return
     picture = _picture(args)
     side = 10_000
@@ -174,7 +187,9 @@ def large(args: argparse.Namespace) -> None:
     with tempfile.NamedTemporaryFile(suffix=".sdc") as file:
         Path(file.name).write_bytes(data)
         print(f"{len(data)} bytes, {len(data) * 8 / side**2:.3f} bpp", flush=True)
-        subprocess.run([sys.executable, "-m", "sdc_reference.bench", "large", "--decode", file.name], check=True)
+        subprocess.run(
+            [sys.executable, "-m", "sdc_reference.bench", "large", "--decode", file.name], check=True
+        )
 
 
 def rate(args: argparse.Namespace) -> None:
@@ -187,7 +202,9 @@ def rate(args: argparse.Namespace) -> None:
             data = encode(picture, quality=quality)
             bpp.append(len(data) * 8 / (picture.shape[0] * picture.shape[1]))
             db.append(psnr(decode(data).pixels, picture))
-        rows.append({"quality": quality, "bpp": round(statistics.mean(bpp), 4), "psnr": round(statistics.mean(db), 3)})
+        rows.append(
+            {"quality": quality, "bpp": round(statistics.mean(bpp), 4), "psnr": round(statistics.mean(db), 3)}
+        )
         print(f"quality {quality:2d}  {rows[-1]['bpp']:.4f} bpp  {rows[-1]['psnr']:.2f} dB", flush=True)
     if args.csv:
         with args.csv.open("w", newline="") as file:
@@ -210,7 +227,7 @@ def agree(args: argparse.Namespace) -> None:
             same += a == b
             equal += np.array_equal(decode(a).pixels, decode(a, runner=runner).pixels)
             total += 1
-    print(f"{total} files: {same} the same from NumPy and torch ({args.device}), {equal} decoded to the same bits")
+    print(f"{total} files: {same} the same from NumPy and torch ({args.device}), {equal} decode alike")
     if equal != total:
         sys.exit("decoders disagree")
 
@@ -221,13 +238,19 @@ def independence(args: argparse.Namespace) -> None:
         more, loss, bpps = [], [], []
         for _, picture in photographs(args.data):
             objects = four_levels(*picture.shape[:2])
-            one, four = encode(picture, quality=quality), encode(picture, objects=objects, quality=quality, metadata=False)
+            one, four = (
+                encode(picture, quality=quality),
+                encode(picture, objects=objects, quality=quality, metadata=False),
+            )
             mask = len(parse(four).mask or b"")
             more.append((len(four) - mask) / len(one) - 1)
             loss.append(psnr(decode(one).pixels, picture) - psnr(decode(four).pixels, picture))
             bpps.append(len(one) * 8 / (picture.shape[0] * picture.shape[1]))
-        print(f"quality {quality:2d}  {statistics.mean(bpps):.3f} bpp  four groups: {statistics.mean(more):+.2%} bytes "
-              f"beyond the mask, {statistics.mean(loss):.3f} dB lost", flush=True)
+        print(
+            f"quality {quality:2d}  {statistics.mean(bpps):.3f} bpp  four groups: "
+            f"{statistics.mean(more):+.2%} bytes beyond the mask, {statistics.mean(loss):.3f} dB lost",
+            flush=True,
+        )
 
 
 def parts(args: argparse.Namespace) -> None:
@@ -249,13 +272,18 @@ def parts(args: argparse.Namespace) -> None:
             full += len(encode_group(latents, hyper, coder, DEAD_ZONE)[0])
             blind += len(encode_group(latents, hyper, NoContext(sites, model, quality), DEAD_ZONE)[0])
             flat += len(encode_group(latents, np.zeros_like(hyper), coder, DEAD_ZONE)[0])
-        print(f"quality {quality:2d}  without context {blind / full - 1:+.1%} bytes, "
-              f"without hyper-latents {flat / full - 1:+.1%}", flush=True)
+        print(
+            f"quality {quality:2d}  without context {blind / full - 1:+.1%} bytes, "
+            f"without hyper-latents {flat / full - 1:+.1%}",
+            flush=True,
+        )
 
 
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for work in (budget, speed, large, rate, agree, independence, parts):
         sub = commands.add_parser(work.__name__, help=work.__doc__)

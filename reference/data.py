@@ -83,6 +83,8 @@ def batch(
     Returns:
         ``(uint8 [count, size, size, 3], float32 [count, 1, size/16, size/16])``.
     """
-    crops = np.stack([random_crop(pictures[int(rng.integers(len(pictures)))], size, rng) for _ in range(count)])
+    crops = np.stack(
+        [random_crop(pictures[int(rng.integers(len(pictures)))], size, rng) for _ in range(count)]
+    )
     cells = np.stack([random_cells(size // 16, size // 16, rng) for _ in range(count)])
     return crops, cells[:, None].astype(np.float32)

@@ -1,4 +1,4 @@
-"""Write the model files of a trained checkpoint: ``python -m sdc_reference.export CHECKPOINT --number N --out DIR``.
+"""Model files of a checkpoint: ``python -m sdc_reference.export CHECKPOINT --number N --out DIR``.
 
 The decoder's file holds integers only and is refused when any output channel could leave the
 bound of 2**24 (NETW-12).  The encoder's file holds the integer analysis and the two small float
@@ -10,13 +10,15 @@ from __future__ import annotations
 import argparse
 import hashlib
 import math
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from sdc.model import parse_model, write_tensors
 from torch import nn
+
+from sdc.model import parse_model, write_tensors
 
 from .layers import HIDDEN, Block, Depthwise, Pointwise, QualityBias
 from .networks import HYPER, LATENT, SCALE_MIN, SCALE_STEP, SCALES, STREAM, Context, Model
@@ -32,7 +34,7 @@ def gaussian_frequencies(sigma: float) -> list[int]:
     """Frequencies of a rounded zero-mean Gaussian: residuals -R..R, then the escape; they sum to 2**15."""
     reach = min(127, max(1, math.ceil(REACH_SIGMAS * sigma)))
     edges = [0.5 * (1 + math.erf((r - 0.5) / sigma / math.sqrt(2))) for r in range(-reach, reach + 2)]
-    mass = [b - a for a, b in zip(edges, edges[1:], strict=False)]
+    mass = [b - a for a, b in pairwise(edges)]
     mass.append(max(1 - sum(mass), 0.0))
     room = (1 << 15) - len(mass)
     freqs = [1 + int(m * room) for m in mass]
@@ -46,7 +48,9 @@ class _Writer:
     def __init__(self) -> None:
         self.tensors: Tensors = {}
 
-    def affine(self, name: str, layers: list[Pointwise] | Depthwise, rows: Any = None, cols: Any = None) -> Ops:
+    def affine(
+        self, name: str, layers: list[Pointwise] | Depthwise, rows: Any = None, cols: Any = None
+    ) -> Ops:
         """A pointwise layer (several side by side become one) or a depthwise one.
 
         ``rows`` and ``cols`` reorder output and input channels from torch's order to ours.
@@ -66,7 +70,9 @@ class _Writer:
         return [{"op": kind, "name": name, "clamp": [lo, hi]}]
 
     def quality(self, name: str, layer: QualityBias) -> Ops:
-        self.tensors[name + ".table"] = torch.round(layer.rows().detach() * 2.0**layer.dst.frac).numpy().astype("<i2")
+        self.tensors[name + ".table"] = (
+            torch.round(layer.rows().detach() * 2.0**layer.dst.frac).numpy().astype("<i2")
+        )
         return [{"op": "quality", "name": name, "clamp": [layer.dst.lo, layer.dst.hi]}]
 
     def block(self, name: str, block: Block) -> Ops:
@@ -162,7 +168,9 @@ def encoder_file(model: Model, name: str) -> bytes:
     wide = 1 << 30
     cell = hyper.cell
     # Real-valued networks take and give integers: scale the weights at either end.
-    cell_ops = w.real("hyper_cells.0", cell.weight * unit * 2.0**HIDDEN.frac, cell.bias * 2.0**HIDDEN.frac, [0, HIDDEN.hi])
+    cell_ops = w.real(
+        "hyper_cells.0", cell.weight * unit * 2.0**HIDDEN.frac, cell.bias * 2.0**HIDDEN.frac, [0, HIDDEN.hi]
+    )
     gather_weight = gather.weight.permute(0, 2, 3, 1).flatten(1) * 2.0**-HIDDEN.frac
     code = hyper.code
     block_ops = [
@@ -185,7 +193,9 @@ def encoder_file(model: Model, name: str) -> bytes:
 
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("checkpoint", type=Path, help="last.pt of a training run")
     parser.add_argument("--number", type=int, required=True, help="number in the registry of models")
     parser.add_argument("--name", default="SDC reference")

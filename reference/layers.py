@@ -42,6 +42,7 @@ class Format:
         return max(abs(self.lo), abs(self.hi))
 
     def clamp(self, x: Tensor) -> Tensor:
+        """``x`` kept to what the format can hold."""
         scale = 2.0**-self.frac
         return x.clamp(self.lo * scale, self.hi * scale)
 
@@ -132,6 +133,7 @@ class Pointwise(_Affine):
         super().__init__((cout, cin, 1, 1), src, dst, gain)
 
     def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
         weight, bias = self._parameters_now()
         return self._requantise(F.conv2d(x, weight, bias))
 
@@ -146,6 +148,7 @@ class Depthwise(_Affine):
             self.weight[:, 0, 1, 1] += 1.0
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """See the class."""
         weight, bias = self._parameters_now()
         if mask is not None:
             x = x * mask
@@ -175,6 +178,7 @@ class QualityBias(nn.Module):
         return ste_floor(real, self.dst.frac)
 
     def forward(self, x: Tensor, quality: Tensor) -> Tensor:
+        """See the class."""
         row = interpolate_anchors(self.table, quality)
         if self.integer:
             row = ste_floor(row, self.dst.frac)
@@ -198,6 +202,7 @@ class Block(nn.Module):
         return STREAM.clamp(x + y) if self.integer else x + y
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """See the class."""
         x = self._add(x, self.project(self.spatial(self.reduce(x), mask)))
         return self._add(x, self.contract(self.expand(x)))
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-
 from torch import Tensor, nn
 
 from ._compressai import GaussianConditional
@@ -116,7 +115,9 @@ def dct_basis(channels: int) -> tuple[Tensor, Tensor]:
     order = sorted(range(64), key=lambda i: (i // 8) ** 2 + (i % 8) ** 2)
     luma = min(64, channels * 5 // 8)
     chroma = (channels - luma) // 2
-    rows = [(0, i) for i in order[:luma]] + [(1, i) for i in order[:chroma]] + [(2, i) for i in order[:chroma]]
+    rows = (
+        [(0, i) for i in order[:luma]] + [(1, i) for i in order[:chroma]] + [(2, i) for i in order[:chroma]]
+    )
     rows += [(0, order[-1])] * (channels - len(rows))
     p, i = zip(*rows, strict=True)
     return full[list(p), list(i)], inverse[:, list(p), list(i)]
@@ -133,6 +134,7 @@ class Analysis(nn.Module):
         self.last = Pointwise(4 * s.channels, s.latents, STREAM, LATENT)
 
     def forward(self, picture: Tensor, quality: Tensor, mask: Tensor | None) -> Tensor:
+        """Latents of a group: see the class."""
         x = F.pixel_unshuffle((picture - 128.0) / UNIT, 8)
         x = self.quality(self.first(x), quality)
         for block in self.blocks:
@@ -154,6 +156,7 @@ class Synthesis(nn.Module):
         nn.init.constant_(self.last.bias, 128.0)
 
     def forward(self, latents: Tensor, quality: Tensor, mask: Tensor | None) -> Tensor:
+        """Pixels of a group: see the class."""
         x = F.pixel_shuffle(self.first(latents), 2)
         x = self.quality(x, quality)
         for block in self.blocks:
@@ -178,12 +181,14 @@ class Hyper(nn.Module):
         self.spread = Pointwise(s.features, 16 * s.features, FEATURE, FEATURE, 1.4)
 
     def analyse(self, latents: Tensor, mask: Tensor | None) -> Tensor:
+        """Hyper-latents ``[B, K, h/4, w/4]`` of latents ``[B, M, h, w]``."""
         x = self.cell(latents)
         if mask is not None:
             x = x * mask
         return self.code(F.relu(self.gather(x)))
 
     def synthesise(self, code: Tensor, quality: Tensor) -> Tensor:
+        """Hyper features ``[B, F, h, w]`` of hyper-latents."""
         x = self.quality(self.expand(code), quality)
         return F.pixel_shuffle(self.spread(x), 4)
 
@@ -205,6 +210,7 @@ class Context(nn.Module):
         self.out = out
 
     def forward(self, known: Tensor, hyper: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """``(raw index, raw mean)``, each ``[B, out, h, w]``."""
         x = hyper
         if self.local:
             x = torch.cat([self.spatial(self.embed(known), mask), hyper], 1)
@@ -287,7 +293,9 @@ class Model(nn.Module):
             "inverse": (inverse_step(step) * 2.0**INVERSE_FRAC).double(),
             "offset": (index_offset(step, True) * 8.0).double(),
             "hyper_step": (hyper_step * 2.0**HYPER_STEP_FRAC).double(),
-            "hyper_index": torch.round((scale - math.log(SCALE_MIN)) / SCALE_STEP).clamp(0, SCALES - 1).double(),
+            "hyper_index": torch.round((scale - math.log(SCALE_MIN)) / SCALE_STEP)
+            .clamp(0, SCALES - 1)
+            .double(),
         }
 
     def _rate(self, value: Tensor, scale: Tensor, mean: Tensor | None = None) -> Tensor:

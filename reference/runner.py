@@ -15,8 +15,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from sdc.network import Array, Op, Sites
 from torch import Tensor
+
+from sdc.network import Array, Op, Sites
 
 
 class InexactDevice(RuntimeError):
@@ -104,7 +105,9 @@ class TorchRunner:
                 assert features is not None
                 t = torch.cat([t, features[cells]], 1)
         if only is not None and not spatial:
-            t = t.reshape(len(sites), -1)[torch.from_numpy(only).to(self.device)].reshape(len(only) * factor**2, -1)
+            t = t.reshape(len(sites), -1)[torch.from_numpy(only).to(self.device)].reshape(
+                len(only) * factor**2, -1
+            )
         return t.cpu().numpy()
 
     def _ready(self, op: Op, arithmetic: str) -> tuple[Tensor, ...]:

@@ -29,7 +29,9 @@ from .networks import LAMBDA_HIGH, LAMBDA_LOW, QUALITIES, Model, quality_to_lamb
 LOG_FIELDS = ["step", "minutes", "phase", "rate", "loss", "bpp", "hyper_bpp", "psnr", "mpixel_s"]
 
 
-def sample_loss(model: Model, crops: Tensor, cells: Tensor, quality: Tensor) -> tuple[Tensor, dict[str, float]]:
+def sample_loss(
+    model: Model, crops: Tensor, cells: Tensor, quality: Tensor
+) -> tuple[Tensor, dict[str, float]]:
     """Loss and figures of one batch.
 
     Args:
@@ -74,12 +76,18 @@ def save(path: Path, state: dict) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of photographs")
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoints and log")
-    parser.add_argument("--minutes", type=float, default=90.0, help="length of the whole run, all sessions together")
+    parser.add_argument(
+        "--minutes", type=float, default=90.0, help="length of the whole run, all sessions together"
+    )
     parser.add_argument("--steps", type=int, help="length of the whole run in steps, instead of minutes")
-    parser.add_argument("--integer-part", type=float, default=0.2, help="last part of the run, fake-quantised")
+    parser.add_argument(
+        "--integer-part", type=float, default=0.2, help="last part of the run, fake-quantised"
+    )
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--size", type=int, default=192, help="side of a crop, a multiple of 64")
     parser.add_argument("--rate", type=float, default=8e-4, help="peak learning rate")
@@ -101,14 +109,18 @@ def main(argv: list[str] | None = None) -> None:
         optimiser.load_state_dict(state["optimiser"])
         step, spent = state["step"], state["seconds"]
     pictures = data.load_pictures(args.data, args.size)
-    print(f"{len(pictures)} pictures, {sum(p.numel() for p in model.parameters())} parameters, from step {step}")
+    print(
+        f"{len(pictures)} pictures, {sum(p.numel() for p in model.parameters())} parameters, from step {step}"
+    )
 
     ready: queue.Queue = queue.Queue(8)
     rng = np.random.default_rng([args.seed, step])
 
     def feed() -> None:
         while True:
-            ready.put((*data.batch(pictures, args.batch, args.size, rng), rng.uniform(0, QUALITIES - 1, args.batch)))
+            ready.put(
+                (*data.batch(pictures, args.batch, args.size, rng), rng.uniform(0, QUALITIES - 1, args.batch))
+            )
 
     threading.Thread(target=feed, daemon=True).start()
     log_path = args.out / "log.csv"
@@ -159,17 +171,34 @@ def main(argv: list[str] | None = None) -> None:
             speed = 100 * args.batch * args.size**2 / elapsed / 1e6
             phase = "integer" if integer else "float"
             log.writerow(
-                {"step": step, "minutes": round(spent / 60, 2), "phase": phase, "rate": f"{rate:.2e}",
-                 "mpixel_s": round(speed, 2), **row}
+                {
+                    "step": step,
+                    "minutes": round(spent / 60, 2),
+                    "phase": phase,
+                    "rate": f"{rate:.2e}",
+                    "mpixel_s": round(speed, 2),
+                    **row,
+                }
             )
             log_file.flush()
             left = spent / 60 * (1 / part_done() - 1)
-            print(f"step {step} {phase} loss {row['loss']} bpp {row['bpp']} (hyper {row['hyper_bpp']}) "
-                  f"PSNR {row['psnr']} {speed:.2f} Mpixel/s {left:.0f} min left", flush=True)
+            print(
+                f"step {step} {phase} loss {row['loss']} bpp {row['bpp']} (hyper {row['hyper_bpp']}) "
+                f"PSNR {row['psnr']} {speed:.2f} Mpixel/s {left:.0f} min left",
+                flush=True,
+            )
         if time.monotonic() - saved > args.save_minutes * 60 or part_done() >= 1:
             saved = time.monotonic()
-            save(last, {"model": model.state_dict(), "average": average.state_dict(),
-                        "optimiser": optimiser.state_dict(), "step": step, "seconds": spent})
+            save(
+                last,
+                {
+                    "model": model.state_dict(),
+                    "average": average.state_dict(),
+                    "optimiser": optimiser.state_dict(),
+                    "step": step,
+                    "seconds": spent,
+                },
+            )
 
 
 if __name__ == "__main__":

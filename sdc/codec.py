@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,9 @@ Runner = Callable[..., Array]
 
 TILE_CELLS = 64
 """Cells per side of a synthesis tile; tiles are used once there are more than twice its square."""
+
+HYPER_BLOCKS = 512
+"""Blocks of the hyper analysis worked on at once."""
 
 PATCH = 8
 ICC_BYTES = (128, 1 << 20)
@@ -79,7 +83,12 @@ def sites_of(labels: Array, groups: Sequence[Group], chosen: Iterable[int]) -> S
 
 
 def decode_symbols(
-    stream: Stream, model: Model, index: int, *, arithmetic: str = "float32", runner: Runner = run,
+    stream: Stream,
+    model: Model,
+    index: int,
+    *,
+    arithmetic: str = "float32",
+    runner: Runner = run,
     keep_residuals: bool = False,
 ) -> tuple[Sites, Symbols]:
     """Decode one complete group up to its latents.
@@ -89,7 +98,9 @@ def decode_symbols(
     """
     group = stream.groups[index]
     assert group.payload is not None
-    coder = GroupCoder(sites_of(stream.labels, stream.groups, [index]), model, group.quality, arithmetic, runner)
+    coder = GroupCoder(
+        sites_of(stream.labels, stream.groups, [index]), model, group.quality, arithmetic, runner
+    )
     try:
         return coder.sites, decode_group(group.payload, coder, keep_residuals=keep_residuals)
     except SdcError as error:
@@ -119,7 +130,13 @@ def _tiles(sites: Sites, margin: int) -> Iterator[tuple[Array, Array]]:
 
 
 def synthesise(
-    latents: Array, sites: Sites, model: Model, canvas: Pixels, *, arithmetic: str = "float32", runner: Runner = run
+    latents: Array,
+    sites: Sites,
+    model: Model,
+    canvas: Pixels,
+    *,
+    arithmetic: str = "float32",
+    runner: Runner = run,
 ) -> None:
     """Run the synthesis and put the cells into a canvas; tiles keep the memory bounded.
 
@@ -133,7 +150,13 @@ def synthesise(
     for near, own in _tiles(sites, reach(network)):
         whole = len(near) == len(sites)
         part = sites if whole else sites.take(near)
-        out = runner(network, part, latents if whole else latents[near], only=None if whole else own, arithmetic=arithmetic)
+        out = runner(
+            network,
+            part,
+            latents if whole else latents[near],
+            only=None if whole else own,
+            arithmetic=arithmetic,
+        )
         pixels = out.astype(np.uint8).reshape(len(own), *_pixel_axes(network), 3)
         pixels = pixels.transpose(0, 1, 3, 2, 4, 5)
         view[part.rows[own], :, part.cols[own]] = pixels.reshape(len(own), CELL, CELL, 3)
@@ -184,20 +207,19 @@ def decode(
     head = stream.head
     canvas = np.empty((head.rows * CELL, head.cols * CELL, 3), np.uint8)
     canvas[:] = fill
-    decoded = [decode_symbols(stream, model, k, arithmetic=arithmetic, runner=runner) for k in good]
     sites = sites_of(stream.labels, stream.groups, good)
-    if len(decoded) == 1:
-        latents = decoded[0][1].latents
-    else:
-        latents = np.zeros((len(sites), model.latents), np.int16)
-        for k, (_, symbols) in zip(good, decoded, strict=True):
-            latents[sites.labels == k] = symbols.latents
-    del decoded
+    latents = np.empty((len(sites), model.latents), np.int16)
+    for k in good:
+        _, symbols = decode_symbols(stream, model, k, arithmetic=arithmetic, runner=runner)
+        latents[sites.labels == k] = symbols.latents
+        del symbols
     if len(sites):
         synthesise(latents, sites, model, canvas, arithmetic=arithmetic, runner=runner)
-    cells = np.zeros((head.rows, head.cols), bool)
-    cells[sites.rows, sites.cols] = True
-    covered = np.repeat(np.repeat(cells, CELL, 0), CELL, 1)[: head.height, : head.width]
+    cells = np.zeros((head.rows, 1, head.cols, 1), bool)
+    cells[sites.rows, 0, sites.cols, 0] = True
+    covered = np.empty((head.rows, CELL, head.cols, CELL), bool)
+    covered[:] = cells
+    covered = covered.reshape(head.rows * CELL, -1)[: head.height, : head.width]
     return Decoded(canvas[: head.height, : head.width], covered, tuple(good), tuple(missing), stream)
 
 
@@ -213,20 +235,29 @@ def qualities_of(quality: int | Mapping[str, int]) -> dict[int, int]:
     if isinstance(quality, int):
         quality = dict.fromkeys(LEVELS, quality)
     if not quality or set(quality) - set(LEVELS):
-        raise SdcError("E_USAGE", f"quality is given for levels {', '.join(LEVELS)}, not {', '.join(quality) or 'none'}")
+        raise SdcError(
+            "E_USAGE", f"quality is given for levels {', '.join(LEVELS)}, not {', '.join(quality) or 'none'}"
+        )
     if not all(isinstance(q, int) and 0 <= q <= 63 for q in quality.values()):
         raise SdcError("E_USAGE", "a quality index is a whole number of 0 to 63")
     lowest = min(quality.values())
     return {k: quality.get(name, lowest) for k, name in enumerate(LEVELS)}
 
 
-def patches(image: Pixels, sites: Sites) -> Array:
+def pad_to_cells(image: Pixels) -> Pixels:
+    """The picture with its edge cells filled up by repeating the last row and column."""
+    height, width = image.shape[:2]
+    if height % CELL == 0 and width % CELL == 0:
+        return np.ascontiguousarray(image)
+    return np.pad(image, ((0, -height % CELL), (0, -width % CELL), (0, 0)), "edge")
+
+
+def patches(padded: Pixels, sites: Sites) -> Array:
     """Input of the analysis: ``int16 [cells * 4, 192]``, pixels of 8x8 patches as ``p - 128``.
 
-    Edge cells are filled up by repeating the last row and column.
+    Args:
+        padded: from :func:`pad_to_cells`.
     """
-    height, width = image.shape[:2]
-    padded = np.pad(image, ((0, -height % CELL), (0, -width % CELL), (0, 0)), "edge")
     view = padded.reshape(padded.shape[0] // CELL, CELL, padded.shape[1] // CELL, CELL, 3)
     cells = view[sites.rows, :, sites.cols].astype(np.int16)
     cells = cells.reshape(-1, 2, PATCH, 2, PATCH, 3).transpose(0, 1, 3, 2, 4, 5)
@@ -234,10 +265,16 @@ def patches(image: Pixels, sites: Sites) -> Array:
 
 
 def analyse(
-    image: Pixels, sites: Sites, encoder: Mapping[str, Network], *, arithmetic: str = "float32", runner: Runner = run
+    image: Pixels,
+    sites: Sites,
+    encoder: Mapping[str, Network],
+    *,
+    arithmetic: str = "float32",
+    runner: Runner = run,
 ) -> Array:
     """Latents of the analysis for some cells, ``int16 [cells, M]``, in tiles."""
     network = encoder["analysis"]
+    image = pad_to_cells(image)
     out: Array | None = None
     for near, own in _tiles(sites, reach(network, 2)):
         part = sites if len(near) == len(sites) else sites.take(near)
@@ -250,19 +287,29 @@ def analyse(
     return out
 
 
-def analyse_hyper(latents: Array, coder: GroupCoder, encoder: Mapping[str, Network], runner: Runner = run) -> Array:
+def analyse_hyper(
+    latents: Array, coder: GroupCoder, encoder: Mapping[str, Network], runner: Runner = run
+) -> Array:
     """Hyper residuals of a group, ``int64 [blocks, K]``.
 
     The two small float networks run in float64, so that machines agree but for ties.
     """
     count, block, place = coder.blocks
-    features = runner(encoder["hyper_cells"], coder.sites, latents, arithmetic="float64")
-    gathered = np.zeros((count, BLOCK * BLOCK, features.shape[1]))
-    gathered[block, place] = features
-    zeros = np.zeros(count, np.int64)
-    flat = Sites(zeros, zeros, zeros, zeros)
-    values = runner(encoder["hyper_blocks"], flat, gathered.reshape(count, -1), arithmetic="float64")
-    return quantise_hyper(values, coder)
+    order = np.argsort(block, kind="stable")
+    bounds = np.searchsorted(block[order], np.arange(0, count + HYPER_BLOCKS, HYPER_BLOCKS))
+    out = []
+    for first, (start, stop) in enumerate(pairwise(bounds)):
+        cells = order[start:stop]
+        features = runner(
+            encoder["hyper_cells"], coder.sites.take(cells), latents[cells], arithmetic="float64"
+        )
+        here = min(HYPER_BLOCKS, count - first * HYPER_BLOCKS)
+        gathered = np.zeros((here, BLOCK * BLOCK, features.shape[1]))
+        gathered[block[cells] - first * HYPER_BLOCKS, place[cells]] = features
+        zeros = np.zeros(here, np.int64)
+        flat = Sites(zeros, zeros, zeros, zeros)
+        out.append(runner(encoder["hyper_blocks"], flat, gathered.reshape(here, -1), arithmetic="float64"))
+    return quantise_hyper(np.concatenate(out), coder)
 
 
 def encode(
@@ -296,7 +343,9 @@ def encode(
         SdcError: ``E_USAGE``, ``E_PICTURE`` or ``E_MODEL``.
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise SdcError("E_PICTURE", f"a picture is uint8 [height, width, 3], not {image.dtype} {list(image.shape)}")
+        raise SdcError(
+            "E_PICTURE", f"a picture is uint8 [height, width, 3], not {image.dtype} {list(image.shape)}"
+        )
     height, width = image.shape[:2]
     if not (1 <= width <= 65536 and 1 <= height <= 65536 and width * height <= 1 << 30):
         raise SdcError("E_PICTURE", f"a picture of {width} x {height} pixels cannot be coded")
@@ -321,8 +370,12 @@ def encode(
 
 
 def assemble(
-    head: Head, groups: Sequence[Group], payloads: Sequence[bytes], labels: Array,
-    before: Sequence[Chunk] = (), after: Sequence[Chunk] = (),
+    head: Head,
+    groups: Sequence[Group],
+    payloads: Sequence[bytes],
+    labels: Array,
+    before: Sequence[Chunk] = (),
+    after: Sequence[Chunk] = (),
 ) -> bytes:
     """Bytes of a stream from its coded groups.
 

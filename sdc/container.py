@@ -184,7 +184,9 @@ class Stream:
         wanted = set(levels)
         return [g.index for g in self.groups if g.level in wanted]
 
-    def ranges(self, groups: Iterable[int] | None = None, levels: Iterable[int] | None = None) -> list[tuple[int, int]]:
+    def ranges(
+        self, groups: Iterable[int] | None = None, levels: Iterable[int] | None = None
+    ) -> list[tuple[int, int]]:
         """Byte ranges ``(offset, length)`` of the chunks of some groups, neighbours merged."""
         merged: list[tuple[int, int]] = []
         for k in self.select(groups, levels):
@@ -210,7 +212,7 @@ class Stream:
             SdcError: ``E_LATN_SIZE``.
         """
         group = _judge(self, self.groups[index], data)
-        groups = self.groups[:index] + (group,) + self.groups[index + 1 :]
+        groups = (*self.groups[:index], group, *self.groups[index + 1 :])
         return replace(self, groups=groups)
 
 
@@ -259,8 +261,14 @@ def build_head(head: Head) -> bytes:
     """Payload of HEAD."""
     return build_payload(
         "HEAD",
-        {"width": head.width, "height": head.height, "features": head.features, "model": head.model,
-         "weights": head.weights, "version": head.version},
+        {
+            "width": head.width,
+            "height": head.height,
+            "features": head.features,
+            "model": head.model,
+            "weights": head.weights,
+            "version": head.version,
+        },
     )
 
 
@@ -288,13 +296,24 @@ def build(stream: Stream) -> bytes:
     before += b"".join(build_chunk(c.type, c.payload) for c in stream.before)
     groups = build_payload(
         "GRPS",
-        {"count": len(stream.groups), "preamble": len(before),
-         "groups": [{"level_quality": g.level_quality, "size": len(c)}
-                    for g, c in zip(stream.groups, latents, strict=True)]},
+        {
+            "count": len(stream.groups),
+            "preamble": len(before),
+            "groups": [
+                {"level_quality": g.level_quality, "size": len(c)}
+                for g, c in zip(stream.groups, latents, strict=True)
+            ],
+        },
     )
     return b"".join(
-        [MAGIC, build_chunk(HEAD, build_head(stream.head)), build_chunk(GRPS, groups), before, *latents,
-         *(build_chunk(c.type, c.payload) for c in stream.after)]
+        [
+            MAGIC,
+            build_chunk(HEAD, build_head(stream.head)),
+            build_chunk(GRPS, groups),
+            before,
+            *latents,
+            *(build_chunk(c.type, c.payload) for c in stream.after),
+        ]
     )
 
 
@@ -389,12 +408,19 @@ def parse(
             raise SdcError("E_TRUNCATED", "the file ends within the magic number", offset=len(magic))
         raise SdcError("E_MAGIC", offset=0)
     chunk = _required(reader, 4, HEAD, limits, trace)
-    v = parse_payload("HEAD", chunk.payload, chunk.offset + chunk.header, trace.fields)
-    trace.head = head = Head(v.width, v.height, v.model, v.weights, v.features, v.version)
+    seen = len(trace.fields)
+    try:
+        v = parse_payload("HEAD", chunk.payload, chunk.offset + chunk.header, trace.fields)
+        trace.head = head = Head(v.width, v.height, v.model, v.weights, v.features, v.version)
+    finally:
+        # An unknown feature may change all that stands behind it, so it counts first (HEAD-03).
+        for entry in trace.fields[seen:]:
+            if entry.path == "HEAD.features" and entry.value & ~FEATURES:
+                raise SdcError(
+                    "E_FEATURE", f"required features 0x{entry.value:X}", entry.path, entry.offset
+                ) from None
     if v.width * v.height > 1 << 30:
         raise SdcError("E_HEAD_SIZE", f"{v.width} x {v.height} pixels", "HEAD.height", chunk.offset)
-    if v.features & ~FEATURES:
-        raise SdcError("E_FEATURE", f"required features 0x{v.features:X}", "HEAD.features", chunk.offset)
     if v.width * v.height > limits.pixels:
         raise SdcError("E_LIMIT", f"{v.width} x {v.height} pixels", "HEAD.width", chunk.offset)
     chunk = _required(reader, chunk.end, GRPS, limits, trace)
@@ -410,13 +436,17 @@ def _groups(head: Head, chunk: _Walk, trace: Trace) -> tuple[tuple[Group, ...], 
     values = parse_payload("GRPS", chunk.payload, chunk.offset + chunk.header, trace.fields)
     where = chunk.offset
     if values.count > head.rows * head.cols:
-        raise SdcError("E_GRPS_COUNT", f"{values.count} groups in {head.rows * head.cols} cells", "GRPS.count", where)
+        raise SdcError(
+            "E_GRPS_COUNT", f"{values.count} groups in {head.rows * head.cols} cells", "GRPS.count", where
+        )
     first = at = chunk.end + values.preamble
     groups: list[Group] = []
     for k, item in enumerate(values.groups):
         level, quality = item.level_quality >> 6, item.level_quality & 63
         if groups and level < groups[-1].level:
-            raise SdcError("E_GRPS_ORDER", f"group {k} is more important than group {k - 1}", f"GRPS.groups[{k}]", where)
+            raise SdcError(
+                "E_GRPS_ORDER", f"group {k} is more important than group {k - 1}", f"GRPS.groups[{k}]", where
+            )
         if 0 < item.size < SMALLEST_CHUNK:
             raise SdcError("E_GRPS_SIZE", f"group {k} has {item.size} bytes", f"GRPS.groups[{k}].size", where)
         groups.append(Group(k, level, quality, item.size, at, UNREAD if item.size else WITHDRAWN))
@@ -457,7 +487,9 @@ def _preamble(
         elif chunk.type == LATN:
             raise SdcError("E_GRPS_PREAMBLE", "a latent chunk within the preamble", offset=at)
         if chunk.end > first:
-            raise SdcError("E_GRPS_PREAMBLE", f"{NAMES.get(chunk.type, 'a chunk')} reaches past the preamble", offset=at)
+            raise SdcError(
+                "E_GRPS_PREAMBLE", f"{NAMES.get(chunk.type, 'a chunk')} reaches past the preamble", offset=at
+            )
         if chunk.type == MASK and mask is None and not before:
             mask = chunk
         else:
@@ -522,7 +554,9 @@ def _body(stream: Stream, reader: Reader, first: int, limits: Limits, trace: Tra
             if available:
                 trace.places.append(Place(LATN, g.offset, available, g.state, g.index))
             if g.state != COMPLETE:
-                errors.append(SdcError(f"E_GROUP_{g.state.upper()}", where=f"group {g.index}", offset=g.offset))
+                errors.append(
+                    SdcError(f"E_GROUP_{g.state.upper()}", where=f"group {g.index}", offset=g.offset)
+                )
             at = g.offset + g.size
         groups.append(g)
     after: list[Chunk] = []

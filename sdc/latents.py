@@ -220,7 +220,9 @@ class GroupCoder:
         """Dequantised hyper-latents of hyper residuals, ``int64 [blocks, K]`` (PASS-03)."""
         m = self.model
         shift = m.shifts["hyper"]
-        return np.clip(residuals * m.hyper_step[self.quality] + (1 << shift - 1) >> shift, *m.hyper_range)
+        scaled = residuals * m.hyper_step[self.quality] + (1 << shift - 1) >> shift
+        values: Array = np.clip(scaled, *m.hyper_range)
+        return values
 
     def features(self, hyper: Array, band: _Band) -> Array:
         """Hyper features of the cells of a band's outer rows, ``[cells, F]``."""
@@ -230,7 +232,8 @@ class GroupCoder:
         zeros = np.zeros(past - first, np.int64)
         sites = Sites(zeros, zeros, zeros, np.full(past - first, self.quality))
         fine = self.runner(self.model.networks["hyper"], sites, hyper[first:past], arithmetic=self.arithmetic)
-        return fine[(block - first) * BLOCK**2 + place]
+        own: Array = fine[(block - first) * BLOCK**2 + place]
+        return own
 
     def parameters(self, k: int, band: _Band, latents: Array, features: Array) -> tuple[Array, Array]:
         """Entropy parameters of a coding pass for the cells of its parity in a band.
@@ -271,7 +274,8 @@ class GroupCoder:
         _, a, b = m.passes[k]
         s = m.shifts["step"]
         v = np.clip((residuals << 4) + mean, V_MIN, V_MAX)
-        return np.clip(v * m.step[self.quality, a:b] + (1 << s - 1) >> s, *m.latent_range)
+        values: Array = np.clip(v * m.step[self.quality, a:b] + (1 << s - 1) >> s, *m.latent_range)
+        return values
 
     def walk(self, hyper: Array, latents: Array) -> Iterator[tuple[int, Array, Array, Array]]:
         """Coding passes and bands in coding order.
@@ -329,7 +333,9 @@ def quantise_hyper(values: Array, coder: GroupCoder) -> Array:
     return np.where(model.hyper_index[q] > 0, np.clip(r, -RESIDUAL_MAX, RESIDUAL_MAX), 0).astype(np.int64)
 
 
-def encode_group(targets: Array, hyper: Array, coder: GroupCoder, dead_zone: float = 0.0) -> tuple[bytes, Symbols]:
+def encode_group(
+    targets: Array, hyper: Array, coder: GroupCoder, dead_zone: float = 0.0
+) -> tuple[bytes, Symbols]:
     """Code a group.
 
     Args:

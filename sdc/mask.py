@@ -30,7 +30,9 @@ class _Models:
         self.later = [AdaptiveBit() for _ in range(2)]
 
 
-def _walk(rows: int, cols: int, count: int, code: Callable[[list[int], int, int, int, int], int]) -> list[list[int]]:
+def _walk(
+    rows: int, cols: int, count: int, code: Callable[[list[int], int, int, int, int], int]
+) -> list[list[int]]:
     """Visit the map in raster order; ``code(candidates, pattern, context, y, x)`` yields each label.
 
     Neighbours outside the map: in the first row all are W (in the first cell, W is ``count``);

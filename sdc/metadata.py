@@ -44,10 +44,22 @@ def objects_payload(objects: Sequence[Object], *, pixel_masks: bool = False) -> 
             mask = mask if len(mask) <= MASK_BYTES_MAX else b""
         label, reason = _text(o.label, LABEL_MAX), _text(o.reason, REASON_MAX)
         rows.append(
-            {"group": o.group, "x": x, "y": y, "width": w, "height": h,
-             "score": round(255 * min(max(o.score, 0.0), 1.0)), "rank": k if o.rank is None else o.rank,
-             "label_length": len(label), "label": label.decode(), "reason_length": len(reason),
-             "reason": reason.decode(), "mask_coding": BOX_BITMAP if mask else 0, "mask_length": len(mask), "mask": mask}
+            {
+                "group": o.group,
+                "x": x,
+                "y": y,
+                "width": w,
+                "height": h,
+                "score": round(255 * min(max(o.score, 0.0), 1.0)),
+                "rank": k if o.rank is None else o.rank,
+                "label_length": len(label),
+                "label": label.decode(),
+                "reason_length": len(reason),
+                "reason": reason.decode(),
+                "mask_coding": BOX_BITMAP if mask else 0,
+                "mask_length": len(mask),
+                "mask": mask,
+            }
         )
     return build_payload("OBJS", {"count": len(rows), "objects": rows})
 
@@ -97,5 +109,9 @@ def parse_objects(
                 if not mask.any():
                     raise refuse(k, "the pixel mask is empty")
         level = stream.groups[v.group].level
-        out.append(Object(v.label, (v.x, v.y, v.width, v.height), level, v.score / 255, v.reason, v.rank, mask, v.group))
+        out.append(
+            Object(
+                v.label, (v.x, v.y, v.width, v.height), level, v.score / 255, v.reason, v.rank, mask, v.group
+            )
+        )
     return tuple(out)

@@ -51,10 +51,14 @@ def read_tensors(data: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
         body = data[8 + size :]
         tensors: dict[str, Array] = {}
         for name, entry in header.items():
+            if entry["dtype"] not in DTYPES:
+                continue  # nothing of ours has another type
             dtype = np.dtype(DTYPES[entry["dtype"]])
             start, end = entry["data_offsets"]
             shape = tuple(entry["shape"])
-            if not 0 <= start <= end <= len(body) or end - start != dtype.itemsize * int(np.prod(shape, dtype=np.int64)):
+            if not 0 <= start <= end <= len(body) or end - start != dtype.itemsize * int(
+                np.prod(shape, dtype=np.int64)
+            ):
                 raise _bad("the tensor lies outside the file", name)
             tensors[name] = np.frombuffer(body[start:end], dtype).reshape(shape)
     except (KeyError, TypeError, ValueError, AttributeError, UnicodeDecodeError) as error:
@@ -94,8 +98,13 @@ def networks_of(tensors: dict[str, Array], description: dict[str, Any]) -> dict[
                 kind, part = row["op"], row.get("name", "")
                 if kind in ("pointwise", "depthwise"):
                     ops.append(
-                        Op(kind, tuple(row["clamp"]), tensors[part + ".weight"], tensors[part + ".bias"],
-                           tensors.get(part + ".shift"))
+                        Op(
+                            kind,
+                            tuple(row["clamp"]),
+                            tensors[part + ".weight"],
+                            tensors[part + ".bias"],
+                            tensors.get(part + ".shift"),
+                        )
                     )
                 elif kind == "quality":
                     ops.append(Op(kind, tuple(row["clamp"]), table=tensors[part + ".table"]))
@@ -113,7 +122,9 @@ def networks_of(tensors: dict[str, Array], description: dict[str, Any]) -> dict[
     return out
 
 
-def check_network(name: str, network: Network, channels: int, peak: int, hyper: tuple[int, int] = (0, 0)) -> tuple[int, int]:
+def check_network(
+    name: str, network: Network, channels: int, peak: int, hyper: tuple[int, int] = (0, 0)
+) -> tuple[int, int]:
     """Check shapes and the 2**24 bound of an integer network (NETW-12).
 
     Args:
@@ -136,7 +147,12 @@ def check_network(name: str, network: Network, channels: int, peak: int, hyper: 
             assert op.weight is not None and op.bias is not None
             out = op.weight.shape[0]
             fan_in = channels if op.kind == "pointwise" else 9
-            if op.shift is None or op.weight.shape != (out, fan_in) or op.bias.shape != (out,) or op.shift.shape != (out,):
+            if (
+                op.shift is None
+                or op.weight.shape != (out, fan_in)
+                or op.bias.shape != (out,)
+                or op.shift.shape != (out,)
+            ):
                 raise _bad(f"shapes do not fit {channels} channels", where)
             if op.kind == "depthwise" and out != channels:
                 raise _bad(f"{out} filters for {channels} channels", where)
@@ -236,25 +252,45 @@ def parse_model(data: bytes, number: int) -> Model:
         for r in reaches[1:].tolist():
             frequencies.append(flat[at : at + 2 * r + 2])
             at += 2 * r + 2
-            if len(frequencies[-1]) != 2 * r + 2 or frequencies[-1].min() < 1 or frequencies[-1].sum() != 1 << 15:
-                raise _bad("frequencies must be at least 1 and sum to 2^15", f"scale index {len(frequencies) - 1}")
-        if at != len(flat) or len(reaches) != SCALES or reaches.max() > 127:
+            if (
+                len(frequencies[-1]) != 2 * r + 2
+                or frequencies[-1].min() < 1
+                or frequencies[-1].sum() != 1 << 15
+            ):
+                raise _bad(
+                    "frequencies must be at least 1 and sum to 2^15", f"scale index {len(frequencies) - 1}"
+                )
+        if at != len(flat) or len(reaches) != SCALES or reaches[1:].max() > 127:
             raise _bad("symbol tables do not fit")
         ranges = {n: (int(a), int(b)) for n, (a, b) in description["ranges"].items()}
         if any(not -32768 <= a < b <= 32767 for a, b in ranges.values()):
             raise _bad("a range beyond 16 bits", "ranges")
-        wide = {n: tensors[n].astype(np.int64) for n in ("step", "inverse", "offset", "hyper_step", "hyper_index")}
+        wide = {
+            n: tensors[n].astype(np.int64) for n in ("step", "inverse", "offset", "hyper_step", "hyper_index")
+        }
         for n, t in wide.items():
             if t.shape != (QUALITIES, k if n.startswith("hyper") else m):
                 raise _bad("the table has another shape", n)
-        if min(int(wide[n].min()) for n in ("step", "inverse", "hyper_step", "hyper_index")) < 0 or max(
-            int(wide["step"].max()), int(wide["hyper_step"].max())) > 16383 or wide["hyper_index"].max() >= SCALES:
+        if (
+            min(int(wide[n].min()) for n in ("step", "inverse", "hyper_step", "hyper_index")) < 0
+            or max(int(wide["step"].max()), int(wide["hyper_step"].max())) > 16383
+            or wide["hyper_index"].max() >= SCALES
+        ):
             raise _bad("a table entry is out of range")
         model = Model(
-            str(description["name"]), number, hashlib.sha256(data).hexdigest(), m, k, passes,
+            str(description["name"]),
+            number,
+            hashlib.sha256(data).hexdigest(),
+            m,
+            k,
+            passes,
             {n: int(description["shifts"][n]) for n in ("index", "mean", "step", "hyper")},
-            ranges["latent"], ranges["hyper"], networks, **wide,
-            reach=reaches, frequencies=tuple(frequencies),
+            ranges["latent"],
+            ranges["hyper"],
+            networks,
+            **wide,
+            reach=reaches,
+            frequencies=tuple(frequencies),
         )
         peaks = {n: max(abs(a), abs(b)) for n, (a, b) in ranges.items()}
         if min(model.shifts.values()) < 1 or max(model.shifts.values()) > 24:
@@ -266,8 +302,16 @@ def parse_model(data: bytes, number: int) -> Model:
         for i, (parity, a, b) in enumerate(passes):
             network = networks[f"context.{i}"]
             begins = network[0].kind == "hyper"
-            out, _ = check_network(f"context.{i}", network, 0 if begins else m, 0 if begins else peaks["latent"], features)
-            if parity not in coded or _factors(network) or out != 2 * (b - a) or not 0 <= a < b <= m or coded[parity] & set(range(a, b)):
+            out, _ = check_network(
+                f"context.{i}", network, 0 if begins else m, 0 if begins else peaks["latent"], features
+            )
+            if (
+                parity not in coded
+                or _factors(network)
+                or out != 2 * (b - a)
+                or not 0 <= a < b <= m
+                or coded[parity] & set(range(a, b))
+            ):
                 raise _bad("a coding pass does not fit its network", f"passes[{i}]")
             coded[parity] |= set(range(a, b))
         if coded[0] != set(range(m)) or coded[1] != coded[0]:
@@ -312,7 +356,7 @@ def model_for(head: Head) -> Model:
     if model.weights != head.weights:
         raise SdcError(
             "E_MODEL_HASH",
-            f"the stream wants weights {head.weights.hex()}, model {head.model} here has {model.weights.hex()}",
+            f"the stream wants weights {head.weights.hex()}, model {head.model} is {model.weights.hex()}",
             "HEAD.weights",
         )
     return model

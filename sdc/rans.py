@@ -74,7 +74,7 @@ class Decoder:
     """
 
     def __init__(self, data: bytes):
-        self.words: array[int] | list[int] = []
+        self.words = array("H")
         self.used = 0
         self.empty = not data
         self.begun = False
@@ -85,7 +85,7 @@ class Decoder:
             self.x = int.from_bytes(data[:4], "little")
             if self.x < STATE_MIN:
                 raise SdcError("E_RANS_STATE")
-            self.words = np.frombuffer(data, "<u2", offset=4).tolist()
+            self.words.frombytes(np.frombuffer(data, "<u2", offset=4).astype("u2").tobytes())
 
     def slot(self) -> int:
         """The slot, 0..32767, in which the next symbol's interval lies."""
@@ -133,7 +133,7 @@ class Decoder:
 class AdaptiveBit:
     """Adaptive binary model: probability of a 1 in units of 2**-15, and how often it was used."""
 
-    __slots__ = ("p", "n")
+    __slots__ = ("n", "p")
 
     LIMIT = 62
     FLOOR = 64

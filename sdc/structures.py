@@ -108,7 +108,9 @@ class Field(cs.Subconstruct):  # type: ignore[misc]
             value = self.subcon._parsereport(stream, context, path)
         except SdcError as error:
             if error.code == "E_VARINT":
-                raise SdcError("E_VARINT", f"{self.label} is not a minimal varint", self.label, offset) from None
+                raise SdcError(
+                    "E_VARINT", f"{self.label} is not a minimal varint", self.label, offset
+                ) from None
             raise
         except cs.StringError:
             raise SdcError(self.row["error"], f"{self.label} is not UTF-8", self.label, offset) from None
@@ -170,11 +172,15 @@ def parse_payload(name: str, payload: bytes, base: int = 0, trace: list[Traced] 
     try:
         values = structure_of(name).parse_stream(stream, base=base, trace=trace)
     except cs.StreamError:
-        raise SdcError("E_PAYLOAD_LENGTH", f"{name} payload is too short", name, base + len(payload)) from None
+        raise SdcError(
+            "E_PAYLOAD_LENGTH", f"{name} payload is too short", name, base + len(payload)
+        ) from None
     if stream.tell() != len(payload):
         raise SdcError(
-            "E_PAYLOAD_LENGTH", f"{name} payload has {len(payload) - stream.tell()} bytes too many",
-            name, base + stream.tell(),
+            "E_PAYLOAD_LENGTH",
+            f"{name} payload has {len(payload) - stream.tell()} bytes too many",
+            name,
+            base + stream.tell(),
         )
     return values
 

@@ -59,13 +59,22 @@ def synthetic_model_file() -> bytes:
     g = Generator(SEED)
     tensors: dict[str, Array] = {}
 
-    def affine(name: str, out: int, fan_in: int, peak: int, shift: int, bias: int, low: int | None = None) -> None:
+    def affine(
+        name: str, out: int, fan_in: int, peak: int, shift: int, bias: int, low: int | None = None
+    ) -> None:
         tensors[name + ".weight"] = g.array((out, fan_in), -peak, peak, "<i2")
         tensors[name + ".bias"] = g.array((out,), -bias if low is None else low, bias, "<i4")
         tensors[name + ".shift"] = g.array((out,), shift, shift + 2, "u1")
 
     def pointwise(
-        name: str, out: int, fan_in: int, peak: int, shift: int, bias: int, clamp: list[int], low: int | None = None
+        name: str,
+        out: int,
+        fan_in: int,
+        peak: int,
+        shift: int,
+        bias: int,
+        clamp: list[int],
+        low: int | None = None,
     ) -> Any:
         affine(name, out, fan_in, peak, shift, bias, low)
         return {"op": "pointwise", "name": name, "clamp": clamp}
@@ -90,10 +99,14 @@ def synthetic_model_file() -> bytes:
         ]
     }
     for k in range(4):
-        local = [
-            pointwise(f"context.{k}.0", FEATURES, LATENTS, 200, 5, 8000, positive),
-            depthwise(f"context.{k}.1", FEATURES, 200, 6, 4000, signed),
-        ] if k else []
+        local = (
+            [
+                pointwise(f"context.{k}.0", FEATURES, LATENTS, 200, 5, 8000, positive),
+                depthwise(f"context.{k}.1", FEATURES, 200, 6, 4000, signed),
+            ]
+            if k
+            else []
+        )
         networks[f"context.{k}"] = [
             *local,
             {"op": "hyper"},

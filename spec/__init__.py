@@ -1,1 +1,1 @@
-"""The specification as data: nothing here runs; the file makes the folder readable as the package `sdc_spec`."""
+"""The specification as data; this file only makes the folder readable as the package `sdc_spec`."""

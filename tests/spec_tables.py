@@ -63,22 +63,39 @@ def structure_table(name: str) -> str:
     """Syntax table of a structure of ``fields.json``."""
     structure = data("fields.json")["structures"][name]
     rows = (
-        [f"`{f['name']}`", type_words(f["type"]), values_words(f), f["text"], f["id"],
-         f"`{f['error']}`" if "error" in f else ""]
+        [
+            f"`{f['name']}`",
+            type_words(f["type"]),
+            values_words(f),
+            f["text"],
+            f["id"],
+            f"`{f['error']}`" if "error" in f else "",
+        ]
         for f in structure["fields"]
     )
-    lead = f"**{structure['title']}**" + (f", chunk type 0x{structure['type']:02X}" if "type" in structure else "")
+    lead = f"**{structure['title']}**" + (
+        f", chunk type 0x{structure['type']:02X}" if "type" in structure else ""
+    )
     return f"\n{lead}\n\n" + table(["Field", "Type", "Values", "Meaning", "Id", "Error"], rows) + "\n"
 
 
 def class_table() -> str:
     """Classes of errors with their exit status."""
-    return "\n" + table(["Class", "Exit status"], ([k, str(v)] for k, v in data("errors.json")["exit_status"].items())) + "\n"
+    return (
+        "\n"
+        + table(
+            ["Class", "Exit status"], ([k, str(v)] for k, v in data("errors.json")["exit_status"].items())
+        )
+        + "\n"
+    )
 
 
 def error_table() -> str:
     """All error codes."""
-    rows = ([f"`{e['code']}`", e["class"], e["region"], e["name"], ", ".join(e["ids"])] for e in data("errors.json")["errors"])
+    rows = (
+        [f"`{e['code']}`", e["class"], e["region"], e["name"], ", ".join(e["ids"])]
+        for e in data("errors.json")["errors"]
+    )
     return "\n" + table(["Code", "Class", "Region", "Meaning", "Ids"], rows) + "\n"
 
 
@@ -86,7 +103,14 @@ def chunk_type_table() -> str:
     """Registered chunk types."""
     yes = {True: "yes", False: "no"}
     rows = (
-        [f"0x{e['type']:02X}", e["name"], yes[e["ancillary"]], yes[e["safe_to_copy"]], yes[e["private"]], e["text"]]
+        [
+            f"0x{e['type']:02X}",
+            e["name"],
+            yes[e["ancillary"]],
+            yes[e["safe_to_copy"]],
+            yes[e["private"]],
+            e["text"],
+        ]
         for e in data("registry.json")["chunk_types"]["entries"]
     )
     return "\n" + table(["Type", "Name", "Ancillary", "Safe to copy", "Private", "Content"], rows) + "\n"
@@ -97,13 +121,24 @@ def feature_table() -> str:
     entries = data("registry.json")["features"]["entries"]
     if not entries:
         return "\nNo bit is assigned.\n\n"
-    return "\n" + table(["Bit", "Name", "Meaning"], ([str(e["bit"]), e["name"], e["text"]] for e in entries)) + "\n"
+    return (
+        "\n"
+        + table(["Bit", "Name", "Meaning"], ([str(e["bit"]), e["name"], e["text"]] for e in entries))
+        + "\n"
+    )
 
 
 def model_table() -> str:
     """Registered models."""
     rows = (
-        [str(e["model"]), e["name"], str(e["profile"]), f"`{e['sha256']}`" if e["sha256"] else "", e["licence"], e["text"]]
+        [
+            str(e["model"]),
+            e["name"],
+            str(e["profile"]),
+            f"`{e['sha256']}`" if e["sha256"] else "",
+            e["licence"],
+            e["text"],
+        ]
         for e in data("registry.json")["models"]["entries"]
     )
     return "\n" + table(["Model", "Name", "Profile", "SHA-256", "Licence", "Remarks"], rows) + "\n"
@@ -143,7 +178,9 @@ def render(text: str) -> str:
 def stale() -> str:
     """Diff between the text and what it should be; empty when it is up to date."""
     old = TEXT.read_text("utf-8")
-    lines = difflib.unified_diff(old.splitlines(True), render(old).splitlines(True), "spec/sdc.md", "generated")
+    lines = difflib.unified_diff(
+        old.splitlines(True), render(old).splitlines(True), "spec/sdc.md", "generated"
+    )
     return "".join(lines)
 
 

@@ -194,8 +194,10 @@ def test_sizes(size: tuple[int, int]) -> None:
 
 def test_every_subset_of_groups_is_the_same_picture() -> None:
     """Pixels of a group do not depend on which others are there (promise 2)."""
-    for data in (random_stream(11, width=90, height=70, count=4).data,
-                 encode(photograph(96, 144), objects=four_groups(96, 144))):
+    for data in (
+        random_stream(11, width=90, height=70, count=4).data,
+        encode(photograph(96, 144), objects=four_groups(96, 144)),
+    ):
         whole = decode(data)
         assert len(whole.groups) == 4
         for bits in range(16):
@@ -217,7 +219,9 @@ def test_other_groups_may_hold_anything(seed: int) -> None:
         if g.index:
             coder = GroupCoder(sites_of(stream.labels, stream.groups, [g.index]), model, g.quality)
             noise = rng.integers(-2047, 2048, (len(coder.sites), model.latents))
-            hyper = np.where(model.hyper_index[g.quality] > 0, rng.integers(-9, 10, (coder.blocks[0], model.hyper)), 0)
+            hyper = np.where(
+                model.hyper_index[g.quality] > 0, rng.integers(-9, 10, (coder.blocks[0], model.hyper)), 0
+            )
             g = replace(g, payload=encode_group(noise, hyper, coder)[0])
         groups.append(g)
     a, b = decode(drawn.data), decode(build(replace(stream, groups=tuple(groups))))
@@ -231,8 +235,9 @@ def test_encoder_and_decoder_agree_on_every_symbol() -> None:
     stream, model = parse(drawn.data), load_model(0)
     for g in stream.groups:
         sites, symbols = decode_symbols(stream, model, g.index, keep_residuals=True)
-        again, _ = encode_group(symbols.latents.astype(np.int64) * 0, symbols.hyper,
-                                GroupCoder(sites, model, g.quality))
+        again, _ = encode_group(
+            symbols.latents.astype(np.int64) * 0, symbols.hyper, GroupCoder(sites, model, g.quality)
+        )
         assert g.state == COMPLETE and isinstance(again, bytes)
         assert symbols.residuals.shape == (len(sites), model.latents)
         assert symbols.residuals.any() or not g.payload
@@ -309,7 +314,10 @@ def test_quality_and_level_qualities() -> None:
     picture = photograph(96, 144)
     sizes = [len(encode(picture, quality=q)) for q in (0, 20, 40, 63)]
     assert sizes == sorted(sizes)
-    errors = [np.square(decode(encode(picture, quality=q)).pixels.astype(float) - picture).mean() for q in (0, 30, 63)]
+    errors = [
+        np.square(decode(encode(picture, quality=q)).pixels.astype(float) - picture).mean()
+        for q in (0, 30, 63)
+    ]
     assert errors == sorted(errors, reverse=True)
     stream = parse(encode(picture, objects=four_groups(96, 144), quality={"L1": 44, "L2": 32, "other": 16}))
     assert [g.quality for g in stream.groups] == [44, 32, 16, 16]
@@ -327,7 +335,9 @@ def test_trained_model_is_worth_its_name() -> None:
     assert len(data) * 8 / (192 * 288) < 0.6
 
 
-@pytest.mark.parametrize("bad", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)])
+@pytest.mark.parametrize(
+    "bad", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)]
+)
 def test_pictures_that_cannot_be_coded(bad: np.ndarray) -> None:
     with pytest.raises(SdcError, match="E_PICTURE"):
         encode(bad)

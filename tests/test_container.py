@@ -56,7 +56,9 @@ def file_of(*chunks: bytes) -> bytes:
 def grps(*groups: tuple[int, int], preamble: int = 0, count: int | None = None) -> bytes:
     rows = [{"level_quality": lq, "size": size} for lq, size in groups]
     body = bytes([len(groups) if count is None else count]) + encode_varint(preamble)
-    return build_chunk(GRPS, body + b"".join(bytes([r["level_quality"]]) + encode_varint(r["size"]) for r in rows))
+    return build_chunk(
+        GRPS, body + b"".join(bytes([r["level_quality"]]) + encode_varint(r["size"]) for r in rows)
+    )
 
 
 HEAD0 = build_chunk(HEAD, build_head(TINY.head))
@@ -71,7 +73,9 @@ def test_varint_round_trip(value: int) -> None:
     assert decode_varint(data, 0) == (value, len(data))
 
 
-@pytest.mark.parametrize("data", [b"\x80\x00", b"\xff\x80\x00", b"\xff\xff\xff\xff\x10", b"\x80\x80\x80\x80\x80\x01"])
+@pytest.mark.parametrize(
+    "data", [b"\x80\x00", b"\xff\x80\x00", b"\xff\xff\xff\xff\x10", b"\x80\x80\x80\x80\x80\x01"]
+)
 def test_varint_refuses_long_and_large(data: bytes) -> None:
     with pytest.raises(SdcError, match="E_VARINT"):
         decode_varint(data, 0)
@@ -117,8 +121,11 @@ def test_every_structure_round_trips(name: str, data: st.DataObject) -> None:
     parsed = parse_payload(name, payload)
     for key, value in values.items():
         got = parsed[key]
-        assert (got == value) if not isinstance(value, list) else [dict(g, _io=0) for g in got] == [
-            dict(v, _io=0) for v in value]
+        assert (
+            (got == value)
+            if not isinstance(value, list)
+            else [dict(g, _io=0) for g in got] == [dict(v, _io=0) for v in value]
+        )
     assert build_payload(name, values) == payload
 
 
@@ -246,6 +253,7 @@ def test_spliced_chunk_is_caught() -> None:
         (file_of(build_chunk(HEAD, b"\x80\x80\x04\x80\x80\x04\0\0abcd\x10")), "E_HEAD_SIZE"),
         (file_of(build_chunk(HEAD, b"\x81\x00\x01\0\0abcd\x10")), "E_VARINT"),
         (file_of(build_chunk(HEAD, b"\x08\x08\x01\0abcd\x10")), "E_FEATURE"),
+        (file_of(build_chunk(HEAD, b"\x08\x08\x01\0abcd\x10more")), "E_FEATURE"),
         (file_of(HEAD0, grps(count=0)), "E_GRPS_COUNT"),
         (file_of(HEAD0, grps(*[(192, 0)] * 7)), "E_GRPS_COUNT"),
         (file_of(HEAD0, grps((64, 6), (0, 6))), "E_GRPS_ORDER"),
@@ -314,7 +322,13 @@ def test_right_crc_over_wrong_symbols_is_invalid() -> None:
             other = symbols_of(with_payload(bytes(twisted)))
         except SdcError as error:
             refused += 1
-            assert error.code in ("E_RANS_UNDERRUN", "E_RANS_FINAL", "E_RANS_TRAILING", "E_RANS_STATE", "E_ESCAPE")
+            assert error.code in (
+                "E_RANS_UNDERRUN",
+                "E_RANS_FINAL",
+                "E_RANS_TRAILING",
+                "E_RANS_STATE",
+                "E_ESCAPE",
+            )
         else:
             assert other != whole
     assert refused > 0.9 * len(payload)
@@ -326,7 +340,9 @@ def test_latent_chunk_of_another_size_is_invalid() -> None:
     body = bytes([LATN]) + encode_varint(g.size) + bytes(g.size - 7)
     data = body + zlib.crc32(stream.seed(g) + body).to_bytes(4, "little")
     with pytest.raises(SdcError, match="E_LATN_SIZE"):
-        stream.with_chunk(0, data[: g.size - 4] + zlib.crc32(stream.seed(g) + data[: g.size - 4]).to_bytes(4, "little"))
+        stream.with_chunk(
+            0, data[: g.size - 4] + zlib.crc32(stream.seed(g) + data[: g.size - 4]).to_bytes(4, "little")
+        )
 
 
 def test_nothing_coded_has_one_form() -> None:

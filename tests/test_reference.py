@@ -43,13 +43,21 @@ def test_torch_decodes_random_streams_to_the_same_bits(runner: TorchRunner, arit
         arithmetic = "float64"  # no integer products on that device
     for seed in range(12):
         stream = random_stream(seed).data
-        assert np.array_equal(decode(stream, runner=runner, arithmetic=arithmetic).pixels, decode(stream).pixels)
+        assert np.array_equal(
+            decode(stream, runner=runner, arithmetic=arithmetic).pixels, decode(stream).pixels
+        )
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("arithmetic", ["float32", "float64"])
-def test_torch_decodes_every_subset_to_the_same_bits(runner: TorchRunner, arithmetic: str, threads: int) -> None:
-    objects = [Object("a", (0, 0, 60, 60), 0), Object("b", (50, 50, 60, 60), 1), Object("c", (120, 0, 30, 90), 2)]
+def test_torch_decodes_every_subset_to_the_same_bits(
+    runner: TorchRunner, arithmetic: str, threads: int
+) -> None:
+    objects = [
+        Object("a", (0, 0, 60, 60), 0),
+        Object("b", (50, 50, 60, 60), 1),
+        Object("c", (120, 0, 30, 90), 2),
+    ]
     stream = encode(picture(112, 160), objects=objects, quality=36)
     assert len(parse(stream).groups) == 4
     before = torch.get_num_threads()
@@ -66,13 +74,16 @@ def test_torch_decodes_every_subset_to_the_same_bits(runner: TorchRunner, arithm
 
 def test_torch_encodes_the_same_file(runner: TorchRunner) -> None:
     objects = [Object("a", (20, 20, 70, 60), 0)]
-    assert encode(picture(100, 130), objects=objects, runner=runner) == encode(picture(100, 130), objects=objects)
+    assert encode(picture(100, 130), objects=objects, runner=runner) == encode(
+        picture(100, 130), objects=objects
+    )
 
 
 def test_a_device_that_rounds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     product = torch.Tensor.__matmul__
     monkeypatch.setattr(
-        torch.Tensor, "__matmul__", lambda a, b: product(a.bfloat16(), b.bfloat16()).to(a.dtype), raising=True)
+        torch.Tensor, "__matmul__", lambda a, b: product(a.bfloat16(), b.bfloat16()).to(a.dtype), raising=True
+    )
     with pytest.raises(InexactDevice):
         TorchRunner("cpu")
 
@@ -153,7 +164,9 @@ def test_networks_of_an_export_pass_the_readers_checks() -> None:
     encoder = networks_of(*read_tensors(encoder_file(model, "test")))
     integer = [op for op in encoder["analysis"] if op.kind == "unshuffle"]
     assert len(integer) == 1 and set(encoder) == {"analysis", "hyper_cells", "hyper_blocks"}
-    assert check_network("hyper", parse_model(decoder_file(model, "t"), 9).networks["hyper"], SMALL.hyper, 1024)
+    assert check_network(
+        "hyper", parse_model(decoder_file(model, "t"), 9).networks["hyper"], SMALL.hyper, 1024
+    )
 
 
 def test_groups_do_not_see_each_other_in_training() -> None:

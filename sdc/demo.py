@@ -1,0 +1,81 @@
+"""The demonstration: ``python -m sdc.demo [OUT]``, with the extra ``demo`` installed.
+
+It runs the command line on a photograph and prints every command before it runs it.
+What is in the photograph was outlined by hand (``demo.json``, a file as in ``spec/objects.md``).
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+from PIL import Image
+
+from .cli import info_main, main
+from .container import LEVELS, parse
+from .sheet import levels_present, prefix_bytes
+
+QUALITY = "L1=40,L2=32,L3=28,other=20"
+
+
+def _run(program: str, *arguments: str) -> None:
+    """Print a command and run it.
+
+    Raises:
+        SystemExit: the command failed.
+    """
+    print(f"\n$ {program} {' '.join(arguments)}", flush=True)
+    status = (info_main if program == "sdc-info" else main)(list(arguments))
+    if status:
+        raise SystemExit(status)
+
+
+def demo(folder: Path) -> None:
+    """Encode a photograph, describe the stream, decode each level, and draw the sheet.
+
+    Args:
+        folder: where everything is written; made if it is not there.
+
+    Raises:
+        SystemExit: a command failed, or scikit-image is not installed.
+    """
+    try:
+        from skimage import data
+    except ImportError:
+        raise SystemExit('The photograph is in scikit-image: pip install "sdc-codec[demo]"') from None
+    folder.mkdir(parents=True, exist_ok=True)
+    photo, objects, stream, first, sheet = (
+        str(folder / name) for name in ("photo.png", "objects.json", "demo.sdc", "l1.sdc", "sheet.png")
+    )
+    Image.fromarray(data.astronaut()).save(photo)
+    Path(objects).write_bytes(files("sdc").joinpath("demo.json").read_bytes())
+
+    _run("sdc", "encode", photo, stream, "--objects", objects, "--quality", QUALITY)
+    _run("sdc-info", stream)
+    head = parse(Path(stream).read_bytes())
+    rows = []
+    levels = levels_present(head)
+    for level in levels:
+        chosen = [k for k in levels if k <= level]
+        name = "all" if level == levels[-1] else "+".join(LEVELS[k] for k in chosen)
+        picture = str(folder / f"{name}.png")
+        codes = ",".join(LEVELS[k].removeprefix("L") for k in chosen)
+        _run("sdc", "decode", stream, picture, "--levels", codes)
+        rows.append((name, prefix_bytes(head, level), picture))
+    _run("sdc", "extract", stream, first, "--levels", "1")
+    _run("sdc", "sheet", stream, sheet, "--original", photo)
+
+    print("\nLevels of the stream, and the bytes from its start that each needs:")
+    for name, size, picture in rows:
+        bits = 8 * size / (head.head.width * head.head.height)
+        print(f"  {name:<9} {size:>7,} bytes  {bits:.3f} bpp  {picture}")
+    print(f"The photograph    {photo}, NASA, in the public domain")
+    print(f"Its objects       {objects}")
+    print(f"The stream        {stream}, {Path(stream).stat().st_size:,} bytes")
+    print(f"Level 1 alone     {first}, {Path(first).stat().st_size:,} bytes, a stream of its own")
+    print(f"A sheet of it all {sheet}")
+
+
+if __name__ == "__main__":
+    demo(Path(sys.argv[1] if len(sys.argv) > 1 else "out"))

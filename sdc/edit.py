@@ -1,0 +1,157 @@
+"""Withdrawing groups without decoding a pixel, and checking streams (spec: "Editors", "Commands")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from .codec import decode_symbols
+from .container import (
+    COMPLETE,
+    OBJS,
+    SAFE_TO_COPY,
+    WITHDRAWN,
+    Chunk,
+    Limits,
+    Reader,
+    Source,
+    Stream,
+    build,
+    parse,
+)
+from .errors import SdcError
+from .info import icc_error, state_of
+from .metadata import parse_objects
+from .model import model_for
+from .structures import build_payload, parse_payload
+
+
+def extract(
+    source: Source,
+    *,
+    groups: Iterable[int] | None = None,
+    levels: Iterable[int] | None = None,
+    limits: Limits = Limits(),
+) -> bytes:
+    """A stream of some groups, with the others withdrawn; see :func:`withdraw`.
+
+    Args:
+        source: the file's bytes, or a seekable binary reader.
+        groups: indices of the groups to keep; all by default.
+        levels: or level codes to keep, 0 for L1 to 3 for other.
+        limits: what the caller agrees to hold in memory.
+
+    Returns:
+        The new stream's bytes.  A group to keep that is not complete is withdrawn in it.
+
+    Raises:
+        SdcError: the stream is invalid or unsupported, or ``E_USAGE`` for a group that it does not have.
+    """
+    stream = parse(source, limits=limits)
+    return build(withdraw(stream, stream.select(groups, levels))[0])
+
+
+def withdraw(stream: Stream, keep: Iterable[int]) -> tuple[Stream, tuple[SdcError, ...]]:
+    """Withdraw all groups but some, and with them what the stream says about them ([EDIT-01] to [EDIT-06]).
+
+    HEAD, MASK and the chunks of kept groups stay byte for byte.
+    When a group goes, so do its objects, and unknown ancillary chunks that are not safe to copy.
+
+    Args:
+        stream: from :func:`sdc.container.parse`.
+        keep: indices of the groups to keep.
+
+    Returns:
+        ``(the new stream, what was to be kept but is missing)``.
+    """
+    kept = set(keep)
+    missing = [_missing(stream, k) for k in sorted(kept) if stream.groups[k].state != COMPLETE]
+    missing += [error for error in stream.errors if error.code == "E_CHUNK_DAMAGED"]
+    groups = tuple(
+        g if g.index in kept and g.state == COMPLETE else replace(g, size=0, state=WITHDRAWN, payload=None)
+        for g in stream.groups
+    )
+    before, after = stream.before, stream.after
+    if any(new.state != old.state for new, old in zip(groups, stream.groups, strict=True)):
+        left = {g.index for g in groups if g.state == COMPLETE}
+        before, after = (
+            tuple(new for new in (_filtered(stream, c, left) for c in chunks) if new is not None)
+            for chunks in (before, after)
+        )
+    return replace(stream, groups=groups, before=before, after=after, errors=()), tuple(missing)
+
+
+def _missing(stream: Stream, index: int) -> SdcError:
+    """The error of a group that is asked for and not complete."""
+    g = stream.groups[index]
+    return SdcError(f"E_GROUP_{g.state.upper()}", where=f"group {index}, {g.level_name}", offset=g.offset)
+
+
+def _filtered(stream: Stream, chunk: Chunk, left: set[int]) -> Chunk | None:
+    """An ancillary chunk after groups were withdrawn; ``None`` when it must go."""
+    if chunk.type & SAFE_TO_COPY:
+        return chunk
+    if chunk.type != OBJS:
+        return None
+    try:
+        parse_objects(stream, masks=False)
+    except SdcError:
+        return None
+    rows = [row for row in parse_payload("OBJS", chunk.payload).objects if row.group in left]
+    if not rows:
+        return None
+    return replace(chunk, payload=build_payload("OBJS", {"count": len(rows), "objects": rows}))
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What :func:`validate` found.
+
+    Attributes:
+        state: ``valid``, ``partial``, ``invalid`` or ``unsupported``.
+        errors: what is wrong or missing, in the order in which it was found.
+    """
+
+    state: str
+    errors: tuple[SdcError, ...]
+
+
+def validate(source: Source, *, deep: bool = True, limits: Limits = Limits()) -> Validation:
+    """Check a stream against every rule that binds streams ([TOOL-10]).
+
+    Args:
+        source: the file's bytes, or a seekable binary reader.
+        deep: whether to decode the symbols of all complete groups, which needs the model.
+        limits: what the caller agrees to hold in memory.
+
+    Returns:
+        The state and all errors; an error in a group or in the metadata does not hide those in others.
+    """
+    errors: list[SdcError] = []
+    try:
+        stream = parse(source, limits=limits)
+    except SdcError as error:
+        return Validation(error.kind, (error,))
+    errors += stream.errors
+    if not errors:
+        reader = Reader(source)
+        if build(stream) != reader.at(0, reader.size):
+            errors.append(SdcError("E_CHUNK_ORDER", "the stream is not in canonical form"))
+    errors += [error for error in [icc_error(stream)] if error is not None]
+    try:
+        parse_objects(stream)
+    except SdcError as error:
+        errors.append(error)
+    if deep:
+        try:
+            model = model_for(stream.head)
+        except SdcError as error:
+            errors.append(error)
+        else:
+            for g in stream.groups:
+                if g.state == COMPLETE:
+                    try:
+                        decode_symbols(stream, model, g.index)
+                    except SdcError as error:
+                        errors.append(error)
+    return Validation(state_of(errors), tuple(errors))

@@ -1,0 +1,333 @@
+"""What a stream holds, as a JSON report (``spec/info.schema.json``) and as text.
+
+The report describes the container: it decodes the group map and reads the objects, but no
+symbol of a group, so it needs no model.  Of a broken file it says what was read before the error.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from .container import (
+    CELL,
+    COMPLETE,
+    ICCP,
+    LEVELS,
+    MAGIC,
+    NAMES,
+    Head,
+    Limits,
+    Place,
+    Reader,
+    Source,
+    Stream,
+    Trace,
+    parse,
+)
+from .errors import SdcError, spec_data
+from .metadata import parse_objects
+from .model import model_for
+from .structures import Traced, decode_varint
+
+Report = dict[str, Any]
+
+ICC_BYTES = range(128, (1 << 20) + 1)
+"""Sizes that a colour profile may have ([ICCP-01])."""
+
+SEVERITIES = ("invalid", "unsupported", "partial")
+"""Classes of errors that a stream can have, worst first; also the states of a file that is not valid."""
+
+
+def state_of(errors: list[SdcError]) -> str:
+    """State of a file with these errors: ``valid``, ``partial``, ``unsupported`` or ``invalid``."""
+    kinds = {error.kind for error in errors}
+    return next((kind for kind in SEVERITIES if kind in kinds), "valid")
+
+
+def icc_error(stream: Stream) -> SdcError | None:
+    """``E_ICCP_SIZE`` when a stream has a colour profile of a size that none may have."""
+    chunk = stream.chunk(ICCP)
+    if chunk is None or len(chunk.payload) in ICC_BYTES:
+        return None
+    size = len(chunk.payload)
+    return SdcError("E_ICCP_SIZE", f"a colour profile of {size} bytes", "ICCP.profile", chunk.offset)
+
+
+def info(source: Source, *, trace: bool = False, limits: Limits = Limits()) -> Report:
+    """Describe a stream, also one that is broken.
+
+    Args:
+        source: the file's bytes, or a seekable binary reader.
+        trace: whether to list every field with its offset, size, value and id.
+        limits: what the caller agrees to hold in memory.
+
+    Returns:
+        The report; ``spec/info.schema.json`` says what its keys mean.  What could not be read is ``None``.
+        A model that is not here is no error.
+    """
+    reader = Reader(source)
+    met, objects, errors = Trace(), list[Report](), list[SdcError]()
+    stream: Stream | None = None
+    try:
+        stream = parse(source, limits=limits, trace=met)
+    except SdcError as error:
+        errors.append(error)
+    known = stream or met.stream
+    fields = list(met.fields)
+    if known is not None:
+        errors[:0] = known.errors
+        errors += [error for error in [icc_error(known)] if error is not None]
+        try:
+            objects = _objects(known, fields)
+        except SdcError as error:
+            errors.append(error)
+    head = met.head
+    report: Report = {
+        "file_state": state_of(errors),
+        "bytes": reader.size,
+        "width": head and head.width,
+        "height": head and head.height,
+        "version": head and f"{head.version >> 4}.{head.version & 15}",
+        "model": head and _model(head),
+        "bpp": head and _bpp(reader.size, head.width * head.height),
+        **_sizes(stream, met.places),
+        "groups": [] if known is None else _groups(known, met),
+        "objects": objects,
+        "chunks": [_chunk(place) for place in met.places],
+        "errors": [{**error.as_dict(), "severity": error.kind} for error in errors],
+    }
+    if trace:
+        report["trace"] = _trace(reader, met, fields)
+    return report
+
+
+def _bpp(size: int, area: int) -> float:
+    return round(8 * size / area, 6)
+
+
+def _model(head: Head) -> Report:
+    """The model a stream names, and whether it is here with those weights."""
+    entries = spec_data("registry.json")["models"]["entries"]
+    name = next((entry["name"] for entry in entries if entry["model"] == head.model), None)
+    try:
+        model_for(head)
+        available = True
+    except SdcError:
+        available = False
+    return {"number": head.model, "name": name, "weights": head.weights.hex(), "available": available}
+
+
+def _sizes(stream: Stream | None, places: list[Place]) -> Report:
+    """Bytes by kind; together they are those of the file, but for what is damaged or cut off."""
+    keys = ("framing_bytes", "mask_bytes", "metadata_bytes", "latent_bytes", "icc_bytes")
+    if stream is None:
+        return dict.fromkeys(keys)
+    mask = len(stream.mask or b"")
+    metadata = sum(len(c.payload) for c in stream.before + stream.after)
+    latents = sum(len(g.payload) for g in stream.groups if g.payload is not None)
+    good = len(MAGIC) + sum(p.size for p in places if p.state == COMPLETE)
+    profile = stream.chunk(ICCP)
+    icc = 0 if profile is None else len(profile.payload)
+    return dict(zip(keys, (good - mask - metadata - latents, mask, metadata, latents, icc), strict=True))
+
+
+def _groups(stream: Stream, met: Trace) -> list[Report]:
+    head, labels = stream.head, met.labels
+    count = len(stream.groups) + 1
+    cells: list[int | None] = [None] * count
+    areas: list[int | None] = [None] * count
+    if labels is not None:
+        across = np.minimum(head.width - CELL * np.arange(head.cols), CELL)
+        down = np.minimum(head.height - CELL * np.arange(head.rows), CELL)
+        pixels = np.multiply.outer(down, across).reshape(-1)
+        flat = labels.reshape(-1)
+        cells = np.bincount(flat, minlength=count).tolist()
+        areas = np.bincount(flat, pixels, minlength=count).astype(int).tolist()
+    states = {place.group: place.state for place in met.places}
+    out = []
+    for g in stream.groups:
+        area = areas[g.index + 1]
+        out.append(
+            {
+                "index": g.index,
+                "level": g.level_name,
+                "quality": g.quality,
+                "cells": cells[g.index + 1],
+                "area": area,
+                "offset": g.offset,
+                "bytes": g.size,
+                "bpp": _bpp(g.size, area) if area else None,
+                "state": states.get(g.index, g.state),
+            }
+        )
+    return out
+
+
+def _objects(stream: Stream, fields: list[Traced]) -> list[Report]:
+    traced: list[Traced] = []
+    try:
+        objects = parse_objects(stream, masks=False, trace=traced)
+    finally:
+        fields += traced
+    masks = [t.value == 1 for t in traced if t.path == "OBJECT.mask_coding"]
+    return [
+        {
+            "index": k,
+            "group": o.group,
+            "level": LEVELS[o.level or 0],
+            "label": o.label,
+            "box": list(o.box),
+            "score": round(o.score, 4),
+            "rank": o.rank,
+            "reason": o.reason,
+            "mask": masks[k],
+        }
+        for k, o in enumerate(objects)
+    ]
+
+
+def _chunk(place: Place) -> Report:
+    return {
+        "type": NAMES.get(place.type),
+        "hex": f"{place.type:02x}",
+        "offset": place.offset,
+        "bytes": place.size,
+        "state": place.state,
+        "group": place.group,
+    }
+
+
+def _trace(reader: Reader, met: Trace, fields: list[Traced]) -> list[Report]:
+    """Every field read, by offset: the file's, the chunks', and those of the payloads."""
+    ids = {
+        f"{name}.{row['name']}": row["id"]
+        for name, structure in spec_data("fields.json")["structures"].items()
+        for row in structure["fields"]
+    }
+    out: list[Report] = []
+
+    def add(path: str, offset: int, size: int, value: Any, name: str) -> None:
+        value = value.hex() if isinstance(value, bytes) else value
+        out.append({"path": path, "offset": offset, "size": size, "value": value, "id": ids[name]})
+
+    if met.places:
+        add("magic", 0, len(MAGIC), MAGIC, "FILE.magic")
+    whole = {"MASK": "map", "LATN": "stream", "ICCP": "profile"}
+    for k, place in enumerate(met.places):
+        at = f"chunks[{k}]"
+        end = place.offset + place.size
+        add(f"{at}.type", place.offset, 1, place.type, "CHUNK.type")
+        try:
+            length, header = decode_varint(reader.at(place.offset, 6), 1)
+        except (SdcError, IndexError):
+            continue
+        add(f"{at}.length", place.offset + 1, header - 1, length, "CHUNK.length")
+        crc = end if place.state == "truncated" else max(end - 4, place.offset + header)
+        start = place.offset + header
+        add(f"{at}.payload", start, crc - start, None, "CHUNK.payload")
+        name = NAMES.get(place.type, "")
+        if name in whole and place.state == COMPLETE:
+            add(f"{name}.{whole[name]}", start, crc - start, None, f"{name}.{whole[name]}")
+        if place.state != "truncated":
+            add(f"{at}.crc", crc, end - crc, int.from_bytes(reader.at(crc, end - crc), "little"), "CHUNK.crc")
+    seen: Counter[str] = Counter()
+    lists = {"GROUP": "GRPS.groups", "OBJECT": "OBJS.objects"}
+    for t in fields:
+        structure, _, name = t.path.partition(".")
+        path = t.path
+        if structure in lists:
+            path = f"{lists[structure]}[{seen[t.path]}].{name}"
+            seen[t.path] += 1
+        add(path, t.offset, t.size, t.value, t.path)
+    return sorted(out, key=lambda row: (row["offset"], row["size"] > 0))
+
+
+def printable(text: str) -> str:
+    """Text of strangers, made safe for a terminal: control and format characters are escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _table(header: list[str], rows: list[list[Any]], left: str) -> list[str]:
+    """Lines of a table; the columns named in ``left`` are flush left."""
+    lines = [header, *([("-" if cell is None else str(cell)) for cell in row] for row in rows)]
+    widths = [max(len(line[k]) for line in lines) for k in range(len(header))]
+    return [
+        "  "
+        + "  ".join(
+            cell.ljust(width) if name in left.split() else cell.rjust(width)
+            for cell, width, name in zip(line, widths, header, strict=True)
+        ).rstrip()
+        for line in lines
+    ]
+
+
+def format_text(report: Report) -> str:
+    """A report as text for a terminal, ending in a newline."""
+    lines = [f"{report['file_state']} SDC stream, {report['bytes']} bytes"]
+    if report["bpp"] is not None:
+        model = report["model"]
+        name = f" ({model['name']})" if model["name"] else ""
+        lack = "" if model["available"] else ", not available here"
+        lines = [f"{lines[0]}, {report['bpp']:.4f} bit per pixel"]
+        size = f"{report['width']} x {report['height']} pixels"
+        lines.append(f"picture   {size}, format version {report['version']}")
+        lines.append(f"model     {model['number']}{name}, weights {model['weights']}{lack}")
+    if report["framing_bytes"] is not None:
+        parts = ("framing", "mask", "metadata", "latent")
+        lines.append("bytes     " + ", ".join(f"{part} {report[part + '_bytes']}" for part in parts))
+    if report["groups"]:
+        keys = ["index", "level", "quality", "cells", "area", "offset", "bytes", "bpp", "state"]
+        rows = [[g[key] for key in keys] for g in report["groups"]]
+        for row in rows:
+            row[7] = None if row[7] is None else f"{row[7]:.4f}"
+        lines += ["groups", *_table(["group", *keys[1:]], rows, "level state")]
+    if report["objects"]:
+        rows = [
+            [
+                o["index"],
+                printable(o["label"]),
+                o["level"],
+                o["group"],
+                " ".join(map(str, o["box"])),
+                f"{o['score']:.2f}",
+                o["rank"],
+                "yes" if o["mask"] else "no",
+                printable(o["reason"]),
+            ]
+            for o in report["objects"]
+        ]
+        header = ["object", "label", "level", "group", "x y w h", "score", "rank", "mask", "reason"]
+        lines += ["objects", *_table(header, rows, "label level mask reason")]
+    if report["chunks"]:
+        rows = [
+            [
+                c["offset"],
+                c["bytes"],
+                c["type"] or f"0x{c['hex']}",
+                c["state"] + ("" if c["group"] is None else f", group {c['group']}"),
+            ]
+            for c in report["chunks"]
+        ]
+        lines += ["chunks", *_table(["offset", "bytes", "type", "state"], rows, "type state")]
+    if report["errors"]:
+        lines.append("errors")
+        lines += [
+            f"  {e['code']}: {printable(e['message'])}"
+            + (f" ({printable(e['where'])})" if e["where"] else "")
+            for e in report["errors"]
+        ]
+    if "trace" in report:
+        rows = [
+            [t["offset"], t["size"], t["id"], t["path"], printable(_value(t["value"]))]
+            for t in report["trace"]
+        ]
+        lines += ["trace", *_table(["offset", "size", "id", "field", "value"], rows, "id field value")]
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return text if len(text) <= 64 else text[:61] + "..."

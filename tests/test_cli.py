@@ -1,0 +1,652 @@
+"""The commands: what they do, print and return."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+import sdc
+from sdc import cli
+from sdc.codec import decode
+from sdc.container import ICCP, Chunk, build, parse
+from sdc.edit import validate
+from sdc.errors import SdcError
+from sdc.metadata import objects_payload
+from sdc.objects import Object
+from sdc.testing import random_stream
+
+FULL = random_stream(5, width=40, height=24, count=3, amplitude=40, extras=False).data
+Run = Callable[..., "Ran"]
+
+
+class Ran:
+    """What a command returned and printed."""
+
+    def __init__(self, status: int, out: bytes, err: str):
+        self.status, self.out, self.err = status, out, err
+
+    @property
+    def codes(self) -> list[str]:
+        """Error codes on standard error, of lines that are as errors must be."""
+        lines = [line for line in self.err.splitlines() if ": note: " not in line]
+        assert all(line.startswith(("sdc: E_", "sdc-info: E_")) for line in lines), self.err
+        return [line.split(": ")[1] for line in lines]
+
+
+@pytest.fixture
+def run(
+    capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Run]:
+    """Run a command in this process, in an empty folder; nothing temporary may be left there."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*argv: object, stdin: bytes = b"", main: Callable[..., int] = cli.main) -> Ran:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        status = main([str(arg) for arg in argv])
+        out, err = capsysbinary.readouterr()
+        assert "Traceback" not in err.decode()
+        return Ran(status, out, err.decode())
+
+    yield call
+    assert not list(tmp_path.rglob(".sdc-*"))
+
+
+def subprocess_run(*argv: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    module = [sys.executable, "-c", "import sys; from sdc.cli import main; sys.exit(main())"]
+    return subprocess.run([*module, *map(str, argv)], capture_output=True, check=False, **options)
+
+
+def gradient(width: int = 50, height: int = 34) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    y, x = np.mgrid[:height, :width]
+    return np.stack([x * 255 // width, y * 255 // height, (x + y) % 256], -1).astype(np.uint8)
+
+
+def objects_file(path: str = "o.json") -> str:
+    things = [
+        {"label": "cat", "box": [2, 2, 20, 14], "level": "L1", "score": 0.9},
+        {"label": "dog", "box": [33, 17, 17, 17], "level": "L2"},
+        {"label": "cat", "box": [2, 18, 10, 14], "level": "L1", "score": 0.5},
+    ]
+    Path(path).write_text(json.dumps({"objects": things}))
+    return path
+
+
+def near(a: Any, b: Any, limit: float = 25.0) -> bool:
+    """Whether two pictures look alike; the codec loses something."""
+    return a.shape == b.shape and float(np.abs(a.astype(int) - b.astype(int)).mean()) < limit
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def image(path: str | io.BytesIO) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    return np.array(Image.open(path))
+
+
+@pytest.fixture
+def coded(run: Run) -> str:
+    """A stream of three level groups with objects, made by the command."""
+    Image.fromarray(gradient()).save("in.png")
+    assert run("encode", "in.png", "c.sdc", "--objects", objects_file(), "--quality", "40").status == 0
+    return "c.sdc"
+
+
+# --- There and back -----------------------------------------------------------------------------------
+
+
+def test_encode_and_decode(run: Run, coded: str) -> None:
+    assert run("decode", coded, "out.png").status == 0
+    assert image("out.png").shape == (34, 50, 3)
+    assert (image("out.png") == decode(Path(coded).read_bytes()).pixels).all()
+    assert near(image("out.png"), gradient())
+    stream = parse(Path(coded).read_bytes())
+    assert [g.level_name for g in stream.groups] == ["L1", "L2", "other"]
+    assert validate(Path(coded).read_bytes()).state == "valid"
+
+
+def test_qualities_and_groups(run: Run) -> None:
+    Image.fromarray(gradient()).save("in.png")
+    ran = run("encode", "in.png", "a.sdc", "--objects", objects_file(), "--quality", "L1=44,L2=30,other=16")
+    assert ran.status == 0
+    assert [g.quality for g in parse(Path("a.sdc").read_bytes()).groups] == [44, 30, 16]
+    ran = run("encode", "in.png", "a.sdc", "--objects", "o.json", "--group-by", "object", "--no-metadata")
+    stream = parse(Path("a.sdc").read_bytes())
+    assert [g.level for g in stream.groups] == [0, 0, 1, 3]
+    assert stream.after == ()
+    assert run("encode", "in.png", "b.sdc").status == 0
+    assert len(parse(Path("b.sdc").read_bytes()).groups) == 1
+
+
+def test_pipes(run: Run, coded: str) -> None:
+    data = Path(coded).read_bytes()
+    assert (
+        run(
+            "encode", "-", "-", "--objects", "o.json", "--quality", "40", stdin=Path("in.png").read_bytes()
+        ).out
+        == data
+    )
+    assert (image(io.BytesIO(run("decode", "-", "-", stdin=data).out)) == decode(data).pixels).all()
+    assert run("extract", "-", "-", stdin=data).out == data
+    assert run("validate", "-", stdin=data).out == b"-: valid\n"
+    assert json.loads(run("info", "-", "--json", stdin=data).out)["bytes"] == len(data)
+
+
+def test_levels_and_groups(run: Run, coded: str) -> None:
+    data = Path(coded).read_bytes()
+    whole = decode(data)
+    for arguments, groups in (
+        (["--levels", "1,2"], [0, 1]),
+        (["--levels", "L2,other"], [1, 2]),
+        (["--groups", "2"], [2]),
+    ):
+        assert run("decode", coded, "out.png", *arguments).status == 0
+        out, part = image("out.png"), decode(data, groups=groups)
+        assert out.shape == (34, 50, 4)
+        assert ((out[..., 3] == 255) == part.covered).all() and set(np.unique(out[..., 3])) == {0, 255}
+        assert (out[part.covered][:, :3] == whole.pixels[part.covered]).all()
+        assert not out[~part.covered].any()
+    assert run("decode", coded, "out.png", "--levels", "1", "--fill", "#102030").status == 0
+    out = image("out.png")
+    assert out.shape == (34, 50, 3)
+    assert (out[~decode(data, levels=[0]).covered] == (16, 32, 48)).all()
+
+
+def test_objects_are_cut_out(run: Run, coded: str) -> None:
+    data = Path(coded).read_bytes()
+    whole = decode(data).pixels
+    labels = parse(data).labels
+    assert labels.tolist() == [[1, 1, 3, 3], [1, 3, 2, 2], [3, 3, 2, 2]]
+    for name, cells, area in (
+        ("dog", labels == 2, np.s_[16:34, 32:50]), ("2", labels == 2, np.s_[16:34, 32:50]),
+            ("1", np.arange(12).reshape(3, 4) == 4, np.s_[16:32, 0:16]),
+        ("CAT", labels == 1, np.s_[0:32, 0:32]), ("0", np.arange(12).reshape(3, 4) < 2, np.s_[0:16, 0:32]),
+        ("cat, dog", (labels == 1) | (labels == 2), np.s_[0:34, 0:50]),
+    ):  # fmt: skip
+        own = np.kron(cells, np.ones((16, 16), bool))[:34, :50][area]
+        assert run("decode", coded, "out.png", "--objects", name).status == 0
+        out = np.array(Image.open("out.png").convert("RGBA"))
+        assert ((out[..., 3] == 255) == own).all() and (out[own][:, :3] == whole[area][own]).all()
+        assert run("decode", coded, "out.jpg", "--objects", name, "--fill", "#ffffff").status == 0
+        assert image("out.jpg").shape == (*own.shape, 3)
+    ran = run("decode", coded, "no.png", "--objects", "horse")
+    assert (ran.status, ran.codes) == (64, ["E_USAGE"])
+    assert "cat, dog" in ran.err
+
+
+def test_a_pixel_mask_chooses_the_cells(run: Run) -> None:
+    stream = parse(random_stream(5, width=64, height=64, count=1, amplitude=3, extras=False).data)
+    mask = np.zeros((64, 64), bool)
+    mask[20, 20] = mask[40, 36] = True
+    thing = Object("x", (0, 0, 64, 64), None, 1.0, "", 0, mask, 0)
+    payload = objects_payload([thing], pixel_masks=True)
+    Path("m.sdc").write_bytes(build(replace(stream, mask=None, after=(Chunk(sdc.container.OBJS, payload),))))
+    assert run("decode", "m.sdc", "m.png", "--objects", "x").status == 0
+    alpha = image("m.png")[..., 3]
+    assert alpha.shape == (32, 32)
+    assert [bool(alpha[r, c]) for r in (0, 31) for c in (0, 31)] == [True, False, False, True]
+
+
+def test_formats_by_suffix(run: Run, coded: str) -> None:
+    assert run("decode", coded, "out.jpg").status == 0
+    assert Image.open("out.jpg").format == "JPEG"
+    ran = run("decode", coded, "part.jpg", "--levels", "1")
+    assert (ran.status, ran.codes) == (64, ["E_USAGE"])
+    assert "fill" in ran.err and not Path("part.jpg").exists()
+    assert run("decode", coded, "part.jpg", "--levels", "1", "--fill", "#000000").status == 0
+    assert run("decode", coded, "out.webp", "--levels", "1").status == 0
+    assert (image("out.webp")[..., 3] == decode(Path(coded).read_bytes(), levels=[0]).covered * 255).all()
+    for name in ("out.xyz", "out"):
+        assert run("decode", coded, name).codes == ["E_USAGE"]
+
+
+def test_sheet(run: Run, coded: str) -> None:
+    assert run("sheet", coded, "sheet.png", "--original", "in.png").status == 0
+    assert Image.open("sheet.png").size[0] > 100
+    assert run("sheet", "-", "-", stdin=Path(coded).read_bytes()).out.startswith(b"\x89PNG")
+
+
+# --- States -------------------------------------------------------------------------------------------
+
+
+def test_extract(run: Run, coded: str) -> None:
+    assert run("extract", coded, "l1.sdc", "--levels", "1").status == 0
+    data = Path("l1.sdc").read_bytes()
+    assert validate(data).state == "valid" and len(data) < Path(coded).stat().st_size
+    assert run("decode", "l1.sdc", "a.png").status == 0
+    assert run("decode", coded, "b.png", "--levels", "1").status == 0
+    assert (image("a.png") == image("b.png")).all()
+    for command in ("decode", "extract"):
+        ran = run(command, "l1.sdc", "c.png" if command == "decode" else "c.sdc", "--levels", "1,other")
+        assert (ran.status, ran.codes) == (3, ["E_GROUP_WITHDRAWN"])
+        assert "other" in ran.err
+    assert Path("c.sdc").read_bytes() == data
+    ran = run("decode", "l1.sdc", "c.png", "--levels", "3")
+    assert (ran.status, ran.codes) == (64, ["E_USAGE"])
+    assert run("extract", coded, "c.sdc", "--groups", "3").codes == ["E_USAGE"]
+
+
+def test_partial_files(run: Run) -> None:
+    stream = parse(FULL)
+    Path("cut.sdc").write_bytes(FULL[: stream.groups[2].offset + 9])
+    ran = run("decode", "cut.sdc", "a.png")
+    assert (ran.status, ran.codes) == (3, ["E_GROUP_TRUNCATED"])
+    assert (image("a.png")[..., 3] == decode(FULL, groups=[0, 1]).covered * 255).all()
+    assert run("decode", "cut.sdc", "a.png", "--groups", "0,1").status == 0
+    ran = run("extract", "cut.sdc", "b.sdc")
+    assert (ran.status, ran.codes) == (3, ["E_GROUP_TRUNCATED"])
+    assert validate(Path("b.sdc").read_bytes()).state == "valid"
+    ran = run("validate", "cut.sdc")
+    assert (ran.status, ran.out, ran.codes) == (3, b"cut.sdc: partial\n", ["E_GROUP_TRUNCATED"])
+    ran = run("cut.sdc", "--json", main=cli.info_main)
+    assert (ran.status, ran.codes) == (3, ["E_GROUP_TRUNCATED"])
+    assert json.loads(ran.out)["groups"][2]["state"] == "truncated"
+    damaged = bytearray(FULL)
+    damaged[stream.groups[0].offset + 4] ^= 8
+    ran = run("decode", "-", "a.png", stdin=bytes(damaged))
+    assert (ran.status, ran.codes) == (3, ["E_GROUP_DAMAGED"])
+    nothing = run("decode", "-", "-", stdin=FULL[: stream.groups[0].offset])
+    assert (nothing.status, nothing.codes) == (3, ["E_GROUP_TRUNCATED"] * 3)
+    assert not image(io.BytesIO(nothing.out)).any()
+
+
+def test_invalid_and_unsupported_files_give_no_output(run: Run) -> None:
+    stream = parse(FULL)
+    groups = tuple(
+        replace(g, payload=(g.payload or b"") + b"\0\0") if g.index == 1 else g for g in stream.groups
+    )
+    cases = {
+        "junk": (b"junk", 1, "E_MAGIC"),
+        "cut": (FULL[:20], 1, "E_TRUNCATED"),
+        "symbols": (build(replace(stream, groups=groups)), 1, "E_RANS_TRAILING"),
+        "profile": (build(replace(stream, before=(Chunk(ICCP, b"x"),))), 1, "E_ICCP_SIZE"),
+        "feature": (build(replace(stream, head=replace(stream.head, features=1))), 2, "E_FEATURE"),
+        "model": (build(replace(stream, head=replace(stream.head, model=9))), 2, "E_MODEL"),
+        "weights": (build(replace(stream, head=replace(stream.head, weights=b"abcd"))), 2, "E_MODEL_HASH"),
+        "critical": (build(replace(stream, before=(Chunk(0x1F, b""),))), 2, "E_CHUNK_CRITICAL"),
+    }
+    for name, (data, status, code) in cases.items():
+        Path(f"{name}.sdc").write_bytes(data)
+        ran = run("decode", f"{name}.sdc", "out.png")
+        assert (ran.status, ran.codes) == (status, [code]), name
+        assert not Path("out.png").exists()
+        ran = run("validate", f"{name}.sdc")
+        assert (ran.status, ran.codes) == (status, [code]), name
+        ran = run("extract", f"{name}.sdc", "out.sdc", "--groups", "0")
+        if code in ("E_RANS_TRAILING", "E_ICCP_SIZE", "E_MODEL", "E_MODEL_HASH"):
+            assert ran.status == 0, name  # what editors need not look into
+            Path("out.sdc").unlink()
+        else:
+            assert (ran.status, ran.codes, Path("out.sdc").exists()) == (status, [code], False), name
+        ran = run(f"{name}.sdc", main=cli.info_main)
+        if code in ("E_RANS_TRAILING", "E_MODEL", "E_MODEL_HASH"):
+            assert ran.status == 0, name
+        else:
+            assert (ran.status, ran.codes) == (status, [code]), name
+        assert ran.out
+    ran = run("decode", "-", "-", "--max-pixels", "959", stdin=FULL)
+    assert (ran.status, ran.codes, ran.out) == (2, ["E_LIMIT"], b"")
+
+
+def test_worst_status_of_several_files(run: Run) -> None:
+    Path("good.sdc").write_bytes(FULL)
+    Path("cut.sdc").write_bytes(FULL[:-3])
+    Path("bad.sdc").write_bytes(b"bad")
+    ran = run("validate", "good.sdc", "cut.sdc", "bad.sdc")
+    assert ran.out.decode().splitlines() == ["good.sdc: valid", "cut.sdc: partial", "bad.sdc: invalid"]
+    assert ran.status == 1 and "bad.sdc" in ran.err
+    assert run("validate", "good.sdc", "cut.sdc").status == 3
+    assert run("validate", "bad.sdc", "none.sdc", "good.sdc").status == 66
+    assert run("validate", "good.sdc").status == 0
+
+
+def test_info_prints_groups_and_trace(run: Run, coded: str) -> None:
+    ran = run(coded, "--trace", main=cli.info_main)
+    text = ran.out.decode()
+    assert ran.status == 0 and ran.err == ""
+    for word in ("valid", "50 x 34", "reference", "L1", "other", "cat", "HEAD-01", "GRPS.groups[2].size"):
+        assert word in text
+    assert run("info", coded, "--trace").out == ran.out
+
+
+# --- Wrong arguments, inputs and outputs --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [], ["explode"], ["encode"], ["decode", "a"], ["encode", "a", "b", "--quality", "x"],
+        ["encode", "in.png", "b", "--quality", "64"], ["encode", "in.png", "b", "--quality", "L1=4,L1=5"],
+        ["encode", "in.png", "b", "--quality", "L9=4"], ["encode", "in.png", "b", "--quality", "L1=99"],
+        ["encode", "in.png", "b", "--group-by", "colour"], ["decode", "c", "b.png", "--levels", "4"],
+        ["decode", "c", "b.png", "--groups", "-1"], ["decode", "c", "b.png", "--groups", "a"],
+        ["decode", "c", "b.png", "--groups", "0", "--levels", "1"], ["decode", "c", "b.png", "--fill", "red"],
+        ["decode", "c", "b.png", "--nonsense"], ["validate"], ["decode", "c", "b.png", "--max-pixels", "0"],
+        ["encode", "in.png", "b", "--background", "#12"],
+    ],
+)  # fmt: skip
+def test_wrong_arguments(run: Run, argv: list[str]) -> None:
+    Path("c").write_bytes(FULL)
+    Image.fromarray(gradient(16, 16)).save("in.png")
+    ran = run(*argv)
+    assert (ran.status, ran.codes) == (64, ["E_USAGE"]), ran.err
+    assert ran.out == b"" and set(os.listdir()) == {"c", "in.png"}
+
+
+def test_help_and_version(run: Run) -> None:
+    assert run("--help").status == 0
+    assert run("--version").out.decode().split() == ["sdc", sdc.__version__]
+    for command in ("encode", "decode", "extract", "validate", "info", "sheet"):
+        assert run(command, "--help").out
+
+
+def test_no_input(run: Run, coded: str) -> None:
+    for argv in (
+        ["encode", "none.png", "o.sdc"], ["decode", "none.sdc", "o.png"], ["extract", "none.sdc", "o.sdc"],
+        ["validate", "none.sdc"], ["info", "none.sdc"], ["sheet", "none.sdc", "o.png"],
+        ["encode", "in.png", "o.sdc", "--objects", "none.json"], ["info", "c.sdc/x"],
+    ):  # fmt: skip
+        ran = run(*argv)
+        assert (ran.status, ran.codes) == (66, ["E_INPUT"]), argv
+        assert not list(Path().glob("o.*dc"))
+    Path("empty").mkdir()
+    assert run("decode", "empty", "out").status == 66
+
+
+def test_output_that_cannot_be_written(run: Run, coded: str) -> None:
+    for argv in (
+        ["decode", coded, "no/out.png"], ["encode", "in.png", "no/out.sdc"], ["extract", coded, "no/out.sdc"],
+        ["sheet", coded, "no/out.png"], ["decode", coded, "in.png/out.png"],
+    ):  # fmt: skip
+        ran = run(*argv)
+        assert (ran.status, ran.codes) == (74, ["E_IO"]), argv
+    Path("folder").mkdir()
+    assert run("decode", coded, "folder").status == 64
+    assert run("info", "folder").status == 74
+
+
+def test_output_is_whole_or_absent(run: Run, coded: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("old.sdc").write_bytes(b"old")
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", fail)
+        ran = run("extract", coded, "old.sdc")
+    assert (ran.status, ran.codes) == (74, ["E_IO"])
+    assert Path("old.sdc").read_bytes() == b"old"
+    os.chmod("old.sdc", 0o640)
+    os.symlink("old.sdc", "link.sdc")
+    assert run("extract", coded, "link.sdc").status == 0
+    assert Path("link.sdc").is_symlink() and Path("old.sdc").read_bytes() == Path(coded).read_bytes()
+    assert Path("old.sdc").stat().st_mode & 0o777 == 0o640
+
+
+def test_the_input_is_not_replaced(run: Run, coded: str) -> None:
+    before = Path(coded).read_bytes()
+    os.link(coded, "same.sdc")
+    for target in (coded, f"./{coded}", "same.sdc"):
+        assert run("extract", coded, target, "--levels", "1").codes == ["E_USAGE"]
+        assert Path(coded).read_bytes() == before
+
+
+def test_faults_and_lack_of_memory_are_one_line(
+    run: Run, coded: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for error, status in ((MemoryError(), 2), (KeyboardInterrupt(), 130), (RuntimeError("a\nb"), 70)):
+
+        def fail(*_: object, error: BaseException = error, **__: object) -> None:
+            raise error
+
+        with monkeypatch.context() as patch:
+            patch.setattr(cli, "decode", fail)
+            ran = run("decode", coded, "out.png")
+        assert (ran.status, ran.err.count("\n")) == (status, 1), ran.err
+        assert not Path("out.png").exists()
+
+
+# --- Pictures -----------------------------------------------------------------------------------------
+
+
+def pixels_of(run: Run, name: str, *options: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """The pixels that are encoded, caught before the codec."""
+    seen: list[Any] = []
+
+    def catch(pixels: Any, **_: object) -> bytes:
+        seen.append(pixels)
+        raise SdcError("E_USAGE", "caught")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli, "encode", catch)
+        ran = run("encode", name, "o.sdc", *options)
+    assert seen, ran.err
+    return np.asarray(seen[0])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation(run: Run, orientation: int) -> None:
+    from PIL import ImageOps
+
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for name in ("in.jpg", "in.png", "in.tif"):
+        Image.fromarray(gradient()).save(name, exif=exif)
+        upright = np.array(ImageOps.exif_transpose(Image.open(name)))
+        assert (pixels_of(run, name) == upright).all()
+        assert upright.shape[:2] == ((34, 50) if orientation < 5 else (50, 34))
+
+
+def test_modes(run: Run) -> None:
+    rgb = Image.fromarray(gradient())
+    for mode in ("L", "1", "P", "CMYK", "YCbCr", "LAB"):
+        name = "in.tif" if mode != "P" else "in.png"
+        if mode == "LAB":
+            rgb.convert("YCbCr").save(name)
+        else:
+            rgb.convert(mode).save(name)
+        out = pixels_of(run, name)
+        assert out.shape == (34, 50, 3) and out.dtype == np.uint8
+        assert (out == np.array(Image.open(name).convert("RGB"))).all(), mode
+
+
+def test_16_bit_grey(run: Run) -> None:
+    values = np.linspace(0, 65535, 256 * 8).astype(np.uint16).reshape(8, 256)
+    for name in ("in.png", "in.tif"):
+        Image.fromarray(values).save(name)
+        out = pixels_of(run, name)
+        assert (out[..., 0] == np.round(values / 257)).all()
+        assert (out == out[..., :1]).all()
+    assert "16-bit" in run("encode", "in.png", "o.sdc").err
+    rgb = np.stack([values, values[::-1], values // 2], -1).astype(">u2")
+    rows = b"".join(b"\0" + row.tobytes() for row in rgb)
+    Path("in.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + png_chunk(b"IHDR", struct.pack(">IIBBBBB", 256, 8, 16, 2, 0, 0, 0))
+        + png_chunk(b"IDAT", zlib.compress(rows))
+        + png_chunk(b"IEND", b"")
+    )
+    assert np.abs(pixels_of(run, "in.png") - rgb / 257).max() <= 1
+    assert "16-bit" in run("encode", "in.png", "o.sdc").err
+    Image.fromarray(values.astype(np.float32)).save("in.tif")
+    ran = run("encode", "in.tif", "o.sdc")
+    assert (ran.status, ran.codes) == (64, ["E_PICTURE"])
+
+
+def test_transparency(run: Run) -> None:
+    opaque = np.dstack([gradient(), np.full((34, 50), 255, np.uint8)])
+    Image.fromarray(opaque).save("in.png")
+    assert (pixels_of(run, "in.png") == gradient()).all()
+    assert "note" not in run("encode", "in.png", "o.sdc").err
+    clear = opaque.copy()
+    clear[3, 4, 3] = 0
+    clear[5, 6, 3] = 51
+    Image.fromarray(clear).save("in.png")
+    ran = run("encode", "in.png", "p.sdc")
+    assert (ran.status, ran.codes, Path("p.sdc").exists()) == (64, ["E_PICTURE"], False)
+    assert "background" in ran.err
+    out = pixels_of(run, "in.png", "--background", "#ff0080")
+    assert out[3, 4].tolist() == [255, 0, 128]
+    assert np.abs(out[5, 6] - (0.2 * gradient()[5, 6] + 0.8 * np.array([255, 0, 128]))).max() <= 1
+    out[3, 4], out[5, 6] = gradient()[3, 4], gradient()[5, 6]
+    assert (out == gradient()).all()
+    grey = Image.fromarray(clear).convert("LA")
+    grey.save("in.png")
+    assert run("encode", "in.png", "p.sdc").codes == ["E_PICTURE"]
+    palette = Image.fromarray(gradient()).convert("P")
+    palette.save("in.png", transparency=palette.getpixel((0, 0)))
+    assert run("encode", "in.png", "p.sdc").codes == ["E_PICTURE"]
+    Image.fromarray(np.full((4, 4), 300, np.uint16)).save("in.png", transparency=300)
+    assert run("encode", "in.png", "p.sdc").codes == ["E_PICTURE"]
+
+
+def test_animations_give_their_first_frame(run: Run) -> None:
+    frames = [Image.fromarray(gradient() // k) for k in (1, 2)]
+    frames[0].save("in.webp", save_all=True, append_images=frames[1:], lossless=True)
+    assert (pixels_of(run, "in.webp") == gradient()).all()
+    assert "first of 2 frames" in run("encode", "in.webp", "o.sdc").err
+
+
+def test_broken_pictures(run: Run) -> None:
+    Image.fromarray(gradient()).save("in.png")
+    Image.fromarray(gradient()).save("in.jpg")
+    whole = {name: Path(name).read_bytes() for name in ("in.png", "in.jpg")}
+    for name, data in whole.items():
+        for part in (data[: len(data) // 2], data[:30], b"", b"hello"):
+            Path(name).write_bytes(part)
+            ran = run("encode", name, "o.sdc")
+            assert (ran.status, ran.codes, Path("o.sdc").exists()) == (64, ["E_PICTURE"], False)
+    Path("in.png").write_bytes(whole["in.png"])
+    ran = run("encode", "in.png", "o.sdc", "--max-pixels", "1699")
+    assert (ran.status, ran.codes) == (64, ["E_PICTURE"])
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0))
+    bomb = whole["in.png"][:8] + header + whole["in.png"][33:]
+    ran = run("encode", "-", "o.sdc", stdin=bomb)
+    assert (ran.status, ran.codes) == (64, ["E_PICTURE"]) and "60000 x 60000" in ran.err
+
+
+def test_colour_profiles(run: Run) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.fromarray(gradient()).save("in.png", icc_profile=profile)
+    assert run("encode", "in.png", "o.sdc").status == 0
+    stream = parse(Path("o.sdc").read_bytes())
+    assert stream.chunk(ICCP).payload == profile  # type: ignore[union-attr]
+    for name in ("out.png", "out.jpg"):
+        assert run("decode", "o.sdc", name).status == 0
+        assert Image.open(name).info["icc_profile"] == profile
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    for broken in (profile[:100], lab, bytes(300)):
+        Image.fromarray(gradient()).save("in.png", icc_profile=broken)
+        ran = run("encode", "in.png", "o.sdc")
+        assert ran.status == 0 and "profile" in ran.err
+        assert parse(Path("o.sdc").read_bytes()).chunk(ICCP) is None
+
+
+# --- Folders ------------------------------------------------------------------------------------------
+
+
+def test_folders(run: Run) -> None:
+    Path("in/deep/.hidden").mkdir(parents=True)
+    Image.fromarray(gradient()).save("in/a.png")
+    Image.fromarray(gradient(20, 20)).save("in/deep/b.jpg")
+    Image.fromarray(gradient(20, 20)).save("in/deep/b.png")
+    Image.fromarray(gradient(20, 20)).save("in/deep/.hidden/c.png")
+    Path("in/deep/broken.png").write_bytes(b"no")
+    Path("in/notes.txt").write_text("not a picture")
+    ran = run("encode", "in", "out", "--jobs", "2")
+    assert (ran.status, sorted(ran.codes)) == (64, ["E_PICTURE", "E_USAGE"])
+    assert "deep/broken.png" in ran.err and "deep/b.jpg has the same output" in ran.err
+    made = sorted(str(p.relative_to("out")) for p in Path("out").rglob("*") if p.is_file())
+    assert made == ["a.sdc", "deep/b.sdc"]
+    Path("out/cut.sdc").write_bytes(FULL[:-3])
+    ran = run("decode", "out", "back", "--jobs", "1")
+    assert (ran.status, ran.codes) == (3, ["E_GROUP_TRUNCATED"])
+    assert "cut.sdc" in ran.err
+    made = sorted(str(p.relative_to("back")) for p in Path("back").rglob("*") if p.is_file())
+    assert made == ["a.png", "cut.png", "deep/b.png"]
+    assert near(image("back/a.png"), gradient())
+    Path("file").write_text("")
+    assert run("decode", "out", "file").status == 64
+    assert run("decode", "out", "-").status == 64
+
+
+def test_objects_for_a_folder(run: Run) -> None:
+    Path("in").mkdir()
+    for name in ("a", "b"):
+        Image.fromarray(gradient()).save(f"in/{name}.png")
+    coco = {
+        "images": [
+            {"id": k, "file_name": f"{name}.jpg", "width": 50, "height": 34} for k, name in enumerate("ab")
+        ],
+        "annotations": [
+            {"id": k, "image_id": k, "category_id": k, "bbox": [1, 1, 20, 20], "iscrowd": 0} for k in range(2)
+        ],
+        "categories": [{"id": 0, "name": "cat"}, {"id": 1, "name": "dog"}],
+    }
+    Path("coco.json").write_text(json.dumps(coco))
+    assert run("encode", "in", "out", "--objects", "coco.json", "--jobs", "1").status == 0
+    labels = [sdc.info(Path(f"out/{name}.sdc").read_bytes())["objects"][0]["label"] for name in "ab"]
+    assert labels == ["cat", "dog"]
+    Path("objects").mkdir()
+    objects_file("objects/a.json")
+    ran = run("encode", "in", "more", "--objects", "objects", "--jobs", "1")
+    assert (ran.status, ran.codes) == (66, ["E_INPUT"])
+    assert len(sdc.info(Path("more/a.sdc").read_bytes())["objects"]) == 3 and not Path("more/b.sdc").exists()
+    Path("bad.json").write_text("{")
+    assert run("encode", "in/a.png", "x.sdc", "--objects", "bad.json").codes == ["E_OBJECTS"]
+
+
+# --- Whole processes ----------------------------------------------------------------------------------
+
+
+def test_processes_return_their_status(tmp_path: Path) -> None:
+    (tmp_path / "good.sdc").write_bytes(FULL)
+    (tmp_path / "cut.sdc").write_bytes(FULL[:-3])
+    Image.fromarray(gradient(16, 16)).save(tmp_path / "in.png")
+    cases = [
+        (["validate", "good.sdc"], 0), (["validate", "in.png"], 1), (["decode", "cut.sdc", "o.png"], 3),
+        (["decode"], 64), (["info", "none"], 66), (["decode", "good.sdc", "no/o.png"], 74),
+        (["decode", "good.sdc", "o.png", "--max-pixels", "5"], 2),
+    ]  # fmt: skip
+    for argv, status in cases:
+        ran = subprocess_run(*argv, cwd=tmp_path)
+        assert ran.returncode == status, ran.stderr
+        assert ran.stderr.count(b"\n") == (status != 0) and b"Traceback" not in ran.stderr
+
+
+def test_a_closed_pipe(tmp_path: Path) -> None:
+    path = tmp_path / "s.sdc"
+    path.write_bytes(random_stream(1, width=64, height=64, count=16, amplitude=3).data)
+    read, write = os.pipe()
+    os.close(read)
+    code = "import sys; from sdc.cli import info_main; sys.exit(info_main())"
+    with os.fdopen(write, "wb") as out:
+        ran = subprocess.run(
+            [sys.executable, "-c", code, str(path), "--trace", "--json"],
+            stdout=out,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert ran.returncode == 74
+    assert ran.stderr.startswith(b"sdc-info: E_IO") and ran.stderr.count(b"\n") == 1
+
+
+def test_no_torch_is_needed(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['torch'] = None; from sdc.cli import main; sys.exit(main())"
+    path = tmp_path / "s.sdc"
+    path.write_bytes(FULL)
+    argv = [sys.executable, "-c", code, "decode", str(path), str(tmp_path / "o.png")]
+    assert subprocess.run(argv, check=False).returncode == 0

@@ -1,0 +1,255 @@
+"""Withdrawing groups, and checking streams."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sdc.codec import decode
+from sdc.container import COMPLETE, ICCP, OBJS, WITHDRAWN, Chunk, Limits, build, parse
+from sdc.edit import extract, validate, withdraw
+from sdc.errors import SdcError
+from sdc.mask import encode_map
+from sdc.metadata import objects_payload, parse_objects
+from sdc.objects import Object
+from sdc.structures import build_payload, encode_varint, parse_payload
+from sdc.testing import random_stream
+
+FULL = random_stream(5, width=40, height=24, count=3, amplitude=40, extras=True)
+
+
+def with_masks() -> bytes:
+    """A stream of three groups whose objects have pixel masks, on both sides of the latents."""
+    stream = parse(FULL.data)
+    rng = np.random.default_rng(3)
+    things = [
+        Object(f"t{k}", (k, k, 9, 7), None, 0.5, "", k, rng.random((7, 9)) < 0.5, k % 3) for k in range(5)
+    ]
+    objects = Chunk(OBJS, objects_payload(things, pixel_masks=True))
+    return build(replace(stream, before=(*stream.before, objects), after=stream.after[1:]))
+
+
+MASKS = with_masks()
+
+
+def chunk_bytes(data: bytes, index: int) -> bytes:
+    g = parse(data).groups[index]
+    return data[g.offset : g.offset + g.size]
+
+
+@pytest.mark.parametrize("data", [FULL.data, MASKS])
+@pytest.mark.parametrize("keep", [k for n in range(3) for k in combinations(range(3), n)])
+def test_withdrawing_changes_nothing_else(data: bytes, keep: tuple[int, ...]) -> None:
+    out = extract(data, groups=keep)
+    old, new = parse(data), parse(out)
+    assert validate(out).state == "valid"
+    assert (new.head, new.mask) == (old.head, old.mask)
+    for k in range(3):
+        assert new.groups[k].state == (COMPLETE if k in keep else WITHDRAWN)
+        assert chunk_bytes(out, k) == (chunk_bytes(data, k) if k in keep else b"")
+    assert new.chunk(ICCP) == replace(old.chunk(ICCP), offset=new.chunk(ICCP).offset)  # type: ignore[type-var, union-attr]
+    assert new.chunk(0xEA) is not None
+    assert new.chunk(0x8A) is None
+    left = [o for o in parse_objects(old) if o.group in keep]
+    assert list(parse_objects(new)) == left
+    if not left:
+        assert new.chunk(OBJS) is None
+    before, after = decode(data, groups=keep), decode(out, groups=keep)
+    assert (before.pixels == after.pixels).all() and (before.covered == after.covered).all()
+
+
+@pytest.mark.parametrize("data", [FULL.data, MASKS])
+def test_keeping_everything_keeps_every_byte(data: bytes) -> None:
+    assert extract(data) == data
+    assert extract(data, groups=[0, 1, 2]) == data
+    assert extract(data, levels=range(4)) == data
+    once = extract(data, groups=[0])
+    assert extract(once) == once
+
+
+def test_levels_name_groups() -> None:
+    levels = [g.level for g in FULL.groups]
+    assert extract(FULL.data, levels=[levels[0]]) == extract(
+        FULL.data, groups=[k for k, level in enumerate(levels) if level == levels[0]]
+    )
+    assert extract(io.BytesIO(FULL.data), levels=[levels[0]]) == extract(FULL.data, levels=[levels[0]])
+    with pytest.raises(SdcError) as caught:
+        extract(FULL.data, groups=[3])
+    assert caught.value.code == "E_USAGE"
+
+
+def test_pixel_masks_stay_byte_for_byte() -> None:
+    old, new = parse(MASKS).chunk(OBJS), parse(extract(MASKS, groups=[1])).chunk(OBJS)
+    assert old is not None and new is not None
+    rows = [row for row in parse_payload("OBJS", old.payload).objects if row.group == 1]
+    assert [row.mask for row in parse_payload("OBJS", new.payload).objects] == [row.mask for row in rows]
+    assert len(rows) == 2
+
+
+def test_missing_groups_are_withdrawn_and_named() -> None:
+    stream = parse(FULL.data)
+    second, third = stream.groups[1:]
+    data = bytearray(FULL.data[: third.offset + 10])
+    data[second.offset + 4] ^= 1
+    kept, missing = withdraw(parse(bytes(data)), [0, 1, 2])
+    assert [error.code for error in missing] == ["E_GROUP_DAMAGED", "E_GROUP_TRUNCATED"]
+    assert [g.state for g in kept.groups] == [COMPLETE, WITHDRAWN, WITHDRAWN]
+    out = build(kept)
+    assert validate(out).state == "valid"
+    assert chunk_bytes(out, 0) == chunk_bytes(FULL.data, 0)
+    assert withdraw(parse(bytes(data)), [0])[1] == ()
+    _, missing = withdraw(parse(extract(FULL.data, groups=[0])), [0, 1])
+    assert [error.code for error in missing] == ["E_GROUP_WITHDRAWN"]
+
+
+def test_a_damaged_ancillary_chunk_is_left_out_and_named() -> None:
+    data = bytearray(FULL.data)
+    profile = parse(FULL.data).chunk(ICCP)
+    assert profile is not None
+    data[profile.offset + 20] ^= 1
+    kept, missing = withdraw(parse(bytes(data)), [0, 1, 2])
+    assert [error.code for error in missing] == ["E_CHUNK_DAMAGED"]
+    assert kept.chunk(ICCP) is None and validate(build(kept)).state == "valid"
+
+
+def test_objects_that_cannot_be_read_are_dropped() -> None:
+    stream = parse(FULL.data)
+    data = build(replace(stream, after=(Chunk(OBJS, b"\x01\x7f"),)))
+    assert parse(extract(data, groups=[0])).chunk(OBJS) is None
+    assert extract(data) == data
+    assert validate(data).state == "invalid"
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**31), data=st.data())
+def test_any_stream_any_groups(seed: int, data: st.DataObject) -> None:
+    drawn = random_stream(seed)
+    keep = data.draw(st.sets(st.integers(0, len(drawn.groups) - 1)))
+    out = extract(drawn.data, groups=keep)
+    assert validate(out).state == "valid"
+    assert len(out) <= len(drawn.data)
+    again = data.draw(st.sets(st.sampled_from(sorted(keep)))) if keep else set()
+    assert extract(out, groups=again) == extract(drawn.data, groups=again)
+
+
+def test_valid_and_partial() -> None:
+    assert validate(FULL.data).errors == ()
+    assert validate(MASKS).state == "valid"
+    cut = validate(io.BytesIO(FULL.data[:-200]))
+    assert cut.state == "partial"
+    assert {error.code for error in cut.errors} <= {"E_GROUP_TRUNCATED", "E_CHUNK_DAMAGED"}
+    assert validate(b"junk").state == "invalid"
+    assert validate(FULL.data, limits=Limits(pixels=10)).state == "unsupported"
+
+
+def test_wrong_symbols_are_found_only_in_depth() -> None:
+    stream = parse(FULL.data)
+    payload = stream.groups[1].payload
+    assert payload is not None
+    groups = (stream.groups[0], replace(stream.groups[1], payload=payload + b"\0\0"), stream.groups[2])
+    wrong = build(replace(stream, groups=groups))
+    assert validate(wrong, deep=False).state == "valid"
+    found = validate(wrong)
+    assert (found.state, [error.code for error in found.errors]) == ("invalid", ["E_RANS_TRAILING"])
+    assert found.errors[0].where == "group 1"
+    last = replace(groups[2], payload=b"\1")
+    found = validate(build(replace(stream, groups=(*groups[:2], last))))
+    assert [error.code for error in found.errors] == ["E_RANS_TRAILING", "E_RANS_LENGTH"]
+
+
+def test_without_the_model_all_else_is_checked() -> None:
+    stream = parse(FULL.data)
+    other = replace(stream, head=replace(stream.head, model=99))
+    assert validate(build(other), deep=False).state == "valid"
+    found = validate(build(other))
+    assert (found.state, found.errors[0].code) == ("unsupported", "E_MODEL")
+    found = validate(build(replace(other, before=(Chunk(ICCP, b"x"),))))
+    assert (found.state, {error.code for error in found.errors}) == ("invalid", {"E_MODEL", "E_ICCP_SIZE"})
+
+
+ROW = {
+    "group": 0,
+    "x": 0,
+    "y": 0,
+    "width": 5,
+    "height": 5,
+    "score": 9,
+    "rank": 0,
+    "label_length": 1,
+    "label": "a",
+    "reason_length": 0,
+    "reason": "",
+    "mask_coding": 0,
+    "mask_length": 0,
+    "mask": b"",
+}
+
+
+def row_bytes(row: dict[str, object]) -> bytes:
+    """An object of OBJS, right or wrong."""
+    out = b""
+    for name, value in row.items():
+        if isinstance(value, int):
+            out += bytes([value]) if name in ("score", "mask_coding") else encode_varint(value)
+        else:
+            out += value.encode() if isinstance(value, str) else bytes(value)  # type: ignore[call-overload]
+    return out
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"group": 3},
+        {"x": 40},
+        {"y": 24},
+        {"width": 41},
+        {"rank": 5000},
+        {"mask_coding": 2},
+        {"mask_coding": 1},
+        {"mask_coding": 1, "mask_length": 3, "mask": b"abc"},
+        {"mask_length": 1, "mask": b"\0"},
+        {"label": b"\xff"},
+        {"label_length": 256, "label": "a" * 256},
+        {"reason_length": 4096, "reason": "a" * 4096},
+        {"width": 0},
+        {"height": 0},
+    ],
+)
+def test_wrong_objects_are_found(changes: dict[str, object]) -> None:
+    stream = parse(FULL.data)
+    good = build_payload("OBJS", {"count": 1, "objects": [ROW]})
+    assert good == b"\1" + row_bytes(ROW)
+    assert validate(build(replace(stream, after=(Chunk(OBJS, good),)))).state == "valid"
+    found = validate(build(replace(stream, after=(Chunk(OBJS, b"\1" + row_bytes({**ROW, **changes})),))))
+    assert (found.state, [error.code for error in found.errors]) == ("invalid", ["E_OBJS"])
+
+
+def test_a_wrong_pixel_mask_is_found() -> None:
+    stream = parse(FULL.data)
+    mask = encode_map(np.eye(5, dtype=np.uint8), 1)[:-2]
+    row = {**ROW, "mask_coding": 1, "mask_length": len(mask), "mask": mask}
+    wrong = build_payload("OBJS", {"count": 1, "objects": [row]})
+    found = validate(build(replace(stream, after=(Chunk(OBJS, wrong),))))
+    assert (found.state, [e.code for e in found.errors]) == ("invalid", ["E_OBJS"])
+
+
+def test_flips_and_cuts_never_pass() -> None:
+    small = random_stream(11, width=20, height=20, count=2, amplitude=3, extras=False).data
+    for k in range(8 * len(small)):
+        data = bytearray(small)
+        data[k // 8] ^= 1 << k % 8
+        assert validate(bytes(data)).state in ("partial", "invalid", "unsupported"), k
+        try:
+            out = extract(bytes(data))
+        except SdcError as error:
+            assert error.kind in ("invalid", "unsupported")
+        else:
+            assert validate(out).state == "valid", k
+    for cut in range(len(small)):
+        assert validate(small[:cut]).state in ("partial", "invalid"), cut
