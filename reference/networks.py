@@ -58,6 +58,8 @@ STEP_FRAC = 12
 """Fraction bits of the step table: latent integer = (v * step) >> 10, v in 1/16 steps."""
 INVERSE_FRAC = 8
 """Fraction bits of the inverse table: mean in 1/16 steps = (mean integer * inverse) >> 10."""
+TABLE_MAX = 16383
+"""Largest entry of the step tables (MODL-04)."""
 HYPER_STEP_FRAC = 10
 """Fraction bits of the hyper step table: hyper-latent integer = (r * step) >> 4."""
 
@@ -269,12 +271,21 @@ class Model(nn.Module):
     def steps(self, quality: Tensor, integer: bool) -> Tensor:
         """Quantisation steps of the latents, ``[B, M, 1, 1]``, network units."""
         step = torch.exp(interpolate_anchors(self.log_step, quality))[:, :, None, None]
-        return ste_floor(step, STEP_FRAC) if integer else step
+        return (
+            ste_floor(step, STEP_FRAC).clamp(2.0**-STEP_FRAC, TABLE_MAX * 2.0**-STEP_FRAC)
+            if integer
+            else step
+        )
 
     def hyper_steps(self, quality: Tensor, integer: bool) -> Tensor:
         """Quantisation steps of the hyper-latents, ``[B, K, 1, 1]``, network units."""
         step = torch.exp(interpolate_anchors(self.hyper_log_step, quality))[:, :, None, None]
-        return ste_floor(step, HYPER_STEP_FRAC) if integer else step
+        if not integer:
+            return step
+        # A channel that codes nothing drifts to any step at all.
+        return ste_floor(step, HYPER_STEP_FRAC).clamp(
+            2.0**-HYPER_STEP_FRAC, TABLE_MAX * 2.0**-HYPER_STEP_FRAC
+        )
 
     @torch.no_grad()
     def tables(self) -> dict[str, Tensor]:

@@ -196,7 +196,6 @@ def decode(
         SdcError: the stream is invalid or unsupported.
     """
     stream = parse(source, limits=limits)
-    model = model_for(stream.head)
     wanted = stream.select(groups, levels)
     missing = [
         SdcError(f"E_GROUP_{g.state.upper()}", where=f"group {g.index}, {g.level_name}", offset=g.offset)
@@ -207,14 +206,17 @@ def decode(
     head = stream.head
     canvas = np.empty((head.rows * CELL, head.cols * CELL, 3), np.uint8)
     canvas[:] = fill
+    if not good:
+        nothing = np.zeros((head.height, head.width), bool)
+        return Decoded(canvas[: head.height, : head.width], nothing, (), tuple(missing), stream)
+    model = model_for(head)
     sites = sites_of(stream.labels, stream.groups, good)
     latents = np.empty((len(sites), model.latents), np.int16)
     for k in good:
         _, symbols = decode_symbols(stream, model, k, arithmetic=arithmetic, runner=runner)
         latents[sites.labels == k] = symbols.latents
         del symbols
-    if len(sites):
-        synthesise(latents, sites, model, canvas, arithmetic=arithmetic, runner=runner)
+    synthesise(latents, sites, model, canvas, arithmetic=arithmetic, runner=runner)
     cells = np.zeros((head.rows, 1, head.cols, 1), bool)
     cells[sites.rows, 0, sites.cols, 0] = True
     covered = np.empty((head.rows, CELL, head.cols, CELL), bool)

@@ -462,35 +462,35 @@ def _preamble(
     before: list[Chunk] = []
     errors: list[SdcError] = []
     seen: set[int] = set()
+    start = at
     while at < first:
-        if not body and (mask is not None or len(stream.groups) == 1):
-            if mask is not None or reader.at(at, 1) != bytes([MASK]):
-                break
+        is_mask = at == start and reader.at(at, 1) == bytes([MASK])
+        if not body and not is_mask and (mask is not None or len(stream.groups) == 1):
+            break
         try:
             chunk = _next(reader, at, limits)
         except SdcError as error:
-            if error.code != "E_VARINT":
+            if error.code != "E_VARINT" or is_mask:
                 raise
             chunk = _Walk(reader.at(at, 1)[0], at, 0, b"", True, False)
         if at < reader.size:
             trace.note(chunk)
-        if chunk.type == MASK and mask is None and not before:
-            if not chunk.whole:
-                raise SdcError("E_TRUNCATED", "the file ends within MASK", offset=reader.size)
-            if not chunk.good:
-                raise SdcError("E_CHUNK_CRC", "CRC-32 of MASK is wrong", offset=at)
-        elif not chunk.good:
+        if is_mask and not chunk.whole:
+            raise SdcError("E_TRUNCATED", "the file ends within MASK", offset=reader.size)
+        if is_mask and not chunk.good:
+            raise SdcError("E_CHUNK_CRC", "CRC-32 of MASK is wrong", offset=at)
+        if not chunk.good:
             if len(stream.groups) > 1 and mask is None and not chunk.whole:
                 raise SdcError("E_TRUNCATED", "the file ends before MASK", offset=reader.size)
             errors.append(SdcError("E_CHUNK_DAMAGED", where=f"chunk at byte {at}", offset=at))
             break
-        elif chunk.type == LATN:
+        if chunk.type == LATN:
             raise SdcError("E_GRPS_PREAMBLE", "a latent chunk within the preamble", offset=at)
         if chunk.end > first:
             raise SdcError(
                 "E_GRPS_PREAMBLE", f"{NAMES.get(chunk.type, 'a chunk')} reaches past the preamble", offset=at
             )
-        if chunk.type == MASK and mask is None and not before:
+        if is_mask:
             mask = chunk
         else:
             _admit(chunk, seen, late=False)
@@ -532,7 +532,7 @@ def _judge(stream: Stream, group: Group, data: bytes) -> Group:
         return replace(group, state=DAMAGED, payload=None)
     where = f"group {group.index}"
     try:
-        length, used = decode_varint(data, 1, group.offset)
+        length, used = decode_varint(data[:-4], 1, group.offset)
     except IndexError:
         raise SdcError("E_LATN_SIZE", where=where, offset=group.offset) from None
     if data[0] != LATN or used + length + 4 != group.size:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .container import Head
-from .errors import SdcError
+from .errors import SdcError, spec_data
 from .network import Array, Network, Op
 
 QUALITIES = 64
@@ -84,6 +84,24 @@ def write_tensors(tensors: dict[str, Array], description: dict[str, Any]) -> byt
     return len(text).to_bytes(8, "little") + text + body
 
 
+def _typed(tensors: dict[str, Array], types: dict[str, str]) -> None:
+    """Check the types of tensors (MODL-01)."""
+    for name, dtype in types.items():
+        if tensors[name].dtype != np.dtype(dtype):
+            raise _bad(f"the tensor has type {tensors[name].dtype}", name)
+
+
+TABLE_TYPES = {
+    "step": "<i2",
+    "inverse": "<i2",
+    "offset": "<i2",
+    "hyper_step": "<i2",
+    "hyper_index": "u1",
+    "reach": "u1",
+    "frequency": "<i2",
+}
+
+
 def networks_of(tensors: dict[str, Array], description: dict[str, Any]) -> dict[str, Network]:
     """Networks of a model file, with their tensors.
 
@@ -97,18 +115,19 @@ def networks_of(tensors: dict[str, Array], description: dict[str, Any]) -> dict[
             for row in rows:
                 kind, part = row["op"], row.get("name", "")
                 if kind in ("pointwise", "depthwise"):
-                    ops.append(
-                        Op(
-                            kind,
-                            tuple(row["clamp"]),
-                            tensors[part + ".weight"],
-                            tensors[part + ".bias"],
-                            tensors.get(part + ".shift"),
+                    shift = tensors.get(part + ".shift")
+                    weight, bias = tensors[part + ".weight"], tensors[part + ".bias"]
+                    if shift is not None:
+                        _typed(
+                            tensors, {part + ".weight": "<i2", part + ".bias": "<i4", part + ".shift": "u1"}
                         )
-                    )
+                    ops.append(Op(kind, tuple(row["clamp"]), weight, bias, shift))
                 elif kind == "quality":
+                    _typed(tensors, {part + ".table": "<i2"})
                     ops.append(Op(kind, tuple(row["clamp"]), table=tensors[part + ".table"]))
                 elif kind in ("shuffle", "unshuffle"):
+                    if int(row["factor"]) < 1:
+                        raise _bad("a factor below 1", name)
                     ops.append(Op(kind, factor=int(row["factor"])))
                 elif kind == "add":
                     ops.append(Op(kind, tuple(row["clamp"])))
@@ -247,6 +266,7 @@ def parse_model(data: bytes, number: int) -> Model:
             raise _bad(f"profile {description['profile']} is not known")
         m, k = int(description["latents"]), int(description["hyper"])
         passes = tuple((int(p), int(a), int(b)) for p, a, b in description["passes"])
+        _typed(tensors, TABLE_TYPES)
         reaches = tensors["reach"].astype(np.int64)
         flat, at, frequencies = tensors["frequency"].astype(np.int64), 0, [np.zeros(0, np.int64)]
         for r in reaches[1:].tolist():
@@ -263,7 +283,7 @@ def parse_model(data: bytes, number: int) -> Model:
         if at != len(flat) or len(reaches) != SCALES or reaches[1:].max() > 127:
             raise _bad("symbol tables do not fit")
         ranges = {n: (int(a), int(b)) for n, (a, b) in description["ranges"].items()}
-        if any(not -32768 <= a < b <= 32767 for a, b in ranges.values()):
+        if any(not -32768 <= a <= b <= 32767 for a, b in ranges.values()):
             raise _bad("a range beyond 16 bits", "ranges")
         wide = {
             n: tensors[n].astype(np.int64) for n in ("step", "inverse", "offset", "hyper_step", "hyper_index")
@@ -278,7 +298,7 @@ def parse_model(data: bytes, number: int) -> Model:
         ):
             raise _bad("a table entry is out of range")
         model = Model(
-            str(description["name"]),
+            str(description.get("name", "")),
             number,
             hashlib.sha256(data).hexdigest(),
             m,
@@ -338,12 +358,17 @@ def load_model(number: int) -> Model:
     """The decoder's model of a registry number.
 
     Raises:
-        SdcError: ``E_MODEL`` for a number this decoder does not have.
+        SdcError: ``E_MODEL`` for a number this decoder does not have, ``E_MODEL_FILE`` for other
+            weights than the registry's.
     """
     path = models_folder() / f"sdc-model-{number}.safetensors"
-    if not path.is_file():
+    registered = {row["model"]: row["sha256"] for row in spec_data("registry.json")["models"]["entries"]}
+    if number not in registered or not path.is_file():
         raise SdcError("E_MODEL", f"model {number} is not known", "HEAD.model")
-    return parse_model(path.read_bytes(), number)
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != registered[number]:
+        raise _bad(f"not the weights that the registry names for model {number}", path.name)
+    return parse_model(data, number)
 
 
 def model_for(head: Head) -> Model:

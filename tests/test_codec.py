@@ -163,6 +163,12 @@ def test_model_files_that_break_rules_are_refused() -> None:
     assert "profile" in refuse({}, profile=2)
     assert "out of range" in refuse({"step": np.full_like(tensors["step"], 16384)})
     refuse({"step": tensors["step"][:, 1:]})
+    refuse({"step": tensors["step"].astype("<i4")})
+    refuse({"synthesis.0.bias": tensors["synthesis.0.bias"].astype("<i2")})
+    shuffles = [
+        op | {"factor": 0} if op["op"] == "shuffle" else op for op in description["networks"]["hyper"]
+    ]
+    refuse({}, networks=description["networks"] | {"hyper": shuffles})
     refuse({}, passes=[[0, 0, 16], [1, 0, 16]])
     refuse({}, passes=[[2, 0, 8], *description["passes"][1:]])
     refuse({}, networks=description["networks"] | {"synthesis": description["networks"]["synthesis"][:-1]})

@@ -34,7 +34,7 @@ from sdc.container import (
     parse,
 )
 from sdc.errors import SdcError, spec_data
-from sdc.mask import encode_map
+from sdc.mask import decode_map, encode_map
 from sdc.model import load_model
 from sdc.structures import build_payload, decode_varint, encode_varint, parse_payload
 from sdc.testing import random_stream
@@ -405,3 +405,45 @@ def test_framing_of_four_groups_is_at_most_80_bytes() -> None:
     groups = tuple(Group(k, k, 32, state=COMPLETE, payload=bytes(15000)) for k in range(4))
     stream = container.Stream(head, groups, mask=bytes(200))
     assert len(build(stream)) - 4 * 15000 - 200 <= 80
+
+
+def test_length_of_mask_that_is_no_varint() -> None:
+    data = file_of(HEAD0, grps((192, 0), (192, 0), preamble=9), bytes([MASK]) + b"\x80\x00" + bytes(6))
+    assert code_of(data) == "E_VARINT"
+    other = file_of(HEAD0, grps((192, 0), preamble=9), b"\x9f\x80\x00" + bytes(6))
+    assert [e.code for e in parse(other).errors] == ["E_CHUNK_DAMAGED"]
+
+
+def test_length_of_a_latent_chunk_ends_before_its_crc() -> None:
+    """Six bytes whose length field would go on into the CRC (LATN-02)."""
+    stream = parse(TINY.data)
+    g = replace(stream.groups[0], size=6)
+    body = bytes([LATN, 0x80])
+    data = body + zlib.crc32(stream.seed(g) + body).to_bytes(4, "little")
+    short = replace(stream, groups=(g, *stream.groups[1:]))
+    with pytest.raises(SdcError, match="E_LATN_SIZE"):
+        short.with_chunk(0, data)
+
+
+def test_pixel_mask_bombs_are_refused_before_they_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Masks may cover four times the picture together (OBJS-16)."""
+    from sdc import metadata
+    from sdc.container import OBJS
+    from sdc.objects import Object
+
+    calls = []
+    monkeypatch.setattr(metadata, "decode_map", lambda *a: calls.append(a) or decode_map(*a))
+    stream = parse(random_stream(1, width=64, height=64, count=1, extras=False).data)
+    full = np.ones((64, 64), bool)
+    for number, refused in ((4, False), (5, True)):
+        things = [Object("x", (0, 0, 64, 64), 3, mask=full, rank=k, group=0) for k in range(number)]
+        payload = metadata.objects_payload(things, pixel_masks=True)
+        assert len(payload) < 40 * number
+        calls.clear()
+        loaded = replace(stream, after=(Chunk(OBJS, payload),))
+        if refused:
+            with pytest.raises(SdcError, match="E_OBJS"):
+                metadata.parse_objects(loaded)
+        else:
+            assert len(metadata.parse_objects(loaded)) == 4
+        assert len(calls) == 4
