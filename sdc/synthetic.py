@@ -60,11 +60,18 @@ def synthetic_model_file() -> bytes:
     tensors: dict[str, Array] = {}
 
     def affine(
-        name: str, out: int, fan_in: int, peak: int, shift: int, bias: int, low: int | None = None
+        name: str,
+        out: int,
+        fan_in: int,
+        peak: int,
+        shift: int,
+        bias: int,
+        low: int | None = None,
+        spread: int = 2,
     ) -> None:
         tensors[name + ".weight"] = g.array((out, fan_in), -peak, peak, "<i2")
         tensors[name + ".bias"] = g.array((out,), -bias if low is None else low, bias, "<i4")
-        tensors[name + ".shift"] = g.array((out,), shift, shift + 2, "u1")
+        tensors[name + ".shift"] = g.array((out,), shift, shift + spread, "u1")
 
     def pointwise(
         name: str,
@@ -75,8 +82,9 @@ def synthetic_model_file() -> bytes:
         bias: int,
         clamp: list[int],
         low: int | None = None,
+        spread: int = 2,
     ) -> Any:
-        affine(name, out, fan_in, peak, shift, bias, low)
+        affine(name, out, fan_in, peak, shift, bias, low, spread)
         return {"op": "pointwise", "name": name, "clamp": clamp}
 
     def depthwise(name: str, channels: int, peak: int, shift: int, bias: int, clamp: list[int]) -> Any:
@@ -111,7 +119,7 @@ def synthetic_model_file() -> bytes:
             *local,
             {"op": "hyper"},
             pointwise(f"context.{k}.2", FEATURES, FEATURES * (2 if k else 1), 120, 7, 20000, positive),
-            pointwise(f"context.{k}.3", 2 * half, FEATURES, 120, 10, 20000, signed),
+            pointwise(f"context.{k}.3", 2 * half, FEATURES, 120, 6, 20000, signed, spread=6),
         ]
     networks["synthesis"] = [
         pointwise("synthesis.0", 4 * CHANNELS, LATENTS, 250, 6, 4000, signed),
