@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -22,6 +23,9 @@ from .network import Array, Network, Op
 
 QUALITIES = 64
 SCALES = 64
+PRIVATE = 1 << 24
+"""Models from this number on are private: the registry does not know their weights."""
+
 BOUND = 1 << 24
 DTYPES = {"U8": "u1", "I8": "i1", "I16": "<i2", "I32": "<i4", "F16": "<f2", "F32": "<f4"}
 
@@ -353,6 +357,15 @@ def models_folder() -> Path:
     return Path(str(files("sdc"))) / "models"
 
 
+def _find(name: str) -> Path | None:
+    """A model file, in the folder that ``SDC_MODELS`` names or in this package's own."""
+    own = os.environ.get("SDC_MODELS")
+    for folder in ([Path(own)] if own else []) + [models_folder()]:
+        if (folder / name).is_file():
+            return folder / name
+    return None
+
+
 @cache
 def load_model(number: int) -> Model:
     """The decoder's model of a registry number.
@@ -361,12 +374,12 @@ def load_model(number: int) -> Model:
         SdcError: ``E_MODEL`` for a number this decoder does not have, ``E_MODEL_FILE`` for other
             weights than the registry's.
     """
-    path = models_folder() / f"sdc-model-{number}.safetensors"
     registered = {row["model"]: row["sha256"] for row in spec_data("registry.json")["models"]["entries"]}
-    if number not in registered or not path.is_file():
+    path = _find(f"sdc-model-{number}.safetensors")
+    if path is None or (number not in registered and number < PRIVATE):
         raise SdcError("E_MODEL", f"model {number} is not known", "HEAD.model")
     data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != registered[number]:
+    if number in registered and hashlib.sha256(data).hexdigest() != registered[number]:
         raise _bad(f"not the weights that the registry names for model {number}", path.name)
     return parse_model(data, number)
 
@@ -394,7 +407,7 @@ def load_encoder(number: int) -> dict[str, Network]:
     Raises:
         SdcError: ``E_MODEL``.
     """
-    path = models_folder() / f"sdc-model-{number}-encoder.safetensors"
-    if not path.is_file():
+    path = _find(f"sdc-model-{number}-encoder.safetensors")
+    if path is None:
         raise SdcError("E_MODEL", f"model {number} has no encoder here")
     return networks_of(*read_tensors(path.read_bytes()))

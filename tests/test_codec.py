@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -142,6 +143,22 @@ def test_registry_names_the_shipped_weights(number: int) -> None:
 
     rows = {row["model"]: row for row in spec_data("registry.json")["models"]["entries"]}
     assert rows[number]["sha256"] == load_model(number).sha256
+
+
+def test_private_models_come_from_their_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = 1 << 24
+    with pytest.raises(SdcError, match="E_MODEL"):
+        load_model(number)
+    for name in (number, 2, 0):
+        (tmp_path / f"sdc-model-{name}.safetensors").write_bytes(synthetic_model_file() + b" ")
+    monkeypatch.setenv("SDC_MODELS", str(tmp_path))
+    assert load_model(number).number == number
+    with pytest.raises(SdcError, match="E_MODEL:"):
+        load_model(2)  # neither registered nor private
+    load_model.cache_clear()
+    with pytest.raises(SdcError, match="E_MODEL_FILE"):
+        load_model(0)  # other weights than the registry's
+    load_model.cache_clear()
 
 
 def test_model_files_that_break_rules_are_refused() -> None:
