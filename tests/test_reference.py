@@ -204,3 +204,47 @@ def test_random_cells_cover_enough() -> None:
     rng = np.random.default_rng(0)
     shares = [data.random_cells(12, 12, rng).mean() for _ in range(200)]
     assert min(shares) >= 0.125 and max(shares) == 1.0 and len(set(shares)) > 20
+
+
+def test_figures_come_from_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from sdc_reference import bench
+
+    Image.fromarray(picture(96, 128)).save(tmp_path / "a.png")
+    common = ["--data", str(tmp_path), "--qualities", "10", "50"]
+    bench.main(["rate", *common, "--csv", str(tmp_path / "rate.csv")])
+    assert len((tmp_path / "rate.csv").read_text().splitlines()) == 3
+    bench.main(["agree", "--data", str(tmp_path)])
+    bench.main(["independence", *common])
+    bench.main(["parts", *common])
+    said = capsys.readouterr().out
+    assert "3 files: 3 the same from NumPy and torch (cpu), 3 decode alike" in said
+    assert said.count("four groups") == 2 and said.count("without context") == 2
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SystemExit, match="no pictures"):
+        bench.main(["rate", "--data", str(tmp_path / "empty")])
+
+
+def test_map_budget_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import json
+
+    from sdc_reference import bench
+
+    boxes = [(5, 5, 60, 60), (80, 10, 50, 40), (100, 70, 40, 30)]
+    source = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 160, "height": 120}],
+        "annotations": [
+            {
+                "image_id": 1,
+                "category_id": 1,
+                "segmentation": [[x, y, x + w, y, x + w, y + h, x, y + h]],
+                "bbox": [x, y, w, h],
+                "iscrowd": 0,
+            }
+            for x, y, w, h in boxes
+        ],
+        "categories": [{"id": 1, "name": "thing"}],
+    }
+    (tmp_path / "instances.json").write_text(json.dumps(source))
+    bench.main(["budget", "--coco", str(tmp_path)])
+    said = capsys.readouterr().out
+    assert "1 maps of 48x32 cells" in said and "the 1 streams with four groups" in said
