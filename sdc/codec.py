@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from operator import index
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from .container import (
     CELL,
     COMPLETE,
+    ICC_BYTES,
     ICCP,
     LEVELS,
     OBJS,
@@ -42,7 +44,6 @@ HYPER_BLOCKS = 512
 """Blocks of the hyper analysis worked on at once."""
 
 PATCH = 8
-ICC_BYTES = (128, 1 << 20)
 DEAD_ZONE = 0.08
 """Rounding towards zero at ordinary effort, in quantisation steps."""
 
@@ -169,10 +170,10 @@ def _pixel_axes(network: Network) -> tuple[int, ...]:
 
 
 def decode(
-    source: Source,
+    source: Source | Stream,
     *,
     groups: Iterable[int] | None = None,
-    levels: Iterable[int] | None = None,
+    levels: Iterable[int | str] | None = None,
     fill: tuple[int, int, int] = (128, 128, 128),
     limits: Limits = Limits(),
     arithmetic: str = "float32",
@@ -181,9 +182,10 @@ def decode(
     """Decode a picture, or what can be had of it.
 
     Args:
-        source: the file's bytes, or a seekable binary reader.
-        groups: indices of the groups wanted; all by default.
-        levels: or level codes wanted, 0 for L1 to 3 for other.
+        source: the file's bytes, a seekable binary reader, or a stream that was parsed, perhaps
+            with only some of its chunks (:meth:`sdc.container.Stream.with_chunk`).
+        groups: indices of the groups wanted; all that are there by default.
+        levels: or levels wanted, as names (``L1``) or codes (0 to 3).
         fill: colour of what is not decoded.
         limits: what the caller agrees to hold in memory.
         arithmetic: ``float32``, ``float64`` or ``int64``; the pixels are the same.
@@ -193,22 +195,21 @@ def decode(
         The picture.  Groups that are withdrawn, truncated or damaged are named in ``missing``.
 
     Raises:
-        SdcError: the stream is invalid or unsupported.
+        SdcError: the stream is invalid or unsupported; ``E_MODEL``, ``E_MODEL_HASH`` or
+            ``E_MODEL_FILE`` for its model; ``E_USAGE`` for wrong arguments.
     """
-    stream = parse(source, limits=limits)
+    _check_arithmetic(arithmetic)
+    if len(fill) != 3 or not all(0 <= v <= 255 for v in fill):
+        raise SdcError("E_USAGE", f"a fill colour is three numbers of 0 to 255, not {fill}")
+    stream = source if isinstance(source, Stream) else parse(source, limits=limits)
     wanted = stream.select(groups, levels)
-    missing = [
-        SdcError(f"E_GROUP_{g.state.upper()}", where=f"group {g.index}, {g.level_name}", offset=g.offset)
-        for g in (stream.groups[k] for k in wanted)
-        if g.state != COMPLETE
-    ]
+    missing = tuple(stream.missing(k) for k in wanted if stream.groups[k].state != COMPLETE)
     good = [k for k in wanted if stream.groups[k].state == COMPLETE]
     head = stream.head
-    canvas = np.empty((head.rows * CELL, head.cols * CELL, 3), np.uint8)
-    canvas[:] = fill
     if not good:
-        nothing = np.zeros((head.height, head.width), bool)
-        return Decoded(canvas[: head.height, : head.width], nothing, (), tuple(missing), stream)
+        pixels = np.broadcast_to(np.array(fill, np.uint8), (head.height, head.width, 3))
+        covered = np.broadcast_to(np.bool_(False), (head.height, head.width))
+        return Decoded(pixels, covered, (), missing, stream)
     model = model_for(head)
     sites = sites_of(stream.labels, stream.groups, good)
     latents = np.empty((len(sites), model.latents), np.int16)
@@ -216,13 +217,20 @@ def decode(
         _, symbols = decode_symbols(stream, model, k, arithmetic=arithmetic, runner=runner)
         latents[sites.labels == k] = symbols.latents
         del symbols
+    canvas = np.empty((head.rows * CELL, head.cols * CELL, 3), np.uint8)
+    canvas[:] = fill
     synthesise(latents, sites, model, canvas, arithmetic=arithmetic, runner=runner)
     cells = np.zeros((head.rows, 1, head.cols, 1), bool)
     cells[sites.rows, 0, sites.cols, 0] = True
     covered = np.empty((head.rows, CELL, head.cols, CELL), bool)
     covered[:] = cells
     covered = covered.reshape(head.rows * CELL, -1)[: head.height, : head.width]
-    return Decoded(canvas[: head.height, : head.width], covered, tuple(good), tuple(missing), stream)
+    return Decoded(canvas[: head.height, : head.width], covered, tuple(good), missing, stream)
+
+
+def _check_arithmetic(arithmetic: str) -> None:
+    if arithmetic not in ("float32", "float64", "int64"):
+        raise SdcError("E_USAGE", f"arithmetic is float32, float64 or int64, not {arithmetic!r}")
 
 
 def qualities_of(quality: int | Mapping[str, int]) -> dict[int, int]:
@@ -234,16 +242,19 @@ def qualities_of(quality: int | Mapping[str, int]) -> dict[int, int]:
     Raises:
         SdcError: ``E_USAGE``.
     """
-    if isinstance(quality, int):
+    if not isinstance(quality, Mapping):
         quality = dict.fromkeys(LEVELS, quality)
     if not quality or set(quality) - set(LEVELS):
-        raise SdcError(
-            "E_USAGE", f"quality is given for levels {', '.join(LEVELS)}, not {', '.join(quality) or 'none'}"
-        )
-    if not all(isinstance(q, int) and 0 <= q <= 63 for q in quality.values()):
+        named = ", ".join(map(str, quality)) or "none"
+        raise SdcError("E_USAGE", f"quality is given for levels {', '.join(LEVELS)}, not {named}")
+    try:
+        numbers = {name: index(q) for name, q in quality.items() if not isinstance(q, bool)}
+    except TypeError:
+        numbers = {}
+    if len(numbers) != len(quality) or not all(0 <= q <= 63 for q in numbers.values()):
         raise SdcError("E_USAGE", "a quality index is a whole number of 0 to 63")
-    lowest = min(quality.values())
-    return {k: quality.get(name, lowest) for k, name in enumerate(LEVELS)}
+    lowest = min(numbers.values())
+    return {k: numbers.get(name, lowest) for k, name in enumerate(LEVELS)}
 
 
 def pad_to_cells(image: Pixels) -> Pixels:
@@ -322,6 +333,7 @@ def encode(
     group_by: str = "level",
     icc: bytes | None = None,
     metadata: bool = True,
+    pixel_masks: bool = False,
     model: int = 1,
     arithmetic: str = "float32",
     runner: Runner = run,
@@ -335,6 +347,7 @@ def encode(
         group_by: ``level`` (a group per level) or ``object`` (a group per object).
         icc: ICC profile of the picture, kept as it is.
         metadata: whether objects are described in the stream.
+        pixel_masks: whether their exact masks are, too.
         model: number of the model in the registry.
         arithmetic, runner: as for :func:`decode`.
 
@@ -342,8 +355,10 @@ def encode(
         The stream's bytes.
 
     Raises:
-        SdcError: ``E_USAGE``, ``E_PICTURE`` or ``E_MODEL``.
+        SdcError: ``E_USAGE``, ``E_PICTURE``, ``E_OBJECTS``, ``E_MODEL`` or ``E_MODEL_FILE``.
     """
+    image = np.asarray(image)
+    _check_arithmetic(arithmetic)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise SdcError(
             "E_PICTURE", f"a picture is uint8 [height, width, 3], not {image.dtype} {list(image.shape)}"
@@ -352,7 +367,7 @@ def encode(
     if not (1 <= width <= 65536 and 1 <= height <= 65536 and width * height <= 1 << 30):
         raise SdcError("E_PICTURE", f"a picture of {width} x {height} pixels cannot be coded")
     if icc is not None and not ICC_BYTES[0] <= len(icc) <= ICC_BYTES[1]:
-        raise SdcError("E_ICCP_SIZE")
+        raise SdcError("E_PICTURE", f"a colour profile of {len(icc)} bytes")
     by_level = qualities_of(quality)
     decoder, encoder = load_model(model), load_encoder(model)
     grouped = group_map(objects, width, height, group_by)
@@ -367,7 +382,11 @@ def encode(
         payloads.append(encode_group(latents[own], hyper, coder, DEAD_ZONE)[0])
     head = Head(width, height, model, decoder.weights)
     before = [] if icc is None else [Chunk(ICCP, icc)]
-    after = [Chunk(OBJS, objects_payload(grouped.objects))] if metadata and grouped.objects else []
+    after = (
+        [Chunk(OBJS, objects_payload(grouped.objects, pixel_masks=pixel_masks))]
+        if metadata and grouped.objects
+        else []
+    )
     return assemble(head, groups, payloads, grouped.labels, before, after)
 
 

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import index
 from typing import BinaryIO
 
 import numpy as np
@@ -30,6 +31,7 @@ ANCILLARY, SAFE_TO_COPY = 0x80, 0x40
 FEATURES = 0
 """Required-feature bits this reader knows: none."""
 SMALLEST_CHUNK = 6
+ICC_BYTES = (128, 1 << 20)
 COMPLETE, WITHDRAWN, TRUNCATED, DAMAGED = "complete", "withdrawn", "truncated", "damaged"
 UNREAD = "unread"
 
@@ -42,6 +44,10 @@ class Limits:
 
     pixels: int = 1 << 28
     chunk_bytes: int = 1 << 30
+    chunks: int = 4096
+    """Ancillary chunks."""
+    mask_pixels: int = 1 << 26
+    """Pixels of all pixel masks of OBJS together."""
 
 
 @dataclass(frozen=True)
@@ -168,28 +174,52 @@ class Stream:
         """The first ancillary chunk of a type, if there is one."""
         return next((c for c in self.before + self.after if c.type == kind), None)
 
-    def select(self, groups: Iterable[int] | None = None, levels: Iterable[int] | None = None) -> list[int]:
-        """Indices of the groups asked for: all that are not withdrawn, some by index, or some by level code.
+    def select(
+        self, groups: Iterable[int] | None = None, levels: Iterable[int | str] | None = None
+    ) -> list[int]:
+        """Indices of the groups asked for.
+
+        Args:
+            groups: by index.
+            levels: by level, as code (0 to 3) or name (``L1``).  Neither of the two asks for all
+                groups that are not withdrawn or unread.
 
         Raises:
-            SdcError: ``E_USAGE`` for a group that the stream does not have.
+            SdcError: ``E_USAGE`` for a group that the stream does not have, for what is no level,
+                or when both are given.
         """
+        if groups is not None and levels is not None:
+            raise SdcError("E_USAGE", "groups are chosen by index or by level, not by both")
         if groups is not None:
-            chosen = sorted(set(groups))
+            try:
+                chosen = sorted({index(k) for k in groups})
+            except TypeError:
+                raise SdcError("E_USAGE", "groups are a list of whole numbers") from None
             if chosen and not 0 <= chosen[0] <= chosen[-1] < len(self.groups):
                 raise SdcError("E_USAGE", f"the stream has groups 0 to {len(self.groups) - 1}")
             return chosen
         if levels is None:
-            return [g.index for g in self.groups if g.state != WITHDRAWN]
-        wanted = set(levels)
+            return [g.index for g in self.groups if g.state not in (WITHDRAWN, UNREAD)]
+        if isinstance(levels, (str, int)):
+            raise SdcError("E_USAGE", "levels are a list")
+        wanted = {level_code(level) for level in levels}
         return [g.index for g in self.groups if g.level in wanted]
 
+    def missing(self, index: int) -> SdcError:
+        """The error of a group that is asked for and not complete."""
+        g = self.groups[index]
+        where = f"group {g.index}, {g.level_name}"
+        if g.state == UNREAD:
+            return SdcError("E_GROUP_TRUNCATED", "the group's chunk has not been read", where, g.offset)
+        return SdcError(f"E_GROUP_{g.state.upper()}", where=where, offset=g.offset)
+
     def ranges(
-        self, groups: Iterable[int] | None = None, levels: Iterable[int] | None = None
+        self, groups: Iterable[int] | None = None, levels: Iterable[int | str] | None = None
     ) -> list[tuple[int, int]]:
-        """Byte ranges ``(offset, length)`` of the chunks of some groups, neighbours merged."""
+        """Byte ranges ``(offset, length)`` of some groups' chunks (all by default), neighbours merged."""
         merged: list[tuple[int, int]] = []
-        for k in self.select(groups, levels):
+        everything = range(len(self.groups))
+        for k in everything if groups is None and levels is None else self.select(groups, levels):
             g = self.groups[k]
             if not g.size:
                 continue
@@ -206,14 +236,19 @@ class Stream:
     def with_chunk(self, index: int, data: bytes) -> Stream:
         """This stream with the bytes of one group's chunk, as a byte range brought them.
 
-        The group becomes complete, truncated or damaged.
+        Args:
+            index: of the group, which becomes complete, truncated or damaged; a withdrawn one stays so.
+            data: its chunk; bytes beyond its size are not looked at.
 
         Raises:
-            SdcError: ``E_LATN_SIZE``.
+            SdcError: ``E_LATN_SIZE`` or ``E_VARINT``.
         """
-        group = _judge(self, self.groups[index], data)
-        groups = (*self.groups[:index], group, *self.groups[index + 1 :])
-        return replace(self, groups=groups)
+        group = _judge(self, self.groups[index], data[: self.groups[index].size])
+        changed = replace(self, groups=(*self.groups[:index], group, *self.groups[index + 1 :]))
+        errors = tuple(e for e in self.errors if e.offset != group.offset)
+        if group.state in (TRUNCATED, DAMAGED):
+            errors += (changed.missing(index),)
+        return _with_labels(replace(changed, errors=errors), self)
 
 
 @dataclass(frozen=True)
@@ -317,17 +352,49 @@ def build(stream: Stream) -> bytes:
     )
 
 
+def level_code(level: int | str) -> int:
+    """Code of a level that is given by code or name.
+
+    Raises:
+        SdcError: ``E_USAGE``.
+    """
+    if isinstance(level, str) and level in LEVELS:
+        return LEVELS.index(level)
+    if isinstance(level, int) and 0 <= level < len(LEVELS):
+        return level
+    raise SdcError("E_USAGE", f"a level is one of {', '.join(LEVELS)} or 0 to 3, not {level!r}")
+
+
+def _with_labels(stream: Stream, old: Stream) -> Stream:
+    """``stream`` with the group map that ``old`` has decoded already."""
+    if "labels" in old.__dict__:
+        stream.__dict__["labels"] = old.labels
+    return stream
+
+
 class Reader:
-    """Reads ranges of a source; short reads mean the end of the file."""
+    """Reads ranges of a source, whole even where the source gives them in parts."""
 
     def __init__(self, source: Source):
         self.file = io.BytesIO(source) if isinstance(source, (bytes, bytearray, memoryview)) else source
         self.size = self.file.seek(0, io.SEEK_END)
 
     def at(self, offset: int, size: int) -> bytes:
-        """Up to ``size`` bytes from ``offset`` on."""
+        """``size`` bytes from ``offset`` on, fewer only where the file ends.
+
+        Raises:
+            SdcError: ``E_IO`` when the source has nothing to give although it has not ended.
+        """
+        size = max(0, min(size, self.size - offset))  # a promise is not allocated (LIMT-01)
         self.file.seek(offset)
-        return self.file.read(size)
+        parts: list[bytes] = []
+        while size:
+            part = self.file.read(size)
+            if not part:
+                raise SdcError("E_IO", "the source ends before the size it stated", offset=offset)
+            parts.append(part)
+            size -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 @dataclass
@@ -366,6 +433,16 @@ def _next(reader: Reader, at: int, limits: Limits) -> _Walk:
     whole = len(data) == used + length + 4
     good = whole and zlib.crc32(data[:-4]) == int.from_bytes(data[-4:], "little")
     return _Walk(kind, at, used, data, whole, good)
+
+
+def _lenient(reader: Reader, at: int, limits: Limits) -> _Walk:
+    """Like :func:`_next`; a length that is no varint makes a damaged chunk (STAT-06)."""
+    try:
+        return _next(reader, at, limits)
+    except SdcError as error:
+        if error.code != "E_VARINT":
+            raise
+        return _Walk(reader.at(at, 1)[0], at, 0, b"", True, False)
 
 
 def _required(reader: Reader, at: int, kind: int, limits: Limits, trace: Trace) -> _Walk:
@@ -467,12 +544,7 @@ def _preamble(
         is_mask = at == start and reader.at(at, 1) == bytes([MASK])
         if not body and not is_mask and (mask is not None or len(stream.groups) == 1):
             break
-        try:
-            chunk = _next(reader, at, limits)
-        except SdcError as error:
-            if error.code != "E_VARINT" or is_mask:
-                raise
-            chunk = _Walk(reader.at(at, 1)[0], at, 0, b"", True, False)
+        chunk = (_next if is_mask else _lenient)(reader, at, limits)
         if at < reader.size:
             trace.note(chunk)
         if is_mask and not chunk.whole:
@@ -494,6 +566,7 @@ def _preamble(
             mask = chunk
         else:
             _admit(chunk, seen, late=False)
+            _count(len(before), limits, at)
             before.append(Chunk(chunk.type, chunk.payload, at))
         seen.add(chunk.type)
         at = chunk.end
@@ -506,6 +579,12 @@ def _preamble(
         before=tuple(before),
         errors=tuple(errors),
     )
+
+
+def _count(chunks: int, limits: Limits, at: int) -> None:
+    """Refuse another ancillary chunk beyond the limit."""
+    if chunks >= limits.chunks:
+        raise SdcError("E_LIMIT", f"more than {limits.chunks} ancillary chunks", offset=at)
 
 
 def _admit(chunk: _Walk, seen: set[int], late: bool) -> None:
@@ -526,6 +605,8 @@ def _admit(chunk: _Walk, seen: set[int], late: bool) -> None:
 
 def _judge(stream: Stream, group: Group, data: bytes) -> Group:
     """State of a group whose chunk's bytes are ``data`` (fewer than its size at the file's end)."""
+    if not group.size:
+        return group
     if len(data) < group.size:
         return replace(group, state=TRUNCATED, payload=None)
     if zlib.crc32(stream.seed(group) + data[:-4]) != int.from_bytes(data[-4:], "little"):
@@ -553,27 +634,23 @@ def _body(stream: Stream, reader: Reader, first: int, limits: Limits, trace: Tra
             g = _judge(stream, g, reader.at(g.offset, available))
             if available:
                 trace.places.append(Place(LATN, g.offset, available, g.state, g.index))
-            if g.state != COMPLETE:
-                errors.append(
-                    SdcError(f"E_GROUP_{g.state.upper()}", where=f"group {g.index}", offset=g.offset)
-                )
             at = g.offset + g.size
         groups.append(g)
+    known = replace(stream, groups=tuple(groups))
+    errors += [known.missing(g.index) for g in groups if g.state in (TRUNCATED, DAMAGED)]
     after: list[Chunk] = []
     seen = {c.type for c in stream.before} | ({MASK} if stream.mask is not None else set())
     while at < reader.size:
-        try:
-            chunk = _next(reader, at, limits)
-        except SdcError as error:
-            if error.code != "E_VARINT":
-                raise
-            chunk = _Walk(reader.at(at, 1)[0], at, 0, b"", True, False)
+        chunk = _lenient(reader, at, limits)
         trace.note(chunk)
         if not chunk.good:
             errors.append(SdcError("E_CHUNK_DAMAGED", where=f"chunk at byte {at}", offset=at))
             break
         _admit(chunk, seen, late=True)
         seen.add(chunk.type)
+        _count(len(stream.before) + len(after), limits, at)
         after.append(Chunk(chunk.type, chunk.payload, at))
         at = chunk.end
-    return replace(stream, groups=tuple(groups), after=tuple(after), errors=tuple(errors))
+    return _with_labels(
+        replace(stream, groups=tuple(groups), after=tuple(after), errors=tuple(errors)), stream
+    )

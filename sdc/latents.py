@@ -14,7 +14,7 @@ import numpy as np
 
 from .errors import SdcError
 from .model import Model
-from .network import Array, Sites, run
+from .network import Array, Sites, reach, run
 from .rans import STATE_MIN, TOTAL, Decoder, Encoder
 
 BLOCK = 4
@@ -200,12 +200,14 @@ class GroupCoder:
     def bands(self) -> list[_Band]:
         """Bands of whole rows with at most about ``BAND_CELLS`` cells."""
         rows = self.sites.rows
+        contexts = (n for name, n in self.model.networks.items() if name.startswith("context."))
+        margin = max(reach(n) for n in contexts)
         out: list[_Band] = []
         start = 0
         while start < len(rows):
             stop = int(np.searchsorted(rows, rows[min(start + BAND_CELLS, len(rows)) - 1], "right"))
-            first = int(np.searchsorted(rows, rows[start] - 1, "left"))
-            past = int(np.searchsorted(rows, rows[stop - 1] + 1, "right"))
+            first = int(np.searchsorted(rows, rows[start] - margin, "left"))
+            past = int(np.searchsorted(rows, rows[stop - 1] + margin, "right"))
             sites = self.sites.take(slice(first, past))
             parity = (sites.rows + sites.cols) % 2
             inner = np.zeros(len(sites), bool)

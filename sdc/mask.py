@@ -119,7 +119,7 @@ def decode_map(data: bytes, rows: int, cols: int, count: int) -> Labels:
         ``uint8 [rows, cols]``.
 
     Raises:
-        SdcError: an ``E_RANS_*`` code.
+        SdcError: an ``E_RANS_*`` code or ``E_MASK_LABEL``.
     """
     decoder, models = Decoder(data), _Models()
 

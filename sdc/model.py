@@ -1,4 +1,4 @@
-"""Model files and the registry of models (spec sections "Integer networks" and "Registries").
+"""Model files and the registry of models (spec section "Models and integer networks").
 
 A model file is a safetensors file whose metadata holds one JSON string under ``sdc``.
 The reader below takes what it needs of that format: a length, a JSON header, raw tensors.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -27,6 +28,17 @@ PRIVATE = 1 << 24
 """Models from this number on are private: the registry does not know their weights."""
 
 BOUND = 1 << 24
+MALFORMED = (
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    IndexError,
+    OverflowError,
+    RecursionError,
+)
+"""What reading a description that is not as it must be can raise."""
+
 DTYPES = {"U8": "u1", "I8": "i1", "I16": "<i2", "I32": "<i4", "F16": "<f2", "F32": "<f4"}
 
 
@@ -65,9 +77,24 @@ def read_tensors(data: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
             ):
                 raise _bad("the tensor lies outside the file", name)
             tensors[name] = np.frombuffer(body[start:end], dtype).reshape(shape)
-    except (KeyError, TypeError, ValueError, AttributeError, UnicodeDecodeError) as error:
+    except MALFORMED as error:
         raise _bad(f"not a model file ({type(error).__name__}: {error})") from None
     return tensors, description
+
+
+def _int(value: Any) -> int:
+    """A number of the description, which must be written as an integer."""
+    if type(value) is not int:
+        raise _bad(f"{value!r} is not an integer")
+    return value
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    """The two ends of a clamp or range (MODL-04)."""
+    low, high = (_int(v) for v in value)
+    if not -32768 <= low <= high <= 32767:
+        raise _bad(f"a clamp or range of {value}")
+    return low, high
 
 
 def write_tensors(tensors: dict[str, Array], description: dict[str, Any]) -> bytes:
@@ -106,43 +133,47 @@ TABLE_TYPES = {
 }
 
 
-def networks_of(tensors: dict[str, Array], description: dict[str, Any]) -> dict[str, Network]:
+def _operator(row: dict[str, Any], tensors: dict[str, Array]) -> Op:
+    kind, part = row["op"], row.get("name", "")
+    if kind in ("pointwise", "depthwise"):
+        shift = tensors.get(part + ".shift")
+        weight, bias = tensors[part + ".weight"], tensors[part + ".bias"]
+        if shift is None:  # a float layer, which only encoders have
+            low, high = (_int(v) for v in row["clamp"])
+            return Op(kind, (low, high), weight, bias)
+        _typed(tensors, {part + ".weight": "<i2", part + ".bias": "<i4", part + ".shift": "u1"})
+        return Op(kind, _pair(row["clamp"]), weight, bias, shift)
+    if kind == "quality":
+        _typed(tensors, {part + ".table": "<i2"})
+        return Op(kind, _pair(row["clamp"]), table=tensors[part + ".table"])
+    if kind in ("shuffle", "unshuffle"):
+        if not 1 <= _int(row["factor"]) <= 16:
+            raise _bad(f"a factor of {row['factor']}")
+        return Op(kind, factor=row["factor"])
+    if kind == "add":
+        return Op(kind, _pair(row["clamp"]))
+    if kind in ("push", "hyper"):
+        return Op(kind)
+    raise _bad(f"unknown operator {kind}")
+
+
+def networks_of(
+    tensors: dict[str, Array], description: dict[str, Any], names: Iterable[str]
+) -> dict[str, Network]:
     """Networks of a model file, with their tensors.
+
+    Args:
+        names: of the networks wanted; others are ignored (MODL-08).
 
     Raises:
         SdcError: ``E_MODEL_FILE``.
     """
-    out: dict[str, Network] = {}
     try:
-        for name, rows in description["networks"].items():
-            ops = []
-            for row in rows:
-                kind, part = row["op"], row.get("name", "")
-                if kind in ("pointwise", "depthwise"):
-                    shift = tensors.get(part + ".shift")
-                    weight, bias = tensors[part + ".weight"], tensors[part + ".bias"]
-                    if shift is not None:
-                        _typed(
-                            tensors, {part + ".weight": "<i2", part + ".bias": "<i4", part + ".shift": "u1"}
-                        )
-                    ops.append(Op(kind, tuple(row["clamp"]), weight, bias, shift))
-                elif kind == "quality":
-                    _typed(tensors, {part + ".table": "<i2"})
-                    ops.append(Op(kind, tuple(row["clamp"]), table=tensors[part + ".table"]))
-                elif kind in ("shuffle", "unshuffle"):
-                    if int(row["factor"]) < 1:
-                        raise _bad("a factor below 1", name)
-                    ops.append(Op(kind, factor=int(row["factor"])))
-                elif kind == "add":
-                    ops.append(Op(kind, tuple(row["clamp"])))
-                elif kind in ("push", "hyper"):
-                    ops.append(Op(kind))
-                else:
-                    raise _bad(f"unknown operator {kind}", name)
-            out[name] = tuple(ops)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return {
+            name: tuple(_operator(row, tensors) for row in description["networks"][name]) for name in names
+        }
+    except MALFORMED as error:
         raise _bad(f"networks are not described as they must be ({type(error).__name__}: {error})") from None
-    return out
 
 
 def check_network(
@@ -164,8 +195,6 @@ def check_network(
     factor = 1
     for k, op in enumerate(network):
         where = f"{name}[{k}]"
-        if not -32768 <= op.clamp[0] <= op.clamp[1] <= 32767:
-            raise _bad(f"a clamp of {op.clamp}", where)
         if op.kind in ("pointwise", "depthwise"):
             assert op.weight is not None and op.bias is not None
             out = op.weight.shape[0]
@@ -196,6 +225,8 @@ def check_network(
                 raise _bad("channels cannot be shuffled", where)
             channels //= op.factor**2
             factor *= op.factor
+        elif op.kind == "unshuffle" and name == "analysis":
+            channels *= op.factor**2
         elif op.kind == "hyper" and name.startswith("context") and factor == 1:
             channels, peak = channels + hyper[0], max(peak, hyper[1])
         elif op.kind == "push":
@@ -257,6 +288,72 @@ class Model:
         return bytes.fromhex(self.sha256[:8])
 
 
+def _quality_tables(tensors: dict[str, Array], m: int, k: int) -> dict[str, Array]:
+    """Tables by quality, checked for shape and range (MODL-04)."""
+    largest = {
+        "step": 16383,
+        "inverse": 32767,
+        "offset": 32767,
+        "hyper_step": 16383,
+        "hyper_index": SCALES - 1,
+    }
+    out = {}
+    for name, high in largest.items():
+        table = tensors[name].astype(np.int64)
+        if table.shape != (QUALITIES, k if name.startswith("hyper") else m):
+            raise _bad("the table has another shape", name)
+        if table.max() > high or (name != "offset" and table.min() < 0):
+            raise _bad("a table entry is out of range", name)
+        out[name] = table
+    return out
+
+
+def _frequencies(tensors: dict[str, Array]) -> tuple[Array, ...]:
+    """Frequencies by scale index, checked (MODL-02); that of index 0 is empty."""
+    reaches, flat = tensors["reach"].tolist(), tensors["frequency"].astype(np.int64)
+    if len(reaches) != SCALES or max(reaches[1:]) > 127 or sum(2 * r + 2 for r in reaches[1:]) != len(flat):
+        raise _bad("symbol tables do not fit")
+    out, at = [np.zeros(0, np.int64)], 0
+    for t, r in enumerate(reaches[1:], 1):
+        table = flat[at : at + 2 * r + 2]
+        if table.min() < 1 or table.sum() != 1 << 15:
+            raise _bad("frequencies must be at least 1 and sum to 2^15", f"scale index {t}")
+        out.append(table)
+        at += len(table)
+    return tuple(out)
+
+
+def _check_model(model: Model) -> None:
+    """Check that passes and networks fit together (MODL-03, NETW-10 to NETW-14)."""
+    m, networks = model.latents, model.networks
+    latent_peak = max(map(abs, model.latent_range))
+    if m < 1 or model.hyper < 1:
+        raise _bad("a model has at least one latent and one hyper channel")
+    features = check_network("hyper", networks["hyper"], model.hyper, max(map(abs, model.hyper_range)))
+    if _factors(networks["hyper"]) != [4] or any(op.kind == "depthwise" for op in networks["hyper"]):
+        raise _bad("the hyper network must have one shuffle, of 4, and no depthwise layer", "hyper")
+    coded: dict[int, set[int]] = {0: set(), 1: set()}
+    for i, (parity, a, b) in enumerate(model.passes):
+        name = f"context.{i}"
+        start = (0, 0) if networks[name][0].kind == "hyper" else (m, latent_peak)
+        out, _ = check_network(name, networks[name], *start, features)
+        if parity not in coded or not 0 <= a < b <= m or coded[parity] & set(range(a, b)):
+            raise _bad("a coding pass has no parity or channels of its own", f"passes[{i}]")
+        if _factors(networks[name]) or out != 2 * (b - a):
+            raise _bad("a coding pass does not fit its network", f"passes[{i}]")
+        coded[parity] |= set(range(a, b))
+    if coded[0] != set(range(m)) or coded[1] != coded[0]:
+        raise _bad("the coding passes leave channels out")
+    synthesis = networks["synthesis"]
+    if check_network("synthesis", synthesis, m, latent_peak)[0] != 3:
+        raise _bad("the synthesis does not end in three channels", "synthesis")
+    factors = _factors(synthesis)
+    if len(factors) != 2 or factors[0] * factors[1] != 16 or synthesis[-1].kind != "shuffle":
+        raise _bad("the synthesis must have two shuffles that make 16, one of them last", "synthesis")
+    if synthesis[-2].clamp != (0, 255):
+        raise _bad("the synthesis does not end in bytes", "synthesis")
+
+
 def parse_model(data: bytes, number: int) -> Model:
     """Read and check a decoder's model file.
 
@@ -264,43 +361,16 @@ def parse_model(data: bytes, number: int) -> Model:
         SdcError: ``E_MODEL_FILE``.
     """
     tensors, description = read_tensors(data)
-    networks = networks_of(tensors, description)
     try:
-        if description["profile"] != 1:
+        if _int(description["profile"]) != 1:
             raise _bad(f"profile {description['profile']} is not known")
-        m, k = int(description["latents"]), int(description["hyper"])
-        passes = tuple((int(p), int(a), int(b)) for p, a, b in description["passes"])
+        m, k = _int(description["latents"]), _int(description["hyper"])
+        passes = tuple((_int(p), _int(a), _int(b)) for p, a, b in description["passes"])
+        shifts = {n: _int(description["shifts"][n]) for n in ("index", "mean", "step", "hyper")}
+        if min(shifts.values()) < 1 or max(shifts.values()) > 24:
+            raise _bad("a shift outside 1 to 24")
+        contexts = [f"context.{i}" for i in range(len(passes))]
         _typed(tensors, TABLE_TYPES)
-        reaches = tensors["reach"].astype(np.int64)
-        flat, at, frequencies = tensors["frequency"].astype(np.int64), 0, [np.zeros(0, np.int64)]
-        for r in reaches[1:].tolist():
-            frequencies.append(flat[at : at + 2 * r + 2])
-            at += 2 * r + 2
-            if (
-                len(frequencies[-1]) != 2 * r + 2
-                or frequencies[-1].min() < 1
-                or frequencies[-1].sum() != 1 << 15
-            ):
-                raise _bad(
-                    "frequencies must be at least 1 and sum to 2^15", f"scale index {len(frequencies) - 1}"
-                )
-        if at != len(flat) or len(reaches) != SCALES or reaches[1:].max() > 127:
-            raise _bad("symbol tables do not fit")
-        ranges = {n: (int(a), int(b)) for n, (a, b) in description["ranges"].items()}
-        if any(not -32768 <= a <= b <= 32767 for a, b in ranges.values()):
-            raise _bad("a range beyond 16 bits", "ranges")
-        wide = {
-            n: tensors[n].astype(np.int64) for n in ("step", "inverse", "offset", "hyper_step", "hyper_index")
-        }
-        for n, t in wide.items():
-            if t.shape != (QUALITIES, k if n.startswith("hyper") else m):
-                raise _bad("the table has another shape", n)
-        if (
-            min(int(wide[n].min()) for n in ("step", "inverse", "hyper_step", "hyper_index")) < 0
-            or max(int(wide["step"].max()), int(wide["hyper_step"].max())) > 16383
-            or wide["hyper_index"].max() >= SCALES
-        ):
-            raise _bad("a table entry is out of range")
         model = Model(
             str(description.get("name", "")),
             number,
@@ -308,46 +378,16 @@ def parse_model(data: bytes, number: int) -> Model:
             m,
             k,
             passes,
-            {n: int(description["shifts"][n]) for n in ("index", "mean", "step", "hyper")},
-            ranges["latent"],
-            ranges["hyper"],
-            networks,
-            **wide,
-            reach=reaches,
-            frequencies=tuple(frequencies),
+            shifts,
+            _pair(description["ranges"]["latent"]),
+            _pair(description["ranges"]["hyper"]),
+            networks_of(tensors, description, ["hyper", "synthesis", *contexts]),
+            **_quality_tables(tensors, m, k),
+            reach=tensors["reach"].astype(np.int64),
+            frequencies=_frequencies(tensors),
         )
-        peaks = {n: max(abs(a), abs(b)) for n, (a, b) in ranges.items()}
-        if min(model.shifts.values()) < 1 or max(model.shifts.values()) > 24:
-            raise _bad("a shift outside 1 to 24")
-        coded: dict[int, set[int]] = {0: set(), 1: set()}
-        features = check_network("hyper", networks["hyper"], k, peaks["hyper"])
-        if _factors(networks["hyper"]) != [4] or any(op.kind == "depthwise" for op in networks["hyper"]):
-            raise _bad("the hyper network must have one shuffle, of 4, and no depthwise layer", "hyper")
-        for i, (parity, a, b) in enumerate(passes):
-            network = networks[f"context.{i}"]
-            begins = network[0].kind == "hyper"
-            out, _ = check_network(
-                f"context.{i}", network, 0 if begins else m, 0 if begins else peaks["latent"], features
-            )
-            if (
-                parity not in coded
-                or _factors(network)
-                or out != 2 * (b - a)
-                or not 0 <= a < b <= m
-                or coded[parity] & set(range(a, b))
-            ):
-                raise _bad("a coding pass does not fit its network", f"passes[{i}]")
-            coded[parity] |= set(range(a, b))
-        if coded[0] != set(range(m)) or coded[1] != coded[0]:
-            raise _bad("the coding passes leave channels out")
-        if check_network("synthesis", networks["synthesis"], m, peaks["latent"])[0] != 3:
-            raise _bad("the synthesis does not end in three channels")
-        factors = _factors(networks["synthesis"])
-        if len(factors) != 2 or factors[0] * factors[1] != 16:
-            raise _bad("the synthesis must have two shuffles that make 16", "synthesis")
-        if networks["synthesis"][-1].kind != "shuffle" or networks["synthesis"][-2].clamp != (0, 255):
-            raise _bad("the synthesis does not end in bytes")
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        _check_model(model)
+    except MALFORMED as error:
         raise _bad(f"not described as it must be ({type(error).__name__}: {error})") from None
     return model
 
@@ -405,9 +445,11 @@ def load_encoder(number: int) -> dict[str, Network]:
     """Networks of the encoder that belongs to a model: ``analysis``, ``hyper_cells``, ``hyper_blocks``.
 
     Raises:
-        SdcError: ``E_MODEL``.
+        SdcError: ``E_MODEL``, or ``E_MODEL_FILE`` when its integers could leave the bound.
     """
     path = _find(f"sdc-model-{number}-encoder.safetensors")
     if path is None:
         raise SdcError("E_MODEL", f"model {number} has no encoder here")
-    return networks_of(*read_tensors(path.read_bytes()))
+    networks = networks_of(*read_tensors(path.read_bytes()), ["analysis", "hyper_cells", "hyper_blocks"])
+    check_network("analysis", networks["analysis"], 192, 128)
+    return networks

@@ -1,4 +1,4 @@
-"""Runner of integer networks (spec section "Integer networks").
+"""Runner of integer networks (spec section "Models and integer networks").
 
 Tensors are lists of sites: ``[sites, channels]``, one row per cell (or block, half-cell,
 pixel) of the groups at hand, in the order of the cells.  So the cost follows the number of
@@ -208,6 +208,8 @@ def run(
         hyper = hyper.astype(arithmetic, copy=False)
     stack: list[Array] = []
     parts = _segments(network)
+    if parts and parts[0][0].kind == "depthwise":
+        x = np.concatenate([x, np.zeros((1, x.shape[1]), x.dtype)])
     for number, ops in enumerate(parts):
         last = number + 1 == len(parts)
         wanted = only if last and only is not None else None
@@ -272,7 +274,7 @@ def _run_cells(
         elif op.kind == "push":
             local.append(t)
         elif op.kind == "add":
-            t += local.pop()
+            t = t + local.pop()  # a new array: what was pushed may be pushed twice
             np.clip(t, *op.clamp, out=t)
         elif op.kind == "quality":
             per_cell = op.ready(arithmetic)[0][sites.qualities[cells]]

@@ -161,7 +161,9 @@ def test_networks_of_an_export_pass_the_readers_checks() -> None:
     assert parse_model(decoder_file(model, "test"), 9).latents == SMALL.latents
     from sdc.model import networks_of, read_tensors
 
-    encoder = networks_of(*read_tensors(encoder_file(model, "test")))
+    encoder = networks_of(
+        *read_tensors(encoder_file(model, "test")), ["analysis", "hyper_cells", "hyper_blocks"]
+    )
     integer = [op for op in encoder["analysis"] if op.kind == "unshuffle"]
     assert len(integer) == 1 and set(encoder) == {"analysis", "hyper_cells", "hyper_blocks"}
     assert check_network(
