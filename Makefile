@@ -26,7 +26,7 @@ help:
 	@echo "make check      ruff, mypy, tables and examples of the specification"
 	@echo "make tables     bring the tables and examples of the specification up to date"
 	@echo "make dev        only make $(VENV_TEST), in which one can also train"
-	@echo "make bench      speed and size, in $(VENV_TEST)"
+	@echo "make bench      decoding and encoding times, in $(VENV_TEST)"
 	@echo "make clean      remove what was made, environments included"
 
 # The light install, as users get it: a copy, not the folder itself.
@@ -70,7 +70,7 @@ tables: $(VENV_TEST)/stamp
 	$(VENV_TEST)/bin/python tests/make_examples.py --write
 
 bench: $(VENV_TEST)/stamp
-	$(VENV_TEST)/bin/python -m sdc_reference.bench
+	$(VENV_TEST)/bin/python -m sdc_reference.bench speed
 
 clean:
 	rm -rf $(VENV) $(VENV_TEST) $(OUT) build dist *.egg-info
