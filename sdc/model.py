@@ -62,7 +62,7 @@ def read_tensors(data: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
         size = int.from_bytes(data[:8], "little")
         if len(data) < 8 or size > len(data) - 8:
             raise _bad("the header is cut off")
-        header = json.loads(data[8 : 8 + size])
+        header = json.loads(data[8 : 8 + size].decode("utf-8"))
         description = json.loads(header.pop("__metadata__")["sdc"])
         body = data[8 + size :]
         tensors: dict[str, Array] = {}

@@ -54,6 +54,9 @@ BLOCK = re.compile(
 SMALL = (0, 0, 0, 1, -1, 0, 0, 2, 0, -1, 0, 0)
 """Residuals are drawn from these."""
 
+FILL = (128, 128, 128)
+"""Colour of pixels that are not decoded, as in the conformance protocol."""
+
 # --- making the streams ---------------------------------------------------------------------------
 
 Draw = Callable[[int], int]
@@ -309,7 +312,7 @@ def states(stream: Stream) -> str:
 
 def facts(name: str, data: bytes) -> str:
     """What the text says of a file before its table."""
-    done = decode(data, fill=(0, 0, 0))
+    done = decode(data, fill=FILL)
     stream, head = done.stream, done.stream.head
     lines = [
         ["file", f"[`examples/{name}.sdc`](examples/{name}.sdc), {len(data)} bytes"],
@@ -324,8 +327,8 @@ def facts(name: str, data: bytes) -> str:
 
 
 def pixels_sha256(data: bytes) -> str:
-    """SHA-256 of the samples R, G, B in raster order, 0 where nothing is decoded."""
-    return hashlib.sha256(decode(data, fill=(0, 0, 0)).pixels.tobytes()).hexdigest()
+    """SHA-256 of the samples R, G, B in raster order, :data:`FILL` where nothing is decoded."""
+    return hashlib.sha256(decode(data, fill=FILL).pixels.tobytes()).hexdigest()
 
 
 # --- decoding by hand -----------------------------------------------------------------------------

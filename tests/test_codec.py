@@ -190,6 +190,15 @@ def test_model_files_that_break_rules_are_refused() -> None:
     refuse({}, passes=[[2, 0, 8], *description["passes"][1:]])
     refuse({}, networks=description["networks"] | {"synthesis": description["networks"]["synthesis"][:-1]})
     refuse({}, networks=description["networks"] | {"hyper": [{"op": "convolution"}]})
+    size = int.from_bytes(data[:8], "little")
+    marked = (size + 3).to_bytes(8, "little") + b"\xef\xbb\xbf" + data[8:]
+    with pytest.raises(SdcError, match="E_MODEL_FILE"):
+        parse_model(marked, 0)  # a byte order mark (MODL-11)
+    for odd in ({"latents": float("inf")}, {"latents": "16"}, {"profile": True}, {"shifts": {"index": 3.9}}):
+        refuse({}, **odd)
+    deep = b'{"__metadata__":' + b'{"a":' * 100_000
+    with pytest.raises(SdcError, match="E_MODEL_FILE"):
+        parse_model(len(deep).to_bytes(8, "little") + deep, 0)
     for cut in (0, 5, 100, len(data) // 2, len(data) - 1):
         with pytest.raises(SdcError, match="E_MODEL_FILE"):
             parse_model(data[:cut], 0)

@@ -64,7 +64,7 @@ def test_the_table_holds_every_byte(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_stated_hashes(name: str) -> None:
     text = text_of(name)
-    done = decode(data_of(name), fill=(0, 0, 0), arithmetic="int64")
+    done = decode(data_of(name), fill=make_examples.FILL, arithmetic="int64")
     assert hashlib.sha256(data_of(name)).hexdigest() in text
     assert f"| SHA-256 of the samples | `{hashlib.sha256(done.pixels.tobytes()).hexdigest()}` |" in text
 
