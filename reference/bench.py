@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from sdc.codec import DEAD_ZONE, analyse, analyse_hyper, assemble, decode, encode, sites_of
+from sdc.codec import analyse, analyse_hyper, assemble, decode, encode, sites_of
 from sdc.container import Group, Head, parse
 from sdc.latents import GroupCoder, encode_group
 from sdc.mask import encode_map
@@ -173,9 +173,7 @@ def code_map(picture: Pixels, labels: Pixels, levels: tuple[int, ...], quality: 
     for g in groups:
         own = sites.labels == g.index
         coder = GroupCoder(sites.take(np.flatnonzero(own)), model, quality)
-        payloads.append(
-            encode_group(latents[own], analyse_hyper(latents[own], coder, encoder), coder, DEAD_ZONE)[0]
-        )
+        payloads.append(encode_group(latents[own], analyse_hyper(latents[own], coder, encoder), coder)[0])
     head = Head(picture.shape[1], picture.shape[0], 1, model.weights)
     return assemble(head, groups, payloads, labels)
 
@@ -280,9 +278,9 @@ def parts(args: argparse.Namespace) -> None:
             latents = analyse(picture, sites, encoder)
             coder = GroupCoder(sites, model, quality)
             hyper = analyse_hyper(latents, coder, encoder)
-            full += len(encode_group(latents, hyper, coder, DEAD_ZONE)[0])
-            blind += len(encode_group(latents, hyper, NoContext(sites, model, quality), DEAD_ZONE)[0])
-            flat += len(encode_group(latents, np.zeros_like(hyper), coder, DEAD_ZONE)[0])
+            full += len(encode_group(latents, hyper, coder)[0])
+            blind += len(encode_group(latents, hyper, NoContext(sites, model, quality))[0])
+            flat += len(encode_group(latents, np.zeros_like(hyper), coder)[0])
         print(
             f"quality {quality:2d}  without context {blind / full - 1:+.1%} bytes, "
             f"without hyper-latents {flat / full - 1:+.1%}",

@@ -44,8 +44,6 @@ HYPER_BLOCKS = 512
 """Blocks of the hyper analysis worked on at once."""
 
 PATCH = 8
-DEAD_ZONE = 0.08
-"""Rounding towards zero at ordinary effort, in quantisation steps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -379,7 +377,7 @@ def encode(
         own = sites.labels == g.index
         coder = GroupCoder(sites.take(np.flatnonzero(own)), decoder, g.quality, arithmetic, runner)
         hyper = analyse_hyper(latents[own], coder, encoder, runner)
-        payloads.append(encode_group(latents[own], hyper, coder, DEAD_ZONE)[0])
+        payloads.append(encode_group(latents[own], hyper, coder)[0])
     head = Head(width, height, model, decoder.weights)
     before = [] if icc is None else [Chunk(ICCP, icc)]
     after = (

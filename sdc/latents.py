@@ -335,17 +335,13 @@ def quantise_hyper(values: Array, coder: GroupCoder) -> Array:
     return np.where(model.hyper_index[q] > 0, np.clip(r, -RESIDUAL_MAX, RESIDUAL_MAX), 0).astype(np.int64)
 
 
-def encode_group(
-    targets: Array, hyper: Array, coder: GroupCoder, dead_zone: float = 0.0
-) -> tuple[bytes, Symbols]:
+def encode_group(targets: Array, hyper: Array, coder: GroupCoder) -> tuple[bytes, Symbols]:
     """Code a group.
 
     Args:
         targets: ``int [cells, M]`` latents of the analysis, in units of d.
         hyper: ``int64 [blocks, K]`` hyper residuals.
         coder: the group's cells, model and quality.
-        dead_zone: 0 rounds to the nearest; up to 0.5, values this much closer to the next
-            smaller magnitude are taken there, which saves bits.
 
     Returns:
         ``(payload of LATN, what a decoder will read)``.
@@ -360,8 +356,8 @@ def encode_group(
     for k, cells, t, mean in coder.walk(coder.hyper_values(hyper), latents):
         _, a, b = model.passes[k]
         units = targets[cells, a:b] * scale[a:b] - mean / 16.0
-        size = np.floor(np.abs(units) + (0.5 - dead_zone))
-        r = np.where(t > 0, np.copysign(np.minimum(size, RESIDUAL_MAX), units), 0).astype(np.int64)
+        nearest = np.clip(np.floor(units + 0.5), -RESIDUAL_MAX, RESIDUAL_MAX)
+        r = np.where(t > 0, nearest, 0).astype(np.int64)
         write_symbols(encoder, t.reshape(-1), r.reshape(-1), tables)
         latents[cells, a:b] = coder.dequantise(k, r, mean)
         residuals[cells, a:b] = r
