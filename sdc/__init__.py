@@ -3,7 +3,7 @@
 >>> import sdc
 >>> objects = sdc.load_objects("objects.json", width, height)
 >>> data = sdc.encode(pixels, objects=objects, quality={"L1": 44, "other": 16})
->>> pixels = sdc.decode(data, levels=[0]).pixels
+>>> pixels = sdc.decode(data, levels=["L1"]).pixels
 >>> report = sdc.info(data)
 """
 

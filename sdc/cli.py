@@ -18,8 +18,10 @@ import signal
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -38,8 +40,14 @@ from .objects import Object, load_objects
 
 Colour = tuple[int, int, int]
 Args = argparse.Namespace
+
+
+class _Out(str):
+    """A line for standard output."""
+
+
 Said = list[SdcError | str]
-"""What a command has to say of a file: errors that leave it done in part, and notes."""
+"""What a command has to say of a file: errors, notes, and lines for standard output."""
 Work = Callable[[Args, str, str], Said]
 
 DONE, PARTIAL, USAGE, FAULT, INTERRUPTED = 0, 3, 64, 70, 130
@@ -47,6 +55,8 @@ WORST_FIRST = (FAULT, 74, 66, 64, 1, 2, 3, 0)
 PIPE = "-"
 STREAM_SUFFIX = ".sdc"
 BAR = 40
+TOLD = 20
+"""Labels of objects that an error names."""
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
@@ -70,7 +80,8 @@ def _as_error(error: BaseException) -> SdcError | _Fault:
 def _line(program: str, error: object, name: str = "") -> str:
     """An error or a note as one line, with the file's name among the places."""
     if isinstance(error, SdcError):
-        where = ", ".join(part for part in (name, error.where) if part)
+        told = error.where == name or error.where.endswith(os.sep + name)
+        where = error.where if told else ", ".join(part for part in (name, error.where) if part)
         text = f"{error.code}: {error.message}" + (f" ({where})" if where else "")
     else:
         text = f"{error}" + (f" ({name})" if name else "")
@@ -86,15 +97,40 @@ def _worst(statuses: Iterable[int]) -> int:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+    """A line on standard error, or nothing where that is closed: it must not come among the output."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(text, file=sys.stderr)
+
+
+def _print(text: str) -> None:
+    """Text on standard output.
+
+    Raises:
+        SdcError: ``E_IO``.
+    """
+    _need_output()
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _need_output() -> None:
+    if sys.stdout is None:
+        raise SdcError("E_IO", "standard output is closed")
 
 
 # --- Files --------------------------------------------------------------------------------------------
 
 
 def _open(path: str) -> BinaryIO:
-    """A file or standard input, seekable."""
+    """A file or standard input, seekable.
+
+    Raises:
+        SdcError: ``E_INPUT`` or ``E_IO``.
+    """
     if path == PIPE:
+        if sys.stdin is None:
+            raise SdcError("E_IO", "standard input is closed")
         return io.BytesIO(sys.stdin.buffer.read())
     try:
         file = open(path, "rb")
@@ -114,9 +150,14 @@ def _read(path: str) -> bytes:
 
 
 def _write(path: str, data: bytes) -> None:
-    """Write a whole file or nothing: to a temporary file beside it, which then takes its name."""
+    """Write a whole file or nothing: to a temporary file beside it, which then takes its name.
+
+    Raises:
+        SdcError: ``E_IO``.
+    """
     try:
         if path == PIPE:
+            _need_output()
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
             return
@@ -146,107 +187,231 @@ def _mode(target: Path) -> int:
     return 0o666 & ~mask
 
 
-def _check_output(source: str, target: str) -> None:
-    """Refuse to replace the input, and to print bytes on a terminal."""
+def _check_output(args: Args, source: str, target: str) -> None:
+    """Refuse to replace a file that is read, and to print bytes on a terminal.
+
+    Raises:
+        SdcError: ``E_USAGE`` or ``E_IO``.
+    """
     if target == PIPE:
+        _need_output()
         if sys.stdout.isatty():
             raise SdcError("E_USAGE", "pictures and streams are not written to a terminal")
-    elif os.path.exists(target) and os.path.exists(source) and os.path.samefile(source, target):
-        raise SdcError("E_USAGE", "the output is the input, which would be lost", target)
+        return
+    original = getattr(args, "original", None)
+    for what, path in (
+        ("input", source),
+        ("original", original),
+        ("file of objects", _objects_path(args, source)),
+    ):
+        if path not in (None, PIPE) and _is_same(str(path), target):
+            raise SdcError("E_USAGE", f"the output is the {what}, which would be lost", target)
+
+
+def _is_same(one: str, two: str) -> bool:
+    """Whether two paths lead to the same file, which is there."""
+    try:
+        return os.path.samefile(one, two)
+    except (OSError, ValueError):
+        return False
 
 
 # --- Many files ---------------------------------------------------------------------------------------
 
 
-def _attempt(work: Work, args: Args, source: str, target: str, name: str = "") -> tuple[int, list[str]]:
-    """Do one file; exit status and lines for standard error."""
+@dataclass(frozen=True)
+class _Job:
+    """A file to work on: where it is, where its output goes (nowhere for some commands), what to call it."""
+
+    source: str
+    target: str = ""
+    name: str = ""
+
+
+@dataclass
+class _Result:
+    """What came of a file: exit status, and lines for standard output and standard error."""
+
+    status: int = DONE
+    out: list[str] = field(default_factory=list)
+    err: list[str] = field(default_factory=list)
+
+
+def _attempt(work: Work, args: Args, job: _Job) -> _Result:
+    """Do one file."""
     try:
-        _check_output(source, target)
-        said = work(args, source, target)
+        if job.target:
+            _check_output(args, job.source, job.target)
+        said = work(args, job.source, job.target)
     except Exception as error:
-        known = _as_error(error)
-        return _status(known), [_line(args.program, known, name)]
-    lines = [_line(args.program, s if isinstance(s, SdcError) else f"note: {s}", name) for s in said]
-    return _worst(_status(s) for s in said), lines
+        return _refused(args, _as_error(error), job.name)
+    result = _Result(_worst(_status(s) for s in said))
+    for s in said:
+        if isinstance(s, _Out):
+            result.out.append(s)
+        else:
+            result.err.append(_line(args.program, s if isinstance(s, SdcError) else f"note: {s}", job.name))
+    return result
+
+
+def _refused(args: Args, error: SdcError | _Fault, name: str) -> _Result:
+    return _Result(_status(error), err=[_line(args.program, error, name)])
 
 
 def _run_one(work: Work, args: Args) -> int:
     """Do one file."""
     if args.output != PIPE and os.path.isdir(args.output):
         raise SdcError("E_USAGE", "the output is a folder and the input is not", args.output)
-    status, lines = _attempt(work, args, args.input, args.output)
-    for line in lines:
+    others = (getattr(args, "original", None), _objects_path(args, args.input))
+    if args.input == PIPE and PIPE in others:
+        raise SdcError("E_USAGE", "standard input can be read once only, and is named twice")
+    return _show(_attempt(work, args, _Job(args.input, args.output)))
+
+
+def _show(result: _Result) -> int:
+    """Print what was said of a file; returns its exit status."""
+    for line in result.out:
+        _print(line + "\n")
+    for line in result.err:
         _say(line)
-    return status
+    return result.status
 
 
-def _run_all(work: Work, args: Args, takes: Callable[[Path], bool], suffix: str) -> int:
+def _run_all(work: Work, args: Args, takes: Callable[[str], bool], suffix: str) -> int:
     """Do one file, or all files of a folder into a folder of the same shape.
 
     Args:
-        takes: which files of a folder are meant.
+        takes: which files of a folder are meant, by name.
         suffix: of the outputs.
+
+    Raises:
+        SdcError: ``E_USAGE`` or ``E_INPUT``.
     """
     if args.input == PIPE or not os.path.isdir(args.input):
         return _run_one(work, args)
     if args.output == PIPE or os.path.isfile(args.output):
         raise SdcError("E_USAGE", "the input is a folder and the output is not", args.output)
-    jobs: dict[str, tuple[str, str]] = {}
+    if getattr(args, "objects_file", None) == PIPE:
+        raise SdcError("E_USAGE", "objects of a folder of pictures are not read from standard input")
+    jobs: dict[str, _Job] = {}
     statuses: list[int] = []
-    for path in sorted(p for p in Path(args.input).rglob("*") if p.is_file() and takes(p)):
-        relative = path.relative_to(args.input)
-        if any(part.startswith(".") for part in relative.parts):
-            continue
-        target = Path(args.output, relative).with_suffix(suffix)
-        if str(target) in jobs:
-            error = SdcError("E_USAGE", f"{jobs[str(target)][1]} has the same output")
-            statuses.append(error.exit_status)
-            _say(_line(args.program, error, str(relative)))
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        jobs[str(target)] = (str(path), str(relative))
-    if not jobs:
+    found = list(_files_below(args.input, takes))
+    inputs = {_identity(path) for path, error in found if error is None} - {None}
+    for path, error in found:
+        name = os.path.relpath(path, args.input)
+        target = str(Path(args.output, name).with_suffix(suffix))
+        if error is None and target in jobs:
+            error = SdcError("E_USAGE", f"{jobs[target].name} has the same output")
+        if error is None and _identity(target) in inputs:
+            error = SdcError("E_USAGE", "the output is an input, which would be lost", target)
+        if error is None:
+            try:
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+            except OSError as wrong:
+                error = SdcError("E_IO", f"could not write: {wrong.strerror}", target)
+        if error is None:
+            jobs[target] = _Job(path, target, name)
+        else:
+            statuses.append(_show(_refused(args, error, name)))
+    if not jobs and not statuses:
         raise SdcError("E_INPUT", "the folder has no file to work on", args.input)
+    return _worst([*statuses, *_run_jobs(work, args, list(jobs.values()))])
+
+
+def _identity(path: str) -> object:
+    """What two paths to the same file have in common; ``None`` when there is no file."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _files_below(folder: str, takes: Callable[[str], bool]) -> Iterator[tuple[str, SdcError | None]]:
+    """Files of a folder and its folders, sorted; those that cannot be read with the error.
+
+    Names that begin with a dot are left out, and links to folders are not followed.
+    """
+    unread: list[OSError] = []
+    for at, folders, names in os.walk(folder, onerror=unread.append):
+        for error in unread:
+            yield str(error.filename), SdcError("E_IO", f"could not read the folder: {error.strerror}")
+        unread.clear()
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = os.path.join(at, name)
+            if not name.startswith(".") and takes(name):
+                yield path, _unreadable(path)
+    for error in unread:
+        yield str(error.filename), SdcError("E_IO", f"could not read the folder: {error.strerror}")
+
+
+def _unreadable(path: str) -> SdcError | None:
+    """Why what a folder lists is no file that can be read, as far as that shows without opening it."""
+    try:
+        if stat.S_ISREG(os.stat(path).st_mode):
+            return None
+        return SdcError("E_INPUT", "not a file")
+    except FileNotFoundError:
+        return SdcError("E_INPUT", "a link that leads nowhere")
+    except OSError as error:
+        return SdcError("E_IO", f"could not read: {error.strerror}")
+
+
+def _run_jobs(work: Work, args: Args, jobs: Sequence[_Job]) -> list[int]:
+    """Do files on several cores if there are, and print what is said of them, in their order."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = min(len(jobs), args.jobs or cores)
-    done = _in_processes if workers > 1 else _one_by_one
-    statuses += done(work, args, jobs, workers)
-    return _worst(statuses)
+    done: dict[int, _Result] = {}
+    shown = 0
+    way = _in_processes if workers > 1 else _one_by_one
+    with closing(way(work, args, jobs, workers)) as results:
+        _draw_bar(0, len(jobs))
+        for k, result in results:
+            done[k] = result
+            _clear_bar()
+            while shown in done:
+                _show(done[shown])
+                shown += 1
+            _draw_bar(len(done), len(jobs))
+    return [result.status for result in done.values()]
 
 
-def _one_by_one(work: Work, args: Args, jobs: dict[str, tuple[str, str]], workers: int) -> list[int]:
-    statuses = []
-    for target, (source, name) in jobs.items():
-        status, lines = _attempt(work, args, source, target, name)
-        statuses.append(status)
-        _progress(len(statuses), len(jobs), lines)
-    return statuses
+def _one_by_one(
+    work: Work, args: Args, jobs: Sequence[_Job], workers: int
+) -> Generator[tuple[int, _Result], None, None]:
+    for k, job in enumerate(jobs):
+        yield k, _attempt(work, args, job)
 
 
-def _in_processes(work: Work, args: Args, jobs: dict[str, tuple[str, str]], workers: int) -> list[int]:
-    """The same on several cores, with one thread of linear algebra on each."""
-    args = Args(**{name: value for name, value in vars(args).items() if name != "run"})
+def _in_processes(
+    work: Work, args: Args, jobs: Sequence[_Job], workers: int
+) -> Generator[tuple[int, _Result], None, None]:
+    """The same on several cores, with one thread of linear algebra on each, as they are done."""
+    bare = Args(**{name: value for name, value in vars(args).items() if name != "run"})
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(ONE_THREAD)
-    statuses = []
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
     try:
         # An interrupt concerns this process, which ends the others: they inherit that it is ignored.
         interrupts = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        futures: dict[Future[_Result], int] = {}
         try:
-            futures = {
-                pool.submit(_attempt, work, args, source, target, name): name
-                for target, (source, name) in jobs.items()
-            }
+            for k, job in enumerate(jobs):
+                if job.source != PIPE:  # which only this process has
+                    futures[pool.submit(_attempt, work, bare, job)] = k
         finally:
             signal.signal(signal.SIGINT, interrupts)
+        for k, job in enumerate(jobs):
+            if job.source == PIPE:
+                yield k, _attempt(work, args, job)
         for future in as_completed(futures):
+            k = futures[future]
             try:
-                status, lines = future.result()
+                result = future.result()
             except Exception as error:  # the process died, from want of memory for instance
-                status, lines = 74, [_line(args.program, SdcError("E_IO", str(error)), futures[future])]
-            statuses.append(status)
-            _progress(len(statuses), len(jobs), lines)
+                result = _refused(args, SdcError("E_IO", str(error)), jobs[k].name)
+            yield k, result
     finally:
         pool.shutdown(cancel_futures=True)
         for name, value in before.items():
@@ -254,17 +419,21 @@ def _in_processes(work: Work, args: Args, jobs: dict[str, tuple[str, str]], work
                 del os.environ[name]
             else:
                 os.environ[name] = value
-    return statuses
 
 
-def _progress(done: int, total: int, lines: Iterable[str]) -> None:
-    """Print what was said of a file, and a bar when standard error is a terminal."""
-    terminal = sys.stderr.isatty()
-    if terminal:
+def _bar_is_seen() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def _clear_bar() -> None:
+    if _bar_is_seen():
         sys.stderr.write("\r\x1b[K")
-    for line in lines:
-        _say(line)
-    if terminal:
+        sys.stderr.flush()
+
+
+def _draw_bar(done: int, total: int) -> None:
+    """A bar of the files done, when standard error is a terminal."""
+    if total and _bar_is_seen():
         bar = ("#" * (BAR * done // total)).ljust(BAR, ".")
         sys.stderr.write(f"[{bar}] {done}/{total}" + ("\n" if done == total else ""))
         sys.stderr.flush()
@@ -284,17 +453,16 @@ def _objects_file(path: str) -> Any:
         raise SdcError("E_OBJECTS", f"not JSON: {error}", path) from None
 
 
-def _objects_of(args: Args, source: str, width: int, height: int) -> list[Object]:
-    """Objects of a picture: none, from one file, or from the file of the same name in a folder."""
-    path = args.objects
-    if path == "none":
-        return []
-    if os.path.isdir(path):
-        within = (
-            Path(source).relative_to(args.input) if os.path.isdir(args.input) else Path(Path(source).name)
-        )
-        path = str(Path(path, within).with_suffix(".json"))
-    return load_objects(_objects_file(path), width, height, None if source == PIPE else source)
+def _objects_path(args: Args, source: str) -> str | None:
+    """The file of objects of a picture: the one given, or that of the picture's name in the folder given."""
+    path: str | None = getattr(args, "objects_file", None)
+    if path is None or path == "none":
+        return None
+    if path != PIPE and os.path.isdir(path):
+        folder = os.path.isdir(args.input)
+        within = os.path.relpath(source, args.input) if folder else os.path.basename(source)
+        return str(Path(path, within).with_suffix(".json"))
+    return path
 
 
 def _encode(args: Args, source: str, target: str) -> Said:
@@ -302,13 +470,18 @@ def _encode(args: Args, source: str, target: str) -> Said:
 
     picture = read_picture(_read(source), background=args.background, max_pixels=args.max_pixels)
     height, width = picture.pixels.shape[:2]
+    path = _objects_path(args, source)
+    objects: Sequence[Object] = ()
+    if path is not None:
+        objects = load_objects(_objects_file(path), width, height, None if source == PIPE else source)
     data = encode(
         picture.pixels,
-        objects=_objects_of(args, source, width, height),
+        objects=objects,
         quality=args.quality,
         group_by=args.group_by,
         icc=picture.icc,
         metadata=not args.no_metadata,
+        pixel_masks=args.pixel_masks,
         model=args.model,
     )
     _write(target, data)
@@ -324,20 +497,24 @@ def _decode(args: Args, source: str, target: str) -> Said:
     fill: Colour = args.fill or (0, 0, 0)
     with _open(source) as file:
         stream = parse(file, limits=limits)
-        wrong = icc_error(stream)
-        if wrong is not None:
-            raise wrong
-        objects = _named_objects(stream, args.objects) if args.objects else []
-        groups = _asked(stream, args) if not objects else {o.group for o in objects if o.group is not None}
-        picture = decode(file, groups=groups, fill=fill, limits=limits)
+    wrong = icc_error(stream)
+    if wrong is not None:
+        raise wrong
+    objects = _named_objects(stream, args.objects, limits) if args.objects is not None else []
+    groups = _asked(stream, args) if not objects else {o.group for o in objects if o.group is not None}
+    picture = decode(stream, groups=groups, fill=fill, limits=limits)
+    damaged = [str(error) for error in stream.errors if error.code == "E_CHUNK_DAMAGED"]
+    if not picture.groups:
+        # There is nothing to show; when every group is withdrawn, none was asked for either.
+        return [*(picture.missing or [stream.missing(g.index) for g in stream.groups]), *damaged]
     pixels, covered = picture.pixels, picture.covered
     if objects:
         pixels, covered = _cropped(picture, objects, fill)
     profile = stream.chunk(ICCP)
     icc = None if profile is None else profile.payload
-    _write(target, write_picture(pixels, covered if args.fill is None else None, icc, suffix))
-    damaged = [str(error) for error in stream.errors if error.code == "E_CHUNK_DAMAGED"]
-    return [*picture.missing, *damaged]
+    data, notes = write_picture(pixels, covered if args.fill is None else None, icc, suffix)
+    _write(target, data)
+    return [*picture.missing, *damaged, *notes]
 
 
 def _asked(stream: Stream, args: Args) -> list[int]:
@@ -350,23 +527,37 @@ def _asked(stream: Stream, args: Args) -> list[int]:
     return chosen
 
 
-def _named_objects(stream: Stream, names: Sequence[str]) -> list[Object]:
-    """Objects by label or index.
+def _named_objects(stream: Stream, text: str, limits: Limits) -> list[Object]:
+    """Objects by label or index, with their pixel masks: one, or several between commas.
 
     Raises:
-        SdcError: ``E_USAGE`` when there is no such object.
+        SdcError: ``E_USAGE`` when there is no such object, and as :func:`sdc.metadata.parse_objects`.
     """
-    objects = parse_objects(stream)
-    chosen = []
-    for name in names:
-        found = [o for o in objects if o.label.casefold() == name.casefold()]
-        if not found and name.isdecimal() and int(name) < len(objects):
-            found = [objects[int(name)]]
+    objects = parse_objects(stream, masks=False, limits=limits)
+
+    def called(name: str) -> list[int]:
+        found = [k for k, o in enumerate(objects) if o.label.strip().casefold() == name.casefold()]
+        # No stream has an object of more than four digits.
+        if not found and name.isdecimal() and len(name) < 5 and int(name) < len(objects):
+            found = [int(name)]
+        return found
+
+    chosen = called(text.strip())  # a label may hold commas
+    for part in [] if chosen else text.split(","):
+        name = part.strip()
+        found = called(name)
         if not found:
-            has = ", ".join(dict.fromkeys(o.label for o in objects)) or "none"
-            raise SdcError("E_USAGE", f"the stream has no object {name}; it has {has}")
+            labels = list(dict.fromkeys(o.label for o in objects))
+            more = f" and {len(labels) - TOLD} more" if len(labels) > TOLD else ""
+            has = ", ".join(labels[:TOLD]) or "none"
+            raise SdcError("E_USAGE", f"the stream has no object {_short(name)}; it has {has}{more}")
         chosen += found
-    return chosen
+    with_masks = parse_objects(stream, masks=set(chosen), limits=limits)
+    return [with_masks[k] for k in chosen]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 64 else text[:61] + "..."
 
 
 def _cropped(
@@ -405,56 +596,60 @@ def _extract(args: Args, source: str, target: str) -> Said:
     return list(missing)
 
 
+def _validate_one(args: Args, source: str, target: str) -> Said:
+    with _open(source) as file:
+        found = validate(file, deep=not args.shallow, limits=Limits(pixels=args.max_pixels))
+    return [_Out(f"{printable(source)}: {found.state}"), *found.errors]
+
+
 def _validate(args: Args) -> int:
-    statuses = []
-    exits = {"valid": DONE, **spec_data("errors.json")["exit_status"]}
-    for path in args.files:
-        name = path if len(args.files) > 1 else ""
-        try:
-            with _open(path) as file:
-                found = validate(file, deep=not args.shallow, limits=Limits(pixels=args.max_pixels))
-        except Exception as error:
-            known = _as_error(error)
-            _say(_line(args.program, known, name))
-            statuses.append(_status(known))
+    if args.files.count(PIPE) > 1:
+        raise SdcError("E_USAGE", "standard input can be read once only, and is named twice")
+    if len(args.files) == 1 and not os.path.isdir(args.files[0]):
+        return _show(_attempt(_validate_one, args, _Job(args.files[0])))
+    jobs: list[_Job] = []
+    statuses: list[int] = []
+    for given in args.files:
+        if given == PIPE or not os.path.isdir(given):
+            jobs.append(_Job(given, name=given))
             continue
-        print(f"{printable(path)}: {found.state}", flush=True)
-        for fault in found.errors:
-            _say(_line(args.program, fault, name))
-        statuses.append(int(exits[found.state]))
-    return _worst(statuses)
+        found = list(_files_below(given, _is_stream))
+        if not found:
+            found = [(given, SdcError("E_INPUT", "the folder has no file to work on"))]
+        for path, error in found:
+            if error is None:
+                jobs.append(_Job(path, name=path))
+            else:
+                statuses.append(_show(_refused(args, error, path)))
+    return _worst([*statuses, *_run_jobs(_validate_one, args, jobs)])
 
 
 def _info(args: Args) -> int:
     with _open(args.input) as file:
         report = info(file, trace=args.trace, limits=Limits(pixels=args.max_pixels))
-    if args.json:
-        print(json.dumps(report, indent=2))
-    else:
-        print(format_text({**report, "errors": []}), end="")
-    sys.stdout.flush()
+    _print(json.dumps(report, indent=2) + "\n" if args.json else format_text({**report, "errors": []}))
     for e in report["errors"]:
         _say(_line(args.program, SdcError(e["code"], e["message"], e["where"], e["offset"])))
     return int({"valid": DONE, **spec_data("errors.json")["exit_status"]}[report["file_state"]])
 
 
 def _sheet(args: Args, source: str, target: str) -> Said:
-    from .pictures import format_of, read_picture
+    from .pictures import format_of, read_picture, write_picture
     from .sheet import sheet
 
     suffix = ".png" if target == PIPE else Path(target).suffix
-    name = format_of(suffix)
-    data = _read(source)
+    format_of(suffix)
     limits = Limits(pixels=args.max_pixels)
-    errors = parse(data, limits=limits).errors
+    with _open(source) as file:
+        stream = parse(file, limits=limits)
     original = None
     if args.original is not None:
         white = (255, 255, 255)
         original = read_picture(_read(args.original), background=white, max_pixels=args.max_pixels).pixels
-    out = io.BytesIO()
-    sheet(data, original, limits=limits).convert("RGB").save(out, name)
-    _write(target, out.getvalue())
-    return list(errors)
+    drawn = sheet(stream, original, limits=limits)
+    # What a format loses matters little here.
+    _write(target, write_picture(np.asarray(drawn), None, drawn.info.get("icc_profile"), suffix)[0])
+    return list(stream.errors)
 
 
 # --- Arguments ----------------------------------------------------------------------------------------
@@ -508,10 +703,6 @@ def _fill(text: str) -> Colour | None:
     return None if text == "transparent" else _colour(text)
 
 
-def _names(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",")]
-
-
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"a count of 1 or more, not {text}")
@@ -535,7 +726,7 @@ def _limit(command: argparse.ArgumentParser) -> None:
 
 def _jobs(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--jobs", type=_count, metavar="N", help="processes for a folder (default: one per core)"
+        "--jobs", type=_count, metavar="N", help="processes for several files (default: one per core)"
     )
 
 
@@ -553,14 +744,14 @@ def _info_arguments(command: argparse.ArgumentParser) -> None:
     _limit(command)
 
 
-def _is_picture(path: Path) -> bool:
-    from PIL import Image
+def _is_picture(name: str) -> bool:
+    from .pictures import is_picture
 
-    return Image.registered_extensions().get(path.suffix.lower()) in Image.OPEN
+    return is_picture(name)
 
 
-def _is_stream(path: Path) -> bool:
-    return path.suffix.lower() == STREAM_SUFFIX
+def _is_stream(name: str) -> bool:
+    return name.lower().endswith(STREAM_SUFFIX)
 
 
 def _sdc_parser() -> argparse.ArgumentParser:
@@ -577,6 +768,7 @@ def _sdc_parser() -> argparse.ArgumentParser:
     _files(command, "picture, folder, or - for standard input", "stream, folder, or - for standard output")
     command.add_argument(
         "--objects",
+        dest="objects_file",
         default="none",
         metavar="FILE",
         help="JSON file of objects, COCO instances.json, a folder of files named as the pictures, or none",
@@ -591,8 +783,12 @@ def _sdc_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--group-by", choices=("level", "object"), default="level", help="a group per level, or per object"
     )
-    command.add_argument(
+    described = command.add_mutually_exclusive_group()
+    described.add_argument(
         "--no-metadata", action="store_true", help="do not describe the objects in the stream"
+    )
+    described.add_argument(
+        "--pixel-masks", action="store_true", help="describe the objects' outlines too, pixel by pixel"
     )
     command.add_argument(
         "--model", type=int, default=1, metavar="N", help="number of the model (default %(default)s)"
@@ -610,7 +806,7 @@ def _sdc_parser() -> argparse.ArgumentParser:
     )
     which = _selection(command)
     which.add_argument(
-        "--objects", type=_names, metavar="NAME", help="objects by label or index: their cells alone, cut out"
+        "--objects", metavar="NAME,...", help="objects by label or index: their cells alone, cut out"
     )
     command.add_argument(
         "--fill",
@@ -630,11 +826,12 @@ def _sdc_parser() -> argparse.ArgumentParser:
     command.set_defaults(run=lambda args: _run_all(_extract, args, _is_stream, STREAM_SUFFIX))
 
     command = commands.add_parser("validate", help="check streams against every rule")
-    command.add_argument("files", nargs="+", metavar="FILE", help="streams, or - for standard input")
+    command.add_argument("files", nargs="+", metavar="FILE", help="streams, folders, or - for standard input")
     command.add_argument(
         "--shallow", action="store_true", help="do not decode the groups' symbols; needs no model"
     )
     _limit(command)
+    _jobs(command)
     command.set_defaults(run=_validate)
 
     command = commands.add_parser("info", help="describe a stream, as sdc-info does")
@@ -657,26 +854,42 @@ def _info_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _hold_descriptors() -> None:
+    """Open those of descriptors 0 to 2 that are closed, or files and pipes of processes get these numbers."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+
+
 def _main(make: Callable[[], argparse.ArgumentParser], argv: Sequence[str] | None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    _hold_descriptors()
+    _objects_file.cache_clear()
     parser = make()
     try:
-        args = parser.parse_args(argv)
-        args.program = parser.prog
-        status = int(args.run(args))
-        sys.stdout.flush()
+        try:
+            args = parser.parse_args(argv)
+            args.program = parser.prog
+            status = int(args.run(args))
+        except SystemExit as end:  # --help and --version
+            status = int(end.code or 0)
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return status
-    except SystemExit as end:  # --help and --version
-        return int(end.code or 0)
     except KeyboardInterrupt:
         _say(f"{parser.prog}: interrupted")
         return INTERRUPTED
     except Exception as error:
-        if isinstance(error, BrokenPipeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its end
         known = _as_error(error)
+        try:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its end
         _say(_line(parser.prog, known))
         return _status(known)
 

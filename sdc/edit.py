@@ -13,7 +13,6 @@ from .container import (
     WITHDRAWN,
     Chunk,
     Limits,
-    Reader,
     Source,
     Stream,
     build,
@@ -30,7 +29,7 @@ def extract(
     source: Source,
     *,
     groups: Iterable[int] | None = None,
-    levels: Iterable[int] | None = None,
+    levels: Iterable[int | str] | None = None,
     limits: Limits = Limits(),
 ) -> bytes:
     """A stream of some groups, with the others withdrawn; see :func:`withdraw`.
@@ -38,21 +37,22 @@ def extract(
     Args:
         source: the file's bytes, or a seekable binary reader.
         groups: indices of the groups to keep; all by default.
-        levels: or level codes to keep, 0 for L1 to 3 for other.
+        levels: or levels to keep, by name (``L1``) or code, 0 for L1 to 3 for other.
         limits: what the caller agrees to hold in memory.
 
     Returns:
         The new stream's bytes.  A group to keep that is not complete is withdrawn in it.
 
     Raises:
-        SdcError: the stream is invalid or unsupported, or ``E_USAGE`` for a group that it does not have.
+        SdcError: the stream is invalid or unsupported; ``E_LIMIT``; ``E_USAGE`` for a group that it does not
+            have, for what is no level, or when both are given.
     """
     stream = parse(source, limits=limits)
     return build(withdraw(stream, stream.select(groups, levels))[0])
 
 
 def withdraw(stream: Stream, keep: Iterable[int]) -> tuple[Stream, tuple[SdcError, ...]]:
-    """Withdraw all groups but some, and with them what the stream says about them ([EDIT-01] to [EDIT-06]).
+    """Withdraw all groups but some, and with them what the stream says about them (EDIT-01 to EDIT-06).
 
     HEAD, MASK and the chunks of kept groups stay byte for byte.
     When a group goes, so do its objects, and unknown ancillary chunks that are not safe to copy.
@@ -63,9 +63,12 @@ def withdraw(stream: Stream, keep: Iterable[int]) -> tuple[Stream, tuple[SdcErro
 
     Returns:
         ``(the new stream, what was to be kept but is missing)``.
+
+    Raises:
+        SdcError: ``E_USAGE`` for a group that the stream does not have.
     """
-    kept = set(keep)
-    missing = [_missing(stream, k) for k in sorted(kept) if stream.groups[k].state != COMPLETE]
+    kept = set(stream.select(keep))
+    missing = [stream.missing(k) for k in sorted(kept) if stream.groups[k].state != COMPLETE]
     missing += [error for error in stream.errors if error.code == "E_CHUNK_DAMAGED"]
     groups = tuple(
         g if g.index in kept and g.state == COMPLETE else replace(g, size=0, state=WITHDRAWN, payload=None)
@@ -79,12 +82,6 @@ def withdraw(stream: Stream, keep: Iterable[int]) -> tuple[Stream, tuple[SdcErro
             for chunks in (before, after)
         )
     return replace(stream, groups=groups, before=before, after=after, errors=()), tuple(missing)
-
-
-def _missing(stream: Stream, index: int) -> SdcError:
-    """The error of a group that is asked for and not complete."""
-    g = stream.groups[index]
-    return SdcError(f"E_GROUP_{g.state.upper()}", where=f"group {index}, {g.level_name}", offset=g.offset)
 
 
 def _filtered(stream: Stream, chunk: Chunk, left: set[int]) -> Chunk | None:
@@ -117,7 +114,7 @@ class Validation:
 
 
 def validate(source: Source, *, deep: bool = True, limits: Limits = Limits()) -> Validation:
-    """Check a stream against every rule that binds streams ([TOOL-10]).
+    """Check a stream against every rule that binds streams (TOOL-10).
 
     Args:
         source: the file's bytes, or a seekable binary reader.
@@ -126,6 +123,7 @@ def validate(source: Source, *, deep: bool = True, limits: Limits = Limits()) ->
 
     Returns:
         The state and all errors; an error in a group or in the metadata does not hide those in others.
+        No :class:`SdcError` is raised.
     """
     errors: list[SdcError] = []
     try:
@@ -133,13 +131,11 @@ def validate(source: Source, *, deep: bool = True, limits: Limits = Limits()) ->
     except SdcError as error:
         return Validation(error.kind, (error,))
     errors += stream.errors
-    if not errors:
-        reader = Reader(source)
-        if build(stream) != reader.at(0, reader.size):
-            errors.append(SdcError("E_CHUNK_ORDER", "the stream is not in canonical form"))
-    errors += [error for error in [icc_error(stream)] if error is not None]
+    wrong = icc_error(stream)
+    if wrong is not None:
+        errors.append(wrong)
     try:
-        parse_objects(stream)
+        parse_objects(stream, limits=limits)
     except SdcError as error:
         errors.append(error)
     if deep:

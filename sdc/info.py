@@ -14,6 +14,7 @@ import numpy as np
 from .container import (
     CELL,
     COMPLETE,
+    ICC_BYTES,
     ICCP,
     LEVELS,
     MAGIC,
@@ -34,9 +35,6 @@ from .structures import Traced, decode_varint
 
 Report = dict[str, Any]
 
-ICC_BYTES = range(128, (1 << 20) + 1)
-"""Sizes that a colour profile may have ([ICCP-01])."""
-
 SEVERITIES = ("invalid", "unsupported", "partial")
 """Classes of errors that a stream can have, worst first; also the states of a file that is not valid."""
 
@@ -48,9 +46,9 @@ def state_of(errors: list[SdcError]) -> str:
 
 
 def icc_error(stream: Stream) -> SdcError | None:
-    """``E_ICCP_SIZE`` when a stream has a colour profile of a size that none may have."""
+    """``E_ICCP_SIZE`` when a stream has a colour profile of a size that none may have (ICCP-01)."""
     chunk = stream.chunk(ICCP)
-    if chunk is None or len(chunk.payload) in ICC_BYTES:
+    if chunk is None or ICC_BYTES[0] <= len(chunk.payload) <= ICC_BYTES[1]:
         return None
     size = len(chunk.payload)
     return SdcError("E_ICCP_SIZE", f"a colour profile of {size} bytes", "ICCP.profile", chunk.offset)
@@ -66,27 +64,37 @@ def info(source: Source, *, trace: bool = False, limits: Limits = Limits()) -> R
 
     Returns:
         The report; ``spec/info.schema.json`` says what its keys mean.  What could not be read is ``None``.
+        The error that ended the reading alone settles the state of the file (STAT-12).
         A model that is not here is no error.
+
+    Raises:
+        OSError: whatever the reader raises; an :class:`SdcError` becomes part of the report.
     """
     reader = Reader(source)
     met, objects, errors = Trace(), list[Report](), list[SdcError]()
     stream: Stream | None = None
+    ended: SdcError | None = None
     try:
         stream = parse(source, limits=limits, trace=met)
     except SdcError as error:
-        errors.append(error)
+        ended = error
     known = stream or met.stream
     fields = list(met.fields)
     if known is not None:
-        errors[:0] = known.errors
-        errors += [error for error in [icc_error(known)] if error is not None]
+        errors += known.errors
+        wrong = icc_error(known)
+        if wrong is not None and ended is None:
+            errors.append(wrong)
         try:
             objects = _objects(known, fields)
         except SdcError as error:
-            errors.append(error)
+            if ended is None:
+                errors.append(error)
+    if ended is not None:
+        errors.append(ended)
     head = met.head
     report: Report = {
-        "file_state": state_of(errors),
+        "file_state": state_of(errors) if ended is None else ended.kind,
         "bytes": reader.size,
         "width": head and head.width,
         "height": head and head.height,

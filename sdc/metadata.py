@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
-from .container import OBJS, Stream
+from .container import OBJS, Limits, Stream
 from .errors import SdcError
 from .mask import decode_map, encode_map
-from .objects import Object
+from .objects import MAX_LABEL, MAX_MASK_BYTES, MAX_OBJECTS, MAX_REASON, Object
 from .structures import Traced, build_payload, parse_payload
 
-OBJECTS_MAX = 4095
-LABEL_MAX, REASON_MAX = 255, 4095
-MASK_AREA_MAX, MASK_BYTES_MAX = 1 << 22, 65535
+MAX_MASK_PIXELS = 1 << 22
+"""Pixels of one object's mask (OBJS-16)."""
 BOX_BITMAP = 1
 
 
@@ -29,20 +29,21 @@ def objects_payload(objects: Sequence[Object], *, pixel_masks: bool = False) -> 
         pixel_masks: whether exact masks are written too, where they fit the limits.
 
     Raises:
-        SdcError: ``E_OBJECTS`` for an object without a group or beyond the limits.
+        SdcError: ``E_OBJECTS`` for no objects, too many, or one without a group; ``E_OBJS`` for a box, group
+            or rank that no stream can hold.
     """
-    if not 1 <= len(objects) <= OBJECTS_MAX:
-        raise SdcError("E_OBJECTS", f"a stream describes 1 to {OBJECTS_MAX} objects, not {len(objects)}")
+    if not 1 <= len(objects) <= MAX_OBJECTS:
+        raise SdcError("E_OBJECTS", f"a stream describes 1 to {MAX_OBJECTS} objects, not {len(objects)}")
     rows = []
     for k, o in enumerate(sorted(objects, key=lambda o: (o.rank is None, o.rank))):
         if o.group is None:
             raise SdcError("E_OBJECTS", f"object {k} has no group")
         x, y, w, h = o.box
         mask = b""
-        if pixel_masks and o.mask is not None and w * h <= MASK_AREA_MAX:
+        if pixel_masks and o.mask is not None and w * h <= MAX_MASK_PIXELS:
             mask = encode_map(o.mask.astype("u1"), 1)
-            mask = mask if len(mask) <= MASK_BYTES_MAX else b""
-        label, reason = _text(o.label, LABEL_MAX), _text(o.reason, REASON_MAX)
+            mask = mask if len(mask) <= MAX_MASK_BYTES else b""
+        label, reason = _text(o.label, MAX_LABEL), _text(o.reason, MAX_REASON)
         rows.append(
             {
                 "group": o.group,
@@ -65,29 +66,37 @@ def objects_payload(objects: Sequence[Object], *, pixel_masks: bool = False) -> 
 
 
 def parse_objects(
-    stream: Stream, *, masks: bool = True, trace: list[Traced] | None = None
+    stream: Stream,
+    *,
+    masks: bool | Collection[int] = True,
+    trace: list[Traced] | None = None,
+    limits: Limits = Limits(),
 ) -> tuple[Object, ...]:
-    """Objects that a stream describes; none when it has no OBJS chunk.
+    """Objects that a stream describes, in order of rank; none when it has no OBJS chunk.
 
     Args:
-        masks: whether pixel masks are decoded.
+        stream: from :func:`sdc.container.parse`.
+        masks: whether pixel masks are decoded, or indices of the objects whose masks are; the others' masks
+            are ``None``.
         trace: receives every field.
+        limits: what the caller agrees to decode; ``mask_pixels`` counts the masks that are decoded.
 
     Raises:
-        SdcError: ``E_OBJS``, ``E_VARINT`` or ``E_PAYLOAD_LENGTH``.
+        SdcError: ``E_OBJS``, ``E_VARINT``, ``E_PAYLOAD_LENGTH`` or ``E_LIMIT``.
     """
     chunk = stream.chunk(OBJS)
     if chunk is None:
         return ()
     base = chunk.offset + chunk.size - 4 - len(chunk.payload)
-    values = parse_payload("OBJS", chunk.payload, base, trace)
+    rows = parse_payload("OBJS", chunk.payload, base, trace).objects
 
     def refuse(k: int, what: str) -> SdcError:
         return SdcError("E_OBJS", f"object {k}: {what}", f"OBJS.objects[{k}]", chunk.offset)
 
     out: list[Object] = []
-    area = 0
-    for k, v in enumerate(values.objects):
+    wanted: list[int] = []
+    area = decoded = 0
+    for k, v in enumerate(rows):
         if v.group >= len(stream.groups):
             raise refuse(k, f"group {v.group} does not exist")
         if v.x + v.width > stream.head.width or v.y + v.height > stream.head.height:
@@ -96,22 +105,25 @@ def parse_objects(
             raise refuse(k, "objects are not in order of rank")
         if (v.mask_coding == 0) != (v.mask_length == 0):
             raise refuse(k, "mask_coding and mask_length disagree")
-        mask = None
         if v.mask_coding:
-            area += v.width * v.height
-            if v.width * v.height > MASK_AREA_MAX or area > 4 * stream.head.width * stream.head.height:
+            size = v.width * v.height
+            area += size
+            if size > MAX_MASK_PIXELS or area > 4 * stream.head.width * stream.head.height:
                 raise refuse(k, "the pixel mask is too large")
-            if masks:
-                try:
-                    mask = decode_map(v.mask, v.height, v.width, 1).astype(bool)
-                except SdcError as error:
-                    raise refuse(k, f"the pixel mask does not decode ({error.code})") from None
-                if not mask.any():
-                    raise refuse(k, "the pixel mask is empty")
+            if masks if isinstance(masks, bool) else k in masks:
+                wanted.append(k)
+                decoded += size
         level = stream.groups[v.group].level
-        out.append(
-            Object(
-                v.label, (v.x, v.y, v.width, v.height), level, v.score / 255, v.reason, v.rank, mask, v.group
-            )
-        )
+        box = (v.x, v.y, v.width, v.height)
+        out.append(Object(v.label, box, level, v.score / 255, v.reason, v.rank, None, v.group))
+    if decoded > limits.mask_pixels:
+        raise SdcError("E_LIMIT", f"pixel masks of {decoded} pixels", "OBJS.objects", chunk.offset)
+    for k in wanted:
+        try:
+            mask = decode_map(rows[k].mask, rows[k].height, rows[k].width, 1).astype(bool)
+        except SdcError as error:
+            raise refuse(k, f"the pixel mask does not decode ({error.code})") from None
+        if not mask.any():
+            raise refuse(k, "the pixel mask is empty")
+        out[k] = replace(out[k], mask=mask)
     return tuple(out)

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .container import LEVELS
-from .errors import SdcError
+from .errors import SdcError, spec_data
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -28,16 +28,24 @@ Box = tuple[int, int, int, int]
 CELL = 16
 OTHER = LEVELS.index("other")
 
-# What the OBJS chunk can hold.
-MAX_OBJECTS = 4095
-MAX_LABEL = 255
-MAX_REASON = 4095
-# One group number of the 255 is kept for the cells that no object covers.
-MAX_OBJECT_GROUPS = 254
+
+def _largest(structure: str, field: str) -> int:
+    """The largest value that the table of fields allows in a field."""
+    rows = spec_data("fields.json")["structures"][structure]["fields"]
+    return int(next(row["max"] for row in rows if row["name"] == field))
+
+
+# What a stream can hold.
+MAX_SIDE = _largest("HEAD", "width")
+MAX_OBJECTS = _largest("OBJS", "count")
+MAX_LABEL = _largest("OBJECT", "label_length")
+MAX_REASON = _largest("OBJECT", "reason_length")
+MAX_MASK_BYTES = _largest("OBJECT", "mask_length")
+# One group number is kept for the cells that no object covers.
+MAX_OBJECT_GROUPS = _largest("GRPS", "count") - 1
 
 # Guards against files that ask for more memory than any real one.
 MAX_NUMBER = 10**9
-MAX_SIDE = 2**16
 MAX_GRID = 2**30
 MAX_MASKS = 2**30
 MAX_CROSSINGS = 2**22
@@ -353,16 +361,22 @@ def _runs(value: Any, where: str, frame: _Frame) -> Shape | None:
     above = np.maximum(start[run] - column * h, 0)
     below = np.minimum(last[run] - column * h + 1, h)
     left, right, top, bottom = int(column[0]), int(column[-1]) + 1, int(above.min()), int(below.max())
-    toggles = np.concatenate([above, below]) - top
-    mask = _between(np.tile(column - left, 2), toggles, (right - left, bottom - top)).T
     if (w, h) == (frame.width, frame.height):
+        toggles = np.concatenate([above, below]) - top
+        mask = _between(np.tile(column - left, 2), toggles, (right - left, bottom - top)).T
         return _tight(left, top, mask)
 
     # Nearest neighbour: the mask's pixel under the centre of each of the picture's pixels.
+    # Only those are looked up, so that a mask far larger than the picture takes no memory of its own size.
     xs = (2 * np.arange(frame.width) + 1) * w // (2 * frame.width)
     ys = (2 * np.arange(frame.height) + 1) * h // (2 * frame.height)
     xs_at, ys_at = ((xs >= left) & (xs < right)).nonzero()[0], ((ys >= top) & (ys < bottom)).nonzero()[0]
-    scaled = mask[np.ix_(ys[ys_at] - top, xs[xs_at] - left)]
+    xs, xs_back = np.unique(xs[xs_at], return_inverse=True)
+    ys, ys_back = np.unique(ys[ys_at], return_inverse=True)
+    looked_up = np.zeros((len(xs), len(ys)), bool)
+    for k, x in enumerate(xs):
+        looked_up[k] = ends.searchsorted(x * h + ys, "right") % 2 == 1
+    scaled = looked_up.T[np.ix_(ys_back, xs_back)]
     if scaled.any():
         return _tight(int(xs_at[0]), int(ys_at[0]), scaled)
     # Too thin for any centre: the pixel under the middle of its bounds.

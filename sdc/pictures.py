@@ -7,24 +7,26 @@ in words: EXIF orientation is applied, RGB colour profiles are kept, others are 
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms, UnidentifiedImageError
 
+from .container import ICC_BYTES, Limits
 from .errors import SdcError
-from .info import ICC_BYTES
+from .objects import MAX_SIDE
 
 Pixels = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
-MAX_SIDE = 1 << 16
-MAX_PIXELS = 1 << 28
+MAX_PIXELS = Limits().pixels
 ORIENTATION = 0x0112
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -37,11 +39,42 @@ TURNS = {
 }
 """What undoes each value of the EXIF orientation."""
 
-WITH_ALPHA = {"PNG", "WEBP", "TIFF", "JPEG2000", "AVIF", "ICO", "TGA", "SGI", "DDS", "QOI"}
-"""Pillow's formats that hold RGBA."""
+_READABLE = (
+    *("PNG", "JPEG", "MPO", "WEBP", "TIFF", "BMP", "GIF", "PPM"),
+    *("JPEG2000", "AVIF", "TGA", "QOI"),
+)
+"""Formats that are read.  Others of Pillow's run programs (EPS) or are no pictures (MPEG, HDF5)."""
 
-LOSSLESS: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True}, "JPEG": {"quality": 95, "subsampling": 0}}
-"""Options by which a format loses as little as it can."""
+WRITABLE: dict[str, dict[str, Any]] = {
+    "PNG": {},
+    "TIFF": {},
+    "WEBP": {"lossless": True, "exact": True},
+    "BMP": {},
+    "PPM": {},
+    "TGA": {},
+    "QOI": {},
+    "JPEG2000": {},
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "AVIF": {"quality": 95, "subsampling": "4:4:4"},
+}
+"""Formats that are written, with the options by which each loses as little as it can."""
+
+LOSSY = {"JPEG", "AVIF"}
+WITH_ALPHA = {"PNG", "TIFF", "WEBP", "TGA", "QOI", "JPEG2000", "AVIF"}
+WITH_PROFILE = {"PNG", "TIFF", "WEBP", "JPEG", "AVIF"}
+REFUSED = {"GIF": "it holds 256 colours", "PDF": "it is no format of pictures"}
+
+
+@cache
+def readable() -> tuple[str, ...]:
+    """Pillow's names of the formats that are read here, those of them that this Pillow has."""
+    Image.init()
+    return tuple(name for name in _READABLE if name in Image.OPEN)
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file's name ends as those of a format that is read here."""
+    return Image.registered_extensions().get(os.path.splitext(name)[1].lower()) in _READABLE
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,15 +109,16 @@ def read_picture(data: bytes, *, background: Colour | None = None, max_pixels: i
     """Read a picture file.
 
     Args:
-        data: its bytes, in any format that Pillow reads.
+        data: its bytes, in one of the formats of :func:`readable`.
         background: colour to put behind transparent pixels; without one they are refused.
         max_pixels: largest picture accepted.
 
     Raises:
         SdcError: ``E_PICTURE``.
+        MemoryError: there is not enough of it.
     """
     try:
-        with _unguarded(), Image.open(io.BytesIO(data)) as image:
+        with _unguarded(), Image.open(io.BytesIO(data), formats=readable()) as image:
             width, height = image.size
             if max(width, height) > MAX_SIDE or width * height > max_pixels:
                 raise SdcError("E_PICTURE", f"{width} x {height} pixels are more than is accepted")
@@ -167,7 +201,7 @@ def _in_rgb(image: Image.Image, icc: bytes | None, notes: list[str]) -> tuple[Im
     if icc is None:
         return image.convert("RGB"), None
     space = icc[16:20].decode("latin-1").strip()
-    if icc[36:40] != b"acsp" or len(icc) not in ICC_BYTES:
+    if icc[36:40] != b"acsp" or not ICC_BYTES[0] <= len(icc) <= ICC_BYTES[1]:
         notes.append("the colour profile is broken or too large and is dropped")
     elif space == "RGB":
         return image.convert("RGB"), icc
@@ -186,20 +220,21 @@ def _in_rgb(image: Image.Image, icc: bytes | None, notes: list[str]) -> tuple[Im
 
 
 def format_of(suffix: str) -> str:
-    """Pillow's name of the format of a file name's suffix, which it must be able to write.
+    """Pillow's name of the format of a file name's suffix, which must be one that is written here.
 
     Raises:
         SdcError: ``E_USAGE``.
     """
     name = Image.registered_extensions().get(suffix.lower())
-    if name is None or name not in Image.SAVE:
-        raise SdcError("E_USAGE", f"pictures cannot be written as {suffix or 'a file without suffix'}")
+    if name not in WRITABLE or name not in Image.SAVE:
+        what = f"{name}, since {REFUSED[name]}" if name in REFUSED else suffix or "a file without suffix"
+        raise SdcError("E_USAGE", f"pictures are not written as {what}; PNG will do")
     return name
 
 
 def write_picture(
     pixels: Pixels, covered: npt.NDArray[np.bool_] | None, icc: bytes | None, suffix: str
-) -> bytes:
+) -> tuple[bytes, tuple[str, ...]]:
     """Bytes of a picture file.
 
     Args:
@@ -208,23 +243,37 @@ def write_picture(
         icc: colour profile to embed.
         suffix: of the file's name, such as ``.png``, which sets the format.
 
+    Returns:
+        ``(the bytes, what the file does not keep, in words)``.
+
     Raises:
         SdcError: ``E_USAGE`` for a format that cannot be written, or cannot hold transparency that there is.
+        MemoryError: there is not enough of it.
     """
     name = format_of(suffix)
     image = Image.fromarray(pixels)
+    notes: list[str] = []
     if covered is not None and not covered.all():
         if name not in WITH_ALPHA:
             raise SdcError(
                 "E_USAGE", f"{name} has no transparency for what is not decoded: give a fill colour"
             )
         image.putalpha(Image.fromarray(covered.astype(np.uint8) * np.uint8(255)))
-    options = dict(LOSSLESS.get(name, {}))
-    if icc is not None:
+    options = dict(WRITABLE[name])
+    if icc is not None and name in WITH_PROFILE:
         options["icc_profile"] = icc
+    elif icc is not None:
+        notes.append(f"{name} does not hold the colour profile")
+    if name in LOSSY:
+        notes.append(f"{name} loses: pixels are not those of the stream")
     out = io.BytesIO()
     try:
         image.save(out, name, **options)
-    except (OSError, ValueError, KeyError) as error:
-        raise SdcError("E_USAGE", f"the picture cannot be written as {name}: {error}") from None
-    return out.getvalue()
+    except MemoryError:
+        raise
+    except (
+        Exception
+    ) as error:  # a size that the format cannot hold, told by each of Pillow's writers in its way
+        what = " ".join(str(error).split()) or type(error).__name__
+        raise SdcError("E_USAGE", f"the picture cannot be written as {name}: {what}") from None
+    return out.getvalue(), tuple(notes)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from .codec import Decoded, decode
-from .container import CELL, COMPLETE, ICCP, LEVELS, OBJS, WITHDRAWN, Group, Limits, Stream
+from .container import CELL, COMPLETE, ICCP, LEVELS, OBJS, WITHDRAWN, Group, Limits, Source, Stream
 from .errors import SdcError
 from .metadata import parse_objects
 from .model import model_for
@@ -341,7 +341,9 @@ def _compose(title: Line, panels: Sequence[_Panel], size: tuple[int, int]) -> Im
     return sheet
 
 
-def sheet(data: bytes, original: Pixels | None = None, *, limits: Limits = Limits()) -> Image.Image:
+def sheet(
+    source: Source | Stream, original: Pixels | None = None, *, limits: Limits = Limits()
+) -> Image.Image:
     """Draw the contact sheet of a stream.
 
     It shows the original if there is one, the group map with the objects, and what a receiver sees that stops
@@ -351,7 +353,8 @@ def sheet(data: bytes, original: Pixels | None = None, *, limits: Limits = Limit
     Groups do not depend on one another, so one decoding serves all panels.
 
     Args:
-        data: the file's bytes; a partial stream will do, and what is missing is named.
+        source: the file's bytes, a seekable binary reader, or a parsed stream; a partial stream will do, and
+            what is missing is named.
         original: ``uint8 [H, W, 3]`` RGB; adds a panel, and the PSNR of the decoded cells to the captions.
         limits: as for :func:`sdc.codec.decode`.
 
@@ -359,9 +362,10 @@ def sheet(data: bytes, original: Pixels | None = None, *, limits: Limits = Limit
         An RGB picture, a size of its own.
 
     Raises:
-        SdcError: the stream is invalid or unsupported; ``E_PICTURE`` when the original is of another size.
+        SdcError: the stream is invalid or unsupported; ``E_LIMIT``; ``E_PICTURE`` when the original is of
+            another size.
     """
-    decoded = decode(data, limits=limits)
+    decoded = decode(source, limits=limits)
     stream = decoded.stream
     head = stream.head
     if original is not None and original.shape != (head.height, head.width, 3):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
+import shlex
 import struct
 import subprocess
 import sys
@@ -19,10 +21,10 @@ import pytest
 from PIL import Image, ImageCms
 
 import sdc
-from sdc import cli
+from sdc import cli, metadata
 from sdc.codec import decode
 from sdc.container import ICCP, Chunk, build, parse
-from sdc.edit import validate
+from sdc.edit import extract, validate
 from sdc.errors import SdcError
 from sdc.metadata import objects_payload
 from sdc.objects import Object
@@ -187,6 +189,61 @@ def test_objects_are_cut_out(run: Run, coded: str) -> None:
     assert "cat, dog" in ran.err
 
 
+def test_labels_with_commas_and_long_numbers(run: Run) -> None:
+    stream = parse(random_stream(5, width=64, height=32, count=1, extras=False).data)
+    labels = ("red, round", "red", "7")
+    things = [Object(label, (16 * k, 0, 16, 16), None, 1.0, "", k, None, 0) for k, label in enumerate(labels)]
+    objects = Chunk(sdc.container.OBJS, objects_payload(things))
+    Path("c.sdc").write_bytes(build(replace(stream, mask=None, after=(objects,))))
+    whole = decode(Path("c.sdc").read_bytes()).pixels
+    for names, left, right in (("red, round", 0, 16), ("RED,7", 16, 48), ("0 , red", 0, 32), ("7", 32, 48)):
+        assert run("decode", "c.sdc", "o.png", "--objects", names).status == 0
+        assert (image("o.png")[..., :3] == whole[:16, left:right]).all(), names
+    for names in ("9" * 5000, "0," + "9" * 5000, "red, square", "", ",", "3", "\u0663"):
+        ran = run("decode", "c.sdc", "no.png", "--objects", names)
+        assert (ran.status, ran.codes) == (64, ["E_USAGE"]) and len(ran.err) < 200
+    many = [Object(f"thing {k}", (0, 0, 1, 1), None, 1.0, "", k, None, 0) for k in range(300)]
+    objects = Chunk(sdc.container.OBJS, objects_payload(many))
+    Path("c.sdc").write_bytes(build(replace(stream, mask=None, after=(objects,))))
+    ran = run("decode", "c.sdc", "no.png", "--objects", "x")
+    assert "and 280 more" in ran.err and "thing 20" not in ran.err
+    Path("o.json").write_text('{"objects": [{"label": "a", "box": [0, 0, 1, ' + "9" * 5000 + "]}]}")
+    Image.fromarray(gradient()).save("in.png")
+    assert run("encode", "in.png", "o.sdc", "--objects", "o.json").codes == ["E_OBJECTS"]
+
+
+def test_only_masks_of_named_objects_are_decoded(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = parse(random_stream(5, width=64, height=64, count=1, extras=False).data)
+    mask = np.tri(64, dtype=bool)
+    things = [Object(f"t{k}", (0, 0, 64, 64), None, 1.0, "", k, mask, 0) for k in range(4)]
+    payload = objects_payload(things, pixel_masks=True)
+    Path("m.sdc").write_bytes(build(replace(stream, mask=None, after=(Chunk(sdc.container.OBJS, payload),))))
+    calls = []
+    real = metadata.decode_map
+    monkeypatch.setattr(metadata, "decode_map", lambda *a: calls.append(a) or real(*a))
+    for command, count in (
+        (["decode", "m.sdc", "o.png", "--objects", "t1,t3"], 2), (["decode", "m.sdc", "o.png"], 0),
+        (["extract", "m.sdc", "o.sdc"], 0), (["info", "m.sdc"], 0), (["sheet", "m.sdc", "s.png"], 0),
+        (["validate", "m.sdc"], 4),
+    ):  # fmt: skip
+        calls.clear()
+        assert run(*command).status == 0
+        assert len(calls) == count, command
+
+
+def test_pixel_masks_are_encoded(run: Run) -> None:
+    Image.fromarray(gradient()).save("in.png")
+    outline = [2, 2, 40, 2, 2, 30]
+    Path("o.json").write_text(json.dumps([{"label": "a", "polygon": [outline]}]))
+    for options, with_mask in (([], False), (["--pixel-masks"], True)):
+        assert run("encode", "in.png", "m.sdc", "--objects", "o.json", *options).status == 0
+        (found,) = metadata.parse_objects(parse(Path("m.sdc").read_bytes()))
+        assert (found.mask is not None) == with_mask
+    assert found.mask is not None and found.mask.sum() == pytest.approx(38 * 28 / 2, rel=0.1)
+    ran = run("encode", "in.png", "m.sdc", "--objects", "o.json", "--pixel-masks", "--no-metadata")
+    assert (ran.status, ran.codes) == (64, ["E_USAGE"])
+
+
 def test_a_pixel_mask_chooses_the_cells(run: Run) -> None:
     stream = parse(random_stream(5, width=64, height=64, count=1, amplitude=3, extras=False).data)
     mask = np.zeros((64, 64), bool)
@@ -213,10 +270,57 @@ def test_formats_by_suffix(run: Run, coded: str) -> None:
         assert run("decode", coded, name).codes == ["E_USAGE"]
 
 
+@pytest.mark.parametrize("suffix", sorted(Image.registered_extensions()))
+def test_what_is_lost_is_said(run: Run, suffix: str) -> None:
+    """Every suffix that Pillow knows: the pixels of the stream, a note, or words."""
+    Path("s.sdc").write_bytes(FULL)
+    ran = run("decode", "s.sdc", f"out{suffix}", "--fill", "#000000")
+    if ran.status:
+        assert (ran.status, ran.codes) == (64, ["E_USAGE"]) and not Path(f"out{suffix}").exists()
+        assert suffix not in (".png", ".tif", ".webp", ".bmp", ".ppm", ".jpg")
+    else:
+        lossless = np.array_equal(image(f"out{suffix}"), decode(FULL).pixels)
+        assert lossless == ("loses: pixels are not those of the stream" not in ran.err)
+        assert suffix not in (".gif", ".pdf", ".eps")
+
+
+def test_refused_formats_are_refused_in_words(run: Run) -> None:
+    Path("s.sdc").write_bytes(FULL)
+    for name, word in (
+        ("a.gif", "256 colours"),
+        ("a.pdf", "PDF"),
+        ("a.eps", ".eps"),
+        ("a", "without suffix"),
+    ):
+        for command in ("decode", "sheet"):
+            ran = run(command, "s.sdc", name)
+            assert (ran.status, ran.codes) == (64, ["E_USAGE"]) and word in ran.err
+
+
+def test_a_profile_that_is_not_kept_is_named(run: Run) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.fromarray(gradient(16, 16)).save("in.png", icc_profile=profile)
+    assert run("encode", "in.png", "o.sdc").status == 0
+    assert "profile" in run("decode", "o.sdc", "o.ppm").err
+    assert "profile" not in run("decode", "o.sdc", "o.tif").err
+
+
 def test_sheet(run: Run, coded: str) -> None:
     assert run("sheet", coded, "sheet.png", "--original", "in.png").status == 0
     assert Image.open("sheet.png").size[0] > 100
     assert run("sheet", "-", "-", stdin=Path(coded).read_bytes()).out.startswith(b"\x89PNG")
+    ran = run("sheet", coded, "sheet.jpg")
+    assert (ran.status, ran.err) == (0, "")
+
+
+def test_a_sheet_that_its_format_cannot_hold(run: Run, coded: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("encoding error 5")
+
+    monkeypatch.setattr(Image.Image, "save", fail)
+    for command in ("decode", "sheet"):
+        ran = run(command, coded, "out.webp")
+        assert (ran.status, ran.codes) == (64, ["E_USAGE"]), ran.err
 
 
 # --- States -------------------------------------------------------------------------------------------
@@ -258,9 +362,27 @@ def test_partial_files(run: Run) -> None:
     damaged[stream.groups[0].offset + 4] ^= 8
     ran = run("decode", "-", "a.png", stdin=bytes(damaged))
     assert (ran.status, ran.codes) == (3, ["E_GROUP_DAMAGED"])
-    nothing = run("decode", "-", "-", stdin=FULL[: stream.groups[0].offset])
-    assert (nothing.status, nothing.codes) == (3, ["E_GROUP_TRUNCATED"] * 3)
-    assert not image(io.BytesIO(nothing.out)).any()
+
+
+def test_without_a_complete_group_there_is_no_picture(run: Run, coded: str) -> None:
+    cut = FULL[: parse(FULL).groups[0].offset]
+    for argv in (["-", "-"], ["-", "n.png"], ["-", "n.png", "--fill", "#000000"]):
+        nothing = run("decode", *argv, stdin=cut)
+        assert (nothing.status, nothing.codes, nothing.out) == (3, ["E_GROUP_TRUNCATED"] * 3, b"")
+        assert "group 2" in nothing.err and not Path("n.png").exists()
+    for levels, names in (("1", ["L1"]), ("1,2", ["L1", "L2"])):
+        gone = extract(Path(coded).read_bytes(), levels=["other"])
+        nothing = run("decode", "-", "-", "--levels", levels, stdin=gone)
+        assert (nothing.status, nothing.codes, nothing.out) == (3, ["E_GROUP_WITHDRAWN"] * len(names), b"")
+    empty = extract(FULL, groups=[])
+    nothing = run("decode", "-", "-", stdin=empty)
+    assert (nothing.status, nothing.codes, nothing.out) == (3, ["E_GROUP_WITHDRAWN"] * 3, b"")
+    assert run("validate", "-", stdin=empty).status == 0
+    Path("folder").mkdir()
+    Path("folder/cut.sdc").write_bytes(cut)
+    Path("folder/full.sdc").write_bytes(FULL)
+    assert run("decode", "folder", "out", "--jobs", "1").status == 3
+    assert os.listdir("out") == ["full.png"]
 
 
 def test_invalid_and_unsupported_files_give_no_output(run: Run) -> None:
@@ -299,6 +421,16 @@ def test_invalid_and_unsupported_files_give_no_output(run: Run) -> None:
         assert ran.out
     ran = run("decode", "-", "-", "--max-pixels", "959", stdin=FULL)
     assert (ran.status, ran.codes, ran.out) == (2, ["E_LIMIT"], b"")
+
+
+def test_an_error_names_its_file_once(run: Run) -> None:
+    for argv in (["validate", "nope.sdc"], ["validate", "nope.sdc", "also.sdc"], ["info", "nope.sdc"]):
+        ran = run(*argv)
+        assert ran.status == 66 and ran.err.count("nope.sdc") == 1, ran.err
+    Path("in").mkdir()
+    os.symlink("nowhere", "in/x.sdc")
+    ran = run("validate", "in")
+    assert (ran.status, ran.codes, ran.err.count("x.sdc")) == (66, ["E_INPUT"], 1)
 
 
 def test_worst_status_of_several_files(run: Run) -> None:
@@ -402,6 +534,50 @@ def test_the_input_is_not_replaced(run: Run, coded: str) -> None:
     for target in (coded, f"./{coded}", "same.sdc"):
         assert run("extract", coded, target, "--levels", "1").codes == ["E_USAGE"]
         assert Path(coded).read_bytes() == before
+
+
+def test_no_file_that_is_read_is_replaced(run: Run, coded: str) -> None:
+    Image.fromarray(gradient()).save("photo.png")
+    os.symlink("photo.png", "link.png")
+    Path("folder").mkdir()
+    objects_file("folder/in.json")
+    os.link("o.json", "o.sdc")
+    before = {name: Path(name).read_bytes() for name in ("photo.png", "o.json", "in.png", "folder/in.json")}
+    for argv in (
+        ["sheet", coded, "photo.png", "--original", "photo.png"],
+        ["sheet", coded, "./link.png", "--original", "photo.png"],
+        ["encode", "in.png", "o.json", "--objects", "o.json"],
+        ["encode", "in.png", "o.sdc", "--objects", "o.json"],
+        ["encode", "in.png", "folder/in.json", "--objects", "folder"],
+    ):
+        ran = run(*argv)
+        assert (ran.status, ran.codes) == (64, ["E_USAGE"]), argv
+        assert "lost" in ran.err
+        assert all(Path(name).read_bytes() == data for name, data in before.items())
+    # In a folder, also not by the output of another file.
+    Path("in").mkdir()
+    Path("in/a.SDC").write_bytes(FULL)
+    Path("in/a.sdc").write_bytes(Path(coded).read_bytes())
+    ran = run("extract", "in", "in", "--groups", "0", "--jobs", "1")
+    assert ran.status == 64 and set(ran.codes) == {"E_USAGE"}
+    assert Path("in/a.sdc").read_bytes() == Path(coded).read_bytes() and Path("in/a.SDC").read_bytes() == FULL
+
+
+def test_standard_input_is_read_once(run: Run, coded: str) -> None:
+    picture = Path("in.png").read_bytes()
+    for argv in (
+        ["encode", "-", "x.sdc", "--objects", "-"],
+        ["sheet", "-", "x.png", "--original", "-"],
+        ["validate", "-", "-"],
+    ):
+        ran = run(*argv, stdin=picture)
+        assert (ran.status, ran.codes, ran.out) == (64, ["E_USAGE"], b"")
+    Path("folder").mkdir()
+    Image.fromarray(gradient()).save("folder/a.png")
+    objects = Path("o.json").read_bytes()
+    assert run("encode", "folder", "out", "--objects", "-", stdin=objects).codes == ["E_USAGE"]
+    assert run("encode", "in.png", "x.sdc", "--objects", "-", stdin=objects).status == 0
+    assert run("sheet", coded, "x.png", "--original", "-", stdin=picture).status == 0
 
 
 def test_faults_and_lack_of_memory_are_one_line(
@@ -583,6 +759,109 @@ def test_folders(run: Run) -> None:
     assert run("decode", "out", "-").status == 64
 
 
+def test_what_a_folder_hides_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("in/locked").mkdir(parents=True)
+    Path("in/open").mkdir()
+    Path("in/open/good.sdc").write_bytes(FULL)
+    Path("in/locked/lost.sdc").write_bytes(FULL)
+    os.symlink("nowhere.sdc", "in/dangling.sdc")
+    os.symlink("nowhere.txt", "in/other.txt")
+    os.symlink("open", "in/link")
+    os.symlink(".", "in/loop.sdc")
+    os.mkfifo("in/pipe.sdc")
+    scan = os.scandir
+
+    def refuse(path: Any = ".") -> Any:
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    for argv in (["decode", "in", "out", "--jobs", "1"], ["validate", "in"]):
+        ran = run(*argv)
+        assert (ran.status, sorted(ran.codes)) == (74, ["E_INPUT", "E_INPUT", "E_IO"]), ran.err
+        for name in ("locked", "dangling.sdc", "pipe.sdc"):
+            assert ran.err.count(name) == 1
+    assert os.listdir("out") == ["open"]
+    assert run("decode", "in/locked", "none").codes == ["E_IO"]
+    assert run("validate", "in/locked").codes == ["E_IO"]
+
+
+def test_an_output_folder_that_cannot_be_made_concerns_its_files_alone(run: Run) -> None:
+    Path("in/sub").mkdir(parents=True)
+    Path("in/a.sdc").write_bytes(FULL)
+    Path("in/sub/b.sdc").write_bytes(FULL)
+    Path("out").mkdir()
+    Path("out/sub").write_text("in the way")
+    ran = run("extract", "in", "out", "--jobs", "1")
+    assert (ran.status, ran.codes) == (74, ["E_IO"])
+    assert Path("out/a.sdc").read_bytes() == FULL
+
+
+def test_only_formats_that_are_read_here(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above all no EPS, for which Pillow runs Ghostscript."""
+    from PIL import EpsImagePlugin
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("Ghostscript")
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", never)
+    Path("in").mkdir()
+    for name in ("a.eps", "b.png", "c.pcx", "d.ico"):
+        Image.fromarray(gradient()).save(f"in/{name}", name[2:].upper())
+    for name in ("e.mpg", "f.psd", "g.h5", "h.pdf"):
+        Path(f"in/{name}").write_bytes(b"x")
+    assert run("encode", "in", "out", "--jobs", "1").status == 0
+    assert os.listdir("out") == ["b.sdc"]
+    Path("fake.png").write_bytes(Path("in/a.eps").read_bytes())
+    for name in ("fake.png", "in/a.eps", "in/c.pcx"):
+        ran = run("encode", name, "o.sdc")
+        assert (ran.status, ran.codes) == (64, ["E_PICTURE"])
+    for name in ("a.jpg", "a.webp", "a.tif", "a.bmp", "a.gif", "a.ppm", "a.tga", "a.jp2", "a.qoi", "a.mpo"):
+        if Image.registered_extensions().get(name[1:]) in Image.SAVE:
+            Image.fromarray(gradient()).save(name)
+            assert pixels_of(run, name).shape == (34, 50, 3), name
+
+
+class Terminal(io.StringIO):
+    """Stands in for a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_folders_are_validated(run: Run, monkeypatch: pytest.MonkeyPatch, jobs: int) -> None:
+    Path("one/deep").mkdir(parents=True)
+    Path("two").mkdir()
+    Path("empty").mkdir()
+    Path("one/a.sdc").write_bytes(FULL)
+    Path("one/notes.txt").write_text("no stream")
+    Path("one/deep/cut.sdc").write_bytes(FULL[:-3])
+    Path("two/bad.sdc").write_bytes(b"bad")
+    ran = run("validate", "one", "--jobs", jobs)
+    assert ran.out.decode().splitlines() == ["one/a.sdc: valid", "one/deep/cut.sdc: partial"]
+    assert (ran.status, ran.codes) == (3, ["E_GROUP_TRUNCATED"]) and "one/deep/cut.sdc" in ran.err
+    ran = run("validate", "two", "-", "one", "--jobs", jobs, stdin=FULL)
+    assert ran.out.decode().splitlines() == [
+        "two/bad.sdc: invalid", "-: valid", "one/a.sdc: valid", "one/deep/cut.sdc: partial"
+    ]  # fmt: skip
+    assert ran.status == 1
+    ran = run("validate", "empty", "one/a.sdc", "none.sdc", "--jobs", jobs)
+    assert (ran.status, sorted(ran.codes), ran.out) == (66, ["E_INPUT"] * 2, b"one/a.sdc: valid\n")
+    assert "\x1b" not in ran.err and "#" not in ran.err
+    terminal = Terminal()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", terminal)
+        assert run("validate", "one", "--jobs", jobs).status == 3
+    screen = [line.rpartition("\x1b[K")[2] for line in terminal.getvalue().split("\n")]
+    assert screen[0].startswith("sdc: E_GROUP_TRUNCATED") and screen[2] == ""
+    assert screen[1] == f"[{'#' * cli.BAR}] 2/2"
+    bars = [part.split("]")[0] for part in terminal.getvalue().split("[") if part.startswith(("#", "."))]
+    assert [bar.count("#") for bar in bars] == [0, cli.BAR // 2, cli.BAR]
+    assert {len(bar) for bar in bars} == {cli.BAR}
+
+
 def test_objects_for_a_folder(run: Run) -> None:
     Path("in").mkdir()
     for name in ("a", "b"):
@@ -644,9 +923,71 @@ def test_a_closed_pipe(tmp_path: Path) -> None:
     assert ran.stderr.startswith(b"sdc-info: E_IO") and ran.stderr.count(b"\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("sdc extract - o.sdc <&-", "standard input is closed"), ("sdc validate - <&-", "standard input"),
+        ("sdc extract s.sdc - >&-", "standard output is closed"), ("sdc info s.sdc >&-", "standard output"),
+        ("sdc validate s.sdc >&-", "standard output"), ("sdc validate s.sdc s.sdc >&-", "standard output"),
+        ("sdc info s.sdc >/dev/full", "No space left"), ("sdc extract s.sdc - >/dev/full", "No space left"),
+    ],
+)  # fmt: skip
+def test_standard_streams_that_are_closed_or_full(tmp_path: Path, command: str, said: str) -> None:
+    ran = shell(command, tmp_path)
+    assert (ran.returncode, ran.stderr.count(b"\n")) == (74, 1), ran.stderr
+    assert ran.stderr.startswith(b"sdc: E_IO: ") and said.encode() in ran.stderr
+
+
+def test_closed_streams_that_are_not_needed(tmp_path: Path) -> None:
+    for command, status in (
+        ("sdc extract s.sdc o.sdc <&- >&-", 0), ("sdc validate s.sdc s.sdc <&-", 0),
+        ("sdc extract none.sdc - 2>&-", 66), ("sdc validate none.sdc none.sdc 2>&-", 66), ("sdc 2>&-", 64),
+    ):  # fmt: skip
+        ran = shell(command, tmp_path)
+        assert (ran.returncode, ran.stderr) == (status, b""), command
+        assert ran.stdout == (b"s.sdc: valid\n" * 2 if "validate s" in command else b"")
+
+
+def shell(command: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
+    """Run a command line in which ``sdc`` is the command, in a folder with a stream."""
+    (folder / "s.sdc").write_bytes(FULL)
+    code = "import sys; from sdc.cli import main; sys.exit(main())"
+    line = f'sdc() {{ "{sys.executable}" -c "{code}" "$@"; }}; {command}'
+    return subprocess.run(["sh", "-c", line], cwd=folder, capture_output=True, check=False)
+
+
 def test_no_torch_is_needed(tmp_path: Path) -> None:
     code = "import sys; sys.modules['torch'] = None; from sdc.cli import main; sys.exit(main())"
     path = tmp_path / "s.sdc"
     path.write_bytes(FULL)
     argv = [sys.executable, "-c", code, "decode", str(path), str(tmp_path / "o.png")]
     assert subprocess.run(argv, check=False).returncode == 0
+
+
+# --- The README ---------------------------------------------------------------------------------------
+
+README = Path(__file__).resolve().parents[1].joinpath("README.md").read_text("utf-8")
+
+
+def test_python_of_the_readme_runs_as_it_stands(run: Run) -> None:
+    Image.fromarray(gradient()).save("photo.jpg")
+    objects_file("objects.json")
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(block, names)
+    assert names["l1"].groups == (0,)
+    assert (names["l1"].covered == decode(names["data"], levels=[0]).covered).all()
+    assert parse(names["small"]).groups[1].state == "withdrawn"
+    assert [g.quality for g in parse(names["data"]).groups] == [44, 32, 16]
+
+
+def test_commands_of_the_readme_run(run: Run) -> None:
+    Image.fromarray(gradient()).save("photo.jpg")
+    objects_file("objects.json")
+    rows = re.findall(r"^\| `(sdc(?:-info)? [^`]+)` \| (.*) \|$", README, re.MULTILINE)
+    assert {line.split()[1] for line, _ in rows} >= {"encode", "decode", "extract", "sheet", "validate"}
+    for line, rest in rows:
+        program, *argv = shlex.split(line.replace("FILE...", "out.sdc"))
+        assert run(*argv, main=cli.main if program == "sdc" else cli.info_main).status == 0, line
+        for option in re.findall(r"--[a-z-]+", rest):
+            assert option in run(*argv[:1], "--help").out.decode() or program == "sdc-info", option

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from dataclasses import replace
 from itertools import combinations
 
@@ -11,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sdc import metadata
 from sdc.codec import decode
-from sdc.container import COMPLETE, ICCP, OBJS, WITHDRAWN, Chunk, Limits, build, parse
+from sdc.container import COMPLETE, ICCP, LEVELS, OBJS, WITHDRAWN, Chunk, Limits, Trace, build, parse
 from sdc.edit import extract, validate, withdraw
 from sdc.errors import SdcError
 from sdc.mask import encode_map
@@ -65,6 +67,33 @@ def test_withdrawing_changes_nothing_else(data: bytes, keep: tuple[int, ...]) ->
 
 
 @pytest.mark.parametrize("data", [FULL.data, MASKS])
+def test_what_is_read_without_an_error_is_written_the_same(data: bytes) -> None:
+    """There is one way to write a stream: every byte of every chunk is changed, with its CRC put right."""
+    tried = passed = 0
+    for at, size in chunks(data):
+        for k in range(at, at + size - 4):
+            for value in {data[k] ^ 1, data[k] ^ 0x80, 0, 0x80}:
+                wrong = data[:k] + bytes([value]) + data[k + 1 : at + size - 4]
+                wrong += zlib.crc32(wrong[at:]).to_bytes(4, "little") + data[at + size :]
+                tried += 1
+                try:
+                    stream = parse(wrong)
+                except SdcError:
+                    continue
+                if not stream.errors:
+                    passed += 1
+                    assert build(stream) == wrong, k
+    assert 100 < passed < tried
+
+
+def chunks(data: bytes) -> list[tuple[int, int]]:
+    """Offset and size of each chunk but those of latents."""
+    trace = Trace()
+    parse(data, trace=trace)
+    return [(place.offset, place.size) for place in trace.places if place.group is None]
+
+
+@pytest.mark.parametrize("data", [FULL.data, MASKS])
 def test_keeping_everything_keeps_every_byte(data: bytes) -> None:
     assert extract(data) == data
     assert extract(data, groups=[0, 1, 2]) == data
@@ -79,9 +108,18 @@ def test_levels_name_groups() -> None:
         FULL.data, groups=[k for k, level in enumerate(levels) if level == levels[0]]
     )
     assert extract(io.BytesIO(FULL.data), levels=[levels[0]]) == extract(FULL.data, levels=[levels[0]])
-    with pytest.raises(SdcError) as caught:
-        extract(FULL.data, groups=[3])
-    assert caught.value.code == "E_USAGE"
+    assert extract(FULL.data, levels=[LEVELS[levels[0]]]) == extract(FULL.data, levels=[levels[0]])
+    stream = parse(FULL.data)
+    for call in (
+        lambda: extract(FULL.data, groups=[3]),
+        lambda: extract(FULL.data, levels=["L9"]),
+        lambda: extract(FULL.data, groups=[0], levels=[0]),
+        lambda: withdraw(stream, [3]),
+        lambda: withdraw(stream, [-1]),
+    ):
+        with pytest.raises(SdcError) as caught:
+            call()
+        assert caught.value.code == "E_USAGE"
 
 
 def test_pixel_masks_stay_byte_for_byte() -> None:
@@ -106,6 +144,8 @@ def test_missing_groups_are_withdrawn_and_named() -> None:
     assert withdraw(parse(bytes(data)), [0])[1] == ()
     _, missing = withdraw(parse(extract(FULL.data, groups=[0])), [0, 1])
     assert [error.code for error in missing] == ["E_GROUP_WITHDRAWN"]
+    _, missing = withdraw(parse(FULL.data, body=False), [0])
+    assert [error.code for error in missing] == ["E_GROUP_TRUNCATED"]
 
 
 def test_a_damaged_ancillary_chunk_is_left_out_and_named() -> None:
@@ -237,6 +277,40 @@ def test_a_wrong_pixel_mask_is_found() -> None:
     wrong = build_payload("OBJS", {"count": 1, "objects": [row]})
     found = validate(build(replace(stream, after=(Chunk(OBJS, wrong),))))
     assert (found.state, [e.code for e in found.errors]) == ("invalid", ["E_OBJS"])
+
+
+def test_masks_are_decoded_as_asked_and_within_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = parse(MASKS)
+    everything = parse_objects(stream)
+    assert all(o.mask is not None for o in everything)
+    assert parse_objects(stream, limits=Limits(mask_pixels=5 * 63)) == everything
+    some = parse_objects(stream, masks={1, 3}, limits=Limits(mask_pixels=2 * 63))
+    assert [o.mask is not None for o in some] == [False, True, False, True, False]
+    assert (some[1], some[3]) == (everything[1], everything[3])
+    assert parse_objects(stream, masks=[], limits=Limits(mask_pixels=0)) == parse_objects(stream, masks=False)
+    monkeypatch.setattr(metadata, "decode_map", None)  # the limit comes before the work
+    with pytest.raises(SdcError, match="E_LIMIT"):
+        parse_objects(stream, limits=Limits(mask_pixels=5 * 63 - 1))
+    found = validate(MASKS, limits=Limits(mask_pixels=5 * 63 - 1))
+    assert (found.state, [e.code for e in found.errors]) == ("unsupported", ["E_LIMIT"])
+    # No stream of 2**24 pixels is refused for its masks (LIMT-03), which OBJS-16 lets fill four times that.
+    assert Limits().mask_pixels >= 4 * 2**24
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [({"rank": 4095}, "E_OBJS"), ({"group": 255}, "E_OBJS"), ({"box": (0, 0, 65537, 1)}, "E_OBJS"),
+     ({"group": None}, "E_OBJECTS")],
+)  # fmt: skip
+def test_objects_that_no_stream_holds_are_not_written(change: dict[str, object], code: str) -> None:
+    good = Object("a", (0, 0, 5, 5), 0, 1.0, "", 0, None, 0)
+    assert objects_payload([good])
+    with pytest.raises(SdcError) as caught:
+        objects_payload([replace(good, **change)])  # type: ignore[arg-type]
+    assert caught.value.code == code
+    for count in (0, 4096):
+        with pytest.raises(SdcError, match="E_OBJECTS"):
+            objects_payload([good] * count)
 
 
 def test_flips_and_cuts_never_pass() -> None:

@@ -18,7 +18,7 @@ import pytest
 
 import sdc
 from sdc.container import HEAD, Chunk, Limits, Stream, build, build_chunk, build_head, parse
-from sdc.edit import withdraw
+from sdc.edit import validate, withdraw
 from sdc.errors import spec_data
 from sdc.info import format_text, info
 from sdc.mask import encode_map
@@ -240,6 +240,21 @@ def test_wrong_metadata_makes_the_file_invalid() -> None:
     assert report["groups"][1]["state"] == "complete"
     wrong = build(replace(stream, before=(Chunk(sdc.container.ICCP, bytes(127)),)))
     assert checked(wrong)["errors"][0]["code"] == "E_ICCP_SIZE"
+
+
+def test_the_error_that_ends_the_reading_settles_the_state() -> None:
+    """As validation has it: what was not reached is not judged."""
+    stream = parse(random_stream(1, extras=False).data)
+    objects, profile = Chunk(sdc.container.OBJS, b"\0"), Chunk(sdc.container.ICCP, b"x")
+    critical = Chunk(0x1F, b"")
+    for before, after, state in (
+        ((objects,), (critical,), "unsupported"), ((profile,), (critical,), "unsupported"),
+        ((objects,), (), "invalid"), ((profile,), (objects,), "invalid"),
+    ):  # fmt: skip
+        data = build(replace(stream, before=before, after=after))
+        report, found = checked(data), validate(data)
+        assert (report["file_state"], found.state) == (state, state)
+        assert [e["code"] for e in report["errors"]] == [e.code for e in found.errors]
 
 
 def test_an_error_after_some_groups_keeps_them() -> None:

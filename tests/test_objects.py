@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sdc import objects as module
 from sdc.container import LEVELS
 from sdc.errors import SdcError, spec_data
 from sdc.objects import GroupMap, Object, group_map, load_objects, rank_objects
@@ -199,6 +201,46 @@ def test_coordinates_for_another_size_are_scaled() -> None:
     # Scaled down to nothing, it still is somewhere.
     counts = [101 * 50 + 50, 1, 101 * 101 - 101 * 50 - 51]
     assert one(4, 4, rle={"size": [101, 101], "counts": counts}).box == (2, 2, 1, 1)
+
+
+def test_run_lengths_of_a_huge_mask_take_little_memory() -> None:
+    huge = {"size": [32767, 32768], "counts": [1, 32767 * 32768 - 2, 1]}
+    tracemalloc.start()
+    try:
+        thing = one(16, 16, rle=huge)
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()
+    assert thing.box == (0, 0, 16, 16) and thing.mask is not None and thing.mask.all()
+
+
+@settings(deadline=None)
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 30), st.integers(1, 30), st.data())
+def test_scaled_run_lengths_agree_with_the_definition(
+    width: int, height: int, w: int, h: int, data: st.DataObject
+) -> None:
+    if (w, h) in ((width, height), (height, width)):
+        return
+    bits = np.random.default_rng(data.draw(st.integers(0, 99))).random((h, w)) < 0.3
+    flat = bits.T.reshape(-1)
+    changes = np.flatnonzero(np.diff(flat)) + 1
+    counts = np.diff([0, *changes, w * h]).tolist()
+    counts = ([0] if flat[0] else []) + counts
+    if data.draw(st.booleans()):  # a run of nothing in between changes nothing
+        k = data.draw(st.integers(0, len(counts)))
+        counts = [*counts[:k], 0, 0, *counts[k:]]
+    ys = [int((y + 0.5) * h / height) for y in range(height)]
+    xs = [int((x + 0.5) * w / width) for x in range(width)]
+    expected = bits[np.ix_(ys, xs)]
+    source = [{"label": "a", "rle": {"size": [h, w], "counts": counts}}]
+    if expected.any():
+        (thing,) = load_objects(source, width, height)
+        assert (pixels(thing, width, height) == expected).all()
+
+
+def test_limits_are_those_of_the_table_of_fields() -> None:
+    assert (module.MAX_SIDE, module.MAX_OBJECTS, module.MAX_OBJECT_GROUPS) == (65536, 4095, 254)
+    assert (module.MAX_LABEL, module.MAX_REASON, module.MAX_MASK_BYTES) == (255, 4095, 65535)
 
 
 def test_turned_picture_is_refused() -> None:

@@ -147,6 +147,12 @@ def test_captions_fit_their_panel() -> None:
     assert " ".join(t for line in lines for t, _ in line).split() == ["word"] * 30 + ["x", "y"]
 
 
+def test_bytes_a_reader_or_a_parsed_stream() -> None:
+    data = random_stream(1, width=20, height=10).data
+    first = sheet(data).tobytes()
+    assert sheet(io.BytesIO(data)).tobytes() == sheet(parse(data)).tobytes() == first
+
+
 def test_original_of_another_size_is_refused() -> None:
     drawn = random_stream(1, width=20, height=10)
     with pytest.raises(SdcError) as caught:
