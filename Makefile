@@ -23,8 +23,8 @@ SOURCES = pyproject.toml README.md LICENSE $(wildcard sdc/*.py sdc/*.json sdc/mo
 help:
 	@echo "make demo       encode and decode a photograph in $(VENV), without torch; results in $(OUT)"
 	@echo "make test       run the tests in $(VENV_TEST); TESTS=\"tests/test_sheet.py -k tiny\" for some"
-	@echo "make check      ruff, mypy, tables and examples of the specification"
-	@echo "make tables     bring the tables and examples of the specification up to date"
+	@echo "make check      ruff, mypy, tables and examples of the specification, vectors and what they exercise"
+	@echo "make tables     bring the tables and examples of the specification and the vectors up to date"
 	@echo "make dev        only make $(VENV_TEST), in which one can also train"
 	@echo "make bench      decoding and encoding times, in $(VENV_TEST)"
 	@echo "make clean      remove what was made, environments included"
@@ -64,10 +64,13 @@ check: $(VENV_TEST)/stamp
 	$(VENV_TEST)/bin/mypy
 	$(VENV_TEST)/bin/python tests/spec_tables.py
 	$(VENV_TEST)/bin/python tests/make_examples.py
+	$(VENV_TEST)/bin/python -m sdc_conformance.make_vectors
+	$(VENV_TEST)/bin/python -m sdc_conformance.trace
 
 tables: $(VENV_TEST)/stamp
 	$(VENV_TEST)/bin/python tests/spec_tables.py --write
 	$(VENV_TEST)/bin/python tests/make_examples.py --write
+	$(VENV_TEST)/bin/python -m sdc_conformance.make_vectors --write
 
 bench: $(VENV_TEST)/stamp
 	$(VENV_TEST)/bin/python -m sdc_reference.bench speed

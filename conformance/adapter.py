@@ -1,0 +1,271 @@
+"""Adapter of the reference codec to the protocol of the conformance suite (``protocol.md``).
+
+``python -m sdc_conformance.adapter info|decode|extract|validate|model|serve [--runner torch]``.
+It may serve as a pattern for others: everything the runner asks goes through :func:`answer`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sdc.codec import decode_symbols, sites_of, synthesise
+from sdc.container import CELL, COMPLETE, Stream, Trace, build, parse
+from sdc.edit import validate, withdraw
+from sdc.errors import SdcError
+from sdc.info import icc_error
+from sdc.latents import Symbols
+from sdc.metadata import parse_objects
+from sdc.model import Model, model_for, parse_model
+from sdc.network import Array, Sites, run
+
+Answer = dict[str, Any]
+Runner = Callable[..., Array]
+
+FILL = 128
+NOT_OFFERED = 64
+OPERATIONS = ("info", "decode", "extract", "validate", "model")
+
+
+def digest(data: bytes | Array) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(
+        data if isinstance(data, bytes) else np.ascontiguousarray(data).tobytes()
+    ).hexdigest()
+
+
+def symbol_bytes(sites: Sites, symbols: Symbols, model: Model) -> bytes:
+    """Residuals in the order of decoding, as the protocol hashes them."""
+    parts = [symbols.hyper.astype("<i2").tobytes()]
+    parity = (sites.rows + sites.cols) % 2
+    for phase, first, past in model.passes:
+        parts.append(symbols.residuals[parity == phase, first:past].astype("<i2").tobytes())
+    return b"".join(parts)
+
+
+def info_answer(data: bytes) -> Answer:
+    """Answer to ``info``.
+
+    Raises:
+        SdcError: the file is invalid or unsupported.
+    """
+    trace = Trace()
+    stream = parse(data, trace=trace)
+    wrong = icc_error(stream)
+    if wrong is not None:
+        raise wrong
+    objects = parse_objects(stream)
+    head = stream.head
+    return {
+        "exit": 3 if stream.errors else 0,
+        "width": head.width,
+        "height": head.height,
+        "features": head.features,
+        "model": head.model,
+        "weights": head.weights.hex(),
+        "version": head.version,
+        "groups": [
+            {"level": g.level, "quality": g.quality, "offset": g.offset, "size": g.size, "state": g.state}
+            for g in stream.groups
+        ],
+        "chunks": [
+            {
+                "type": p.type,
+                "offset": p.offset,
+                "size": p.size,
+                "state": p.state if p.group is not None or p.state == COMPLETE else "damaged",
+            }
+            for p in trace.places
+        ],
+        "map": digest(stream.labels),
+        "errors": [{"code": e.code, "offset": e.offset} for e in stream.errors],
+        "objects": [
+            {
+                "group": o.group,
+                "box": list(o.box),
+                "score": round(o.score * 255),
+                "rank": o.rank,
+                "label": o.label,
+                "reason": o.reason,
+                "mask": None if o.mask is None else digest(o.mask.astype(np.uint8)),
+            }
+            for o in objects
+        ],
+    }
+
+
+def decode_answer(
+    data: bytes, groups: Iterable[int] | None, runner: Runner = run
+) -> tuple[Answer, Array, Array]:
+    """Answer to ``decode``.
+
+    Returns:
+        ``(answer, uint8 [rows, cols] map, uint8 [height, width, 3] pixels)``.
+
+    Raises:
+        SdcError: the file is invalid or unsupported.
+    """
+    stream = parse(data)
+    head, labels = stream.head, stream.labels
+    wanted = set(stream.select(groups))
+    good = [k for k in sorted(wanted) if stream.groups[k].state == COMPLETE]
+    canvas = np.full((head.rows * CELL, head.cols * CELL, 3), FILL, np.uint8)
+    rows: list[Answer] = [{"state": g.state, "decoded": False} for g in stream.groups]
+    if good:
+        model = model_for(head)
+        sites = sites_of(labels, stream.groups, good)
+        latents = np.empty((len(sites), model.latents), np.int16)
+        for k in good:
+            own, symbols = decode_symbols(stream, model, k, runner=runner, keep_residuals=True)
+            latents[sites.labels == k] = symbols.latents
+            rows[k] |= {
+                "decoded": True,
+                "symbols": digest(symbol_bytes(own, symbols, model)),
+                "latents": digest(symbols.latents.astype("<i2")),
+            }
+        synthesise(latents, sites, model, canvas, runner=runner)
+    pixels = np.ascontiguousarray(canvas[: head.height, : head.width])
+    _hash_groups(stream, good, pixels, rows)
+    return (
+        {
+            "exit": 0 if len(good) == len(wanted) else 3,
+            "width": head.width,
+            "height": head.height,
+            "map": digest(labels),
+            "pixels": digest(pixels),
+            "groups": rows,
+        },
+        labels,
+        pixels,
+    )
+
+
+def _hash_groups(stream: Stream, good: Sequence[int], pixels: Array, rows: list[Answer]) -> None:
+    if len(stream.groups) == 1 and stream.mask is None:
+        if good:
+            rows[0]["pixels"] = digest(pixels)
+        return
+    if not good:
+        return
+    height, width = pixels.shape[:2]
+    whole = stream.labels[np.arange(height)[:, None] // CELL, np.arange(width) // CELL].reshape(-1)
+    order = np.argsort(whole, kind="stable")
+    ends = np.cumsum(np.bincount(whole, minlength=len(stream.groups) + 1))
+    flat = pixels.reshape(-1, 3)
+    for k in good:
+        rows[k]["pixels"] = digest(flat[order[ends[k] : ends[k + 1]]])
+
+
+def extract_answer(data: bytes, groups: Iterable[int]) -> tuple[Answer, bytes]:
+    """Answer to ``extract``, and the new stream.
+
+    Raises:
+        SdcError: the file is invalid or unsupported.
+    """
+    stream = parse(data)
+    kept, missing = withdraw(stream, stream.select(groups))
+    return {"exit": 3 if missing else 0}, build(kept)
+
+
+def failure(error: SdcError) -> Answer:
+    """Answer that reports an error."""
+    detail: Answer = {"code": error.code, "where": error.where, "message": error.message}
+    if error.offset is not None:
+        detail["offset"] = error.offset
+    return {"exit": error.exit_status, "error": detail}
+
+
+def answer(op: str, data: bytes, groups: Iterable[int] | None = None, runner: Runner = run) -> Answer:
+    """Answer to one question of ``serve``, but for its ``id``."""
+    try:
+        if op == "info":
+            return info_answer(data)
+        if op == "decode":
+            return decode_answer(data, groups, runner)[0]
+        if op == "extract":
+            status, new = extract_answer(data, groups or ())
+            return {**status, "data": base64.b64encode(new).decode()}
+        if op == "validate":
+            found = validate(data)
+            if found.state in ("invalid", "unsupported"):
+                raise next(e for e in found.errors if e.kind == found.state)
+            return {"exit": 3 if found.errors else 0}
+        if op == "model":
+            parse_model(data, 1 << 24)
+            return {"exit": 0}
+    except SdcError as error:
+        return failure(error)
+    return {"exit": NOT_OFFERED}
+
+
+def serve(runner: Runner = run) -> int:
+    """Answer lines of JSON until standard input ends."""
+    for line in sys.stdin.buffer:
+        question = json.loads(line)
+        data = base64.b64decode(question["data"])
+        found = answer(question["op"], data, question.get("groups"), runner)
+        sys.stdout.write(json.dumps({"id": question.get("id"), **found}) + "\n")
+        sys.stdout.flush()
+    return 0
+
+
+def _indices(text: str) -> list[int]:
+    return [int(part) for part in text.split(",") if part]
+
+
+def _finish(found: Answer) -> int:
+    status = int(found.pop("exit"))
+    print(json.dumps(found))
+    return status
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="sdc_conformance.adapter", description=__doc__)
+    parser.add_argument(
+        "--runner", choices=["numpy", "torch"], default="numpy", help="what runs the networks"
+    )
+    commands = parser.add_subparsers(dest="op", required=True)
+    for op in OPERATIONS:
+        command = commands.add_parser(op)
+        command.add_argument("file", type=Path)
+        if op in ("decode", "extract"):
+            command.add_argument("out", type=Path)
+            command.add_argument("--groups", type=_indices)
+    commands.add_parser("serve")
+    given = parser.parse_args(arguments)
+    runner: Runner = run
+    if given.runner == "torch":
+        from sdc_reference.runner import TorchRunner  # type: ignore[import-untyped]
+
+        runner = TorchRunner()
+    if given.op == "serve":
+        return serve(runner)
+    data = given.file.read_bytes()
+    try:
+        if given.op == "decode":
+            found, labels, pixels = decode_answer(data, given.groups, runner)
+            (given.out / "map.bin").write_bytes(labels.tobytes())
+            (given.out / "pixels.rgb").write_bytes(pixels.tobytes())
+            written = {k: v for k, v in found.items() if k != "exit"}
+            (given.out / "result.json").write_text(json.dumps(written), "utf-8")
+            return _finish(found)
+        if given.op == "extract":
+            found, new = extract_answer(data, given.groups or ())
+            given.out.write_bytes(new)
+            return _finish(found)
+    except SdcError as error:
+        return _finish(failure(error))
+    return _finish(answer(given.op, data))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,208 @@
+"""Collects vectors with what a decoder must say about each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from sdc.errors import SdcError
+
+from .adapter import answer, digest
+from .streams import Parts
+
+SPEC = Path(__file__).resolve().parents[1] / "spec"
+
+LICENCE = "CC0-1.0"
+UNKNOWN = 16777999
+"""A private model that no decoder has."""
+LINE = re.compile(r"^- \[([A-Z]{4}-[0-9]{2})\] (.+)$", re.MULTILINE)
+RANS_CODES = ("E_RANS_UNDERRUN", "E_RANS_TRAILING", "E_RANS_FINAL")
+MAP_CODES = (*RANS_CODES, "E_MASK_LABEL", "E_MASK_EMPTY_GROUP", "E_MASK_REDUNDANT")
+
+CONTAINER_IDS = (
+    "NOTA-01 NOTA-02 NOTA-04 NOTA-05 FILE-01 FILE-02 CHNK-01 CHNK-02 CHNK-03 CHNK-04 CHNK-07 "
+    "CHNK-10 HEAD-01 HEAD-02 HEAD-03 CHNK-05 CHNK-06 CHNK-08 GRPS-01 GRPS-02 GRPS-03 GRPS-04 "
+    "GRPS-05 GRPS-06 GRPS-07 LATN-01 LATN-02 LATN-04 LATN-05 STAT-09 STAT-10 CONF-01 CONF-02"
+).split()
+MAP_IDS = (
+    "MASK-03 MASK-04 MASK-05 MASK-06 MASK-07 MASK-08 BINM-01 BINM-02 BINM-03 RANS-01 RANS-02 "
+    "RANS-03 RANS-04 RANS-05 RANS-07 RANS-08"
+).split()
+SYMBOL_IDS = (
+    "HEAD-04 HEAD-05 NOTA-03 LATN-03 RANS-01 RANS-02 RANS-03 RANS-04 RANS-05 RANS-07 RANS-08 "
+    "SYMB-01 SYMB-02 SYMB-03 MODL-06 NETW-01 NETW-02 NETW-03 NETW-04 NETW-05 NETW-07 NETW-08 "
+    "NETW-09 NETW-10 NETW-11 PASS-01 PASS-02 PASS-03 PASS-04 PASS-05 PASS-06 PASS-07 PASS-08"
+).split()
+TOOL_IDS = "TOOL-01 TOOL-02 TOOL-05 TOOL-10 EXTN-01 SECU-02".split()
+REFUSING_IDS = "TOOL-01 TOOL-02 TOOL-03 TOOL-10 CONF-01 CONF-02 CONF-03 STAT-08 SECU-02".split()
+PIXEL_IDS = "NETW-06 NETW-13 RECO-01 STAT-01".split()
+
+
+def sentences() -> dict[str, str]:
+    """Normative sentences of the specification by id."""
+    return dict(LINE.findall((SPEC / "sdc.md").read_text("utf-8")))
+
+
+class Book:
+    """Collects vectors."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.entries: list[dict[str, Any]] = []
+
+    def add(
+        self,
+        name: str,
+        data: bytes,
+        ask: list[dict[str, Any]],
+        *,
+        why: str,
+        how: str,
+        accept: Iterable[str] = (),
+        reject: Iterable[str] = (),
+        needs: Sequence[str] = (),
+        rule: dict[str, Any] | None = None,
+        seed: int | None = None,
+    ) -> None:
+        """Add a vector with its questions; the first part of its name is its class."""
+        assert name not in self.files, name
+        self.files[name] = data
+        tiers = [q["tier"] for q in ask] + (["T2"] if rule else [])
+        entry: dict[str, Any] = {
+            "file": name,
+            "sha256": digest(data),
+            "bytes": len(data),
+            "class": name.split("/")[0],
+            "tier": min(tiers),
+            "ids": {"accept": list(dict.fromkeys(accept)), "reject": list(dict.fromkeys(reject))},
+            "why": why,
+            "made": {"by": "make_vectors.py", "how": how, **({} if seed is None else {"seed": seed})},
+            "licence": LICENCE,
+        }
+        if needs:
+            entry["needs"] = list(needs)
+        if ask:
+            entry["ask"] = ask
+        if rule:
+            entry["rule"] = rule
+        self.entries.append(entry)
+
+    def accept(
+        self,
+        name: str,
+        parts: Parts | bytes,
+        ids: str = "",
+        *,
+        why: str,
+        how: str = "",
+        selections: Sequence[Sequence[int] | None] = (None,),
+        needs: Sequence[str] = (),
+        reject: str = "",
+        seed: int | None = None,
+    ) -> None:
+        """Add a vector that a decoder must accept, with what the reference decoder gives."""
+        data = parts.build() if isinstance(parts, Parts) else parts
+        ask = [accepted("info", data)]
+        ask.append(checked(data))
+        exercised = [*ids.split(), *CONTAINER_IDS, *TOOL_IDS]
+        for groups in selections:
+            question = accepted("decode", data, groups)
+            ask.append(question)
+            if isinstance(parts, Parts):
+                for said, row in zip(parts.symbols, question["answer"]["groups"], strict=True):
+                    assert not row["decoded"] or row["symbols"] == digest(said), name
+        if isinstance(parts, Parts):
+            exercised += MAP_IDS if parts.mask is not None else []
+            exercised += [*SYMBOL_IDS, *PIXEL_IDS] if any(parts.payloads) else PIXEL_IDS
+            exercised += ["RANS-10"] if len(parts.groups) > 4 else []
+            if parts.mask is not None:
+                exercised += ["MASK-01", "MASK-02"]
+        self.add(
+            name,
+            data,
+            ask,
+            why=why,
+            how=how or "parts of a right stream",
+            accept=exercised,
+            reject=reject.split(),
+            needs=needs,
+            seed=seed,
+        )
+
+    def refuse(
+        self,
+        name: str,
+        data: bytes,
+        codes: str,
+        ids: str,
+        *,
+        why: str,
+        fault: str = "container",
+        how: str = "",
+        needs: Sequence[str] = (),
+        accept: str = "",
+        seed: int | None = None,
+    ) -> None:
+        """Add a vector that a decoder must refuse.
+
+        Args:
+            codes: accepted error codes, all of one class.
+            fault: where it lies: ``container``, ``map``, ``symbols`` (also the model) or ``metadata``.
+        """
+        wanted = codes.split()
+        (status,) = {SdcError(code).exit_status for code in wanted}
+        ask: list[dict[str, Any]] = []
+        for op in ("info", "decode"):
+            passes = fault == {"info": "symbols", "decode": "metadata"}[op]
+            tier = "T1" if fault == "map" or op == "decode" else "T0"
+            if passes:
+                question = accepted(op, data)
+                assert question["exit"] == 0, name
+            else:
+                found = answer(op, data)
+                assert found["exit"] == status and found["error"]["code"] in wanted, (name, op, found)
+                question = {"op": op, "tier": tier, "exit": status, "codes": wanted}
+            ask.append(question)
+        ask.append(checked(data))
+        assert ask[-1]["exit"] == status and set(ask[-1]["codes"]) <= set(wanted), (name, ask[-1])
+        ask[-1]["codes"] = wanted
+        self.add(
+            name,
+            data,
+            ask,
+            why=why,
+            how=how or "one part of a right stream replaced",
+            reject=[*ids.split(), *REFUSING_IDS],
+            accept=accept.split(),
+            needs=needs,
+            seed=seed,
+        )
+
+
+def accepted(op: str, data: bytes, groups: Sequence[int] | None = None) -> dict[str, Any]:
+    """A question about a stream that is accepted, and the reference decoder's answer."""
+    found = answer(op, data, groups)
+    assert found["exit"] in (0, 3), found
+    status = found.pop("exit")
+    question: dict[str, Any] = {"op": op, "tier": "T0" if op == "info" else "T1"}
+    if groups is not None:
+        question["groups"] = list(groups)
+    if op == "decode":
+        asked = groups is None or set(groups)
+        for k, row in enumerate(found["groups"]):
+            if asked is not True and k not in asked:
+                del row["state"]  # may be unread
+    else:
+        for row in found["chunks"]:
+            if row["state"] == "damaged" and not any(g["offset"] == row["offset"] for g in found["groups"]):
+                del row["type"], row["size"]
+    return {**question, "exit": status, "answer": found}
+
+
+def checked(data: bytes) -> dict[str, Any]:
+    """A question to a validator."""
+    found = answer("validate", data)
+    question: dict[str, Any] = {"op": "validate", "tier": "V", "exit": found["exit"]}
+    return {**question, "codes": [found["error"]["code"]]} if "error" in found else question

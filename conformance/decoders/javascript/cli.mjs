@@ -1,0 +1,166 @@
+#!/usr/bin/env node
+// SPDX-License-Identifier: Apache-2.0
+// Speaks the protocol of the conformance suite: info, decode, serve, extract, model.
+import fs from 'node:fs';
+import path from 'node:path';
+import readline from 'node:readline';
+import { createHash } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { EXIT, SdcError, parse, prepare, synthesize, loadModel, extract } from './sdc.mjs';
+
+const hash = (bytes) => createHash('sha256').update(bytes).digest('hex');
+const raw = (a) => new Uint8Array(a.buffer, a.byteOffset, a.byteLength); // typed arrays here are little-endian
+const limits = process.env.SDC_MAX_PIXELS ? { maxPixels: Number(process.env.SDC_MAX_PIXELS) } : {};
+const here = path.dirname(fileURLToPath(import.meta.url));
+
+const loaded = new Map();
+/** The model of a number from the folder SDC_MODELS; read once. */
+function findModel(number, weights) {
+  const file = path.join(process.env.SDC_MODELS ?? here, `sdc-model-${number}.safetensors`);
+  if (!loaded.has(file)) {
+    let bytes = null;
+    try { bytes = new Uint8Array(fs.readFileSync(file)); } catch (e) { if (e.code !== 'ENOENT') throw new SdcError('E_IO', e.message, null, file); }
+    loaded.set(file, bytes && { bytes, sha256: hash(bytes), model: null });
+  }
+  const entry = loaded.get(file);
+  if (!entry) return null;
+  if (!entry.sha256.startsWith(weights)) return entry; // prepare() answers with E_MODEL_HASH
+  entry.model ??= loadModel(entry.bytes, { number, trust: true });
+  return entry.model;
+}
+
+const fault = (e) => ({
+  code: e.code, message: e.message, ...(e.offset !== null ? { offset: e.offset } : {}), where: e.where || 'stream',
+});
+
+function info(file) {
+  const s = parse(file, { ...limits, metadata: true });
+  if (s.error) return [EXIT[s.error.cls], { error: fault(s.error) }];
+  return [s.state === 'partial' ? 3 : 0, {
+    width: s.width, height: s.height, features: s.features, model: s.model, weights: s.weights, version: s.version,
+    groups: s.groups.map((g) => ({ level: g.levelNumber, quality: g.quality, offset: g.offset, size: g.size, state: g.state })),
+    chunks: s.chunks.map((c) => ({
+      type: c.code, offset: c.offset, size: c.bytes, state: c.group === null && c.state !== 'complete' ? 'damaged' : c.state,
+    })),
+    map: hash(s.map),
+    errors: s.errors.map(fault),
+    objects: s.objects.map((o) => ({
+      group: o.group, box: [o.x, o.y, o.width, o.height], score: o.score, rank: o.rank, label: o.label, reason: o.reason,
+      mask: o.mask ? hash(o.mask) : null,
+    })),
+  }];
+}
+
+function decodeAll(file, groups, write) {
+  const symbols = new Map();
+  const p = prepare(file, {
+    ...limits, models: findModel, select: groups ? { groups } : undefined,
+    onResiduals: (g) => {
+      const h = createHash('sha256');
+      symbols.set(g.index, h);
+      return (r, count) => h.update(raw(Int16Array.from(r.subarray(0, count))));
+    },
+  });
+  const s = p.stream;
+  const { width, height, cols } = s;
+  const pixels = new Uint8Array(width * height * 3).fill(128);
+  const results = s.groups.map((g) => ({ state: g.state, decoded: false }));
+  for (const { group, latents } of p.ready) {
+    synthesize(s, group, p.model, latents, pixels);
+    Object.assign(results[group.index], { decoded: true, symbols: symbols.get(group.index).digest('hex'), latents: hash(raw(latents)) });
+  }
+  // Hash the pixels of each group in raster order of the picture: runs of a cell's row, group by group.
+  const hashes = new Map(p.ready.map(({ group }) => [group.index + 1, createHash('sha256')]));
+  for (let y = 0; y < height; y++) {
+    const row = (y >> 4) * cols;
+    for (let col = 0; col < cols;) {
+      const label = s.map[row + col];
+      let past = col + 1;
+      while (past < cols && s.map[row + past] === label) past++;
+      hashes.get(label)?.update(pixels.subarray((y * width + col * 16) * 3, (y * width + Math.min(width, past * 16)) * 3));
+      col = past;
+    }
+  }
+  for (const [label, h] of hashes) results[label - 1].pixels = h.digest('hex');
+  const result = { width, height, map: hash(s.map), pixels: hash(pixels), groups: results };
+  write?.(s.map, pixels, result);
+  return [p.missing.length ? 3 : 0, result];
+}
+
+function run(op, file, groups, write) {
+  try {
+    if (op === 'info') return [...info(file)];
+    if (op === 'decode') return decodeAll(file, groups, write);
+    if (op === 'extract') {
+      const r = extract(file, { groups: groups ?? [] }, limits);
+      write?.(r.data);
+      return [r.exit, { data: Buffer.from(r.data).toString('base64') }];
+    }
+    if (op === 'model') { loadModel(file); return [0, {}]; }
+    return [64, { error: { code: 'E_USAGE', where: `operation ${op}` } }];
+  } catch (e) {
+    if (!(e instanceof SdcError)) throw e;
+    return [EXIT[e.cls], { error: fault(e) }];
+  }
+}
+
+async function serve() {
+  const out = (o) => fs.writeSync(1, `${JSON.stringify(o)}\n`);
+  for await (const line of readline.createInterface({ input: process.stdin, crlfDelay: Infinity })) {
+    if (!line.trim()) continue;
+    let id = null;
+    try {
+      const q = JSON.parse(line);
+      id = q.id;
+      const [exit, answer] = run(q.op, new Uint8Array(Buffer.from(q.data ?? '', 'base64')), q.groups);
+      out({ id, exit, ...answer });
+    } catch (e) {
+      process.stderr.write(`${e.stack}\n`);
+      out({ id, exit: 70, error: { code: 'E_USAGE', where: String(e.message) } });
+    }
+  }
+  return 0;
+}
+
+function command([op, ...args]) {
+  if (op === 'serve') return serve();
+  let groups;
+  const at = args.indexOf('--groups');
+  const usage = (where) => {
+    process.stdout.write(`${JSON.stringify({ error: { code: 'E_USAGE', where } })}\n`);
+    return 64;
+  };
+  if (at >= 0) {
+    const [, list] = args.splice(at, 2);
+    if (list === undefined || !/^(\d+(,\d+)*)?$/.test(list)) return usage('--groups');
+    groups = list === '' ? [] : list.split(',').map(Number);
+  }
+  const count = { info: 1, decode: 2, extract: 2, model: 1 }[op];
+  if (count === undefined || args.length !== count) return usage('cli.mjs info FILE | decode FILE OUTDIR [--groups 0,2] | serve | extract FILE OUT --groups 0,2 | model FILE');
+  let file;
+  try { file = new Uint8Array(fs.readFileSync(args[0])); } catch (e) {
+    const code = e.code === 'ENOENT' ? 'E_INPUT' : 'E_IO';
+    process.stdout.write(`${JSON.stringify({ error: { code, where: args[0] } })}\n`);
+    return code === 'E_INPUT' ? 66 : 74;
+  }
+  const save = (name, bytes) => { // complete or not at all (TOOL-04)
+    fs.writeFileSync(`${name}.part`, bytes);
+    fs.renameSync(`${name}.part`, name);
+  };
+  const write = op === 'extract' ? (data) => save(args[1], data) : (map, pixels, result) => {
+    save(path.join(args[1], 'map.bin'), map);
+    save(path.join(args[1], 'pixels.rgb'), pixels);
+    save(path.join(args[1], 'result.json'), JSON.stringify(result));
+  };
+  try {
+    const [exit, answer] = run(op, file, groups, write);
+    if (op === 'extract') delete answer.data;
+    fs.writeSync(1, `${JSON.stringify(answer)}\n`);
+    return exit;
+  } catch (e) {
+    process.stderr.write(`${e.stack}\n`);
+    return e.syscall ? 74 : 70;
+  }
+}
+
+process.exitCode = await command(process.argv.slice(2));

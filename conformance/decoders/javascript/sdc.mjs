@@ -1,0 +1,1342 @@
+// SPDX-License-Identifier: Apache-2.0
+// A decoder of SDC 1.0, written from the specification alone.
+// One ES module without dependencies, for browsers and Node 20 or later.
+//
+//   import { loadModel, decode, parse } from './sdc.mjs';
+//   const model = loadModel(bytesOfModelFile);
+//   const r = decode(bytesOfStream, { models: [model] });
+//   r.pixels is Uint8Array, r.width, r.height, r.state, r.errors
+//
+// Ids in comments, such as CHNK-07, are those of the specification.
+
+// ---------------------------------------------------------------- errors
+
+const CLASSES = {
+  invalid: ['E_MAGIC', 'E_TRUNCATED', 'E_VARINT', 'E_CHUNK_CRC', 'E_CHUNK_ORDER', 'E_CHUNK_DUPLICATE',
+    'E_PAYLOAD_LENGTH', 'E_HEAD_SIZE', 'E_GRPS_COUNT', 'E_GRPS_ORDER', 'E_GRPS_SIZE', 'E_GRPS_PREAMBLE',
+    'E_MASK_MISSING', 'E_MASK_REDUNDANT', 'E_MASK_EMPTY_GROUP', 'E_MASK_LABEL', 'E_LATN_SIZE', 'E_RANS_LENGTH',
+    'E_RANS_STATE', 'E_RANS_UNDERRUN', 'E_RANS_FINAL', 'E_RANS_TRAILING', 'E_ESCAPE', 'E_ICCP_SIZE', 'E_OBJS'],
+  unsupported: ['E_CHUNK_CRITICAL', 'E_FEATURE', 'E_MODEL', 'E_MODEL_HASH', 'E_LIMIT', 'E_MODEL_FILE'],
+  partial: ['E_GROUP_TRUNCATED', 'E_GROUP_DAMAGED', 'E_GROUP_WITHDRAWN', 'E_CHUNK_DAMAGED'],
+  usage: ['E_OBJECTS', 'E_PICTURE', 'E_USAGE'],
+  input: ['E_INPUT'],
+  io: ['E_IO'],
+};
+const CLASS_OF = new Map(Object.entries(CLASSES).flatMap(([cls, codes]) => codes.map((c) => [c, cls])));
+export const EXIT = { valid: 0, invalid: 1, unsupported: 2, partial: 3, usage: 64, input: 66, io: 74 };
+
+/** An error of appendix B: `code`, its class `cls`, and where it is, if known. */
+export class SdcError extends Error {
+  constructor(code, message, offset = null, where = '') {
+    super(message);
+    this.name = 'SdcError';
+    this.code = code;
+    this.cls = CLASS_OF.get(code);
+    this.offset = offset;
+    this.where = where;
+  }
+}
+const fail = (code, message, offset, where) => { throw new SdcError(code, message, offset, where); };
+
+// ---------------------------------------------------------------- SHA-256 (FIPS 180-4)
+
+const SHA_K = new Int32Array(64);
+const SHA_H = new Int32Array(8);
+{
+  // Fraction bits of the roots of the first primes, in integers: exact where Math.cbrt may not be.
+  const root = (p, n) => {
+    let lo = 0n;
+    let hi = 1n << 40n;
+    const target = BigInt(p) << BigInt(32 * n);
+    while (lo < hi) {
+      const mid = (lo + hi + 1n) >> 1n;
+      if (mid ** BigInt(n) <= target) lo = mid; else hi = mid - 1n;
+    }
+    return Number(BigInt.asIntN(32, lo));
+  };
+  for (let p = 2, i = 0; i < 64; p++) {
+    let prime = true;
+    for (let d = 2; d * d <= p; d++) if (p % d === 0) { prime = false; break; }
+    if (!prime) continue;
+    if (i < 8) SHA_H[i] = root(p, 2);
+    SHA_K[i++] = root(p, 3);
+  }
+}
+
+/** SHA-256 of `data` in hexadecimal. */
+export function sha256(data) {
+  const h = SHA_H.slice();
+  const w = new Int32Array(64);
+  const whole = data.length - (data.length % 64);
+  const rest = data.length - whole;
+  const tail = new Uint8Array(rest < 56 ? 64 : 128);
+  tail.set(data.subarray(whole));
+  tail[rest] = 0x80;
+  const bits = new DataView(tail.buffer);
+  bits.setUint32(tail.length - 8, Math.floor(data.length / 0x20000000));
+  bits.setUint32(tail.length - 4, (data.length * 8) >>> 0);
+  const run = (d, end) => {
+    for (let at = 0; at < end; at += 64) {
+      for (let i = 0, p = at; i < 16; i++, p += 4) w[i] = (d[p] << 24) | (d[p + 1] << 16) | (d[p + 2] << 8) | d[p + 3];
+      for (let i = 16; i < 64; i++) {
+        const a = w[i - 15];
+        const b = w[i - 2];
+        const s0 = ((a >>> 7) | (a << 25)) ^ ((a >>> 18) | (a << 14)) ^ (a >>> 3);
+        const s1 = ((b >>> 17) | (b << 15)) ^ ((b >>> 19) | (b << 13)) ^ (b >>> 10);
+        w[i] = (w[i - 16] + s0 + w[i - 7] + s1) | 0;
+      }
+      let [a, b, c, e, f, g] = [h[0], h[1], h[2], h[4], h[5], h[6]];
+      let dd = h[3];
+      let hh = h[7];
+      for (let i = 0; i < 64; i++) {
+        const s1 = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
+        const t1 = (hh + s1 + ((e & f) ^ (~e & g)) + SHA_K[i] + w[i]) | 0;
+        const s0 = ((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10));
+        const t2 = (s0 + ((a & b) ^ (a & c) ^ (b & c))) | 0;
+        hh = g; g = f; f = e; e = (dd + t1) | 0; dd = c; c = b; b = a; a = (t1 + t2) | 0;
+      }
+      h[0] += a; h[1] += b; h[2] += c; h[3] += dd; h[4] += e; h[5] += f; h[6] += g; h[7] += hh;
+    }
+  };
+  run(data, whole);
+  run(tail, tail.length);
+  return Array.from(h, (v) => (v >>> 0).toString(16).padStart(8, '0')).join('');
+}
+
+// ---------------------------------------------------------------- CRC-32 and varints
+
+const CRC = new Int32Array(256);
+for (let i = 0; i < 256; i++) {
+  let c = i;
+  for (let k = 0; k < 8; k++) c = c & 1 ? (c >>> 1) ^ 0xEDB88320 : c >>> 1;
+  CRC[i] = c;
+}
+/** Goes on with a CRC: start with -1, and complement the result. */
+function crcUpdate(c, data, from, to) {
+  for (let i = from; i < to; i++) c = (c >>> 8) ^ CRC[(c ^ data[i]) & 255];
+  return c;
+}
+export const crc32 = (data) => ~crcUpdate(-1, data, 0, data.length) >>> 0;
+const u32 = (d, at) => (d[at] | (d[at + 1] << 8) | (d[at + 2] << 16) | (d[at + 3] << 24)) >>> 0;
+
+const CUT = -1; // the bytes end within the varint
+const BAD = -2; // the bytes are no varint
+/** Reads a varint before `end`: returns [value or CUT or BAD, offset behind it]. */
+function readVarint(d, at, end) {
+  let value = 0;
+  for (let i = 0; i < 5; i++) {
+    if (at >= end) return [CUT, at];
+    const b = d[at++];
+    value += (b & 127) * 2 ** (7 * i);
+    if (b < 128) return (b === 0 && i > 0) || value > 4294967295 ? [BAD, at] : [value, at];
+  }
+  return [BAD, at];
+}
+
+/** Reads the fields of a payload, from `at` to `end`. */
+class Fields {
+  constructor(data, at, end, name) { Object.assign(this, { data, at, end, name }); }
+  short(field) { fail('E_PAYLOAD_LENGTH', 'the payload ends within a field', this.end, `${this.name}.${field}`); }
+  u8(field) {
+    if (this.at >= this.end) this.short(field);
+    return this.data[this.at++];
+  }
+  varint(field) {
+    const [value, next] = readVarint(this.data, this.at, this.end);
+    if (value === CUT) this.short(field);
+    if (value === BAD) fail('E_VARINT', 'not a varint', this.at, `${this.name}.${field}`);
+    this.at = next;
+    return value;
+  }
+  bytes(n, field) {
+    if (n > this.end - this.at) this.short(field);
+    this.at += n;
+    return this.data.subarray(this.at - n, this.at);
+  }
+  done() { if (this.at !== this.end) fail('E_PAYLOAD_LENGTH', 'bytes behind the last field', this.at, this.name); }
+}
+
+// ---------------------------------------------------------------- rANS (section 9)
+
+class Rans {
+  constructor(data, at, end) {
+    this.data = data;
+    this.next = at;
+    this.end = end;
+    this.empty = at === end;
+    this.used = false;
+    this.x = 0; // the 32 bits of the state, as a signed number
+    if (this.empty) return;
+    if (end - at < 4 || (end - at) % 2) fail('E_RANS_LENGTH', 'a stream of 1 to 3 bytes or of odd length', at);
+    this.x = u32(data, at) | 0;
+    if (this.x >>> 16 === 0) fail('E_RANS_STATE', 'the first state is below 2^16', at);
+    this.next = at + 4;
+  }
+  underrun() { fail('E_RANS_UNDERRUN', 'a symbol is to be decoded but no word is left', this.next); }
+  advance(start, freq) {
+    if (this.empty) this.underrun();
+    this.used = true;
+    let x = (Math.imul(freq, this.x >>> 15) + (this.x & 32767) - start) | 0;
+    if (x >>> 16 === 0) {
+      if (this.next >= this.end) this.underrun();
+      x = (x << 16) | this.data[this.next] | (this.data[this.next + 1] << 8);
+      this.next += 2;
+    }
+    this.x = x;
+  }
+  raw(n) {
+    const v = (this.x & 32767) >> (15 - n);
+    this.advance(v << (15 - n), 1 << (15 - n));
+    return v;
+  }
+  even(n) {
+    const v = (((this.x & 32767) + 1) * n - 1) >> 15;
+    const start = Math.floor((v << 15) / n);
+    this.advance(start, Math.floor(((v + 1) << 15) / n) - start);
+    return v;
+  }
+  escape(reach) {
+    const negative = this.raw(1);
+    let n = 0;
+    while (this.raw(1) === 1) if (++n > 15) fail('E_ESCAPE', 'an escape of more than 15 bits', this.next);
+    const e = (1 << n) - 1 + this.raw(n);
+    if (reach + 1 + e > 32767) fail('E_ESCAPE', 'an escaped residual beyond 32767', this.next);
+    return negative ? -(reach + 1 + e) : reach + 1 + e;
+  }
+  /** Decodes `count` residuals with the scale indices `t` into `r` (section 9.3). */
+  residuals(tables, t, r, count) {
+    const { cum, first, reach } = tables;
+    const { data, end } = this;
+    let { x, next } = this;
+    for (let i = 0; i < count; i++) {
+      const k = t[i];
+      if (k === 0) { r[i] = 0; continue; }
+      if (this.empty) this.underrun();
+      const slot = x & 32767;
+      let p = first[(k << 8) | (slot >> 7)];
+      while (slot >= cum[p + 1]) p++;
+      const start = cum[p];
+      x = (Math.imul(cum[p + 1] - start, x >>> 15) + slot - start) | 0;
+      if (x >>> 16 === 0) {
+        if (next >= end) this.underrun();
+        x = (x << 16) | data[next] | (data[next + 1] << 8);
+        next += 2;
+      }
+      this.used = true;
+      const R = reach[k];
+      const s = p - tables.base[k];
+      if (s <= 2 * R) { r[i] = s - R; continue; }
+      this.x = x;
+      this.next = next;
+      r[i] = this.escape(R);
+      ({ x, next } = this);
+    }
+    this.x = x;
+    this.next = next;
+  }
+  finish() {
+    if (this.empty) return;
+    if (!this.used) fail('E_RANS_TRAILING', 'a stream that codes no symbol has bytes', this.next);
+    if (this.next !== this.end) fail('E_RANS_TRAILING', 'words are left after the last symbol', this.next);
+    if (this.x !== 65536) fail('E_RANS_FINAL', 'the last state is not 2^16', this.end);
+  }
+}
+
+const RATE = Int32Array.from({ length: 63 }, (_, n) => Math.floor(655360 / (10 * n + 16)));
+const LATER = 40;
+
+/** Decodes a label map (section 7.1) from `data[at .. end - 1]`. */
+function decodeMap(data, at, end, rows, cols, count) {
+  const rans = new Rans(data, at, end);
+  const p = new Int32Array(42).fill(16384);
+  const uses = new Int32Array(42);
+  const bit = (m) => {
+    const q = p[m];
+    const b = (rans.x & 32767) < q ? 1 : 0;
+    if (b) rans.advance(0, q); else rans.advance(q, 32768 - q);
+    const v = q + ((((b << 15) - q) * RATE[uses[m]]) >> 16);
+    p[m] = v < 64 ? 64 : v > 32704 ? 32704 : v;
+    if (uses[m] < 62) uses[m]++;
+    return b;
+  };
+  const label = new Uint8Array(rows * cols);
+  const seen = new Int32Array(4);
+  const candidates = new Int32Array(4);
+  for (let y = 0, i = 0; y < rows; y++) {
+    for (let x = 0; x < cols; x++, i++) {
+      const west = x > 0 ? label[i - 1] : y > 0 ? label[i - cols] : count;
+      const north = y > 0 ? label[i - cols] : west;
+      const nw = y > 0 && x > 0 ? label[i - cols - 1] : north;
+      const ne = y > 0 && x + 1 < cols ? label[i - cols + 1] : north;
+      let pattern;
+      let context;
+      if (west === north && west === ne && west === nw) {
+        const west2 = x > 1 ? label[i - 2] : west;
+        const north2 = y > 1 ? label[i - 2 * cols] : north;
+        const ne2 = y > 0 && x + 2 < cols ? label[i - cols + 2] : ne;
+        pattern = 15;
+        context = 16 + (west2 === west ? 1 : 0) + (north2 === north ? 2 : 0) + (ne2 === ne ? 4 : 0);
+      } else {
+        pattern = (west === north ? 1 : 0) + (west === nw ? 2 : 0) + (north === nw ? 4 : 0) + (north === ne ? 8 : 0);
+        context = pattern;
+      }
+      if (bit(context)) { label[i] = west; continue; }
+      candidates[1] = north; candidates[2] = ne; candidates[3] = nw;
+      seen[0] = west;
+      let n = 1;
+      let found = -1;
+      for (let j = 1; j < 4 && found < 0; j++) {
+        const c = candidates[j];
+        if (c === seen[0] || (n > 1 && c === seen[1]) || (n > 2 && c === seen[2])) continue;
+        if (bit(n === 1 ? 24 + pattern : LATER + n - 2)) found = c; else seen[n++] = c;
+      }
+      if (found < 0) {
+        const left = count + 1 - n;
+        if (left === 0) fail('E_MASK_LABEL', 'no label is left to choose from', rans.next);
+        let v = rans.even(left);
+        for (found = 0; ; found++) {
+          if (found === seen[0] || (n > 1 && found === seen[1]) || (n > 2 && found === seen[2]) || (n > 3 && found === seen[3])) continue;
+          if (v-- === 0) break;
+        }
+      }
+      label[i] = found;
+    }
+  }
+  rans.finish();
+  return label;
+}
+
+// ---------------------------------------------------------------- model files (section 10)
+
+export const REGISTRY = [
+  { number: 0, name: 'synthetic', sha256: 'fac271c636d78707a5cbe17493fcccc2c7eaf85bebe6019c3ba022696390ac80' },
+  { number: 1, name: 'reference', sha256: '2e1e0e8d0d31e76da081ca57b333b63684f73ce5ac75ccec61642898da342f7a' },
+];
+
+const badModel = (message) => fail('E_MODEL_FILE', message);
+const isInt = (v, lo, hi) => Number.isInteger(v) && v >= lo && v <= hi;
+const isObject = (v) => typeof v === 'object' && v !== null && !Array.isArray(v);
+const get = (o, key) => (Object.hasOwn(o, key) ? o[key] : undefined);
+/** JSON.parse, but a number that is written with a fraction or an exponent becomes a string: it is no integer here. */
+function parseJson(text) {
+  try {
+    JSON.parse(text);
+    return JSON.parse(text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|[-+.\deE]+/g,
+      (token) => (token[0] !== '"' && /\d/.test(token) && /[.eE]/.test(token) ? `"${token}"` : token)));
+  } catch {
+    return badModel('not JSON');
+  }
+}
+
+function checkRange(v, what) {
+  if (!Array.isArray(v) || v.length !== 2 || !isInt(v[0], -32768, 32767) || !isInt(v[1], v[0], 32767)) badModel(`${what} is no range`);
+  return v;
+}
+const magnitude = ([lo, hi]) => Math.max(Math.abs(lo), Math.abs(hi));
+
+/**
+ * Reads a model file. Its number is that of the registry; `options.number` states a private one,
+ * and with `options.trust` any other, for files that a newer registry has. Throws E_MODEL_FILE.
+ */
+export function loadModel(file, options = {}) {
+  const hash = sha256(file);
+  const entry = REGISTRY.find((e) => e.sha256 === hash);
+  let number = entry ? entry.number : null;
+  if (options.number !== undefined && options.number !== number) {
+    if (!options.trust && !isInt(options.number, 16777216, 4294967295)) badModel(`the file is not model ${options.number} of the registry`);
+    number = options.number;
+  }
+  if (file.length < 8) badModel('no length');
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+  const big = view.getBigUint64(0, true);
+  if (big > BigInt(file.length - 8)) badModel('the description is longer than the file');
+  const n = Number(big);
+  let text;
+  try { text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(file.subarray(8, 8 + n)); } catch { badModel('not UTF-8'); }
+  const header = parseJson(text);
+  if (!isObject(header)) badModel('no object of JSON');
+  const meta = get(header, '__metadata__');
+  if (!isObject(meta) || typeof get(meta, 'sdc') !== 'string') badModel('no description');
+  const desc = parseJson(meta.sdc);
+  if (!isObject(desc)) badModel('no description');
+  const data = 8 + n;
+
+  const tensor = (name, dtype, shape) => {
+    const t = name === '__metadata__' ? undefined : get(header, name);
+    if (!isObject(t)) badModel(`no tensor ${name}`);
+    const width = { U8: 1, I16: 2, I32: 4 }[dtype];
+    const s = get(t, 'shape');
+    const o = get(t, 'data_offsets');
+    if (get(t, 'dtype') !== dtype || !Array.isArray(s) || s.length !== shape.length) badModel(`tensor ${name} has another type`);
+    if (!s.every((v, i) => isInt(v, 0, 2 ** 32) && (shape[i] < 0 || v === shape[i]))) badModel(`tensor ${name} has another shape`);
+    const count = s.reduce((a, b) => a * b, 1);
+    if (!Array.isArray(o) || o.length !== 2 || !isInt(o[0], 0, file.length - data) || !isInt(o[1], o[0], file.length - data) ||
+      o[1] - o[0] !== count * width) badModel(`tensor ${name} has wrong offsets`);
+    const out = new Int32Array(count);
+    for (let i = 0, p = data + o[0]; i < count; i++, p += width) {
+      out[i] = width === 1 ? file[p] : width === 2 ? view.getInt16(p, true) : view.getInt32(p, true);
+    }
+    return { values: out, shape: s };
+  };
+  const every = (name, t, lo, hi) => { for (const v of t) if (v < lo || v > hi) badModel(`a value of ${name} is out of range`); return t; };
+
+  if (get(desc, 'profile') !== 1) badModel('unknown profile');
+  const M = get(desc, 'latents');
+  const K = get(desc, 'hyper');
+  if (!isInt(M, 1, 65536) || !isInt(K, 1, 65536)) badModel('latents or hyper is wrong');
+  const shifts = get(desc, 'shifts');
+  const ranges = get(desc, 'ranges');
+  const networks = get(desc, 'networks');
+  const passes = get(desc, 'passes');
+  if (!isObject(shifts) || !isObject(ranges) || !isObject(networks) || !Array.isArray(passes)) badModel('the description is incomplete');
+  for (const key of ['index', 'mean', 'step', 'hyper']) if (!isInt(get(shifts, key), 1, 24)) badModel(`shift ${key} is wrong`);
+  const latent = checkRange(get(ranges, 'latent'), 'ranges.latent');
+  const hyper = checkRange(get(ranges, 'hyper'), 'ranges.hyper');
+  const held = new Uint8Array(2 * M);
+  for (const pass of passes) {
+    if (!Array.isArray(pass) || pass.length !== 3 || !isInt(pass[0], 0, 1) || !isInt(pass[1], 0, M - 1) || !isInt(pass[2], pass[1] + 1, M)) badModel('a pass is wrong');
+    for (let c = pass[1]; c < pass[2]; c++) if (held[pass[0] * M + c]++) badModel('a channel is in two passes');
+  }
+  if (held.includes(0)) badModel('a channel is in no pass');
+
+  const reach = tensor('reach', 'U8', [64]).values;
+  let total = 0;
+  for (let t = 1; t < 64; t++) { if (reach[t] > 127) badModel('a reach is above 127'); total += 2 * reach[t] + 2; }
+  const frequency = every('frequency', tensor('frequency', 'I16', [total]).values, 1, 32767);
+  const tables = { reach, base: new Int32Array(64), cum: new Int32Array(total + 63), first: new Uint16Array(64 * 256) };
+  for (let t = 1, f = 0, p = 0; t < 64; t++) {
+    tables.base[t] = p;
+    let sum = 0;
+    let slot = 0;
+    for (let s = 0; s < 2 * reach[t] + 2; s++, p++) {
+      tables.cum[p] = sum;
+      sum += frequency[f++];
+      for (; slot < 256 && slot * 128 < sum; slot++) tables.first[t * 256 + slot] = p;
+    }
+    tables.cum[p++] = sum;
+    if (sum !== 32768) badModel(`the frequencies of table ${t} do not sum to 32768`);
+  }
+  const model = {
+    number, sha256: hash, name: String(get(desc, 'name')), M, K, passes, latent, hyperRange: hyper, tables,
+    SI: shifts.index, SM: shifts.mean, SS: shifts.step, SH: shifts.hyper,
+    step: every('step', tensor('step', 'I16', [64, M]).values, 0, 16383),
+    inverse: every('inverse', tensor('inverse', 'I16', [64, M]).values, 0, 32767),
+    offset: tensor('offset', 'I16', [64, M]).values,
+    hyperStep: every('hyper_step', tensor('hyper_step', 'I16', [64, K]).values, 0, 16383),
+    hyperIndex: every('hyper_index', tensor('hyper_index', 'U8', [64, K]).values, 0, 63),
+  };
+
+  const build = (name, channels, X) => compile(name, get(networks, name), channels, X, tensor, model);
+  model.hyper = build('hyper', K, magnitude(hyper));
+  if (model.hyper.shuffles.length !== 1 || model.hyper.shuffles[0] !== 4 || model.hyper.depthwise) badModel('network hyper is wrong');
+  model.features = model.hyper.channels;
+  model.featuresX = model.hyper.X;
+  model.context = passes.map((pass, k) => {
+    const net = build(`context.${k}`, M, magnitude(latent));
+    if (net.shuffles.length || net.channels !== 2 * (pass[2] - pass[1])) badModel(`network context.${k} is wrong`);
+    return net;
+  });
+  model.synthesis = build('synthesis', M, magnitude(latent));
+  const { shuffles, ops, channels } = model.synthesis;
+  const last = ops[ops.length - 2];
+  if (shuffles.length !== 2 || shuffles[0] * shuffles[1] !== 16 || channels !== 3 || ops[ops.length - 1].op !== 'shuffle' ||
+    !last || last.lo !== 0 || last.hi !== 255) badModel('network synthesis is wrong');
+  return model;
+}
+
+/** Checks a network (section 10.4) and lays its tensors out for `runNetwork`. */
+function compile(name, list, channels, X, tensor, model) {
+  if (!Array.isArray(list)) badModel(`no network ${name}`);
+  const context = name.startsWith('context.');
+  const net = { ops: [], bare: false, channels: 0, X: 0, shuffles: [], depthwise: 0, margin: 0, lastDepthwise: -1 };
+  const stack = [];
+  let scale = 1;
+  let C = channels;
+  list.forEach((o, index) => {
+    if (!isObject(o)) badModel(`an operator of ${name} is no object`);
+    const op = get(o, 'op');
+    const prefix = get(o, 'name');
+    const clamped = ['pointwise', 'depthwise', 'quality', 'add'].includes(op);
+    const [lo, hi] = clamped ? checkRange(get(o, 'clamp'), 'clamp') : [0, 0];
+    if (['pointwise', 'depthwise', 'quality'].includes(op) && typeof prefix !== 'string') badModel(`an operator of ${name} has no name`);
+    const made = { op, lo, hi, cin: C, cout: C };
+    if (op === 'pointwise' || op === 'depthwise') {
+      const dw = op === 'depthwise';
+      const weight = dw ? tensor(`${prefix}.weight`, 'I16', [C, 9]) : tensor(`${prefix}.weight`, 'I16', [-1, C]);
+      const out = weight.shape[0];
+      const taps = dw ? 9 : C;
+      const bias = tensor(`${prefix}.bias`, 'I32', [out]).values;
+      const shift = tensor(`${prefix}.shift`, 'U8', [out]).values;
+      const start = new Float64Array(out);
+      for (let c = 0; c < out; c++) {
+        if (shift[c] < 1 || shift[c] > 24) badModel(`a shift of ${prefix} is not 1 to 24`);
+        let sum = 0;
+        for (let i = 0; i < taps; i++) sum += Math.abs(weight.values[c * taps + i]);
+        if (sum * X + Math.abs(bias[c]) + 2 ** (shift[c] - 1) >= 2 ** 24) badModel(`${prefix} breaks NETW-12`);
+        start[c] = bias[c] + 2 ** (shift[c] - 1);
+      }
+      made.shift = shift;
+      made.cout = out;
+      if (dw) {
+        made.weight = Float64Array.from(weight.values);
+        made.start = start;
+        net.depthwise++;
+        net.margin += 1 / scale;
+        net.lastDepthwise = index;
+      } else {
+        // Two outputs share a double: sums are below 2^24 (NETW-12), so that low + high * 2^25 is exact.
+        // Blocks of eight outputs: weight[block][input][4 pairs].
+        const blocks = Math.ceil(out / 8);
+        made.weight = new Float64Array(blocks * C * 4);
+        made.start = new Float64Array(blocks * 4);
+        made.blocks = blocks;
+        for (let c = 0; c < out; c++) {
+          const unit = c & 1 ? 33554432 : 1;
+          const pair = (c >> 1) & 3;
+          made.start[(c >> 3) * 4 + pair] += start[c] * unit;
+          for (let i = 0; i < C; i++) made.weight[((c >> 3) * C + i) * 4 + pair] += weight.values[c * C + i] * unit;
+        }
+      }
+      X = magnitude([lo, hi]);
+    } else if (op === 'quality') {
+      made.table = tensor(`${prefix}.table`, 'I16', [64, C]).values;
+      X = magnitude([lo, hi]);
+    } else if (op === 'shuffle') {
+      const f = get(o, 'factor');
+      if (!isInt(f, 1, 16) || C % (f * f)) badModel(`a shuffle of ${name} does not fit`);
+      made.factor = f;
+      made.cout = C / (f * f);
+      scale *= f;
+      net.shuffles.push(f);
+    } else if (op === 'push') {
+      stack.push([C, scale]);
+    } else if (op === 'add') {
+      const z = stack.pop();
+      if (!z || z[0] !== C || z[1] !== scale) badModel(`an add of ${name} does not fit`);
+      X = magnitude([lo, hi]);
+    } else if (op === 'hyper') {
+      if (!context) badModel(`hyper in network ${name}`);
+      if (index === 0) { made.cin = C = 0; X = 0; net.bare = true; }
+      made.cout = C + model.features;
+      X = Math.max(X, model.featuresX);
+    } else badModel(`unknown operator in ${name}`);
+    C = made.cout;
+    net.ops.push(made);
+  });
+  if (stack.length) badModel(`a push of ${name} is left`);
+  net.channels = C;
+  net.X = X;
+  net.margin = Math.ceil(net.margin);
+  return net;
+}
+
+// ---------------------------------------------------------------- integer networks
+
+const pool = [];
+function take(length) {
+  let best = -1;
+  for (let i = 0; i < pool.length; i++) if (pool[i].length >= length && (best < 0 || pool[i].length < pool[best].length)) best = i;
+  if (best >= 0 && pool[best].length <= 4 * length + 4096) return pool.splice(best, 1)[0];
+  return new Float64Array(length);
+}
+function give(buffer) {
+  pool.push(buffer);
+  if (pool.length > 12) pool.shift();
+}
+
+const spare = new Float64Array(16);
+function pointwise(x, n, op, y) {
+  const { cin, cout, weight, start, shift, lo, hi, blocks } = op;
+  const H = 33554432;
+  const Q = 1 / 33554432;
+  for (let b = 0; b < blocks; b++) {
+    const o = b * 8;
+    const w0 = b * cin * 4;
+    const w1 = w0 + cin * 4;
+    const s0 = start[b * 4];
+    const s1 = start[b * 4 + 1];
+    const s2 = start[b * 4 + 2];
+    const s3 = start[b * 4 + 3];
+    const whole = o + 8 <= cout;
+    for (let s = 0; s < n; s += 2) {
+      let p = s * cin;
+      let r = s + 1 < n ? p + cin : p;
+      let a0 = s0; let a1 = s1; let a2 = s2; let a3 = s3;
+      let b0 = s0; let b1 = s1; let b2 = s2; let b3 = s3;
+      for (let w = w0; w < w1; w += 4) {
+        const u = x[p++];
+        const v = x[r++];
+        const k0 = weight[w];
+        const k1 = weight[w + 1];
+        const k2 = weight[w + 2];
+        const k3 = weight[w + 3];
+        a0 += k0 * u; b0 += k0 * v;
+        a1 += k1 * u; b1 += k1 * v;
+        a2 += k2 * u; b2 += k2 * v;
+        a3 += k3 * u; b3 += k3 * v;
+      }
+      let h = Math.floor(a0 * Q + 0.5); spare[0] = a0 - h * H; spare[1] = h;
+      h = Math.floor(a1 * Q + 0.5); spare[2] = a1 - h * H; spare[3] = h;
+      h = Math.floor(a2 * Q + 0.5); spare[4] = a2 - h * H; spare[5] = h;
+      h = Math.floor(a3 * Q + 0.5); spare[6] = a3 - h * H; spare[7] = h;
+      h = Math.floor(b0 * Q + 0.5); spare[8] = b0 - h * H; spare[9] = h;
+      h = Math.floor(b1 * Q + 0.5); spare[10] = b1 - h * H; spare[11] = h;
+      h = Math.floor(b2 * Q + 0.5); spare[12] = b2 - h * H; spare[13] = h;
+      h = Math.floor(b3 * Q + 0.5); spare[14] = b3 - h * H; spare[15] = h;
+      const m = whole ? 8 : cout - o;
+      const q0 = s * cout + o;
+      const q1 = s + 1 < n ? q0 + cout : q0;
+      for (let i = 0; i < m; i++) {
+        const sh = shift[o + i];
+        const e = (spare[i] | 0) >> sh;
+        const f = (spare[i + 8] | 0) >> sh;
+        y[q0 + i] = e < lo ? lo : e > hi ? hi : e;
+        y[q1 + i] = f < lo ? lo : f > hi ? hi : f;
+      }
+    }
+  }
+}
+
+/** One site of `depthwise`; a function of its own, in which V8 finds enough registers. */
+function nineTaps(x, p0, p1, p2, p3, p4, p5, p6, p7, p8, weight, start, shift, C, lo, hi, y, q) {
+  for (let c = 0, w = 0; c < C; c++, w += 9) {
+    const acc = start[c] + weight[w] * x[p0 + c] + weight[w + 1] * x[p1 + c] + weight[w + 2] * x[p2 + c] +
+      weight[w + 3] * x[p3 + c] + weight[w + 4] * x[p4 + c] + weight[w + 5] * x[p5 + c] +
+      weight[w + 6] * x[p6 + c] + weight[w + 7] * x[p7 + c] + weight[w + 8] * x[p8 + c];
+    const v = (acc | 0) >> shift[c];
+    y[q + c] = v < lo ? lo : v > hi ? hi : v;
+  }
+}
+
+/** Row `n` of x, behind the last site, must be zero. */
+function depthwise(x, cells, f, nb, op, y) {
+  const { cin: C, weight, start, shift, lo, hi } = op;
+  const ff = f * f;
+  const none = cells * ff * C;
+  const tapCell = new Int32Array(ff * 9);
+  const tapSite = new Int32Array(ff * 9);
+  for (let i = 0; i < ff * 9; i++) {
+    const ty = Math.floor(i / 9 / f) + Math.floor((i % 9) / 3) - 1;
+    const tx = (Math.floor(i / 9) % f) + (i % 3) - 1;
+    const cy = Math.floor(ty / f);
+    const cx = Math.floor(tx / f);
+    tapCell[i] = 3 * (cy + 1) + cx + 1;
+    tapSite[i] = (ty - cy * f) * f + tx - cx * f;
+  }
+  const at = new Int32Array(9);
+  for (let cell = 0, q = 0; cell < cells; cell++) {
+    for (let i = 0; i < ff * 9; q += C) {
+      for (let j = 0; j < 9; j++, i++) {
+        const other = nb[cell * 9 + tapCell[i]];
+        at[j] = other < 0 ? none : (other * ff + tapSite[i]) * C;
+      }
+      nineTaps(x, at[0], at[1], at[2], at[3], at[4], at[5], at[6], at[7], at[8], weight, start, shift, C, lo, hi, y, q);
+    }
+  }
+}
+
+/**
+ * Runs a network at `n` parents (cells, or blocks) of one group of quality q.
+ * Finer sites of a parent stand together, row by row, so that `shuffle` moves nothing.
+ * x: [n + 1][channels], given back to the pool. nb: nine neighbours of each cell, or -1.
+ * features: [n][F]. keep: the parents to go on with behind the last depthwise.
+ * Returns the output, for the parents in `keep` if there is one.
+ */
+function runNetwork(net, x, n, q, nb, features, F, keep) {
+  let C = net.bare ? 0 : net.ops.length ? net.ops[0].cin : net.channels;
+  let f = 1;
+  let parents = n;
+  let select = null;
+  const stack = [];
+  const narrow = (v, width) => {
+    const y = take((keep.length + 1) * width);
+    for (let i = 0; i < keep.length; i++) {
+      const from = keep[i] * width;
+      for (let j = 0, to = i * width; j < width; j++) y[to + j] = v[from + j];
+    }
+    give(v);
+    return y;
+  };
+  const doNarrow = () => {
+    x = narrow(x, C * f * f);
+    for (const e of stack) e[0] = narrow(e[0], e[1]);
+    parents = keep.length;
+    select = keep;
+  };
+  if (keep && net.lastDepthwise < 0) doNarrow();
+  net.ops.forEach((op, index) => {
+    const sites = parents * f * f;
+    switch (op.op) {
+      case 'pointwise': {
+        const y = take((sites + 1) * op.cout);
+        pointwise(x, sites, op, y);
+        give(x);
+        x = y;
+        break;
+      }
+      case 'depthwise': {
+        x.fill(0, sites * C, (sites + 1) * C);
+        const y = take((sites + 1) * C);
+        depthwise(x, parents, f, nb, op, y);
+        give(x);
+        x = y;
+        break;
+      }
+      case 'quality': {
+        const { table, lo, hi } = op;
+        const row = q * C;
+        for (let s = 0, p = 0; s < sites; s++) {
+          for (let c = 0; c < C; c++, p++) {
+            const v = x[p] + table[row + c];
+            x[p] = v < lo ? lo : v > hi ? hi : v;
+          }
+        }
+        break;
+      }
+      case 'shuffle':
+        f *= op.factor;
+        break;
+      case 'push': {
+        const y = take((sites + 1) * C);
+        for (let i = 0; i < sites * C; i++) y[i] = x[i];
+        stack.push([y, C * f * f]);
+        break;
+      }
+      case 'add': {
+        const [z] = stack.pop();
+        const { lo, hi } = op;
+        for (let i = 0; i < sites * C; i++) {
+          const v = x[i] + z[i];
+          x[i] = v < lo ? lo : v > hi ? hi : v;
+        }
+        give(z);
+        break;
+      }
+      default: { // hyper
+        const y = take((sites + 1) * (C + F));
+        for (let s = 0, p = 0, to = 0; s < sites; s++) {
+          for (let c = 0; c < C; c++) y[to++] = x[p++];
+          const from = (select ? select[s] : s) * F;
+          for (let c = 0; c < F; c++) y[to++] = features[from + c];
+        }
+        give(x);
+        x = y;
+      }
+    }
+    C = op.cout;
+    if (keep && index === net.lastDepthwise) doNarrow();
+  });
+  return x;
+}
+
+// ---------------------------------------------------------------- container (sections 4 to 8, 13)
+
+const NAMES = { 0x01: 'HEAD', 0x02: 'GRPS', 0x03: 'MASK', 0x04: 'LATN', 0x81: 'OBJS', 0xC1: 'ICCP' };
+const LEVELS = ['L1', 'L2', 'L3', 'other'];
+const MAGIC = [0xD3, 0x53, 0x44, 0x43];
+
+/** Reads the chunk at `at`: `kind` is ok, cut, varint or crc. */
+function readChunk(d, at) {
+  if (at >= d.length) return { kind: 'cut', type: -1, at, end: at };
+  const type = d[at];
+  const [length, payload] = readVarint(d, at + 1, d.length);
+  if (length === CUT) return { kind: 'cut', type, at, end: d.length };
+  if (length === BAD) return { kind: 'varint', type, at, end: at };
+  const tail = payload + length;
+  const end = tail + 4;
+  if (end > d.length) return { kind: 'cut', type, at, end: d.length };
+  const right = (~crcUpdate(-1, d, at, tail) >>> 0) === u32(d, tail);
+  return { kind: right ? 'ok' : 'crc', type, at, payload, tail, end };
+}
+
+export const DEFAULT_LIMITS = { maxPixels: 2 ** 26 };
+
+/**
+ * Reads the structure of a stream: HEAD, GRPS, the group map, the states of the groups and all chunks.
+ * Never throws for a bad stream: `error` is the error that ended the reading, `errors` all errors.
+ * options: maxPixels; metadata: read ICCP and OBJS as well.
+ */
+export function parse(file, options = {}) {
+  const maxPixels = options.maxPixels ?? DEFAULT_LIMITS.maxPixels;
+  const s = {
+    file, bytes: file.length, state: 'valid', error: null, errors: [], width: null, height: null, features: null, version: null,
+    model: null, weights: null, rows: 0, cols: 0, preamble: null, place: null, groups: [], map: null, cellsOf: null, position: null,
+    chunks: [], objects: null, iccp: null,
+  };
+  try {
+    readStream(file, s, maxPixels, options.metadata === true);
+  } catch (e) {
+    if (!(e instanceof SdcError)) throw e;
+    s.error = e;
+    s.errors.push(e);
+  }
+  s.state = s.error ? s.error.cls : s.errors.length ? 'partial' : 'valid';
+  return s;
+}
+
+function readStream(d, s, maxPixels, metadata) {
+  let agree = 0;
+  while (agree < 4 && agree < d.length && d[agree] === MAGIC[agree]) agree++;
+  if (agree < 4) {
+    if (agree > 0 && agree === d.length) fail('E_TRUNCATED', 'the file ends within the magic number', d.length, 'magic');
+    fail('E_MAGIC', 'not an SDC stream', 0, 'magic');
+  }
+  const record = (c, group = null) => {
+    s.chunks.push({
+      type: NAMES[c.type] ?? null, code: c.type, offset: c.at, bytes: c.end - c.at,
+      payload: c.payload, tail: c.tail,
+      state: c.kind === 'ok' ? 'complete' : c.kind === 'cut' ? 'truncated' : 'damaged', group,
+    });
+  };
+  const note = (code, message, offset, where) => s.errors.push(new SdcError(code, message, offset, where));
+  const required = (at, type) => {
+    const name = NAMES[type];
+    const c = readChunk(d, at);
+    if (c.type >= 0) record(c);
+    if (c.kind === 'varint') fail('E_VARINT', 'the length is not a varint', at + 1, `${name}.length`);
+    if (c.kind === 'cut') fail('E_TRUNCATED', `the file ends before ${name} does`, d.length, name);
+    if (c.kind === 'crc') fail('E_CHUNK_CRC', `the CRC-32 of ${name} is wrong`, c.tail, name);
+    if (c.type !== type) fail('E_CHUNK_ORDER', `a chunk of another type in the place of ${name}`, at, name);
+    return c;
+  };
+
+  // HEAD
+  const head = required(4, 0x01);
+  let r = new Fields(d, head.payload, head.tail, 'HEAD');
+  const width = r.varint('width');
+  if (width < 1 || width > 65536) fail('E_HEAD_SIZE', `width ${width}`, head.payload, 'HEAD.width');
+  const height = r.varint('height');
+  if (height < 1 || height > 65536 || width * height > 2 ** 30) fail('E_HEAD_SIZE', `height ${height}`, head.payload, 'HEAD.height');
+  Object.assign(s, { width, height, rows: (height + 15) >> 4, cols: (width + 15) >> 4 });
+  s.features = r.varint('features');
+  if (s.features !== 0) fail('E_FEATURE', 'an unknown required feature', head.payload, 'HEAD.features');
+  s.model = r.varint('model');
+  s.weights = Array.from(r.bytes(4, 'weights'), (b) => b.toString(16).padStart(2, '0')).join('');
+  const version = r.u8('version');
+  s.version = version;
+  r.done();
+  if (width * height > maxPixels) fail('E_LIMIT', `${width} x ${height} pixels are more than this reader's limit of ${maxPixels}`, head.payload, 'HEAD');
+  const { rows, cols } = s;
+
+  // GRPS
+  const grps = required(head.end, 0x02);
+  r = new Fields(d, grps.payload, grps.tail, 'GRPS');
+  const count = r.u8('count');
+  if (count < 1 || count > rows * cols) fail('E_GRPS_COUNT', `${count} groups in ${rows * cols} cells`, grps.payload, 'GRPS.count');
+  const preamble = r.varint('preamble');
+  s.preamble = preamble;
+  const place = grps.end + preamble;
+  s.place = place;
+  let offset = place;
+  for (let k = 0; k < count; k++) {
+    const lq = r.u8(`groups[${k}].level_quality`);
+    if (k > 0 && lq >> 6 < s.groups[k - 1].levelNumber) fail('E_GRPS_ORDER', 'levels decrease', r.at - 1, `GRPS.groups[${k}].level_quality`);
+    const size = r.varint(`groups[${k}].size`);
+    if (size > 0 && size < 6) fail('E_GRPS_SIZE', `size ${size}`, r.at - 1, `GRPS.groups[${k}].size`);
+    s.groups.push({
+      index: k, levelNumber: lq >> 6, level: LEVELS[lq >> 6], quality: lq & 63, levelQuality: lq, size, offset,
+      cells: null, area: null, state: size === 0 ? 'withdrawn' : 'unread', payload: 0, tail: 0,
+    });
+    offset += size;
+  }
+  r.done();
+
+  // Preamble
+  let mask = null;
+  let at = grps.end;
+  let iccp = null;
+  let objs = null;
+  const admit = (c, first) => {
+    if (c.type === 1 || c.type === 2 || (c.type === 3 && mask) || (c.type === 0xC1 && iccp) || (c.type === 0x81 && objs)) {
+      fail('E_CHUNK_DUPLICATE', `a second ${NAMES[c.type]}`, c.at, NAMES[c.type]);
+    }
+    if (c.type === 3 || c.type === 4 || (c.type === 0xC1 && !first)) fail('E_CHUNK_ORDER', `${NAMES[c.type]} out of place`, c.at, NAMES[c.type]);
+    if (c.type < 128) fail('E_CHUNK_CRITICAL', `unknown critical chunk of type 0x${c.type.toString(16)}`, c.at);
+    if (c.type === 0xC1) iccp = c;
+    if (c.type === 0x81) objs = c;
+  };
+  if (at < place && at < d.length && d[at] === 3) {
+    mask = required(at, 0x03);
+    if (mask.end > place) fail('E_GRPS_PREAMBLE', 'MASK ends behind the preamble', at, 'GRPS.preamble');
+    at = mask.end;
+  }
+  const behindMask = at;
+  while (at < place) {
+    const c = readChunk(d, at);
+    if (c.type >= 0) record(c);
+    if (c.kind !== 'ok') {
+      if (c.kind === 'cut' && count > 1 && !mask) fail('E_TRUNCATED', 'the file ends within the preamble, without MASK', d.length, 'MASK');
+      note('E_CHUNK_DAMAGED', c.kind === 'cut' ? 'a chunk is cut off' : 'a chunk is damaged', at, `chunk 0x${c.type < 0 ? '' : c.type.toString(16)}`);
+      break;
+    }
+    if (c.type === 4 || c.end > place) fail('E_GRPS_PREAMBLE', 'the preamble disagrees with the chunks', at, 'GRPS.preamble');
+    admit(c, at === behindMask);
+    at = c.end;
+  }
+
+  // Group map
+  if (count > 1 && !mask) fail('E_MASK_MISSING', 'several groups but no MASK', grps.end, 'MASK');
+  const n = rows * cols;
+  if (mask) {
+    s.map = decodeMap(d, mask.payload, mask.tail, rows, cols, count);
+  } else {
+    s.map = new Uint8Array(n).fill(1);
+  }
+  const totals = new Int32Array(count + 1);
+  for (let i = 0; i < n; i++) totals[s.map[i]]++;
+  if (mask && count === 1 && totals[1] === n) fail('E_MASK_REDUNDANT', 'MASK puts every cell into the only group', mask.at, 'MASK');
+  for (let k = 0; k < count; k++) if (totals[k + 1] === 0) fail('E_MASK_EMPTY_GROUP', `group ${k} has no cell`, mask.at, 'MASK');
+  s.cellsOf = s.groups.map((g) => new Int32Array(totals[g.index + 1]));
+  s.position = new Int32Array(n);
+  const fill = new Int32Array(count + 1);
+  for (const g of s.groups) { g.cells = totals[g.index + 1]; g.area = 0; }
+  for (let i = 0, row = 0; row < rows; row++) {
+    const h = Math.min(16, height - row * 16);
+    for (let col = 0; col < cols; col++, i++) {
+      const l = s.map[i];
+      s.position[i] = fill[l]++;
+      if (l === 0) continue;
+      s.cellsOf[l - 1][s.position[i]] = i;
+      s.groups[l - 1].area += h * Math.min(16, width - col * 16);
+    }
+  }
+
+  // LATN chunks
+  let seed = crcUpdate(-1, d, head.payload, head.tail);
+  if (mask) seed = crcUpdate(seed, d, mask.payload, mask.tail);
+  for (const g of s.groups) {
+    if (g.size === 0) continue;
+    const end = g.offset + g.size;
+    const where = `group ${g.index}`;
+    if (end > d.length) {
+      g.state = 'truncated';
+      note('E_GROUP_TRUNCATED', `group ${g.index} is cut off`, g.offset, where);
+      if (g.offset < d.length) record({ kind: 'cut', type: 4, at: g.offset, end: d.length }, g.index);
+      continue;
+    }
+    const tail = end - 4;
+    const c = crcUpdate(crcUpdate(seed, [g.index, g.levelQuality], 0, 2), d, g.offset, tail);
+    if ((~c >>> 0) !== u32(d, tail)) {
+      g.state = 'damaged';
+      note('E_GROUP_DAMAGED', `the CRC-32 of group ${g.index} is wrong`, g.offset, where);
+      record({ kind: 'crc', type: 4, at: g.offset, end }, g.index);
+      continue;
+    }
+    if (d[g.offset] !== 4) fail('E_LATN_SIZE', 'a chunk of another type in the place of LATN', g.offset, where);
+    const [length, payload] = readVarint(d, g.offset + 1, tail);
+    if (length === BAD) fail('E_VARINT', 'the length is not a varint', g.offset + 1, where);
+    if (length === CUT || payload + length !== tail) fail('E_LATN_SIZE', 'the length disagrees with GRPS', g.offset + 1, where);
+    g.state = 'complete';
+    g.payload = payload;
+    g.tail = tail;
+    record({ kind: 'ok', type: 4, at: g.offset, payload, tail, end }, g.index);
+  }
+
+  // Behind the last LATN chunk
+  at = offset;
+  while (at < d.length) {
+    const c = readChunk(d, at);
+    record(c);
+    if (c.kind !== 'ok') {
+      note('E_CHUNK_DAMAGED', c.kind === 'cut' ? 'a chunk is cut off' : 'a chunk is damaged', at, `chunk 0x${c.type.toString(16)}`);
+      break;
+    }
+    admit(c, false);
+    at = c.end;
+  }
+
+  if (metadata) {
+    if (iccp) {
+      const size = iccp.tail - iccp.payload;
+      if (size < 128 || size > 1048576) fail('E_ICCP_SIZE', `a colour profile of ${size} bytes`, iccp.payload, 'ICCP');
+      s.iccp = d.subarray(iccp.payload, iccp.tail);
+    }
+    s.objects = objs ? readObjects(d, objs, s) : [];
+  }
+}
+
+function readObjects(d, chunk, s) {
+  const r = new Fields(d, chunk.payload, chunk.tail, 'OBJS');
+  const check = (ok, what) => { if (!ok) fail('E_OBJS', `${what} is wrong`, r.at, `OBJS.${what}`); };
+  const count = r.varint('count');
+  check(count >= 1 && count <= 4095, 'count');
+  const objects = [];
+  const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  let pixels = 0;
+  for (let i = 0; i < count; i++) {
+    const at = (f) => `objects[${i}].${f}`;
+    const number = (f, lo, hi) => { const v = r.varint(at(f)); check(v >= lo && v <= hi, at(f)); return v; };
+    const string = (f, max) => {
+      const bytes = r.bytes(number(`${f}_length`, 0, max), at(f));
+      try { return utf8.decode(bytes); } catch { check(false, at(f)); return ''; }
+    };
+    const o = { index: i, from: r.at, to: 0, group: number('group', 0, s.groups.length - 1), x: number('x', 0, 65535), y: number('y', 0, 65535) };
+    o.level = s.groups[o.group].level;
+    o.width = number('width', 1, s.width - o.x);
+    o.height = number('height', 1, s.height - o.y);
+    o.score = r.u8(at('score')); // in 1/255
+    o.rank = number('rank', i ? objects[i - 1].rank : 0, 4094);
+    o.label = string('label', 255);
+    o.reason = string('reason', 4095);
+    const coding = r.u8(at('mask_coding'));
+    check(coding <= 1, at('mask_coding'));
+    const length = number('mask_length', 0, 65535);
+    check((length === 0) === (coding === 0), at('mask_length'));
+    const from = r.at;
+    r.bytes(length, at('mask'));
+    o.mask = null;
+    if (coding) {
+      const area = o.width * o.height;
+      pixels += area;
+      check(area <= 2 ** 22 && pixels <= 4 * s.width * s.height, at('mask'));
+      try {
+        o.mask = decodeMap(d, from, r.at, o.height, o.width, 1);
+      } catch (e) {
+        if (!(e instanceof SdcError)) throw e;
+        fail('E_OBJS', `the pixel mask is broken: ${e.message}`, from, at('mask'));
+      }
+      check(o.mask.includes(1), at('mask'));
+    }
+    o.to = r.at;
+    objects.push(o);
+  }
+  r.done();
+  return objects;
+}
+
+// ---------------------------------------------------------------- groups (sections 11 and 12)
+
+/** Splits the cells of a group into bands of rows: [first, past) with a margin around it, [from, to). */
+function bandsOf(cells, cols, margin, target) {
+  const starts = [];
+  const rowsOf = [];
+  for (let i = 0, last = -1; i < cells.length; i++) {
+    const row = Math.floor(cells[i] / cols);
+    if (row !== last) { starts.push(i); rowsOf.push(row); last = row; }
+  }
+  starts.push(cells.length);
+  const bands = [];
+  const R = rowsOf.length;
+  for (let a = 0; a < R;) {
+    let b = a + 1;
+    while (b < R && (starts[b + 1] - starts[a] <= target || b - a < 4 * margin)) b++;
+    let from = a;
+    while (from > 0 && rowsOf[from - 1] >= rowsOf[a] - margin) from--;
+    let to = b;
+    while (to < R && rowsOf[to] <= rowsOf[b - 1] + margin) to++;
+    bands.push({ first: starts[a], past: starts[b], from: starts[from], to: starts[to] });
+    a = b;
+  }
+  return bands;
+}
+
+/** The nine neighbours of the cells from .. to - 1 of a group, as places from 0 among them, or -1. */
+function neighboursOf(s, g, from, to) {
+  const { map, position, rows, cols } = s;
+  const cells = s.cellsOf[g.index];
+  const label = g.index + 1;
+  const nb = new Int32Array((to - from) * 9).fill(-1);
+  for (let i = from, p = 0; i < to; i++, p += 9) {
+    const row = Math.floor(cells[i] / cols);
+    const col = cells[i] - row * cols;
+    for (let dy = -1; dy <= 1; dy++) {
+      if (row + dy < 0 || row + dy >= rows) continue;
+      for (let dx = -1; dx <= 1; dx++) {
+        if (col + dx < 0 || col + dx >= cols) continue;
+        const other = cells[i] + dy * cols + dx;
+        if (map[other] !== label) continue;
+        const place = position[other] - from;
+        if (place >= 0 && place < to - from) nb[p + 3 * (dy + 1) + dx + 1] = place;
+      }
+    }
+  }
+  return nb;
+}
+
+/**
+ * Decodes the latents of a complete group: Int16Array [cells][M].
+ * `onResiduals(r, count)` sees all residuals in the order of decode_group; r is used again.
+ */
+export function decodeLatents(s, g, model, onResiduals = null, source = null) {
+  const { M, K, SI, SM, SS, SH, step, inverse, offset, tables, features: F } = model;
+  const q = g.quality;
+  const { cols } = s;
+  const cells = s.cellsOf[g.index];
+  const n = cells.length;
+  const rans = source ?? new Rans(s.file, g.payload, g.tail);
+
+  // Hyper values, block by block
+  const bcols = (cols + 3) >> 2;
+  const blockOf = new Int32Array(n);
+  for (let i = 0; i < n; i++) {
+    const row = Math.floor(cells[i] / cols);
+    blockOf[i] = (row >> 2) * bcols + ((cells[i] - row * cols) >> 2);
+  }
+  const blocks = blockOf.slice().sort();
+  let B = 0;
+  for (let i = 0; i < n; i++) if (i === 0 || blocks[i] !== blocks[i - 1]) blocks[B++] = blocks[i];
+  const h = new Int16Array(B * K);
+  {
+    const t = new Uint8Array(K);
+    for (let k = 0; k < K; k++) t[k] = model.hyperIndex[q * K + k];
+    const r = new Int32Array(K);
+    const [lo, hi] = model.hyperRange;
+    for (let b = 0; b < B; b++) {
+      rans.residuals(tables, t, r, K);
+      onResiduals?.(r, K);
+      for (let k = 0; k < K; k++) {
+        const v = (r[k] * model.hyperStep[q * K + k] + (1 << (SH - 1))) >> SH;
+        h[b * K + k] = v < lo ? lo : v > hi ? hi : v;
+      }
+    }
+  }
+
+  // Network hyper, some blocks at a time; then each cell takes its features
+  const features = new Int16Array(n * F);
+  {
+    const member = new Map();
+    for (let i = 0; i < n; i++) {
+      const list = member.get(blockOf[i]);
+      if (list) list.push(i); else member.set(blockOf[i], [i]);
+    }
+    for (let b0 = 0; b0 < B; b0 += 256) {
+      const count = Math.min(256, B - b0);
+      const x = take((count + 1) * K);
+      for (let i = 0; i < count * K; i++) x[i] = h[b0 * K + i];
+      const y = runNetwork(model.hyper, x, count, q, null, null, 0, null);
+      for (let b = 0; b < count; b++) {
+        for (const i of member.get(blocks[b0 + b])) {
+          const row = Math.floor(cells[i] / cols);
+          const col = cells[i] - row * cols;
+          const from = (b * 16 + (row & 3) * 4 + (col & 3)) * F;
+          for (let c = 0; c < F; c++) features[i * F + c] = y[from + c];
+        }
+      }
+      give(y);
+    }
+  }
+
+  // Passes
+  const d = new Int16Array(n * M);
+  const [lo, hi] = model.latent;
+  model.passes.forEach(([parity, first, past], pass) => {
+    const net = model.context[pass];
+    const width = past - first;
+    const chosen = [];
+    for (let i = 0; i < n; i++) {
+      const row = Math.floor(cells[i] / cols);
+      if (((row + cells[i] - row * cols) & 1) === parity) chosen.push(i);
+    }
+    if (!chosen.length) return;
+    const t = new Uint8Array(chosen.length * width);
+    const mean = new Int32Array(chosen.length * width);
+    let at = 0;
+    let done = 0;
+    for (const band of bandsOf(cells, cols, net.margin, 2048)) {
+      const count = band.to - band.from;
+      const keep = [];
+      while (done < chosen.length && chosen[done] < band.past) keep.push(chosen[done++] - band.from);
+      if (!keep.length) continue;
+      const C = net.bare ? 0 : M;
+      const x = take((count + 1) * C);
+      for (let i = 0; i < count * C; i++) x[i] = d[band.from * M + i];
+      const nb = net.depthwise ? neighboursOf(s, g, band.from, band.to) : null;
+      const y = runNetwork(net, x, count, q, nb, features.subarray(band.from * F, band.to * F), F, keep);
+      for (let i = 0; i < keep.length; i++) {
+        for (let c = 0; c < width; c++, at++) {
+          const k = q * M + first + c;
+          const a = (y[2 * width * i + c] + offset[k] + (1 << (SI - 1))) >> SI;
+          t[at] = a < 0 ? 0 : a > 63 ? 63 : a;
+          mean[at] = (y[2 * width * i + width + c] * inverse[k] + (1 << (SM - 1))) >> SM;
+        }
+      }
+      give(y);
+    }
+    const r = new Int32Array(t.length);
+    rans.residuals(tables, t, r, t.length);
+    onResiduals?.(r, t.length);
+    at = 0;
+    for (const i of chosen) {
+      for (let c = first; c < past; c++, at++) {
+        let v = r[at] * 16 + mean[at];
+        v = v < -65536 ? -65536 : v > 65535 ? 65535 : v;
+        v = (v * step[q * M + c] + (1 << (SS - 1))) >> SS;
+        d[i * M + c] = v < lo ? lo : v > hi ? hi : v;
+      }
+    }
+  });
+  rans.finish();
+  return d;
+}
+
+/** Puts the pixels of a group into `out`, of `channels` (3 or 4) bytes each. */
+export function synthesize(s, g, model, d, out, channels = 3) {
+  const { M, synthesis: net } = model;
+  const { cols, width, height } = s;
+  const cells = s.cellsOf[g.index];
+  const [f1, f2] = net.shuffles;
+  const placeY = new Int32Array(256);
+  const placeX = new Int32Array(256);
+  for (let i = 0; i < 256; i++) {
+    const outer = Math.floor(i / (f2 * f2));
+    const inner = i % (f2 * f2);
+    placeY[i] = Math.floor(outer / f1) * f2 + Math.floor(inner / f2);
+    placeX[i] = (outer % f1) * f2 + (inner % f2);
+  }
+  for (const band of bandsOf(cells, cols, net.margin, 1024)) {
+    const count = band.to - band.from;
+    const x = take((count + 1) * M);
+    for (let i = 0; i < count * M; i++) x[i] = d[band.from * M + i];
+    const nb = net.depthwise ? neighboursOf(s, g, band.from, band.to) : null;
+    const keep = Array.from({ length: band.past - band.first }, (_, i) => band.first - band.from + i);
+    const y = runNetwork(net, x, count, g.quality, nb, null, 0, keep);
+    for (let i = 0, p = 0; i < keep.length; i++) {
+      const cell = cells[band.first + i];
+      const row = Math.floor(cell / cols);
+      const top = row * 16;
+      const left = (cell - row * cols) * 16;
+      for (let j = 0; j < 256; j++, p += 3) {
+        const py = top + placeY[j];
+        const px = left + placeX[j];
+        if (py >= height || px >= width) continue;
+        const to = (py * width + px) * channels;
+        out[to] = y[p];
+        out[to + 1] = y[p + 1];
+        out[to + 2] = y[p + 2];
+        if (channels === 4) out[to + 3] = 255;
+      }
+    }
+    give(y);
+  }
+}
+
+/** The groups that a selection names, in order. Throws E_USAGE. */
+export function selectGroups(s, select) {
+  if (!select) return s.groups.filter((g) => g.size > 0);
+  const wanted = new Set();
+  for (const k of select.groups ?? []) {
+    if (!isInt(k, 0, s.groups.length - 1)) fail('E_USAGE', `the stream has no group ${k}`);
+    wanted.add(k);
+  }
+  for (const level of select.levels ?? []) {
+    if (!LEVELS.includes(level)) fail('E_USAGE', `there is no level ${level}`);
+    for (const g of s.groups) if (g.level === level) wanted.add(g.index);
+  }
+  for (const i of select.objects ?? []) {
+    if (!s.objects || !isInt(i, 0, s.objects.length - 1)) fail('E_USAGE', `the stream has no object ${i}`);
+    wanted.add(s.objects[i].group);
+  }
+  return s.groups.filter((g) => wanted.has(g.index));
+}
+
+/**
+ * The first half of a decoding: reads a stream and decodes the latents of the groups asked for, so that
+ * every rule is checked before the first pixel is shown (STAT-08).
+ * options: models: list of loadModel(), or a function of number and weights that gives one;
+ * select: {groups, levels, objects}; maxPixels; metadata.
+ * Throws SdcError for a file that is invalid or unsupported.
+ * Returns {stream, ready: [{group, latents}], missing: groups asked for that are not complete, model, errors, state}.
+ */
+export function prepare(file, options = {}) {
+  const stream = parse(file, { ...options, metadata: options.metadata === true || Boolean(options.select?.objects) });
+  if (stream.error) throw stream.error;
+  const asked = selectGroups(stream, options.select);
+  const complete = asked.filter((g) => g.state === 'complete');
+  const missing = asked.filter((g) => g.state !== 'complete');
+  let model = null;
+  if (complete.length) {
+    const { models = [] } = options;
+    model = typeof models === 'function' ? models(stream.model, stream.weights) : models.find((m) => m.number === stream.model);
+    if (!model) fail('E_MODEL', `model ${stream.model} is not known`, null, 'HEAD.model');
+    if (!model.sha256.startsWith(stream.weights)) fail('E_MODEL_HASH', `model ${stream.model} has other weights`, null, 'HEAD.weights');
+  }
+  const ready = complete.map((group) => {
+    try {
+      return { group, latents: decodeLatents(stream, group, model, options.onResiduals?.(group)) };
+    } catch (e) {
+      if (e instanceof SdcError && !e.where) e.where = `group ${group.index}`;
+      throw e;
+    }
+  });
+  const errors = stream.errors.slice();
+  for (const g of missing) if (g.state === 'withdrawn') errors.push(new SdcError('E_GROUP_WITHDRAWN', `group ${g.index} has been withdrawn`, null, `group ${g.index}`));
+  return { stream, ready, missing, model, errors, state: stream.state };
+}
+
+/**
+ * Decodes a stream. Further options: channels 3 (RGB) or 4 (RGBA, alpha 0 where nothing is decoded);
+ * fill: colour [R, G, B] of undecoded pixels with 3 channels.
+ * Returns prepare()'s object with width, height, pixels, and exit, the status of a tool.
+ */
+export function decode(file, options = {}) {
+  const p = prepare(file, options);
+  const channels = options.channels ?? 3;
+  const { width, height } = p.stream;
+  const pixels = new Uint8Array(width * height * channels);
+  if (channels === 3 && options.fill?.some((v) => v)) for (let i = 0; i < pixels.length; i++) pixels[i] = options.fill[i % 3];
+  for (const { group, latents } of p.ready) synthesize(p.stream, group, p.model, latents, pixels, channels);
+  return { ...p, width, height, channels, pixels, exit: p.missing.length ? 3 : 0 };
+}
+
+// ---------------------------------------------------------------- withdrawing groups (section 17.1)
+
+function varintBytes(v) {
+  const out = [];
+  for (; v > 127; v = Math.floor(v / 128)) out.push((v % 128) | 128);
+  out.push(v);
+  return out;
+}
+function makeChunk(type, payload) {
+  const length = varintBytes(payload.length);
+  const out = new Uint8Array(1 + length.length + payload.length + 4);
+  out[0] = type;
+  out.set(length, 1);
+  out.set(payload, 1 + length.length);
+  new DataView(out.buffer).setUint32(out.length - 4, crc32(out.subarray(0, out.length - 4)), true);
+  return out;
+}
+
+/**
+ * Withdraws all groups but those that `select` names. Throws SdcError where no stream may be written.
+ * Returns {data, exit, missing, errors}.
+ */
+export function extract(file, select, options = {}) {
+  const s = parse(file, { ...options, metadata: false });
+  if (s.error) throw s.error;
+  const kept = selectGroups(s, select);
+  const missing = kept.filter((g) => g.state !== 'complete');
+  const keep = new Set(kept.filter((g) => g.state === 'complete').map((g) => g.index));
+  const withdraws = s.groups.some((g) => g.state !== 'withdrawn' && !keep.has(g.index));
+  const before = [];
+  const behind = [];
+  const latents = [];
+  for (const c of s.chunks) {
+    if (c.state !== 'complete' || c.code <= 2) continue;
+    let bytes = file.subarray(c.offset, c.offset + c.bytes);
+    if (c.group !== null) {
+      if (keep.has(c.group)) latents.push(bytes);
+      continue;
+    }
+    if (withdraws && c.code === 0x81) {
+      let objects;
+      try { objects = readObjects(file, c, s); } catch { continue; }
+      objects = objects.filter((o) => keep.has(o.group)); // EDIT-02
+      if (!objects.length) continue;
+      bytes = makeChunk(0x81, concat([varintBytes(objects.length), ...objects.map((o) => file.subarray(o.from, o.to))]));
+    } else if (withdraws && c.code >= 128 && !(c.code & 64)) continue;
+    (c.offset < s.place ? before : behind).push(bytes);
+  }
+  const preamble = before.reduce((a, b) => a + b.length, 0);
+  const grps = [s.groups.length, ...varintBytes(preamble)];
+  for (const g of s.groups) grps.push(g.levelQuality, ...varintBytes(keep.has(g.index) ? g.size : 0));
+  const head = s.chunks[0];
+  const data = concat([MAGIC, file.subarray(head.offset, head.offset + head.bytes), makeChunk(0x02, Uint8Array.from(grps)), ...before, ...latents, ...behind]);
+  const damaged = s.errors.some((e) => e.code === 'E_CHUNK_DAMAGED');
+  return { data, missing, errors: s.errors, exit: missing.length || damaged ? 3 : 0 };
+}
+function concat(parts) {
+  const out = new Uint8Array(parts.reduce((a, b) => a + b.length, 0));
+  let at = 0;
+  for (const p of parts) { out.set(p, at); at += p.length; }
+  return out;
+}

@@ -1,0 +1,256 @@
+"""Random streams, valid and broken, on which several decoders must agree.
+
+``python -m sdc_conformance.fuzz --decoder 'A' --decoder 'B' [--count 1000] [--seed 1]`` asks all of them the
+same through ``serve``; each disagreement is printed, and its stream kept with ``--keep FOLDER``.
+``python -m sdc_conformance.fuzz --write FOLDER`` writes the streams instead.
+
+Streams of even number are valid; those of odd number are mutations of valid ones, most of them with right
+CRCs, so that the fault lies deep.  Where a stream is refused decoders must agree on the exit status, since it
+may break several rules; where it is accepted, on every hash.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import os
+import random
+import shlex
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sdc.container import GRPS, HEAD, ICCP, LATN, MASK, OBJS
+
+from .runner import VECTORS, Broken, Options, Process
+from .second_model import NUMBER
+from .streams import (
+    Draw,
+    Parts,
+    blobs,
+    chunk,
+    compose,
+    ends,
+    escaping,
+    extreme,
+    icc,
+    objs,
+    scattered,
+    small,
+    within,
+    zeros,
+)
+
+Rng = random.Random
+
+
+def random_parts(rng: Rng) -> Parts:
+    """Parts of a random valid stream, most of them tiny."""
+    width, height = rng.randint(1, 90), rng.randint(1, 90)
+    rows, cols = -(-height // 16), -(-width // 16)
+    count = rng.randint(1, min(5, rows * cols))
+    levels = sorted(rng.randrange(4) for _ in range(count))
+    groups = tuple((level, rng.choice([0, rng.randrange(64), rng.randrange(64)])) for level in levels)
+    make: Callable[..., Any] = rng.choice([blobs, scattered])
+    labels: Any = None
+    if count > 1 or rng.random() < 0.3:
+        for _ in range(20):
+            try:
+                labels = make(rng.randrange(1 << 30), rows, cols, count, rng.random() < 0.4)
+                break
+            except AssertionError:
+                continue
+        else:
+            count, groups = 1, groups[:1]
+
+    def draw() -> Draw:
+        kinds: list[Callable[[int], Draw]] = [
+            lambda _: zeros(),
+            small,
+            small,
+            within,
+            escaping,
+            extreme,
+            ends,
+        ]
+        return rng.choice(kinds)(rng.randrange(1 << 30))
+
+    before = [(ICCP, icc(rng.choice([128, 130])))] if rng.random() < 0.15 else []
+    after: list[tuple[int, bytes]] = []
+    for target in (before, after):
+        while rng.random() < 0.2:
+            target.append((rng.choice([0x82, 0x9F, 0xA0, 0xC2, 0xE5]), rng.randbytes(rng.randrange(6))))
+    if rng.random() < 0.2:
+        row = {"group": rng.randrange(count), "label": b"thing", "width": rng.randint(1, width)}
+        rng.choice([before, after]).append((OBJS, objs([row])))
+    gone = [k for k in range(count) if rng.random() < 0.1]
+    coder = NUMBER if rng.random() < 0.3 else 0
+    return compose(
+        width,
+        height,
+        groups,
+        labels,
+        [draw() for _ in groups],
+        before=before,
+        after=after,
+        withdrawn=gone,
+        coder=coder,
+    )
+
+
+def hurt(rng: Rng, data: bytes) -> bytes:
+    """Some bytes with a small change."""
+    where = rng.randrange(len(data) + 1)
+    what = rng.randrange(6)
+    if what == 0 or not data:
+        return data[:where] + rng.randbytes(rng.randint(1, 2)) + data[where:]
+    if what == 1:
+        return data[:where]
+    if what == 2:
+        return data[:where] + data[where + rng.randint(1, 2) :]
+    where = min(where, len(data) - 1)
+    change = rng.choice([1 << rng.randrange(8), rng.randint(1, 255)])
+    return data[:where] + bytes([data[where] ^ change]) + data[where + 1 :]
+
+
+def mutated(rng: Rng, parts: Parts) -> bytes:
+    """A stream with a fault, or more; now and then it is still valid."""
+    kind = rng.randrange(10)
+    if kind == 0:
+        return parts.build()[: rng.randrange(len(parts.build()))]
+    if kind == 1:
+        return hurt(rng, parts.build())
+    if kind in (2, 3):
+        k = rng.randrange(len(parts.groups))
+        return parts.with_payload(k, hurt(rng, parts.payloads[k] or b"")).build()
+    if kind == 4 and parts.mask is not None:
+        return replace(parts, mask=hurt(rng, parts.mask)).build()
+    if kind == 5:
+        return replace(parts, head=hurt(rng, parts.head)).build()
+    if kind == 6:
+        return parts.build(grps=chunk(GRPS, hurt(rng, parts.grps())))
+    extra = (
+        rng.choice([HEAD, GRPS, MASK, LATN, OBJS, ICCP, 0x05, 0x43, rng.randrange(256)]),
+        rng.randbytes(3),
+    )
+    if kind == 7:
+        own = [*parts.before]
+        own.insert(rng.randrange(len(own) + 1), extra)
+        return replace(parts, before=tuple(own)).build()
+    if kind == 8:
+        return replace(parts, after=(*parts.after, extra)).build()
+    latents = parts.latents()
+    k = rng.randrange(len(latents))
+    latents[k] = hurt(rng, latents[k])
+    grps = chunk(GRPS, parts.grps()) if rng.random() < 0.5 else None
+    return parts.build(latents=latents, grps=grps)
+
+
+def stream(seed: int, number: int) -> bytes:
+    """Stream of a number."""
+    rng = Rng(f"{seed} {number}")
+    parts = random_parts(rng)
+    return mutated(rng, parts) if number % 2 else parts.build()
+
+
+def outcome(answer: dict[str, Any]) -> Any:
+    """What decoders must agree on."""
+    if answer.get("exit") not in (0, 3):
+        return answer.get("exit")
+    keys = ("exit", "width", "height", "map", "pixels")
+    own: dict[str, Any] = {key: answer.get(key) for key in keys}
+    names = ("state", "level", "quality", "offset", "size", "decoded", "symbols", "latents", "pixels")
+    own["groups"] = [{name: group.get(name) for name in names} for group in answer["groups"]]
+    if "errors" in answer:
+        own["errors"] = sorted((e["offset"], e["code"]) for e in answer["errors"])
+    return own
+
+
+class Decoder:
+    """A decoder that is asked line by line."""
+
+    def __init__(self, command: str):
+        self.options = Options(shlex.split(command))
+        self.process: Process | None = None
+
+    def ask(self, op: str, data: bytes) -> dict[str, Any]:
+        """Its answer; ``exit`` is a text when there is none."""
+        if self.process is None:
+            self.process = Process(self.options, VECTORS / "models", ["serve"])
+        line = json.dumps({"id": 1, "op": op, "data": base64.b64encode(data).decode()})
+        until = time.monotonic() + 60
+        try:
+            self.process.write(line.encode() + b"\n", until)
+            found = json.loads(self.process.read(until, True))
+            return found if isinstance(found, dict) else {"exit": "not an object"}
+        except (Broken, ValueError) as error:
+            self.close()
+            return {"exit": str(error)}
+
+    def close(self) -> None:
+        """End the process."""
+        if self.process is not None:
+            self.process.kill()
+            self.process = None
+
+
+def compare(decoders: Sequence[Decoder], data: bytes) -> list[str]:
+    """Disagreements about a stream, in words."""
+    out = []
+    for op in ("info", "decode"):
+        answers = [decoder.ask(op, data) for decoder in decoders]
+        if any(a.get("error", {}).get("code") == "E_LIMIT" for a in answers):
+            continue
+        if any(outcome(a) != outcome(answers[0]) or not isinstance(a.get("exit"), int) for a in answers):
+            said = [f"{a.get('exit')} {a.get('error', {}).get('code', '')}".strip() for a in answers]
+            out.append(f"{op}: {' / '.join(said)}")
+    return out
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns 1 when decoders disagree."""
+    parser = argparse.ArgumentParser(prog="sdc_conformance.fuzz", description=__doc__)
+    parser.add_argument("--decoder", action="append", default=[], metavar="CMD", help="may be repeated")
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0, help="number of the first stream")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep streams on which they disagree")
+    parser.add_argument("--write", type=Path, metavar="FOLDER", help="write the streams and ask nobody")
+    given = parser.parse_args(arguments)
+    os.environ["SDC_MODELS"] = str(VECTORS / "models")
+    for folder in (given.keep, given.write):
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)
+    decoders = [Decoder(command) for command in given.decoder]
+    exits: Counter[str] = Counter()
+    bad = 0
+    try:
+        for number in range(given.first, given.first + given.count):
+            data = stream(given.seed, number)
+            name = f"{given.seed}-{number}.sdc"
+            if given.write:
+                (given.write / name).write_bytes(data)
+                continue
+            found = compare(decoders, data)
+            if decoders:
+                exits[str(decoders[0].ask("decode", data).get("exit"))] += 1
+            if found:
+                bad += 1
+                print(f"{name}: {'; '.join(found)}", flush=True)
+                if given.keep:
+                    (given.keep / name).write_bytes(data)
+    finally:
+        for decoder in decoders:
+            decoder.close()
+    counts = ", ".join(f"{n} with exit {status}" for status, n in sorted(exits.items()))
+    print(f"{given.count} streams, {bad} disagreements{'; ' + counts if counts else ''}")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

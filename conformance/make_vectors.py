@@ -1,0 +1,122 @@
+"""Makes ``vectors/`` and its manifest: always the same bytes.
+
+``python -m sdc_conformance.make_vectors`` prints what is stale and returns 1 when something is;
+``--write`` writes the files anew.
+
+What a vector must give is stated where it is made, for everything that is refused and for every prefix and
+subset.  For what is accepted it is what the reference decoder gives, and the symbols must be those coded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from sdc.errors import error_table
+from sdc.model import models_folder
+
+from .adapter import digest
+from .book import LICENCE, Book, sentences
+from .make_invalid import invalid_container, invalid_foreign, invalid_map, invalid_metadata, invalid_symbols
+from .make_models import models
+from .make_partial import editors, partial
+from .make_valid import forward, permissive, private, uncommon, valid
+from .second_model import NUMBER, second_model_file
+from .stages import stage_files
+
+FOLDER = Path(__file__).resolve().parent / "vectors"
+
+
+def everything() -> dict[str, bytes]:
+    """All files of ``vectors/`` by path."""
+    own = {
+        "models/sdc-model-0.safetensors": (models_folder() / "sdc-model-0.safetensors").read_bytes(),
+        f"models/sdc-model-{NUMBER}.safetensors": second_model_file(),
+    }
+    before = os.environ.get("SDC_MODELS")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, data in own.items():
+            (Path(folder) / Path(name).name).write_bytes(data)
+        os.environ["SDC_MODELS"] = folder
+        try:
+            return _everything(own)
+        finally:
+            if before is None:
+                del os.environ["SDC_MODELS"]
+            else:
+                os.environ["SDC_MODELS"] = before
+
+
+def _everything(own: dict[str, bytes]) -> dict[str, bytes]:
+    book = Book()
+    for make in (
+        valid,
+        uncommon,
+        permissive,
+        private,
+        forward,
+        invalid_container,
+        invalid_map,
+        invalid_symbols,
+        invalid_metadata,
+        invalid_foreign,
+        partial,
+        editors,
+        models,
+    ):
+        make(book)
+    files = {**book.files, **stage_files(), **own}
+    manifest = {
+        "about": "Vectors of SDC 1.0; see ../protocol.md and manifest.schema.json.",
+        "licence": LICENCE,
+        "models": {
+            str(number): {"file": name, "sha256": digest(own[name])}
+            for number, name in zip((0, NUMBER), own, strict=True)
+        },
+        "codes": {code: {"class": row["class"], "ids": row["ids"]} for code, row in error_table().items()},
+        "stages": {path: digest(data) for path, data in files.items() if path.startswith("stages/")},
+    }
+    lines = [f'"{key}": {json.dumps(value)}' for key, value in manifest.items()]
+    said = ",\n".join(f'  "{key}": {json.dumps(text)}' for key, text in sentences().items())
+    rows = ",\n".join("  " + json.dumps(entry) for entry in book.entries)
+    text = "{\n" + ",\n".join(lines) + f',\n"sentences": {{\n{said}\n}},\n"vectors": [\n{rows}\n]\n}}\n'
+    json.loads(text)
+    files["manifest.json"] = text.encode()
+    return files
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="sdc_conformance.make_vectors", description=__doc__)
+    parser.add_argument("--write", action="store_true", help="write the files anew")
+    given = parser.parse_args(arguments)
+    files = everything()
+    present = {
+        str(path.relative_to(FOLDER)): path
+        for path in FOLDER.rglob("*")
+        if path.is_file() and path.name != "manifest.schema.json"
+    }
+    stale = [
+        name for name, data in files.items() if name not in present or present[name].read_bytes() != data
+    ]
+    stale += [name for name in present if name not in files]
+    for name in stale:
+        print(f"{'written' if given.write else 'stale'}: {name}")
+        if given.write and name in files:
+            path = FOLDER / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(files[name])
+        elif given.write:
+            present[name].unlink()
+    total = sum(map(len, files.values()))
+    print(f"{len(files)} files, {total} bytes, {len(stale)} {'written' if given.write else 'stale'}")
+    return 1 if stale and not given.write else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,364 @@
+"""The conformance suite: vectors, runner, traceability and the decoders with planted bugs."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+
+from sdc.container import parse
+from sdc.model import load_model
+from sdc.network import Sites, run
+from sdc_conformance import fuzz, make_vectors, mutants, runner, second_model, stages, trace
+from sdc_conformance.adapter import answer
+from sdc_conformance.streams import compose, escaping, small
+
+VECTORS = runner.VECTORS
+ADAPTER = [sys.executable, "-m", "sdc_conformance.adapter"]
+JOBS = min(4, os.cpu_count() or 1)
+CLASSES = {"valid", "uncommon", "partial", "forward", "invalid", "edit", "model"}
+
+
+@functools.cache
+def suite() -> runner.Suite:
+    return runner.Suite.load()
+
+
+@functools.cache
+def manifest() -> Any:
+    return suite().manifest
+
+
+# --- vectors --------------------------------------------------------------------------------------
+
+
+def test_manifest_keeps_its_schema() -> None:
+    schema = json.loads((VECTORS / "manifest.schema.json").read_text("utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(manifest(), schema)
+
+
+def test_files_are_those_of_the_manifest_and_small() -> None:
+    assert suite().check() == []
+    named = {e["file"] for e in manifest()["vectors"]} | set(manifest()["stages"])
+    named |= {row["file"] for row in manifest()["models"].values()}
+    named |= {"manifest.json", "manifest.schema.json"}
+    found = {str(p.relative_to(VECTORS)) for p in VECTORS.rglob("*") if p.is_file()}
+    assert found == named
+    assert sum((VECTORS / name).stat().st_size for name in found) < 3_000_000
+    assert {e["class"] for e in manifest()["vectors"]} == CLASSES
+    small_ones = [e for e in manifest()["vectors"] if e["class"] == "invalid"]
+    assert sum(e["bytes"] < 300 for e in small_ones) > 0.9 * len(small_ones)
+    assert all(e["file"].startswith(e["class"] + "/") for e in manifest()["vectors"])
+
+
+def test_making_them_again_gives_the_same_bytes() -> None:
+    files = make_vectors.everything()
+    stale = [name for name, data in files.items() if (VECTORS / name).read_bytes() != data]
+    assert stale == [], "run python -m sdc_conformance.make_vectors --write"
+
+
+def test_prefixes_have_no_gap() -> None:
+    rules = [(e["bytes"], e["rule"]) for e in manifest()["vectors"] if "rule" in e]
+    assert len(rules) >= 12
+    for size, rule in rules:
+        steps = rule["prefixes"]
+        assert [s["from"] for s in steps] == [0, *(s["to"] + 1 for s in steps[:-1])]
+        assert steps[-1]["to"] == size
+        assert len(rule["pixels"]) == 2 ** sum(bool(hashes) for hashes in rule["groups"])
+
+
+def valid_stages() -> Iterator[dict[str, Any]]:
+    """All numbers of the smaller groups of the valid vectors on the synthetic model."""
+    model = load_model(0)
+    for entry in manifest()["vectors"]:
+        if entry["class"] in ("valid", "uncommon") and not re.search("private|limits|unknown", entry["file"]):
+            stream = parse(suite().data(entry["file"]))
+            for g in stream.groups:
+                if g.payload and (stream.labels == g.index + 1).sum() < 20:
+                    yield stages.group_stages(model, stream.labels, g.index, g.quality, g.payload)
+
+
+def test_valid_vectors_reach_every_quality_index_escape_and_clamp() -> None:
+    model = load_model(0)
+    reach = model.reach.tolist()
+    qualities, indices, residuals, prefixes = {0}, set[int](), set[int](), set[int]()
+    ends: dict[tuple[str, int], list[int]] = {}
+
+    def see(t: int, r: int) -> None:
+        indices.add(t)
+        residuals.add(r)
+        if t and abs(r) > reach[t]:
+            prefixes.add((abs(r) - reach[t]).bit_length() - 1)
+
+    def look(name: str, rows: list[dict[str, Any]]) -> None:
+        for k, row in enumerate(rows):
+            values = [v for line in row["output"] for v in line]
+            low, high = ends.get((name, k), (min(values), max(values)))
+            ends[name, k] = [min(low, *values), max(high, *values)]
+
+    for found in valid_stages():
+        qualities.add(found["quality"])
+        for line in found["hyper"]["residuals"]:
+            for t, r in zip(found["hyper"]["scale_indices"], line, strict=True):
+                see(t, r)
+        look("hyper", found["hyper"]["network"])
+        look("synthesis", found["synthesis"])
+        for number, row in enumerate(found["passes"]):
+            look(f"context.{number}", row["network"])
+            for ts, rs in zip(row["scale_indices"], row["residuals"], strict=True):
+                for t, r in zip(ts, rs, strict=True):
+                    see(t, r)
+    assert qualities == indices == set(range(64))
+    assert prefixes == set(range(15)) and {32767, -32767} <= residuals
+    for (name, k), (low, high) in ends.items():
+        op = model.networks[name][k]
+        if op.kind in ("pointwise", "depthwise", "quality", "add"):
+            assert (low, high) == op.clamp, f"{name}[{k}]"
+
+
+def test_stage_vectors_agree_with_the_networks_of_the_codec() -> None:
+    model = load_model(0)
+    for name in ("one-cell", "two-groups"):
+        report = json.loads((VECTORS / "stages" / f"{name}.json").read_text("utf-8"))
+        for group in report["groups"]:
+            rows, cols = np.array(group["cells"]).T
+            q = np.full(len(rows), group["quality"])
+            out = run(model.networks["synthesis"], Sites(rows, cols, q, q), np.array(group["latents"], "<i2"))
+            assert sorted(out.astype(int).tolist()) == sorted(group["synthesis"][-1]["output"])
+
+
+def test_second_model_is_valid_and_reaches_the_clamp_of_v() -> None:
+    data = second_model.second_model_file()
+    assert answer("model", data) == {"exit": 0}
+    assert hashlib.sha256(data).hexdigest() == manifest()["models"][str(second_model.NUMBER)]["sha256"]
+
+
+# --- the reference decoder ------------------------------------------------------------------------
+
+
+def check(command: list[str], **more: Any) -> runner.Report:
+    options = runner.Options(command, progress=False, jobs=JOBS, **more)
+    return runner.run(suite(), options)
+
+
+def test_the_adapter_passes_every_tier() -> None:
+    report = check(ADAPTER, tiers=runner.TIERS_ALL)
+    assert report.passed, runner.text_of(report)
+    assert len(report.results) > 4000 and {r.by for r in report.results} == {"serve", "command"}
+
+
+def test_the_torch_decoder_passes() -> None:
+    pytest.importorskip("torch")
+    names = ("valid/qualities", "valid/islands", "uncommon/private", "invalid/coded-with-h")
+    command = [*ADAPTER[:3], "--runner", "torch"]
+    report = check(command, only=names, timeout=60.0, memory=8 << 30)
+    assert report.passed, runner.text_of(report)
+
+
+def test_commands_work_without_serve() -> None:
+    names = ("valid/minimal", "invalid/magic-empty", "partial/one-damaged.sdc:decode[", "forward/version-11")
+    report = check(ADAPTER, only=names, serve=False, tiers=runner.TIERS_ALL)
+    assert report.passed, runner.text_of(report)
+    assert {r.by for r in report.results} == {"command"}
+
+
+# --- the runner -----------------------------------------------------------------------------------
+
+
+def main(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sdc_conformance.runner", *words], capture_output=True, text=True, timeout=120
+    )
+
+
+def test_reports_for_people_and_machines(tmp_path: Path) -> None:
+    words = ["run", "--decoder", " ".join(ADAPTER)]
+    files = [tmp_path / name for name in ("a.json", "a.xml", "a.html")]
+    words += [
+        "--only",
+        "valid/size",
+        "--json",
+        str(files[0]),
+        "--junit",
+        str(files[1]),
+        "--html",
+        str(files[2]),
+    ]
+    done = main(*words)
+    assert done.returncode == 0 and "passed: " in done.stdout, done.stdout + done.stderr
+    report = json.loads(files[0].read_text("utf-8"))
+    assert report["passed"] and report["failed"] == 0 and report["by_tier"]["T3"]["asked"] > 0
+    assert int(ElementTree.parse(files[1]).getroot().attrib["tests"]) == report["asked"]
+    assert "RECO-02" in files[2].read_text("utf-8")
+
+
+def test_a_failure_is_shown_with_its_sentence_and_how_to_repeat_it(tmp_path: Path) -> None:
+    command = " ".join(mutants.command("fill-black"))
+    done = main("run", "--decoder", command, "--only", "valid/holes", "--junit", str(tmp_path / "a.xml"))
+    assert done.returncode == 1
+    assert "expected" in done.stdout and "got" in done.stdout
+    assert re.search(r"^  \[[A-Z]{4}-\d\d\] .* MUST ", done.stdout, re.MULTILINE)
+    assert "again: sdc-conformance run --decoder" in done.stdout
+    assert ElementTree.parse(tmp_path / "a.xml").getroot().attrib["failures"] == "1"
+
+
+def test_skips_and_stale_skips(tmp_path: Path) -> None:
+    skip = tmp_path / "skip"
+    command = mutants.command("fill-black")
+    skip.write_text("valid/holes.sdc  # fill\n")
+    entries = runner.skip_list(skip.read_text())
+    report = check(command, only=("valid/holes", "valid/minimal"), skip=entries)
+    assert report.passed and report.skipped and not report.stale
+    report = check(ADAPTER, only=("valid/holes", "valid/minimal"), skip=entries)
+    assert not report.passed and "passes" in report.stale[0]
+    report = check(ADAPTER, only=("valid/holes",), skip=["valid/no-such.sdc"])
+    assert not report.passed and "no such" in report.stale[0]
+
+
+def test_nothing_asked_is_no_pass() -> None:
+    assert not check(ADAPTER, only=("no/such",)).passed
+
+
+def test_bytes_of_a_question() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sdc_conformance.runner", "bytes", "partial/two-groups.sdc:decode@57"],
+        capture_output=True,
+    )
+    assert done.stdout == suite().data("partial/two-groups.sdc")[:57]
+
+
+def test_a_decoder_that_is_not_there_fails() -> None:
+    report = check(["/no/such/decoder"], only=("valid/minimal",), timeout=5.0)
+    assert not report.passed and report.failed
+
+
+# --- traceability ---------------------------------------------------------------------------------
+
+
+def test_every_sentence_and_code_is_exercised() -> None:
+    rows = trace.table()
+    assert trace.problems(rows) == []
+    assert "HEAD-01" in trace.markdown(rows) and "HEAD-01" in trace.page(rows)
+
+
+# --- planted bugs ---------------------------------------------------------------------------------
+
+
+@functools.cache
+def kills() -> dict[str, Any]:
+    rows = json.loads(mutants.KILLS.read_text("utf-8"))["mutants"]
+    return {row["name"]: row for row in rows}
+
+
+def test_the_survey_is_of_these_mutants_and_all_were_killed() -> None:
+    assert set(kills()) == {m.name for m in mutants.MUTANTS} | set(mutants.ENEMIES)
+    assert len(mutants.MUTANTS) >= 40
+    for mutant in mutants.MUTANTS:
+        row = kills()[mutant.name]
+        assert row["found"] == row["tier"] == mutant.tier and row["ids"] == list(mutant.ids)
+        assert set(mutant.ids) <= set(manifest()["sentences"])
+
+
+def test_every_mutant_fits_the_source() -> None:
+    for mutant in mutants.MUTANTS:
+        for module, old, _ in mutant.patches:
+            source = Path(sys.modules[module].__file__ or "").read_text("utf-8")
+            assert source.count(old) == 1, f"{mutant.name}: {module} has {source.count(old)} times {old!r}"
+
+
+@pytest.mark.parametrize("part", range(8))
+def test_mutants_are_killed_by_the_vectors_of_the_survey(part: int) -> None:
+    """A sample; ``python -m sdc_conformance.mutants`` runs everything against all of them."""
+    for mutant in mutants.MUTANTS[part::16]:
+        by = kills()[mutant.name]["by"]
+        report = check(mutants.command(mutant.name), tiers=runner.TIERS_ALL, only=by)
+        assert mutant.tier in {f.tier for f in report.failures}, runner.text_of(report)
+
+
+@pytest.mark.parametrize("name", sorted(mutants.ENEMIES))
+def test_enemies_fail(name: str) -> None:
+    only = ("valid/minimal.sdc:info", "invalid/crc-head-crc.sdc:decode")
+    report = check(mutants.command(name), only=only, timeout=2.0, memory=1 << 29)
+    assert report.failed
+    if name not in ("always-0", "always-1"):
+        assert len(report.failed) == len(report.results)
+    for result in report.failed:
+        assert result.failures[0].expected
+
+
+def test_random_streams_are_valid_and_decoders_agree_on_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SDC_MODELS", str(VECTORS / "models"))
+    assert fuzz.stream(5, 2) == fuzz.stream(5, 2) != fuzz.stream(5, 4)
+    own = fuzz.Decoder(" ".join(ADAPTER))
+    other = fuzz.Decoder(" ".join(mutants.command("fill-black")))
+    different = 0
+    try:
+        for number in range(40):
+            data = fuzz.stream(5, number)
+            found = own.ask("decode", data)
+            assert found["exit"] == 0 or number % 2, number
+            assert fuzz.compare([own, own], data) == []
+            different += bool(fuzz.compare([own, other], data))
+    finally:
+        own.close()
+        other.close()
+    assert different  # pictures with undecoded pixels
+
+
+def test_answers_to_another_question_and_of_other_types_fail() -> None:
+    question = next(q for q in suite().questions(("T0",)) if q.name == "valid/minimal.sdc:info")
+    right = answer("info", suite().data("valid/minimal.sdc"))
+    assert runner.judge(question, 0, right, suite(), runner.LADDER) == []
+    for status, given in [
+        (False, right),
+        ("0", right),
+        (0, {**right, "width": True}),
+        (0, {**right, "width": 1.0}),
+        (0, {**right, "groups": []}),
+        (0, [right]),
+        (0, None),
+        (1, {"error": {"code": "E_MAGIC", "offset": 0}}),
+    ]:
+        assert runner.judge(question, status, given, suite(), runner.LADDER)
+
+
+def test_an_error_needs_a_place_and_the_right_code() -> None:
+    question = next(q for q in suite().questions(("T0",)) if q.name == "invalid/magic-empty-file.sdc:info")
+    for error, good in [
+        ({"code": "E_MAGIC", "offset": 0}, True),
+        ({"code": "E_MAGIC", "where": "magic"}, True),
+        ({"code": "E_MAGIC"}, False),
+        ({"code": "E_MAGIC", "offset": -1}, False),
+        ({"code": "E_MAGIC", "where": ""}, False),
+        ({"code": "E_TRUNCATED", "offset": 0}, False),
+        ("E_MAGIC", False),
+    ]:
+        assert (runner.judge(question, 1, {"error": error}, suite(), runner.LADDER) == []) is good
+
+
+def test_serve_answers_line_by_line() -> None:
+    data = compose(20, 20, ((1, 30),), None, escaping(1)).build()
+    other = compose(33, 20, ((1, 30),), None, small(1)).build()
+    lines = [
+        {"id": 7, "op": "info", "data": base64.b64encode(data).decode()},
+        {"id": 8, "op": "decode", "data": base64.b64encode(other).decode(), "groups": []},
+        {"id": 9, "op": "paint", "data": ""},
+    ]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    done = subprocess.run([*ADAPTER, "serve"], input=text, capture_output=True, text=True, timeout=60)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(a["id"], a["exit"]) for a in found] == [(7, 0), (8, 0), (9, 64)] and done.returncode == 0
