@@ -324,7 +324,7 @@ def build(stream: Stream) -> bytes:
         if g.state == WITHDRAWN:
             latents.append(b"")
         elif g.payload is None:
-            raise SdcError("E_GROUP_DAMAGED", f"group {g.index} is {g.state}", f"group {g.index}")
+            raise stream.missing(g.index)
         else:
             latents.append(build_chunk(LATN, g.payload, stream.seed(g)))
     before = b"" if stream.mask is None else build_chunk(MASK, stream.mask)
