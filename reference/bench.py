@@ -4,6 +4,7 @@
 - ``speed``: decoding and encoding times, in process, of a 768x512 picture with four groups.
 - ``large``: a picture of 100 megapixels, decoded in a process of its own; its peak memory.
 - ``rate --data DIR [--csv FILE]``: file bits per pixel against PSNR of the integer decoder.
+- ``compare --csv FILE``: such a file against published figures of other codecs on Kodak.
 - ``agree --data DIR``: how often torch and NumPy write the same file, and that they decode the same bits.
 - ``independence --data DIR``: bytes and PSNR of four groups against one at equal quality.
 - ``parts --data DIR``: bytes with the context or the hyperprior switched off.
@@ -21,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +223,48 @@ def rate(args: argparse.Namespace) -> None:
             writer.writerows(rows)
 
 
+PUBLISHED = {
+    "JPEG": ((0.42, 28.04), (0.51, 29.04), (0.73, 30.90)),
+    "WebP": ((0.234, 28.33), (0.353, 29.82), (0.513, 31.44)),
+    "bmshj2018-hyperprior": ((0.131, 27.58), (0.209, 29.20), (0.320, 30.97), (0.478, 32.84)),
+    "mbt2018-mean": ((0.124, 27.70), (0.198, 29.36), (0.307, 31.13), (0.461, 32.95), (0.662, 34.97)),
+    "AV1 (libaom)": (
+        (0.056, 25.56),
+        (0.110, 27.56),
+        (0.170, 29.02),
+        (0.246, 30.44),
+        (0.352, 31.99),
+        (0.499, 33.65),
+    ),
+}
+"""Published ``(bpp, PSNR in dB)`` on Kodak, mean of 24 pictures, read from CompressAI's tables."""
+
+
+def rate_difference(ours: Sequence[tuple[float, float]], other: Sequence[tuple[float, float]]) -> float:
+    """Mean relative difference of rate at equal PSNR, over the PSNR that both curves cover.
+
+    The logarithm of the rate is joined by straight lines; nothing is extrapolated.  Less is better.
+
+    Args:
+        ours, other: points ``(bpp, PSNR in dB)`` by rising PSNR.
+    """
+    low = max(ours[0][1], other[0][1])
+    high = min(ours[-1][1], other[-1][1])
+    if high <= low:
+        raise ValueError("the curves have no PSNR in common")
+    at = np.linspace(low, high, 1001)
+    logs = [np.interp(at, [d for _, d in c], np.log([b for b, _ in c])) for c in (ours, other)]
+    return float(np.exp((logs[0] - logs[1]).mean()) - 1)
+
+
+def compare(args: argparse.Namespace) -> None:
+    """Rate against published figures, from a file of ``rate --csv``."""
+    with args.csv.open(newline="") as file:
+        ours = [(float(row["bpp"]), float(row["psnr"])) for row in csv.DictReader(file)]
+    for name, other in PUBLISHED.items():
+        print(f"{name:22s} {rate_difference(ours, other):+.1%} of its rate at equal PSNR")
+
+
 def agree(args: argparse.Namespace) -> None:
     """Torch against NumPy: files written and bits decoded."""
     from .runner import TorchRunner
@@ -294,7 +337,7 @@ def main(argv: list[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for work in (budget, speed, large, rate, agree, independence, parts):
+    for work in (budget, speed, large, rate, compare, agree, independence, parts):
         sub = commands.add_parser(work.__name__, help=work.__doc__)
         sub.set_defaults(work=work)
         sub.add_argument("--data", type=Path, required=work in (rate, agree, independence, parts))
@@ -302,7 +345,7 @@ def main(argv: list[str] | None = None) -> None:
         sub.add_argument("--device", default="cpu")
         sub.add_argument("--quality", type=int, default=32)
         sub.add_argument("--qualities", type=int, nargs="+", default=list(QUALITIES))
-        sub.add_argument("--csv", type=Path)
+        sub.add_argument("--csv", type=Path, required=work is compare)
         sub.add_argument("--decode", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     args.work(args)

@@ -215,6 +215,10 @@ def test_figures_come_from_commands(tmp_path: Path, capsys: pytest.CaptureFixtur
     common = ["--data", str(tmp_path), "--qualities", "10", "50"]
     bench.main(["rate", *common, "--csv", str(tmp_path / "rate.csv")])
     assert len((tmp_path / "rate.csv").read_text().splitlines()) == 3
+    bench.main(["compare", "--csv", str(tmp_path / "rate.csv")])
+    assert bench.rate_difference([(1, 30), (2, 40)], [(2, 30), (4, 40)]) == pytest.approx(-0.5)
+    with pytest.raises(ValueError, match="no PSNR in common"):
+        bench.rate_difference([(1, 30), (2, 35)], [(2, 36), (4, 40)])
     bench.main(["agree", "--data", str(tmp_path)])
     bench.main(["independence", *common])
     bench.main(["parts", *common])
