@@ -37,7 +37,6 @@ TIERS_ALL = (*LADDER, "M", "X", "V")
 STATUSES = (0, 1, 2, 3, 64)
 LINE_MAX = 64 << 20
 START_SECONDS = 30.0
-COMMAND_SAMPLE = 6
 
 LIMITER = (
     "import os, resource, sys\n"

@@ -381,7 +381,12 @@ def encode(
     head = Head(width, height, model, decoder.weights)
     before = [] if icc is None else [Chunk(ICCP, icc)]
     after = (
-        [Chunk(OBJS, objects_payload(grouped.objects, pixel_masks=pixel_masks))]
+        [
+            Chunk(
+                OBJS,
+                objects_payload(grouped.objects, pixel_masks=pixel_masks, mask_pixels=4 * width * height),
+            )
+        ]
         if metadata and grouped.objects
         else []
     )

@@ -21,12 +21,16 @@ def _text(value: str, limit: int) -> bytes:
     return value.encode("utf-8", "replace")[:limit].decode("utf-8", "ignore").encode()
 
 
-def objects_payload(objects: Sequence[Object], *, pixel_masks: bool = False) -> bytes:
+def objects_payload(
+    objects: Sequence[Object], *, pixel_masks: bool = False, mask_pixels: int | None = None
+) -> bytes:
     """Payload of OBJS.
 
     Args:
         objects: with their groups, in any order.
         pixel_masks: whether exact masks are written too, where they fit the limits.
+        mask_pixels: what the boxes of all masks may cover together, four times the picture in a stream
+            (OBJS-16); the masks of the least important objects are left out beyond it.
 
     Raises:
         SdcError: ``E_OBJECTS`` for no objects, too many, or one without a group; ``E_OBJS`` for a box, group
@@ -35,14 +39,17 @@ def objects_payload(objects: Sequence[Object], *, pixel_masks: bool = False) -> 
     if not 1 <= len(objects) <= MAX_OBJECTS:
         raise SdcError("E_OBJECTS", f"a stream describes 1 to {MAX_OBJECTS} objects, not {len(objects)}")
     rows = []
+    covered = 0
     for k, o in enumerate(sorted(objects, key=lambda o: (o.rank is None, o.rank))):
         if o.group is None:
             raise SdcError("E_OBJECTS", f"object {k} has no group")
         x, y, w, h = o.box
         mask = b""
-        if pixel_masks and o.mask is not None and w * h <= MAX_MASK_PIXELS:
+        fits = w * h <= MAX_MASK_PIXELS and (mask_pixels is None or covered + w * h <= mask_pixels)
+        if pixel_masks and o.mask is not None and fits:
             mask = encode_map(o.mask.astype("u1"), 1)
             mask = mask if len(mask) <= MAX_MASK_BYTES else b""
+            covered += w * h if mask else 0
         label, reason = _text(o.label, MAX_LABEL), _text(o.reason, MAX_REASON)
         rows.append(
             {

@@ -18,7 +18,6 @@ from .errors import SdcError
 TOTAL_BITS = 15
 TOTAL = 1 << TOTAL_BITS
 STATE_MIN = 1 << 16
-RAW_MAX = 15
 
 
 class Encoder:

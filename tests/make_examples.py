@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import spec_tables
 
 from sdc.codec import assemble, decode, sites_of
 from sdc.container import (
@@ -565,21 +566,13 @@ def stale() -> str:
     return "".join(lines)
 
 
-def main(arguments: list[str]) -> int:
-    """Command line."""
-    if arguments == ["--write"]:
-        FOLDER.mkdir(exist_ok=True)
-        for name in EXAMPLES:
-            (FOLDER / f"{name}.sdc").write_bytes(example(name))
-        TEXT.write_text(render(TEXT.read_text("utf-8")), "utf-8")
-        return 0
-    if arguments:
-        print("usage: make_examples.py [--write]", file=sys.stderr)
-        return 64
-    difference = stale()
-    print(difference, end="")
-    return int(bool(difference))
+def write() -> None:
+    """Write the files and bring the text up to date."""
+    FOLDER.mkdir(exist_ok=True)
+    for name in EXAMPLES:
+        (FOLDER / f"{name}.sdc").write_bytes(example(name))
+    TEXT.write_text(render(TEXT.read_text("utf-8")), "utf-8")
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(spec_tables.main(sys.argv[1:], write, stale))

@@ -184,18 +184,23 @@ def stale() -> str:
     return "".join(lines)
 
 
-def main(arguments: list[str]) -> int:
-    """Command line."""
+def main(arguments: list[str], write: Callable[[], object], stale: Callable[[], str]) -> int:
+    """Command line of a generator: ``--write`` writes, nothing prints what is stale."""
     if arguments == ["--write"]:
-        TEXT.write_text(render(TEXT.read_text("utf-8")), "utf-8")
+        write()
         return 0
     if arguments:
-        print("usage: spec_tables.py [--write]", file=sys.stderr)
+        print(f"usage: {Path(sys.argv[0]).name} [--write]", file=sys.stderr)
         return 64
     difference = stale()
     print(difference, end="")
     return int(bool(difference))
 
 
+def write() -> None:
+    """Bring the text up to date."""
+    TEXT.write_text(render(TEXT.read_text("utf-8")), "utf-8")
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], write, stale))

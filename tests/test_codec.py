@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from sdc import codec
 from sdc.codec import decode, decode_symbols, encode, qualities_of, sites_of
 from sdc.container import COMPLETE, build, parse
+from sdc.edit import validate
 from sdc.errors import SdcError
 from sdc.latents import GroupCoder, decode_group, encode_group, read_symbols, tables_of, write_symbols
 from sdc.mask import decode_map, encode_map
+from sdc.metadata import parse_objects
 from sdc.model import check_network, load_model, parse_model, read_tensors, write_tensors
 from sdc.network import TAPS, Op, Sites, reach, run
 from sdc.objects import Object
@@ -320,7 +322,7 @@ def test_taps_do_not_cross_groups() -> None:
 def test_context_and_hyperprior_save_bits() -> None:
     """Switching either off costs bits: both are in the exported integer model."""
     model = load_model(1)
-    from sdc.codec import analyse, analyse_hyper, patches  # noqa: F401
+    from sdc.codec import analyse, analyse_hyper
     from sdc.container import Group
     from sdc.model import load_encoder
 
@@ -541,3 +543,13 @@ def test_decoding_from_byte_ranges() -> None:
     broken = stream.with_chunk(0, b"")
     assert broken.state == "partial" and broken.groups[0].state == "truncated"
     assert broken.with_chunk(0, data[slice(*np.cumsum(stream.ranges([0])[0]))]).state == "valid"
+
+
+def test_pixel_masks_stay_within_the_total_that_a_stream_may_hold() -> None:
+    """Four times the picture (OBJS-16); what goes beyond it loses its mask, not its description."""
+    full = np.ones((64, 64), bool)
+    things = [Object(str(k), (0, 0, 64, 64), 0, mask=full) for k in range(6)]
+    data = encode(photograph(64, 64), objects=things, pixel_masks=True)
+    assert validate(data).state == "valid"
+    found = parse_objects(parse(data))
+    assert [o.mask is not None for o in found] == [True] * 4 + [False] * 2
