@@ -1,0 +1,254 @@
+"""The commands that make figures, on pictures small enough for a test."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sdc.codec import decode, encode
+from sdc.model import load_model
+from sdc_reference import bench
+from sdc_reference.bench import common, curves, fidelity, rates, rows, size, times
+
+# The first example of https://github.com/FAU-LMS/bjontegaard: kbit/s and PSNR of libx265 with two presets.
+ANCHOR = [(1358.24, 34.851), (2486.44, 36.845), (4593.60, 38.615), (9487.76, 40.037)]
+TEST = [(1356.24, 34.987), (2451.52, 36.970), (4469.00, 38.651), (9787.80, 40.121)]
+
+
+def picture(height: int, width: int) -> np.ndarray:
+    y, x = np.mgrid[:height, :width] / 25.0
+    waves = [128 + 100 * np.sin(x * (1 + k / 2)) * np.cos(y * (1 + k)) for k in range(3)]
+    noise = np.random.default_rng(1).normal(0, 6, (height, width, 3))
+    return np.clip(np.stack(waves, -1) + noise, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    Image.fromarray(picture(96, 128)).save(folder / "a.png")
+    return folder
+
+
+@pytest.fixture
+def coco(tmp_path: Path) -> Path:
+    folder = tmp_path / "coco"
+    (folder / "images").mkdir(parents=True)
+    Image.fromarray(picture(120, 160)).save(folder / "images" / "a.png")
+    boxes = [(5, 5, 60, 60), (80, 10, 50, 40), (100, 70, 40, 30)]
+    source = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 160, "height": 120}],
+        "annotations": [
+            {
+                "image_id": 1,
+                "category_id": 1,
+                "segmentation": [[x, y, x + w, y, x + w, y + h, x, y + h]],
+                "bbox": [x, y, w, h],
+                "iscrowd": 0,
+            }
+            for x, y, w, h in boxes
+        ],
+        "categories": [{"id": 1, "name": "thing"}],
+    }
+    (folder / "instances.json").write_text(json.dumps(source))
+    return folder
+
+
+def test_rate_difference_of_shifted_curves() -> None:
+    half = [(b / 2, d) for b, d in ANCHOR]
+    assert curves.rate_difference(half, ANCHOR) == pytest.approx(-0.5)
+    assert curves.rate_difference([(1, 30), (2, 40)], [(2, 30), (4, 40)]) == pytest.approx(-0.5)
+    assert curves.common_range(TEST, ANCHOR) == (34.987, 40.037)
+    with pytest.raises(ValueError, match="no quality in common"):
+        curves.rate_difference([(1, 30), (2, 35)], [(2, 36), (4, 40)])
+
+
+def test_bjontegaard_rate_is_the_integral_between_piecewise_cubics() -> None:
+    pytest.importorskip("bjontegaard")
+    from scipy.interpolate import PchipInterpolator
+
+    at = np.linspace(34.987, 40.037, 100_001)
+    logs = [PchipInterpolator([d for _, d in c], np.log10([b for b, _ in c]))(at) for c in (TEST, ANCHOR)]
+    expected = 10 ** (logs[0] - logs[1]).mean() - 1
+    assert curves.bjontegaard_rate(TEST, ANCHOR) == pytest.approx(expected, abs=1e-5)
+    assert -0.05 < expected < -0.03
+    assert curves.bjontegaard_rate([(b / 2, d) for b, d in ANCHOR], ANCHOR) == pytest.approx(-0.5)
+    with pytest.raises(ValueError, match="no quality in common"):
+        curves.bjontegaard_rate([(1, 30), (2, 35)], [(2, 36), (4, 40)])
+
+
+def test_curves_leave_out_points_that_show_no_more() -> None:
+    points = [(0.1, 30.0, None), (0.2, 29.0, None), (0.3, 31.0, 12.0)]
+    assert curves.curve_of(points, "PSNR") == [(0.1, 30.0), (0.3, 31.0)]
+    assert curves.curve_of(points, "MS-SSIM") == [(0.3, 12.0)]
+
+
+def test_published_figures_rise() -> None:
+    for points in curves.PUBLISHED.values():
+        assert [len(curves.curve_of(points, m)) for m in curves.MEASURES] == [len(points)] * 2
+
+
+def test_multiply_adds_of_the_synthetic_model_by_hand() -> None:
+    work = size.decoder_work(load_model(0))
+    # 4 to 16 and 16 to 256 channels, once for 16 cells.
+    assert work["hyper"] * 256 == (4 * 16 + 16 * 256) / 16
+    # The first pass sees hyper features alone; of the others one layer is for all cells, the rest for half.
+    first = (16 * 16 + 16 * 16) / 2
+    later = 16 * 16 + (9 * 16 + 32 * 16 + 16 * 16) / 2
+    assert work["contexts"] * 256 == first + 3 * later
+    # 16 to 64 channels, then four sites per cell.
+    assert work["synthesis"] * 256 == 16 * 64 + 4 * (16 * 16 + 9 * 16 + 16 * 16 + 16 * 192)
+
+
+def test_rate_goes_on_where_it_was_interrupted(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured: list[tuple[str, float]] = []
+
+    def counted(task: rates.Task, args: Namespace) -> rows.Row:
+        measured.append((task.name, task.setting))
+        return real(task, args)
+
+    real = rates.measure
+    monkeypatch.setattr(rates, "measure", counted)
+    file = tmp_path / "rate.csv"
+    command = [
+        "rate",
+        "--data",
+        str(data),
+        "--csv",
+        str(file),
+        "--jobs",
+        "1",
+        "--qualities",
+        "10",
+        "30",
+        "50",
+    ]
+    bench.main([*command, "--peers", "jpeg"])
+    assert len(measured) == 3 + 12
+    whole = file.read_text()
+    # A row that was cut off, and one of a model that is no more.
+    lines = whole.splitlines()
+    old = lines[1].replace("model ", "model 0")
+    file.write_text("\n".join([*lines[:2], old, *lines[2:-1], lines[-1][:-10]]))
+    measured.clear()
+    bench.main([*command, "--peers", "jpeg"])
+    assert measured == [("JPEG", 90)]
+    assert sorted(file.read_text().splitlines()) == sorted(lines)
+    # The same name with other pixels is another picture.
+    Image.fromarray(picture(96, 128)[::-1]).save(data / "a.png")
+    measured.clear()
+    bench.main(command)
+    assert len(measured) == 3
+    with pytest.raises(SystemExit, match="same pictures"):
+        bench.main(["compare", "--csv", str(file)])
+    file.write_text(whole)
+    capsys.readouterr()
+    bench.main(["compare", "--csv", str(file)])
+    said = capsys.readouterr().out
+    assert "published figures left out" in said and "  JPEG  " in said
+    with pytest.raises(SystemExit, match="not a file of"):
+        bench.main(["compare", "--csv", __file__])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SystemExit, match="no pictures"):
+        bench.main(["rate", "--data", str(tmp_path / "empty"), "--csv", str(file)])
+
+
+def test_rate_measures_files_and_decoded_pixels(data: Path) -> None:
+    task = rates.Task("", "SDC", "model", 30, data / "a.png")
+    row = rates.measure(task, Namespace(model=1, effort=None))
+    coded = encode(picture(96, 128), quality=30)
+    assert float(row.bpp) == pytest.approx(len(coded) * 8 / (96 * 128), abs=1e-6)
+    assert float(row.psnr) == pytest.approx(common.psnr(decode(coded).pixels, picture(96, 128)), abs=1e-4)
+    assert row.ms_ssim == ""  # the picture is too small for it
+
+
+def test_similarity_and_plot(tmp_path: Path) -> None:
+    pytest.importorskip("pytorch_msssim")
+    a = picture(176, 176)
+    assert common.ms_ssim(a, a) == pytest.approx(1)
+    assert rows.decibels(0.99) == pytest.approx(20)
+    pytest.importorskip("matplotlib")
+    curves.draw({"SDC": [(0.1, 27.0, 11.0), (0.5, 33.0, 17.0)]}, True, tmp_path / "plot.svg")
+    assert "VVC" in (tmp_path / "plot.svg").read_text()
+
+
+def test_part_alone_is_the_part_of_the_whole(
+    data: Path, coco: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.main(["partial", "--data", str(data), "--coco", str(coco)])
+    said = capsys.readouterr().out
+    assert said.count("ellipses, 1 pictures") == said.count("objects of COCO, 1 pictures") == 3
+    with pytest.raises(SystemExit, match="--data, --coco or both"):
+        bench.main(["partial"])
+
+    def wrong(*args: object, **options: object) -> object:
+        got = decode(*args, **options)
+        if options:
+            got.pixels[got.covered] ^= 1
+        return got
+
+    monkeypatch.setattr(fidelity, "decode", wrong)
+    with pytest.raises(SystemExit, match="other pixels"):
+        bench.main(["partial", "--data", str(data)])
+
+
+def test_quality_for_a_rate() -> None:
+    small = picture(96, 128)
+    bpp = common.bits_per_pixel(encode(small, quality=37), small)
+    assert abs(common.quality_for(small, bpp, encode) - 37) <= 1
+    assert common.quality_for(small, 100, encode) == 63
+
+
+def test_symbols_make_the_stream_and_its_ideal() -> None:
+    for quality in (10, 60):
+        coded = size.coded_symbols(encode(picture(96, 128), quality=quality))
+        bits, escapes = size.ideal_bits(coded)
+        assert 0 < bits < len(coded.payload) * 8 < bits * 1.01 + 48
+        assert 0 <= escapes < len(coded.indices) / 100
+
+
+def test_commands_say_what_they_found(
+    data: Path, coco: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    some = ["--data", str(data), "--qualities", "10", "50"]
+    bench.main(["agree", "--data", str(data)])
+    bench.main(["parts", *some])
+    bench.main(["entropy", *some])
+    bench.main(["work"])
+    bench.main(["budget", "--coco", str(coco)])
+    bench.main(["sheet", "--coco", str(coco), "--out", str(tmp_path / "sheet.jpg")])
+    said = capsys.readouterr().out
+    assert "3 files: 3 the same from NumPy and torch (cpu), 3 decode alike" in said
+    assert said.count("without context") == 2
+    assert "kMAC/pixel, asked 15" in said
+    assert "1 maps of 48x32 cells" in said and "the 1 streams with four groups" in said
+    assert Image.open(tmp_path / "sheet.jpg").width > 1500
+
+
+def test_times_are_told_as_ratios(capsys: pytest.CaptureFixture[str]) -> None:
+    named = {"SDC NumPy": 0.2, "SDC torch": 0.1, "AVIF": 0.004, "mbt2018-mean": 1.1, "cheng2020-anchor": 10.0}
+    times.print_times([(name, None, None, seconds) for name, seconds in named.items()], 1)
+    said = capsys.readouterr().out
+    assert "SDC NumPy decodes 5.5 times as fast as mbt2018-mean, asked 10, missed" in said
+    assert "SDC torch takes 25.0 times as long as AVIF, asked at most 20, missed" in said
+    assert "SDC torch decodes 100.0 times as fast as cheng2020-anchor, asked 25\n" in said
+
+
+def test_integers_against_floating_point(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch = pytest.importorskip("torch")
+    from sdc_reference.networks import Model
+
+    Image.fromarray(picture(130, 64)).save(tmp_path / "a.png")
+    torch.manual_seed(0)
+    torch.save({"average": Model().state_dict()}, tmp_path / "last.pt")
+    some = ["--data", str(tmp_path), "--qualities", "30", "42"]
+    bench.main(["integers", "--checkpoint", str(tmp_path / "last.pt"), *some])
+    said = capsys.readouterr().out
+    assert said.count("dB  integers ") == 2 and "bits of integers at equal PSNR: -" in said
