@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import math
+import sys
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from sdc.model import parse_model, write_tensors
+from sdc.codec import analyse, analyse_hyper, sites_of
+from sdc.container import Group
+from sdc.latents import GroupCoder, encode_group
+from sdc.model import ENCODER_NETWORKS, networks_of, parse_model, read_tensors, write_tensors
+from sdc.model import Model as Decoder
+from sdc.network import Network
 
-from .layers import HIDDEN, Block, Depthwise, Pointwise, QualityBias
+from .data import load_pictures
+from .layers import HIDDEN, QUALITIES, Block, Depthwise, Pointwise, QualityBias
 from .networks import HYPER, LATENT, SCALE_MIN, SCALE_STEP, SCALES, STREAM, Context, Model
+from .train import load_model
 
 Tensors = dict[str, np.ndarray[Any, Any]]
 Ops = list[dict[str, Any]]
@@ -30,16 +39,73 @@ REACH_SIGMAS = 4.5
 """Residuals up to this many standard deviations stand in the tables; the rest are escapes."""
 
 
-def gaussian_frequencies(sigma: float) -> list[int]:
-    """Frequencies of a rounded zero-mean Gaussian: residuals -R..R, then the escape; they sum to 2**15."""
+PRIOR_WEIGHT = 200
+"""Counted symbols that the Gaussian weighs as much as, in a fitted table."""
+FIT_SIZE = 320
+FIT_QUALITIES = range(4, QUALITIES, 8)
+
+
+def gaussian_mass(sigma: float) -> list[float]:
+    """Probabilities of a rounded zero-mean Gaussian: residuals -R..R, then all others."""
     reach = min(127, max(1, math.ceil(REACH_SIGMAS * sigma)))
     edges = [0.5 * (1 + math.erf((r - 0.5) / sigma / math.sqrt(2))) for r in range(-reach, reach + 2)]
     mass = [b - a for a, b in pairwise(edges)]
-    mass.append(max(1 - sum(mass), 0.0))
+    return [*mass, max(1 - sum(mass), 0.0)]
+
+
+def frequencies_of(mass: Sequence[float]) -> list[int]:
+    """Frequencies of at least 1 that sum to 2**15; what rounding leaves goes to the residual 0."""
     room = (1 << 15) - len(mass)
     freqs = [1 + int(m * room) for m in mass]
-    freqs[reach] += (1 << 15) - sum(freqs)
+    freqs[(len(mass) - 2) // 2] += (1 << 15) - sum(freqs)
     return freqs
+
+
+def gaussian_tables() -> list[list[float]]:
+    """Probabilities of the tables of scale indices 1 to 63."""
+    return [gaussian_mass(SCALE_MIN * math.exp(t * SCALE_STEP)) for t in range(1, SCALES)]
+
+
+def fitted_tables(
+    model: Decoder, encoder: Mapping[str, Network], pictures: Sequence[torch.Tensor]
+) -> list[list[float]]:
+    """Tables of a model fitted to what it codes, made symmetric.
+
+    Args:
+        model, encoder: the model with Gaussian tables.
+        pictures: ``uint8 [3, H, W]``; a crop from the middle of each is coded at several qualities.
+    """
+    past = 1 << 11
+    counts = np.zeros((SCALES, 2 * past + 1), np.int64)
+
+    def count(index: np.ndarray[Any, Any], residuals: np.ndarray[Any, Any]) -> None:
+        flat = index.reshape(-1) * (2 * past + 1) + np.clip(residuals.reshape(-1), -past, past) + past
+        counts.reshape(-1)[:] += np.bincount(flat, minlength=counts.size)
+
+    for picture in pictures:
+        y, x = ((n - min(n, FIT_SIZE)) // 2 for n in picture.shape[1:])
+        crop = picture[:, y : y + FIT_SIZE, x : x + FIT_SIZE].permute(1, 2, 0).contiguous().numpy()
+        cells = np.ones((-(-crop.shape[0] // 16), -(-crop.shape[1] // 16)), np.uint8)
+        for quality in FIT_QUALITIES:
+            sites = sites_of(cells, [Group(0, 0, quality)], [0])
+            targets = analyse(crop, sites, encoder)
+            coder = GroupCoder(sites, model, quality)
+            hyper = analyse_hyper(targets, coder, encoder)
+            count(np.tile(model.hyper_index[quality], (len(hyper), 1)).astype(np.int64), hyper)
+            _, symbols = encode_group(targets, hyper, coder)
+            latents = np.zeros_like(symbols.latents)
+            for k, at, index, _ in coder.walk(coder.hyper_values(hyper), latents):
+                _, a, b = model.passes[k]
+                count(index, symbols.residuals[at, a:b].astype(np.int64))
+                latents[at, a:b] = symbols.latents[at, a:b]
+    tables = []
+    for gaussian, seen in zip(gaussian_tables(), counts[1:], strict=True):
+        reach = (len(gaussian) - 2) // 2
+        inside = seen[past - reach : past + reach + 1]
+        inside = (inside + inside[::-1]) / 2
+        mass = np.append(inside, seen.sum() - inside.sum()) + np.array(gaussian) * PRIOR_WEIGHT
+        tables.append((mass / mass.sum()).tolist())
+    return tables
 
 
 class _Writer:
@@ -114,8 +180,8 @@ def _context(w: _Writer, name: str, context: Context) -> Ops:
 
 
 @torch.no_grad()
-def decoder_file(model: Model, name: str) -> bytes:
-    """The normative model file."""
+def decoder_file(model: Model, name: str, probabilities: Sequence[Sequence[float]] | None = None) -> bytes:
+    """The normative model file; with tables of Gaussians unless it is given others."""
     s, w = model.sizes, _Writer()
     hyper, synthesis = model.hyper, model.synthesis
     networks = {
@@ -136,7 +202,7 @@ def decoder_file(model: Model, name: str) -> bytes:
         ],
     }
     tables = {n: t.numpy() for n, t in model.tables().items()}
-    frequencies = [gaussian_frequencies(SCALE_MIN * math.exp(t * SCALE_STEP)) for t in range(1, SCALES)]
+    frequencies = [frequencies_of(mass) for mass in probabilities or gaussian_tables()]
     w.tensors |= {n: t.astype("u1" if n == "hyper_index" else "<i2") for n, t in tables.items()}
     for n, t in tables.items():
         if not np.array_equal(t, w.tensors[n]):
@@ -198,15 +264,25 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("checkpoint", type=Path, help="last.pt of a training run")
     parser.add_argument("--number", type=int, required=True, help="number in the registry of models")
+    parser.add_argument("--data", type=Path, nargs="+", help="photographs to which symbol tables are fitted")
+    parser.add_argument("--pictures", type=int, default=60, help="how many of them, evenly picked")
     parser.add_argument("--name", default="SDC reference")
     parser.add_argument("--out", type=Path, required=True, help="folder of model files")
     args = parser.parse_args(argv)
-    model = Model()
-    model.load_state_dict(torch.load(args.checkpoint, map_location="cpu", weights_only=True)["average"])
-    decoder = decoder_file(model, args.name)
+    model = load_model(args.checkpoint)
+    if not (model.sizes.gated and model.sizes.with_hyper):
+        sys.exit("the model is an ablation: decoders gate every tap and read hyper-latents")
+    decoder, encoder = decoder_file(model, args.name), encoder_file(model, args.name)
+    if args.data:
+        pictures = load_pictures(args.data, 64)
+        pictures = pictures[:: max(1, len(pictures) // args.pictures)]
+        tables = fitted_tables(
+            parse_model(decoder, args.number), networks_of(*read_tensors(encoder), ENCODER_NETWORKS), pictures
+        )
+        decoder = decoder_file(model, args.name, tables)
     parse_model(decoder, args.number)  # proves the bound
     args.out.mkdir(parents=True, exist_ok=True)
-    for suffix, data in (("", decoder), ("-encoder", encoder_file(model, args.name))):
+    for suffix, data in (("", decoder), ("-encoder", encoder)):
         path = args.out / f"sdc-model-{args.number}{suffix}.safetensors"
         path.write_bytes(data)
         print(path, len(data), hashlib.sha256(data).hexdigest())

@@ -77,7 +77,20 @@ def index_offset(step: Tensor, integer: bool) -> Tensor:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Sizes of a model: channels and blocks."""
+    """Sizes of a model, and parts that an ablation leaves out.
+
+    Attributes:
+        channels: C, of the transforms.
+        latents: M.
+        hyper: K.
+        features: of the hyperprior and of contexts.
+        wide: hidden channels of contexts.
+        analysis_blocks, synthesis_blocks: of the transforms.
+        passes: 4, or 2: the checkerboard with all channels at once.
+        with_hyper: whether hyper-latents are coded; else they are 0.
+        with_context: whether contexts see the latents of earlier passes.
+        gated: whether a spatial tap counts only inside its group; a model without is no SDC model.
+    """
 
     channels: int = 128
     latents: int = 192
@@ -86,6 +99,10 @@ class Sizes:
     wide: int = 256
     analysis_blocks: int = 4
     synthesis_blocks: int = 6
+    passes: int = 4
+    with_hyper: bool = True
+    with_context: bool = True
+    gated: bool = True
 
 
 def dct_matrix(n: int) -> Tensor:
@@ -226,12 +243,14 @@ class Model(nn.Module):
     def __init__(self, sizes: Sizes = Sizes()):
         super().__init__()
         self.sizes = s = sizes
-        half = s.latents // 2
+        part = 2 * s.latents // s.passes
         # (parity, first channel, past last channel): the coding passes in order (PASS-04).
-        self.passes = [(0, 0, half), (1, 0, half), (0, half, s.latents), (1, half, s.latents)]
+        self.passes = [(k, a, a + part) for a in range(0, s.latents, part) for k in (0, 1)]
         self.analysis = Analysis(s)
         self.hyper = Hyper(s)
-        self.context = nn.ModuleList(Context(s, b - a, k > 0) for k, (_, a, b) in enumerate(self.passes))
+        self.context = nn.ModuleList(
+            Context(s, b - a, k > 0 and s.with_context) for k, (_, a, b) in enumerate(self.passes)
+        )
         self.synthesis = Synthesis(s)
         q = torch.linspace(0, QUALITIES - 1, ANCHORS)
         step = torch.log(0.8 * torch.sqrt(8.66 / quality_to_lambda(q)) / UNIT)
@@ -309,8 +328,9 @@ class Model(nn.Module):
             .double(),
         }
 
-    def _rate(self, value: Tensor, scale: Tensor, mean: Tensor | None = None) -> Tensor:
-        _, likelihood = self.gaussian(value, scale, mean, training=True)
+    def _rate(self, value: Tensor, scale: Tensor) -> Tensor:
+        """Bits of values in steps: of noisy ones in training, of rounded ones in evaluation."""
+        _, likelihood = self.gaussian(value, scale, training=self.training)
         return -torch.log2(likelihood)
 
     def forward(self, picture: Tensor, quality: Tensor, cells: Tensor) -> dict[str, Tensor]:
@@ -325,7 +345,8 @@ class Model(nn.Module):
             ``picture`` (decoded), ``bits`` ``[B]`` (latents), ``hyper_bits`` ``[B]``.
         """
         integer = self.synthesis.first.integer
-        fine = F.interpolate(cells, scale_factor=2, mode="nearest")
+        fine = F.interpolate(cells, scale_factor=2, mode="nearest") if self.sizes.gated else None
+        near = cells if self.sizes.gated else None
         blocks = F.max_pool2d(cells, 4)
         y = self.analysis(picture, quality, fine).float()
         z = self.hyper.analyse(y, cells).float()
@@ -336,6 +357,8 @@ class Model(nn.Module):
             hyper_bits = (self._rate(z_units, z_scale.expand_as(z)) * blocks).sum((1, 2, 3))
             z_hat = ste_floor(z_units, 0) * z_step
             z_hat = HYPER.clamp(ste_floor(z_hat, HYPER.frac) if integer else z_hat)
+            if not self.sizes.with_hyper:
+                z_hat, hyper_bits = z_hat * 0, hyper_bits * 0
         hyper = self.hyper.synthesise(z_hat, quality)
 
         step = self.steps(quality, integer)
@@ -346,7 +369,7 @@ class Model(nn.Module):
         known = torch.zeros_like(y)
         bits = torch.zeros_like(quality)
         for (parity, a, b), context in zip(self.passes, self.context, strict=True):
-            raw, mean = context(known, hyper, cells)
+            raw, mean = context(known, hyper, near)
             here = (checker == parity).to(y.dtype) * cells
             with torch.autocast(picture.device.type, enabled=False):
                 index = raw.float() * 8.0 + offset[:, a:b]

@@ -440,6 +440,9 @@ def model_for(head: Head) -> Model:
     return model
 
 
+ENCODER_NETWORKS = ["analysis", "hyper_cells", "hyper_blocks"]
+
+
 @cache
 def load_encoder(number: int) -> dict[str, Network]:
     """Networks of the encoder that belongs to a model: ``analysis``, ``hyper_cells``, ``hyper_blocks``.
@@ -450,6 +453,6 @@ def load_encoder(number: int) -> dict[str, Network]:
     path = _find(f"sdc-model-{number}-encoder.safetensors")
     if path is None:
         raise SdcError("E_MODEL", f"model {number} has no encoder here")
-    networks = networks_of(*read_tensors(path.read_bytes()), ["analysis", "hyper_cells", "hyper_blocks"])
+    networks = networks_of(*read_tensors(path.read_bytes()), ENCODER_NETWORKS)
     check_network("analysis", networks["analysis"], 192, 128)
     return networks

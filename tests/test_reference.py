@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +10,19 @@ import pytest
 import torch
 from PIL import Image
 
-from sdc.codec import decode, encode
-from sdc.container import parse
-from sdc.model import check_network, parse_model
+from sdc.codec import analyse, analyse_hyper, decode, encode, sites_of
+from sdc.container import Group, parse
+from sdc.latents import GroupCoder, encode_group
+from sdc.model import ENCODER_NETWORKS, check_network, networks_of, parse_model, read_tensors
+from sdc.model import Model as Decoder
 from sdc.network import Sites, run
 from sdc.objects import Object
 from sdc.testing import random_stream
-from sdc_reference import data, train
+from sdc_reference import data, export, train
 from sdc_reference.export import decoder_file, encoder_file
 from sdc_reference.layers import BOUND, Format, Pointwise, set_integer
 from sdc_reference.networks import Model, Sizes
+from sdc_reference.optim import Muon
 from sdc_reference.runner import InexactDevice, TorchRunner
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -159,13 +163,9 @@ def test_export_refuses_what_leaves_the_bound() -> None:
 def test_networks_of_an_export_pass_the_readers_checks() -> None:
     model = small_model()
     assert parse_model(decoder_file(model, "test"), 9).latents == SMALL.latents
-    from sdc.model import networks_of, read_tensors
-
-    encoder = networks_of(
-        *read_tensors(encoder_file(model, "test")), ["analysis", "hyper_cells", "hyper_blocks"]
-    )
+    encoder = networks_of(*read_tensors(encoder_file(model, "test")), ENCODER_NETWORKS)
     integer = [op for op in encoder["analysis"] if op.kind == "unshuffle"]
-    assert len(integer) == 1 and set(encoder) == {"analysis", "hyper_cells", "hyper_blocks"}
+    assert len(integer) == 1 and set(encoder) == set(ENCODER_NETWORKS)
     assert check_network(
         "hyper", parse_model(decoder_file(model, "t"), 9).networks["hyper"], SMALL.hyper, 1024
     )
@@ -192,7 +192,8 @@ def test_training_learns_resumes_and_logs(tmp_path: Path) -> None:
     folder.mkdir()
     for k in range(2):
         Image.fromarray(np.roll(picture(80, 90), k * 7, 1)).save(folder / f"{k}.png")
-    base = ["--data", str(folder), "--out", str(tmp_path / "run"), "--batch", "2", "--size", "64"]
+    base = ["--data", str(folder), "--out", str(tmp_path / "run"), "--batch", "2"]
+    base += ["--size", "64", "--late-size", "64"]
     train.main([*base, "--steps", "4"])
     first = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
     train.main([*base, "--steps", "6", "--integer-part", "0.4"])
@@ -200,6 +201,88 @@ def test_training_learns_resumes_and_logs(tmp_path: Path) -> None:
     assert (first["step"], second["step"]) == (4, 6)
     assert not torch.equal(first["model"]["log_step"], second["model"]["log_step"])
     assert (tmp_path / "run" / "log.csv").read_text().startswith("step,")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("bacth = 2", "no option bacth"),
+        ("batch = ", "Invalid value"),
+        ("[sizes]\nwidth = 3", "width"),
+        ("size = 100", "multiples of 64"),
+        ("", "--data and --out"),
+    ],
+)
+def test_a_bad_configuration_is_refused(
+    tmp_path: Path, text: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text(text)
+    where = [] if not text else ["--data", "a", "--out", "b"]
+    with pytest.raises(SystemExit) as stop:
+        train.main(["--config", str(file), *where])
+    assert stop.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_the_command_line_wins_over_the_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text('data = "photographs"\nout = "run"\nbatch = 3\nsteps = 5\n[sizes]\npasses = 2\n')
+    args = train.arguments(["--config", str(file), "--batch", "4"])
+    assert (args.batch, args.steps, args.sizes.passes) == (4, 5, 2)
+    assert (args.data, args.out) == ([Path("photographs")], Path("run"))
+
+
+def test_muon_updates_have_singular_values_near_one() -> None:
+    g = torch.Generator().manual_seed(2)
+    weights = [torch.nn.Parameter(torch.randn(s, generator=g)) for s in ((32, 48, 1, 1), (96, 8, 2, 2))]
+    before = [w.detach().clone() for w in weights]
+    optimiser = Muon(weights, 0.1)
+    for w in weights:
+        w.grad = torch.randn(w.shape, generator=g)
+    optimiser.step()
+    for w, old in zip(weights, before, strict=True):
+        rows = w.shape[0]
+        values = torch.linalg.svdvals((old - w.detach()).reshape(rows, -1))
+        rate = 0.1 * max(1, rows / (w.numel() / rows)) ** 0.5
+        assert (values > 0.5 * rate).all() and (values < 1.3 * rate).all()
+
+
+def test_ablations_train_and_are_not_exported(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    cells = torch.zeros(1, 1, 8, 8)
+    cells[..., :4] = 1
+    x = torch.rand(1, 3, 128, 128) * 255
+    changes = [{}, {"passes": 2}, {"with_hyper": False}, {"with_context": False}, {"gated": False}]
+    for change in changes:
+        model = Model(dataclasses.replace(SMALL, **change))  # type: ignore[arg-type]
+        out = model(x, torch.tensor([30.0]), cells)
+        assert (out["hyper_bits"].item() == 0) == ("with_hyper" in change)
+        assert len(model.context) == change.get("passes", 4)
+    checkpoint = {"sizes": dataclasses.asdict(model.sizes), "average": model.state_dict()}
+    torch.save(checkpoint, tmp_path / "last.pt")
+    with pytest.raises(SystemExit, match="ablation"):
+        export.main([str(tmp_path / "last.pt"), "--number", "20000000", "--out", str(tmp_path)])
+
+
+def test_fitted_tables_code_the_same_photographs_in_fewer_bits() -> None:
+    model = small_model()
+    encoder = networks_of(*read_tensors(encoder_file(model, "t")), ENCODER_NETWORKS)
+    pictures = [torch.from_numpy(picture(96, 128)).permute(2, 0, 1)]
+
+    def size(decoder: Decoder) -> int:
+        total = 0
+        for quality in export.FIT_QUALITIES:
+            sites = sites_of(np.ones((6, 8), np.uint8), [Group(0, 0, quality)], [0])
+            coder = GroupCoder(sites, decoder, quality)
+            targets = analyse(pictures[0].permute(1, 2, 0).numpy(), sites, encoder)
+            total += len(encode_group(targets, analyse_hyper(targets, coder, encoder), coder)[0])
+        return total
+
+    plain = parse_model(decoder_file(model, "t"), 9)
+    tables = export.fitted_tables(plain, encoder, pictures)
+    fitted = parse_model(decoder_file(model, "t", tables), 9)
+    assert all(np.array_equal(f[:-1], f[-2::-1]) for f in fitted.frequencies[1:])
+    assert size(fitted) < size(plain)
 
 
 def test_random_cells_cover_enough() -> None:

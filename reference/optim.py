@@ -1,0 +1,66 @@
+"""Muon: momentum with orthogonalised updates, for the matrices of pointwise layers.
+
+Keller Jordan et al., *Muon: an optimizer for hidden layers in neural networks* (2024).  The networks
+here are nearly all 1x1 convolutions, that is, matrices.  Torch's own Muon takes two-dimensional
+parameters one at a time; this one takes convolution weights and works on all matrices of a
+shape in one batch, which is three times as fast on a CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+"""Of the quintic iteration that drives singular values to about 1."""
+
+
+def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
+    """Matrices ``[N, rows, columns]`` with singular values near 1, in bfloat16, by Newton-Schulz steps."""
+    x = matrices.bfloat16()
+    tall = x.shape[1] > x.shape[2]
+    x = x.mT if tall else x
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    a, b, c = COEFFICIENTS
+    for _ in range(steps):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Nesterov momentum, orthogonalised; a weight ``[out, in, ...]`` counts as ``out`` rows.
+
+    Args:
+        weights: parameters of two or more dimensions.
+        lr: spectral norm of one update of a matrix that is not tall.
+        momentum: part of the old momentum that a step keeps.
+    """
+
+    def __init__(self, weights: Iterable[Tensor], lr: float, momentum: float = 0.95):
+        super().__init__(weights, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:
+        """One update of every parameter that has a gradient."""
+        for group in self.param_groups:
+            shapes: dict[tuple[int, int], list[Tensor]] = {}
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    matrix = (weight.shape[0], weight.numel() // weight.shape[0])
+                    shapes.setdefault(matrix, []).append(weight)
+            for (rows, columns), weights in shapes.items():
+                updates = []
+                for weight in weights:
+                    state = self.state[weight]
+                    if not state:
+                        state["momentum"] = torch.zeros_like(weight)
+                    state["momentum"].lerp_(weight.grad, 1 - group["momentum"])
+                    update = weight.grad.lerp(state["momentum"], group["momentum"])
+                    updates.append(update.reshape(rows, columns))
+                rate = group["lr"] * max(1.0, rows / columns) ** 0.5
+                for weight, update in zip(weights, orthogonalise(torch.stack(updates)), strict=True):
+                    weight.add_(update.to(weight.dtype).reshape(weight.shape), alpha=-rate)
