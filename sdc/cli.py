@@ -483,6 +483,7 @@ def _encode(args: Args, source: str, target: str) -> Said:
         metadata=not args.no_metadata,
         pixel_masks=args.pixel_masks,
         model=args.model,
+        effort=args.effort,
     )
     _write(target, data)
     return list(picture.notes)
@@ -779,6 +780,13 @@ def _sdc_parser() -> argparse.ArgumentParser:
         default=32,
         metavar="Q",
         help="0 to 63, or by level: L1=44,L2=32,other=16 (default %(default)s)",
+    )
+    command.add_argument(
+        "--effort",
+        type=int,
+        default=0,
+        metavar="E",
+        help="0 to 9: how long to search for fewer bits and smaller errors (default %(default)s)",
     )
     command.add_argument(
         "--group-by", choices=("level", "object"), default="level", help="a group per level, or per object"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from operator import index
 
@@ -27,12 +28,14 @@ from .container import (
     parse,
 )
 from .errors import SdcError
+from .gradient import pull_back
 from .latents import BLOCK, GroupCoder, Symbols, decode_group, encode_group, quantise_hyper
 from .mask import encode_map
 from .metadata import objects_payload
 from .model import Model, load_encoder, load_model, model_for
-from .network import Array, Network, Sites, reach, run
+from .network import Array, Network, Sites, Tape, reach, run
 from .objects import Object, group_map
+from .refine import EFFORTS, refine
 
 Pixels = npt.NDArray[np.uint8]
 Runner = Callable[..., Array]
@@ -269,8 +272,7 @@ def patches(padded: Pixels, sites: Sites) -> Array:
     Args:
         padded: from :func:`pad_to_cells`.
     """
-    view = padded.reshape(padded.shape[0] // CELL, CELL, padded.shape[1] // CELL, CELL, 3)
-    cells = view[sites.rows, :, sites.cols].astype(np.int16)
+    cells = _pixels_of(padded, sites).astype(np.int16)
     cells = cells.reshape(-1, 2, PATCH, 2, PATCH, 3).transpose(0, 1, 3, 2, 4, 5)
     return (cells - 128).reshape(len(sites) * 4, PATCH * PATCH * 3)
 
@@ -323,6 +325,65 @@ def analyse_hyper(
     return quantise_hyper(np.concatenate(out), coder)
 
 
+def squared_error(
+    latents: Array, sites: Sites, model: Model, image: Pixels, *, gradient: bool = True
+) -> tuple[float, Array]:
+    """Squared error of the pixels of some cells, and its gradient; tiles keep the memory bounded.
+
+    Pixels outside the picture do not count.
+
+    Args:
+        latents: ``[cells, M]`` integers in any real dtype.
+        sites: the cells.
+        image: ``uint8 [H, W, 3]``, the whole picture.
+        gradient: whether the gradient is wanted; else it is empty.
+
+    Returns:
+        ``(sum over pixels of the mean over R, G and B, float32 [cells, M])``.
+    """
+    network = model.networks["synthesis"]
+    far = reach(network)
+    padded = pad_to_cells(image)
+    error, out = 0.0, np.empty((len(sites) if gradient else 0, model.latents), np.float32)
+    # Pixels up to ``far`` cells away change with a latent, and with latents as far beyond.
+    for (near, own), (seen, _) in zip(
+        _tiles(sites, 2 * far if gradient else far), _tiles(sites, far), strict=True
+    ):
+        part = sites.take(near)
+        tape: Tape | None = [] if gradient else None
+        difference = run(network, part, latents[near], tape=tape).reshape(len(near), -1, 3)
+        difference -= _in_order_of(_pixels_of(padded, part), network)
+        if padded is not image:
+            difference *= _in_order_of(_inside(part, *image.shape[:2]), network)
+        error += float(np.square(difference[own]).sum(dtype=np.float64)) / 3
+        if tape is not None:
+            difference *= 2 / 3
+            difference[np.isin(near, seen, invert=True)] = 0
+            out[near[own]] = pull_back(network, part, difference.reshape(-1, 3), tape)[own]
+    return error, out
+
+
+def _pixels_of(padded: Pixels, sites: Sites) -> Pixels:
+    """Pixels of cells, ``uint8 [cells, 16, 16, 3]``."""
+    view = padded.reshape(padded.shape[0] // CELL, CELL, padded.shape[1] // CELL, CELL, 3)
+    return view[sites.rows, :, sites.cols]
+
+
+def _inside(sites: Sites, height: int, width: int) -> npt.NDArray[np.bool_]:
+    """Whether pixels of cells are in the picture, ``bool [cells, 16, 16, 1]``."""
+    rows = sites.rows[:, None] * CELL + np.arange(CELL) < height
+    cols = sites.cols[:, None] * CELL + np.arange(CELL) < width
+    return (rows[:, :, None] & cols[:, None])[..., None]
+
+
+def _in_order_of(cells: Array, network: Network) -> Array:
+    """``[cells, 16, 16, channels]`` as the synthesis orders them: ``[cells, 256, channels]``."""
+    a, _, b, _ = _pixel_axes(network)
+    channels = cells.shape[-1]
+    split = cells.reshape(-1, a, b, a, b, channels).transpose(0, 1, 3, 2, 4, 5)
+    return split.reshape(len(cells), CELL * CELL, channels)
+
+
 def encode(
     image: Pixels,
     *,
@@ -333,10 +394,11 @@ def encode(
     metadata: bool = True,
     pixel_masks: bool = False,
     model: int = 1,
+    effort: int = 0,
     arithmetic: str = "float32",
     runner: Runner = run,
 ) -> bytes:
-    """Encode a picture at ordinary effort.
+    """Encode a picture.
 
     Args:
         image: ``uint8 [H, W, 3]`` RGB.
@@ -347,6 +409,7 @@ def encode(
         metadata: whether objects are described in the stream.
         pixel_masks: whether their exact masks are, too.
         model: number of the model in the registry.
+        effort: 0 rounds the latents; 1 to 9 search for better ones (:mod:`sdc.refine`), ever longer.
         arithmetic, runner: as for :func:`decode`.
 
     Returns:
@@ -357,6 +420,8 @@ def encode(
     """
     image = np.asarray(image)
     _check_arithmetic(arithmetic)
+    if type(effort) is not int or effort not in range(len(EFFORTS)):
+        raise SdcError("E_USAGE", f"an effort is a whole number of 0 to {len(EFFORTS) - 1}, not {effort!r}")
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise SdcError(
             "E_PICTURE", f"a picture is uint8 [height, width, 3], not {image.dtype} {list(image.shape)}"
@@ -376,8 +441,13 @@ def encode(
     for g in groups:
         own = sites.labels == g.index
         coder = GroupCoder(sites.take(np.flatnonzero(own)), decoder, g.quality, arithmetic, runner)
-        hyper = analyse_hyper(latents[own], coder, encoder, runner)
-        payloads.append(encode_group(latents[own], hyper, coder)[0])
+        targets = latents[own]
+        hyper = analyse_hyper(targets, coder, encoder, runner)
+        residuals = None
+        if effort:
+            measure = partial(squared_error, sites=coder.sites, model=decoder, image=image)
+            residuals = refine(targets, hyper, coder, measure, effort)
+        payloads.append(encode_group(targets, hyper, coder, residuals)[0])
     head = Head(width, height, model, decoder.weights)
     before = [] if icc is None else [Chunk(ICCP, icc)]
     after = (

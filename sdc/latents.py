@@ -15,7 +15,7 @@ import numpy as np
 from .errors import SdcError
 from .model import Model
 from .network import Array, Sites, reach, run
-from .rans import STATE_MIN, TOTAL, Decoder, Encoder
+from .rans import STATE_MIN, TOTAL, TOTAL_BITS, Decoder, Encoder
 
 BLOCK = 4
 """Cells per side of a block."""
@@ -24,6 +24,8 @@ BAND_CELLS = 8192
 V_MIN, V_MAX = -65536, 65535
 RESIDUAL_MAX = 32767
 ESCAPE_BITS = 15
+NEAR = 255
+"""Residuals up to this magnitude have their bits in a table."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +65,37 @@ class SymbolTables:
         base = np.cumsum([0, *sizes[:-1]])
         starts = np.concatenate([np.cumsum(f) - f for f in self.model.frequencies])
         return base, starts, np.concatenate(self.model.frequencies)
+
+    @cached_property
+    def _near(self) -> Array:
+        """Bits of residuals of magnitude ``NEAR`` and less, one scale index after another."""
+        return self._bits(np.arange(len(self.model.reach))[:, None], np.arange(-NEAR, NEAR + 1)).reshape(-1)
+
+    def bits(self, indices: Array, residuals: Array) -> Array:
+        """Bits that residuals take, but for the coder's rounding.
+
+        Args:
+            indices: scale indices.
+            residuals: ``int`` of the same shape; take no bits where the index is 0.
+
+        Returns:
+            ``float32`` of the same shape.
+        """
+        entry = indices * (2 * NEAR + 1) + np.clip(residuals, -NEAR, NEAR) + NEAR
+        out: Array = self._near.take(entry)
+        far = np.abs(residuals) > NEAR
+        if far.any():
+            out[far] = self._bits(indices[far], residuals[far])
+        return out
+
+    def _bits(self, indices: Array, residuals: Array) -> Array:
+        base, _, freqs = self.encoding
+        reach = self.model.reach[indices]
+        beyond = np.abs(residuals) - reach
+        entry = base[indices] + np.where(beyond > 0, 2 * reach + 1, residuals + reach)
+        coded = TOTAL_BITS - np.log2(freqs[np.where(indices > 0, entry, 0)])
+        coded += np.where(beyond > 0, 2 + 2 * np.floor(np.log2(np.maximum(beyond, 1))), 0)
+        return np.where(indices > 0, coded, 0).astype(np.float32)
 
 
 _tables: dict[int, SymbolTables] = {}
@@ -335,13 +368,17 @@ def quantise_hyper(values: Array, coder: GroupCoder) -> Array:
     return np.where(model.hyper_index[q] > 0, np.clip(r, -RESIDUAL_MAX, RESIDUAL_MAX), 0).astype(np.int64)
 
 
-def encode_group(targets: Array, hyper: Array, coder: GroupCoder) -> tuple[bytes, Symbols]:
+def encode_group(
+    targets: Array, hyper: Array, coder: GroupCoder, residuals: Array | None = None
+) -> tuple[bytes, Symbols]:
     """Code a group.
 
     Args:
         targets: ``int [cells, M]`` latents of the analysis, in units of d.
         hyper: ``int64 [blocks, K]`` hyper residuals.
         coder: the group's cells, model and quality.
+        residuals: ``int [cells, M]`` chosen by :func:`sdc.refine.refine`; by default those nearest to the
+            targets.
 
     Returns:
         ``(payload of LATN, what a decoder will read)``.
@@ -351,14 +388,17 @@ def encode_group(targets: Array, hyper: Array, coder: GroupCoder) -> tuple[bytes
     index = np.tile(model.hyper_index[q], len(hyper))
     write_symbols(encoder, index, hyper.reshape(-1), tables)
     latents = np.zeros((len(coder.sites), model.latents), np.int16)
-    residuals = np.zeros_like(latents)
+    chosen = np.zeros_like(latents)
     scale = (1 << model.shifts["step"]) / np.maximum(model.step[q], 1) / 16.0
     for k, cells, t, mean in coder.walk(coder.hyper_values(hyper), latents):
         _, a, b = model.passes[k]
-        units = targets[cells, a:b] * scale[a:b] - mean / 16.0
-        nearest = np.clip(np.floor(units + 0.5), -RESIDUAL_MAX, RESIDUAL_MAX)
-        r = np.where(t > 0, nearest, 0).astype(np.int64)
+        if residuals is None:
+            units = targets[cells, a:b] * scale[a:b] - mean / 16.0
+            nearest = np.clip(np.floor(units + 0.5), -RESIDUAL_MAX, RESIDUAL_MAX)
+            r = np.where(t > 0, nearest, 0).astype(np.int64)
+        else:
+            r = np.where(t > 0, residuals[cells, a:b], 0).astype(np.int64)
         write_symbols(encoder, t.reshape(-1), r.reshape(-1), tables)
         latents[cells, a:b] = coder.dequantise(k, r, mean)
-        residuals[cells, a:b] = r
-    return encoder.finish(), Symbols(hyper, residuals, latents)
+        chosen[cells, a:b] = r
+    return encoder.finish(), Symbols(hyper, chosen, latents)

@@ -24,6 +24,12 @@ Array = npt.NDArray[Any]
 CHUNK_CELLS = 512
 """Cells worked on at once: enough for the matrix products, and a bound on memory."""
 
+Passed = list[Array | None]
+"""Where each clamp of a part let values through: ``bool`` of its output, or ``None`` for everywhere."""
+
+Tape = list[Passed]
+"""Of every part of a network and every piece of its cells, in the order of the run."""
+
 TAPS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
 
 
@@ -131,7 +137,7 @@ class Sites:
         return Sites(self.rows[index], self.cols[index], self.labels[index], self.qualities[index])
 
 
-def _segments(network: Sequence[Op]) -> list[list[Op]]:
+def segments(network: Sequence[Op]) -> list[list[Op]]:
     """Split before every depthwise layer: within a part, cells do not see each other."""
     parts: list[list[Op]] = [[]]
     for op in network:
@@ -173,7 +179,8 @@ def _pointwise(op: Op, x: Array, arithmetic: str) -> Array:
     return _requantise(acc, prepared, op.clamp)
 
 
-def _pieces(count: int) -> Iterator[slice]:
+def pieces(count: int) -> Iterator[slice]:
+    """Cells worked on at once."""
     for a in range(0, count, CHUNK_CELLS):
         yield slice(a, min(a + CHUNK_CELLS, count))
 
@@ -187,6 +194,7 @@ def run(
     hyper: Array | None = None,
     only: Array | None = None,
     arithmetic: str = "float32",
+    tape: Tape | None = None,
 ) -> Array:
     """Run a network on all sites.
 
@@ -198,6 +206,7 @@ def run(
         hyper: ``[n, F]`` hyper features, for the ``hyper`` operator.
         only: indices of the cells whose output is wanted; all by default.
         arithmetic: ``float32``, ``float64`` or ``int64``.
+        tape: is filled with what :func:`sdc.gradient.pull_back` needs.
 
     Returns:
         ``[m * f**2, channels]`` in the arithmetic's dtype, where m cells are wanted and f is the
@@ -207,7 +216,7 @@ def run(
     if hyper is not None:
         hyper = hyper.astype(arithmetic, copy=False)
     stack: list[Array] = []
-    parts = _segments(network)
+    parts = segments(network)
     if parts and parts[0][0].kind == "depthwise":
         x = np.concatenate([x, np.zeros((1, x.shape[1]), x.dtype)])
     for number, ops in enumerate(parts):
@@ -218,9 +227,12 @@ def run(
         out: Array | None = None
         pushed: list[Array] = []
         start = factor
-        for piece in _pieces(count):
+        for piece in pieces(count):
             cells = piece if wanted is None else wanted[piece]
-            t, local, f = _run_cells(ops, sites, x, hyper, stack, cells, start, arithmetic)
+            passed: Passed | None = None if tape is None else []
+            t, local, f = _run_cells(ops, sites, x, hyper, stack, cells, start, arithmetic, passed)
+            if tape is not None and passed is not None:
+                tape.append(passed)
             area = f * f
             if out is None:
                 out = np.empty((count * area + spare, t.shape[1]), arithmetic)
@@ -247,8 +259,12 @@ def _run_cells(
     cells: slice | Array,
     factor: int,
     arithmetic: str,
+    passed: Passed | None,
 ) -> tuple[Array, list[Array], int]:
-    """Run one part of a network on some cells; returns output, what is still pushed, and the factor."""
+    """Run one part of a network on some cells; returns output, what is still pushed, and the factor.
+
+    Where clamps let values through is appended to ``passed``, one entry per operator with a clamp.
+    """
     area = factor * factor
 
     def rows_of(source: Array) -> Array:
@@ -261,10 +277,16 @@ def _run_cells(
             .reshape(len(cells) * area, channels)
         )
 
+    def note(op: Op, values: Array) -> None:
+        if passed is not None and op.kind in ("pointwise", "depthwise", "quality", "add"):
+            free = (values > op.clamp[0]) & (values < op.clamp[1])
+            passed.append(None if free.all() else free)
+
     local = [rows_of(s) for s in stack]
     if ops[0].kind == "depthwise":
         taps = sites.taps(factor).reshape(9, len(sites), area)[:, cells].reshape(9, -1)
         t = _depthwise(ops[0], x, taps, arithmetic)
+        note(ops[0], t)
         ops = ops[1:]
     else:
         t = rows_of(x)
@@ -291,6 +313,7 @@ def _run_cells(
             t = np.concatenate([t, hyper[cells]], axis=1)
         else:
             raise ValueError(f"unknown operator {op.kind}")
+        note(op, t)
     return t, local, factor
 
 

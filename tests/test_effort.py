@@ -1,0 +1,219 @@
+"""Encoder effort: what the search finds decodes, costs less, and concerns one group alone."""
+
+from __future__ import annotations
+
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sdc import cli, codec
+from sdc.codec import decode, encode, sites_of, squared_error
+from sdc.container import Group, parse
+from sdc.errors import SdcError
+from sdc.gradient import pull_back
+from sdc.latents import NEAR, GroupCoder, encode_group, tables_of, write_symbols
+from sdc.model import load_model
+from sdc.network import Array, Network, Op, Sites, Tape, run
+from sdc.objects import Object
+from sdc.rans import Encoder
+from sdc.refine import EFFORTS, MEASURED, refine, weight_of
+
+HEIGHT, WIDTH = 70, 100
+SLACK = 64
+"""Bits by which the coder's rounding may spoil a comparison by the tables."""
+
+
+@cache
+def photograph() -> Array:
+    """Waves, an edge and noise; neither side is a multiple of a cell's."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:HEIGHT, :WIDTH] / 15.0
+    picture = np.stack([128 + 80 * np.sin(x * (1 + k / 3) + y) * np.cos(y - k) for k in range(3)], -1)
+    picture[20:50, 30:60] = (200, 40, 90)
+    return np.clip(picture + rng.normal(0, 8, picture.shape), 0, 255).astype(np.uint8)
+
+
+OBJECTS = [Object("one", (0, 0, 45, 40), 0)]
+
+
+def cost(data: bytes, quality: int) -> float:
+    """J = lambda * squared error + bits, of the pixels that a decoder shows."""
+    error = np.square(decode(data).pixels.astype(np.float64) - photograph()).sum() / 3
+    return weight_of(quality) * float(error) + 8 * len(data)
+
+
+@pytest.mark.parametrize("quality", [4, 32, 60])
+def test_every_effort_decodes_and_pays(quality: int) -> None:
+    costs = []
+    for effort in range(len(EFFORTS)):
+        data = encode(photograph(), objects=OBJECTS, quality=quality, effort=effort)
+        assert len(decode(data).groups) == 2
+        costs.append(cost(data, quality))
+    assert all(c <= costs[0] + SLACK for c in costs)
+    for less, more in zip(costs[MEASURED:], costs[MEASURED + 1 :], strict=False):
+        assert more <= less + SLACK
+    assert costs[-1] < costs[0]
+
+
+def test_no_effort_is_the_default_and_an_effort_gives_the_same_bytes_again() -> None:
+    assert encode(photograph(), effort=0) == encode(photograph())
+    assert encode(photograph(), effort=5) == encode(photograph(), effort=5)
+
+
+def test_a_group_is_refined_alone() -> None:
+    """Another quality of one group leaves the bytes of the other as they are."""
+    a, b = (
+        parse(encode(photograph(), objects=OBJECTS, quality={"L1": q, "other": 24}, effort=4))
+        for q in (30, 50)
+    )
+    assert a.groups[0].payload != b.groups[0].payload
+    assert a.groups[1].payload == b.groups[1].payload
+
+
+def test_the_error_is_that_of_the_pixels_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the group's own pixels, within the picture; in tiles it is the same."""
+    stream = parse(encode(photograph(), objects=OBJECTS, quality=30))
+    model = load_model(1)
+    for k in range(2):
+        shown = decode(stream, groups=[k])
+        sites, symbols = codec.decode_symbols(stream, model, k)
+        difference = shown.pixels.astype(np.float64) - photograph()
+        error, gradient = squared_error(symbols.latents, sites, model, photograph())
+        assert error == pytest.approx(np.square(difference[shown.covered]).sum() / 3, rel=1e-6)
+        assert squared_error(symbols.latents, sites, model, photograph(), gradient=False)[0] == error
+        with monkeypatch.context() as patch:
+            patch.setattr(codec, "TILE_CELLS", 2)
+            patch.setattr("sdc.network.CHUNK_CELLS", 3)
+            again = squared_error(symbols.latents, sites, model, photograph())
+        assert again[0] == pytest.approx(error, rel=1e-6)
+        assert np.allclose(again[1], gradient, rtol=1e-3, atol=1e-3 * np.abs(gradient).max())
+
+
+def real_network(network: Network, sites: Sites, x: Array) -> Array:
+    """The same network in float64 without rounding, site by site as the specification words it."""
+    factor, stack = 1, []
+    for op in network:
+        if op.kind in ("pointwise", "depthwise"):
+            assert op.weight is not None and op.bias is not None and op.shift is not None
+            scale = np.ldexp(1.0, -op.shift.astype(int))
+            if op.kind == "pointwise":
+                x = x @ op.weight.T.astype(np.float64)
+            else:
+                rows = np.concatenate([x, np.zeros((1, x.shape[1]))])
+                x = sum(rows[t] * w for t, w in zip(sites.taps(factor), op.weight.T, strict=True))
+            x = np.clip((x + op.bias) * scale, *op.clamp)
+        elif op.kind == "push":
+            stack.append(x)
+        elif op.kind == "add":
+            x = np.clip(x + stack.pop(), *op.clamp)
+        elif op.kind == "shuffle":
+            x, factor = x.reshape(len(x) * op.factor**2, -1), factor * op.factor
+        else:
+            assert op.table is not None
+            x = np.clip(x + np.repeat(op.table[sites.qualities], factor**2, 0), *op.clamp)
+    return x
+
+
+def small_network(rng: np.random.Generator) -> Network:
+    """Every operator of a synthesis, with clamps that only rectify: nothing reaches their far ends."""
+    signed, positive = (-30000, 30000), (0, 30000)
+
+    def affine(kind: str, out: int, fan_in: int, clamp: tuple[int, int]) -> Op:
+        weight = rng.integers(-99, 100, (out, fan_in))
+        return Op(kind, clamp, weight, rng.integers(-9999, 9999, out), np.full(out, 7, np.uint8))
+
+    return (
+        affine("pointwise", 24, 5, signed),
+        Op("shuffle", factor=2),
+        Op("quality", signed, table=rng.integers(-500, 500, (64, 6))),
+        Op("push"),
+        affine("pointwise", 8, 6, positive),
+        affine("depthwise", 8, 9, signed),
+        affine("pointwise", 6, 8, signed),
+        Op("add", signed),
+        Op("push"),
+        affine("pointwise", 7, 6, positive),
+        affine("pointwise", 6, 7, signed),
+        affine("depthwise", 6, 9, signed),
+        Op("add", signed),
+        affine("pointwise", 12, 6, signed),
+        Op("shuffle", factor=2),
+    )
+
+
+def test_gradient_is_that_of_finite_differences() -> None:
+    """Of the network without rounding, in float64; two groups, whose cells do not see each other."""
+    rng = np.random.default_rng(5)
+    rows, cols = (a.reshape(-1) for a in np.mgrid[:5, :6])
+    sites = Sites(rows, cols, (rows + cols > 5).astype(np.int64), np.full(30, 9))
+    network = small_network(rng)
+    x = rng.integers(-1500, 1500, (30, 5)).astype(np.float64)
+    tape: Tape = []
+    out = run(network, sites, x, tape=tape, arithmetic="float64")
+    assert np.abs(out - real_network(network, sites, x)).max() < 20 and np.abs(out).max() < 30000
+    slope = rng.normal(0, 1, out.shape)
+    got = pull_back(network, sites, slope, tape)
+    assert got.shape == x.shape and got.dtype == np.float32
+    for k in range(x.size):
+        step = np.zeros(x.size)
+        step[k] = 1e-3
+        above, below = (real_network(network, sites, x + s * step.reshape(x.shape)) for s in (1, -1))
+        assert got.reshape(-1)[k] == pytest.approx(((above - below) * slope).sum() / 2e-3, rel=1e-4, abs=1e-4)
+
+
+def test_bits_are_those_that_the_coder_takes() -> None:
+    rng = np.random.default_rng(3)
+    for number in (0, 1):
+        tables = tables_of(load_model(number))
+        t = rng.integers(0, 64, 4000)
+        r = np.where(t > 0, np.rint(rng.laplace(0, 1 + t / 3)), 0).astype(np.int64)
+        r[np.flatnonzero(t)[:3]] = (NEAR, NEAR + 1, -9000)
+        encoder = Encoder()
+        write_symbols(encoder, t, r, tables)
+        bits = tables.bits(t, r)
+        assert abs(float(bits.sum()) - 8 * len(encoder.finish())) < 64 and not bits[t == 0].any()
+
+
+def test_search_on_a_network_that_codes_nothing_well() -> None:
+    """The synthetic model reaches every clamp and escape; what is measured is never worse than rounding."""
+    model, rng = load_model(0), np.random.default_rng(1)
+    labels = np.ones((3, 4), np.uint8)
+    for quality in (0, 20, 63):
+        sites = sites_of(labels, [Group(0, 3, quality)], [0])
+        coder = GroupCoder(sites, model, quality)
+        targets = rng.integers(*model.latent_range, (12, model.latents)).astype(np.int16)
+        hyper = np.zeros((coder.blocks[0], model.hyper), np.int64)
+        measure = partial(squared_error, sites=sites, model=model, image=photograph()[:48, :64])
+        costs = []
+        for residuals in (None, refine(targets, hyper, coder, measure, MEASURED)):
+            payload, symbols = encode_group(targets, hyper, coder, residuals)
+            error = measure(symbols.latents, gradient=False)[0]
+            costs.append(weight_of(quality) * error + 8 * len(payload))
+        assert costs[1] <= costs[0] + SLACK
+
+
+@pytest.mark.training
+def test_weight_is_that_of_training() -> None:
+    from sdc_reference.networks import LAMBDA_HIGH, LAMBDA_LOW
+
+    assert weight_of(0) == pytest.approx(LAMBDA_LOW) and weight_of(63) == pytest.approx(LAMBDA_HIGH)
+
+
+@pytest.mark.parametrize("effort", [-1, 10, 2.0, True, "3", None])
+def test_other_efforts_are_refused(effort: object) -> None:
+    with pytest.raises(SdcError) as caught:
+        encode(photograph(), effort=effort)  # type: ignore[arg-type]
+    assert caught.value.code == "E_USAGE"
+
+
+def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, target = str(tmp_path / "in.png"), str(tmp_path / "out.sdc")
+    Image.fromarray(photograph()).save(source)
+    assert cli.main(["encode", source, target, "--effort", "1"]) == 0
+    assert Path(target).read_bytes() == encode(photograph(), effort=1) != encode(photograph())
+    for wrong in ("10", "-1", "2.5", "most"):
+        assert cli.main(["encode", source, target, f"--effort={wrong}"]) == 64
+        assert "E_USAGE" in capsys.readouterr().err
