@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -247,7 +248,8 @@ def test_integers_against_floating_point(tmp_path: Path, capsys: pytest.CaptureF
 
     Image.fromarray(picture(130, 64)).save(tmp_path / "a.png")
     torch.manual_seed(0)
-    torch.save({"average": Model().state_dict()}, tmp_path / "last.pt")
+    model = Model()
+    torch.save({"average": model.state_dict(), "sizes": asdict(model.sizes)}, tmp_path / "last.pt")
     some = ["--data", str(tmp_path), "--qualities", "30", "42"]
     bench.main(["integers", "--checkpoint", str(tmp_path / "last.pt"), *some])
     said = capsys.readouterr().out

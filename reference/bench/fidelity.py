@@ -166,10 +166,9 @@ def _float_codec(checkpoint: Path) -> Any:
     """A function of picture and quality: the decoded picture and ideal bits, in floating point."""
     import torch
 
-    from ..networks import Model
+    from .. import train
 
-    model = Model().eval()
-    model.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["average"])
+    model = train.load_model(checkpoint).eval()
     # Bits of rounded values, as coders spend them, not of noisy ones as in training.
     model.gaussian.quantize = lambda value, mode, means=None: torch.floor(value + 0.5)
 
@@ -205,7 +204,8 @@ def integers(args: argparse.Namespace) -> None:
     """The integer codec against the same model in floating point; fails beyond what is asked.
 
     Both round latents alike, but only integers leave out those whose scale index is 0.
-    The rate of floats is ideal, that of integers the payload's, with what the entropy coder adds.
+    The rate of floats is ideal, that of integers the payload's, with what the entropy coder adds; its tables
+    are Gaussian, not fitted to counts.
     Pictures are cut to multiples of 64 pixels.
     """
     code = _float_codec(args.checkpoint)
