@@ -1,6 +1,6 @@
 """Adapter of the reference codec to the protocol of the conformance suite (``protocol.md``).
 
-``python -m sdc_conformance.adapter info|decode|extract|validate|model|serve [--runner torch]``.
+``python -m sdc_conformance.adapter info|decode|extract|validate|model|encode|serve [--runner torch]``.
 It may serve as a pattern for others: everything the runner asks goes through :func:`answer`.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from sdc.codec import decode_symbols, sites_of, synthesise
+from sdc.codec import decode_symbols, encode, sites_of, synthesise
 from sdc.container import CELL, COMPLETE, Stream, Trace, build, parse
 from sdc.edit import validate, withdraw
 from sdc.errors import SdcError
@@ -26,13 +26,15 @@ from sdc.latents import Symbols
 from sdc.metadata import parse_objects
 from sdc.model import Model, model_for, parse_model
 from sdc.network import Array, Sites, run
+from sdc.objects import load_objects
+from sdc.pictures import read_picture
 
 Answer = dict[str, Any]
 Runner = Callable[..., Array]
 
 FILL = 128
 NOT_OFFERED = 64
-OPERATIONS = ("info", "decode", "extract", "validate", "model")
+OPERATIONS = ("info", "decode", "extract", "validate", "model", "encode")
 
 
 def digest(data: bytes | Array) -> str:
@@ -175,6 +177,28 @@ def extract_answer(data: bytes, groups: Iterable[int]) -> tuple[Answer, bytes]:
     return {"exit": 3 if missing else 0}, build(kept)
 
 
+def encode_answer(
+    data: bytes, quality: int | dict[str, int], objects: Any = None, encoder: Callable[..., bytes] = encode
+) -> tuple[Answer, bytes]:
+    """Answer to ``encode``, and the stream.
+
+    Args:
+        data: the picture, a PPM file.
+        quality: quality index, for all groups or by level.
+        objects: as in ``spec/objects.md``.
+        encoder: takes what :func:`sdc.encode` takes.
+
+    Raises:
+        SdcError: the picture or the objects cannot be used.
+    """
+    pixels = read_picture(data).pixels
+    height, width = pixels.shape[:2]
+    things = [] if objects is None else load_objects(objects, width, height)
+    new = encoder(pixels, objects=things, quality=quality)
+    groups = [{"level": g.level, "quality": g.quality} for g in parse(new).groups]
+    return {"exit": 0, "width": width, "height": height, "groups": groups}, new
+
+
 def failure(error: SdcError) -> Answer:
     """Answer that reports an error."""
     detail: Answer = {"code": error.code, "where": error.where, "message": error.message}
@@ -183,21 +207,33 @@ def failure(error: SdcError) -> Answer:
     return {"exit": error.exit_status, "error": detail}
 
 
-def answer(op: str, data: bytes, groups: Iterable[int] | None = None, runner: Runner = run) -> Answer:
-    """Answer to one question of ``serve``, but for its ``id``."""
+def answer(
+    op: str, data: bytes, groups: Iterable[int] | None = None, runner: Runner = run, **more: Any
+) -> Answer:
+    """Answer to one question of ``serve``, but for its ``id``.
+
+    Args:
+        more: the other keys of the question: ``quality`` and ``objects``, or ``files``.
+    """
     try:
         if op == "info":
             return info_answer(data)
         if op == "decode":
-            return decode_answer(data, groups, runner)[0]
+            found, labels, pixels = decode_answer(data, groups, runner)
+            files = {"map.bin": labels, "pixels.rgb": pixels} if more.get("files") else {}
+            coded = {name: base64.b64encode(part.tobytes()).decode() for name, part in files.items()}
+            return {**found, "files": coded} if files else found
         if op == "extract":
             status, new = extract_answer(data, groups or ())
             return {**status, "data": base64.b64encode(new).decode()}
+        if op == "encode":
+            claim, new = encode_answer(data, more["quality"], more.get("objects"))
+            return {**claim, "data": base64.b64encode(new).decode()}
         if op == "validate":
-            found = validate(data)
-            if found.state in ("invalid", "unsupported"):
-                raise next(e for e in found.errors if e.kind == found.state)
-            return {"exit": 3 if found.errors else 0}
+            report = validate(data)
+            if report.state in ("invalid", "unsupported"):
+                raise next(e for e in report.errors if e.kind == report.state)
+            return {"exit": 3 if report.errors else 0}
         if op == "model":
             parse_model(data, 1 << 24)
             return {"exit": 0}
@@ -210,15 +246,21 @@ def serve(runner: Runner = run) -> int:
     """Answer lines of JSON until standard input ends."""
     for line in sys.stdin.buffer:
         question = json.loads(line)
-        data = base64.b64decode(question["data"])
-        found = answer(question["op"], data, question.get("groups"), runner)
-        sys.stdout.write(json.dumps({"id": question.get("id"), **found}) + "\n")
+        identity, op, groups = (question.pop(key, None) for key in ("id", "op", "groups"))
+        found = answer(op, base64.b64decode(question.pop("data")), groups, runner, **question)
+        sys.stdout.write(json.dumps({"id": identity, **found}) + "\n")
         sys.stdout.flush()
     return 0
 
 
 def _indices(text: str) -> list[int]:
     return [int(part) for part in text.split(",") if part]
+
+
+def _quality(text: str) -> int | dict[str, int]:
+    if text.isdigit():
+        return int(text)
+    return {level: int(number) for level, number in (part.split("=") for part in text.split(","))}
 
 
 def _finish(found: Answer) -> int:
@@ -237,9 +279,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for op in OPERATIONS:
         command = commands.add_parser(op)
         command.add_argument("file", type=Path)
-        if op in ("decode", "extract"):
+        if op in ("decode", "extract", "encode"):
             command.add_argument("out", type=Path)
+        if op in ("decode", "extract"):
             command.add_argument("--groups", type=_indices)
+        if op == "encode":
+            command.add_argument("--quality", type=_quality, default=32)
+            command.add_argument("--objects", type=Path)
     commands.add_parser("serve")
     given = parser.parse_args(arguments)
     runner: Runner = run
@@ -260,6 +306,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _finish(found)
         if given.op == "extract":
             found, new = extract_answer(data, given.groups or ())
+            given.out.write_bytes(new)
+            return _finish(found)
+        if given.op == "encode":
+            found, new = encode_answer(data, given.quality, given.objects)
             given.out.write_bytes(new)
             return _finish(found)
     except SdcError as error:

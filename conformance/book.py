@@ -65,6 +65,7 @@ class Book:
         needs: Sequence[str] = (),
         rule: dict[str, Any] | None = None,
         seed: int | None = None,
+        licence: str = LICENCE,
     ) -> None:
         """Add a vector with its questions; the first part of its name is its class."""
         assert name not in self.files, name
@@ -79,7 +80,7 @@ class Book:
             "ids": {"accept": list(dict.fromkeys(accept)), "reject": list(dict.fromkeys(reject))},
             "why": why,
             "made": {"by": "make_vectors.py", "how": how, **({} if seed is None else {"seed": seed})},
-            "licence": LICENCE,
+            "licence": licence,
         }
         if needs:
             entry["needs"] = list(needs)
@@ -101,6 +102,7 @@ class Book:
         needs: Sequence[str] = (),
         reject: str = "",
         seed: int | None = None,
+        licence: str = LICENCE,
     ) -> None:
         """Add a vector that a decoder must accept, with what the reference decoder gives."""
         data = parts.build() if isinstance(parts, Parts) else parts
@@ -129,6 +131,7 @@ class Book:
             reject=reject.split(),
             needs=needs,
             seed=seed,
+            licence=licence,
         )
 
     def refuse(

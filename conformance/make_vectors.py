@@ -18,13 +18,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sdc.errors import error_table
-from sdc.model import models_folder
+from sdc.model import load_model, models_folder
 
 from .adapter import digest
 from .book import LICENCE, Book, sentences
 from .make_invalid import invalid_container, invalid_foreign, invalid_map, invalid_metadata, invalid_symbols
 from .make_models import models
 from .make_partial import editors, partial
+from .make_photos import MODEL, photographs, tasks
 from .make_valid import forward, permissive, private, uncommon, valid
 from .second_model import NUMBER, second_model_file
 from .stages import stage_files
@@ -68,6 +69,8 @@ def _everything(own: dict[str, bytes]) -> dict[str, bytes]:
         partial,
         editors,
         models,
+        photographs,
+        tasks,
     ):
         make(book)
     files = {**book.files, **stage_files(), **own}
@@ -77,7 +80,8 @@ def _everything(own: dict[str, bytes]) -> dict[str, bytes]:
         "models": {
             str(number): {"file": name, "sha256": digest(own[name])}
             for number, name in zip((0, NUMBER), own, strict=True)
-        },
+        }
+        | {str(MODEL): {"sha256": load_model(MODEL).sha256}},
         "codes": {code: {"class": row["class"], "ids": row["ids"]} for code, row in error_table().items()},
         "stages": {path: digest(data) for path, data in files.items() if path.startswith("stages/")},
     }

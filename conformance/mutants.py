@@ -1,6 +1,7 @@
 """Decoders with one planted bug each, which the suite must fail at the tier that names the bug.
 
-A mutant is the adapter of this package with a few words of its source changed as it is loaded.
+A mutant is the adapter of this package with a few words of its source changed as it is loaded; beside them
+stand enemies, which are no decoders at all, and encoders with a fault.
 ``python -m sdc_conformance.mutants NAME serve`` (or ``info``, ``decode``, ...) runs one;
 ``python -m sdc_conformance.mutants`` runs the suite against all of them and prints the kill rate, and
 ``--write`` records it in ``kills.json``.
@@ -17,8 +18,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -909,6 +910,21 @@ ENEMIES = {
     "endless": "prints without end",
 }
 
+ENCODERS = {
+    "encoder-cuts": "leaves the last column of pixels away",
+    "encoder-garbage": "writes nonsense as the last group's payload, with a right CRC",
+    "encoder-no-mask": "takes no notice of the objects",
+    "encoder-swaps-levels": "puts the most important objects into the last group",
+    "encoder-low-quality": "encodes with half the quality and says so",
+    "encoder-lies": "encodes with half the quality and says otherwise",
+    "encoder-cheats": "encodes a picture of fewer colours under the quality asked for",
+    "encoder-bloats": "fills the file up",
+    "encoder-random": "writes something else each time",
+    "encoder-withdraws": "leaves the last group away",
+    "encoder-empty": "writes an empty file",
+}
+"""Encoders with a fault, which the suite must fail at tier E."""
+
 
 def find(name: str) -> Mutant:
     """The mutant of a name."""
@@ -1008,6 +1024,48 @@ def _enemy(name: str, arguments: Sequence[str]) -> int:
     return 0
 
 
+def faulty_encoder(name: str) -> Callable[..., tuple[dict[str, Any], bytes]]:
+    """What stands in for the adapter's ``encode_answer`` in an encoder with a fault."""
+    from sdc import encode, extract, parse
+    from sdc.container import Chunk, build
+
+    from .adapter import encode_answer
+
+    def coded(image: Any, *, objects: Any, quality: Any) -> bytes:
+        if name == "encoder-cuts" and image.shape[1] > 1:
+            image = image[:, :-1]
+            objects = [o for o in objects if o.box[0] + o.box[2] <= image.shape[1]]
+        if name == "encoder-cheats":
+            image = image // 64 * 64
+        if name in ("encoder-low-quality", "encoder-lies"):
+            half = {level: number // 2 for level, number in quality.items()} if objects else quality // 2
+            return encode(image, objects=objects, quality=half)
+        if name == "encoder-no-mask" and objects:
+            return encode(image, quality=quality["other"])
+        if name == "encoder-swaps-levels":
+            objects = [replace(o, level=3 if o.level == 0 else o.level) for o in objects]
+        return encode(image, objects=objects, quality=quality)
+
+    def answer(data: bytes, quality: Any, objects: Any = None) -> tuple[dict[str, Any], bytes]:
+        claim, new = encode_answer(data, quality, objects, coded)
+        stream = parse(new)
+        if name == "encoder-lies":
+            for group in claim["groups"]:
+                level = ("L1", "L2", "L3", "other")[group["level"]]
+                group["quality"] = quality[level] if isinstance(quality, dict) else quality
+        if name == "encoder-garbage":
+            last = replace(stream.groups[-1], payload=bytes(range(1, 41)))
+            new = build(replace(stream, groups=(*stream.groups[:-1], last)))
+        if name in ("encoder-bloats", "encoder-random"):
+            extra = Chunk(0xE5, os.urandom(8) if name == "encoder-random" else bytes(20000))
+            new = build(replace(stream, after=(*stream.after, extra)))
+        if name == "encoder-withdraws":
+            new = extract(new, groups=range(len(stream.groups) - 1))
+        return claim, b"" if name == "encoder-empty" else new
+
+    return answer
+
+
 def command(name: str) -> list[str]:
     """Command that runs a mutant or an enemy."""
     return [sys.executable, "-m", "sdc_conformance.mutants", name]
@@ -1021,11 +1079,12 @@ def survey(names: Sequence[str], jobs: int) -> list[dict[str, Any]]:
     suite = runner.Suite.load()
     ladder = runner.LADDER
     for name in names:
-        enemy = name in ENEMIES
-        want = "T0" if enemy else find(name).tier
+        enemy, encoder = name in ENEMIES, name in ENCODERS
+        want = "E" if encoder else "T0" if enemy else find(name).tier
+        upto = ladder[: ladder.index(want) + 1] if want in ladder else runner.TIERS_ALL
         options = runner.Options(
             command(name),
-            tiers=ladder[: ladder.index(want) + 1] if want in ladder else runner.TIERS_ALL,
+            tiers=("E",) if encoder else upto,
             jobs=jobs,
             timeout=2.0 if enemy else 20.0,
             memory=1 << 29 if enemy else 1 << 31,
@@ -1041,7 +1100,7 @@ def survey(names: Sequence[str], jobs: int) -> list[dict[str, Any]]:
                 "name": name,
                 "tier": want,
                 "found": first,
-                "ids": [] if enemy else list(find(name).ids),
+                "ids": ["CONF-03"] if encoder else [] if enemy else list(find(name).ids),
                 "failed": len(result.failed),
                 "asked": len(result.results),
                 "by": killers[:3],
@@ -1057,7 +1116,7 @@ def record(rows: Sequence[dict[str, Any]]) -> None:
     """Put rows into ``kills.json``, in the order of the mutants; rows of mutants that are gone leave it."""
     old = json.loads(KILLS.read_text("utf-8"))["mutants"] if KILLS.is_file() else []
     by_name = {row["name"]: row for row in (*old, *rows)}
-    names = [*(m.name for m in MUTANTS), *ENEMIES]
+    names = [*(m.name for m in MUTANTS), *ENEMIES, *ENCODERS]
     lines = ",\n".join("  " + json.dumps(by_name[name]) for name in names if name in by_name)
     KILLS.write_text(f'{{"mutants": [\n{lines}\n]}}\n', "utf-8")
 
@@ -1067,6 +1126,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given and given[0] in ENEMIES:
         return _enemy(given[0], given[1:])
+    if given and given[0] in ENCODERS:
+        from . import adapter
+
+        adapter.encode_answer = faulty_encoder(given[0])
+        return adapter.main(given[1:])
     if given and any(m.name == given[0] for m in MUTANTS):
         sys.meta_path.insert(0, _Finder(find(given[0])))
         from .adapter import main as adapt
@@ -1077,7 +1141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="record the result in kills.json")
     parser.add_argument("-j", "--jobs", type=int, default=2)
     options = parser.parse_args(given)
-    names = options.only or [*(m.name for m in MUTANTS), *ENEMIES]
+    names = options.only or [*(m.name for m in MUTANTS), *ENEMIES, *ENCODERS]
     rows = survey(names, options.jobs)
     killed = sum(row["found"] == row["tier"] for row in rows)
     print(f"{killed} of {len(rows)} mutants killed at their tier, {killed / len(rows):.1%}")

@@ -11,7 +11,9 @@ import base64
 import contextlib
 import hashlib
 import html
+import importlib.util
 import json
+import math
 import os
 import queue
 import re
@@ -23,9 +25,10 @@ import sys
 import tempfile
 import threading
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -33,10 +36,13 @@ from xml.sax.saxutils import escape, quoteattr
 
 VECTORS = Path(__file__).resolve().parent / "vectors"
 LADDER = ("T0", "T1", "T2", "T3")
-TIERS_ALL = (*LADDER, "M", "X", "V")
+TIERS_ALL = (*LADDER, "M", "X", "V", "E")
 STATUSES = (0, 1, 2, 3, 64)
 LINE_MAX = 64 << 20
 START_SECONDS = 30.0
+JUDGE = (sys.executable, "-m", "sdc_conformance.adapter")
+LEVELS = ("L1", "L2", "L3", "other")
+CELL = 16
 
 LIMITER = (
     "import os, resource, sys\n"
@@ -77,11 +83,26 @@ class Question:
 
     def line(self, suite: Suite, identity: int) -> bytes:
         """The question as a line of ``serve``."""
-        data = suite.data(self.entry["file"])[: self.cut]
-        question: dict[str, Any] = {"id": identity, "op": self.op, "data": base64.b64encode(data).decode()}
+        data = base64.b64encode(self.data(suite)).decode()
+        question: dict[str, Any] = {"id": identity, "op": self.op, "data": data}
         if self.groups is not None:
             question["groups"] = list(self.groups)
+        question |= {key: self.wanted[key] for key in ("quality", "objects") if key in self.wanted}
         return json.dumps(question).encode() + b"\n"
+
+    def data(self, suite: Suite) -> bytes:
+        """The file that the question is about."""
+        if self.op != "encode":
+            return suite.data(self.entry["file"])[: self.cut]
+        width, height, pixels = self.picture(suite)
+        return b"P6\n%d %d\n255\n" % (width, height) + pixels
+
+    def picture(self, suite: Suite) -> tuple[int, int, bytes]:
+        """What is to be encoded: width, height, and R, G, B of each pixel in raster order."""
+        width, height, pixels = suite.picture(self.entry["file"])
+        x, y, w, h = self.wanted.get("crop", (0, 0, width, height))
+        rows = (pixels[3 * (width * row + x) :][: 3 * w] for row in range(y, y + h))
+        return w, h, b"".join(rows)
 
 
 @dataclass
@@ -96,6 +117,7 @@ class Suite:
     folder: Path
     manifest: dict[str, Any]
     _data: dict[str, bytes] = field(default_factory=dict, repr=False)
+    _pictures: dict[str, tuple[int, int, bytes]] = field(default_factory=dict, repr=False)
 
     @staticmethod
     def load(folder: Path = VECTORS) -> Suite:
@@ -112,11 +134,17 @@ class Suite:
             self._data[name] = (self.folder / name).read_bytes()
         return self._data[name]
 
+    def picture(self, name: str) -> tuple[int, int, bytes]:
+        """Width, height and pixels of a picture of the vectors."""
+        if name not in self._pictures:
+            self._pictures[name] = read_png(self.data(name))
+        return self._pictures[name]
+
     def check(self) -> list[str]:
         """What is wrong with the files."""
         out = []
         rows = [(e["file"], e["sha256"]) for e in self.manifest["vectors"]]
-        rows += [(row["file"], row["sha256"]) for row in self.manifest["models"].values()]
+        rows += [(row["file"], row["sha256"]) for row in self.manifest["models"].values() if "file" in row]
         rows += list(self.manifest["stages"].items())
         for name, sha256 in rows:
             try:
@@ -126,12 +154,38 @@ class Suite:
                 out.append(f"{name}: {error.strerror}")
         return out
 
+    def models(self, *folders: Path) -> tuple[dict[str, Path], list[str]]:
+        """Model files of the manifest.
+
+        The file of a model that does not lie among the vectors comes with the package ``sdc``, if that is
+        installed.
+
+        Args:
+            folders: where to look first.
+
+        Returns:
+            ``(files by name, numbers of the models of which no file has the right hash)``.
+        """
+        shipped = importlib.util.find_spec("sdc")
+        places = [*folders, self.folder / "models"]
+        places += [Path(place) / "models" for place in (shipped and shipped.submodule_search_locations) or ()]
+        found, missing = {}, []
+        for number, row in self.manifest["models"].items():
+            name = f"sdc-model-{number}.safetensors"
+            for path in (place / name for place in places):
+                if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == row["sha256"]:
+                    found[name] = path.resolve()
+                    break
+            else:
+                missing.append(number)
+        return found, missing
+
     def questions(self, tiers: Sequence[str], without: Iterable[str] = ()) -> list[Question]:
         """All questions of some tiers.
 
         Args:
             tiers: those claimed.
-            without: chunks that the decoder does not read.
+            without: chunks that the decoder does not read, and models such as ``model-1`` that are not here.
         """
         out: list[Question] = []
         for entry in self.manifest["vectors"]:
@@ -148,6 +202,7 @@ def _questions(entry: dict[str, Any]) -> Iterator[Question]:
     for ask in entry.get("ask", ()):
         groups = tuple(ask["groups"]) if "groups" in ask else None
         label = f"{name}:{ask['op']}" + ("" if groups is None else f"[{','.join(map(str, groups))}]")
+        label += f"-{ask['name']}" if "name" in ask else ""
         yield Question(label, entry, ask["op"], ask["tier"], ask, None, groups)
     rule = entry.get("rule")
     if rule is None:
@@ -204,6 +259,28 @@ def _decoded(
     }
 
 
+def read_png(data: bytes) -> tuple[int, int, bytes]:
+    """Width, height and pixels of a PNG file of 8-bit RGB samples, not interlaced, as the vectors are."""
+    width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    assert data[24:29] == b"\x08\x02\0\0\0"
+    packed, at = b"", 8
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        packed += data[at + 8 : at + 8 + size] if data[at + 4 : at + 8] == b"IDAT" else b""
+        at += size + 12
+    lines, step = zlib.decompress(packed), 3 * width + 1
+    out, above = bytearray(), bytes(step + 2)
+    for start in range(0, height * step, step):
+        kind, line = lines[start], bytearray(3) + lines[start + 1 : start + step]
+        for k in range(3, len(line)):
+            a, b, c = line[k - 3], above[k], above[k - 3]
+            paeth = min((abs(b - c), 0, a), (abs(a - c), 1, b), (abs(a + b - 2 * c), 2, c))[2]
+            line[k] = (line[k] + (0, a, b, (a + b) >> 1, paeth)[kind]) & 255
+        out += line[3:]
+        above = bytes(line)
+    return width, height, bytes(out)
+
+
 # --- judging --------------------------------------------------------------------------------------
 
 
@@ -215,6 +292,9 @@ class Failure:
     what: str
     expected: str
     got: str
+
+
+Ask = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def _short(value: Any) -> str:
@@ -295,6 +375,78 @@ def _tier(question: Question, path: str) -> str:
     return question.tier
 
 
+def judge_stream(
+    question: Question, suite: Suite, answer: dict[str, Any], again: dict[str, Any], ask: Ask
+) -> list[Failure]:
+    """What is wrong with a stream that an encoder made.
+
+    Args:
+        answer, again: of the encoder, to the same question.
+        ask: asks the decoder that judges.
+    """
+    wanted = question.wanted
+    width, height, pixels = question.picture(suite)
+    out: list[Failure] = []
+
+    def check(what: str, expected: Any, got: Any) -> bool:
+        if expected != got:
+            out.append(Failure("E", what, _short(expected), _short(got)))
+        return expected == got
+
+    data = answer.get("data")
+    try:
+        stream = base64.b64decode(data, validate=True) if isinstance(data, str) else b""
+    except ValueError:
+        stream = b""
+    if not check("data", True, bool(stream)):
+        return out
+    check("second run", hashlib.sha256(stream).hexdigest(), _hash_of(again.get("data")))
+    info = ask({"op": "info", "data": data})
+    for op, found in (("info", info), ("validate", ask({"op": "validate", "data": data}))):
+        said = f"{found.get('exit')} {found.get('error', {}).get('code', '')}".strip()
+        if not check(f"stream.{op}", "0", said):
+            return out
+    check("stream.size", f"{width} x {height}", f"{info['width']} x {info['height']}")
+    groups = [{key: g[key] for key in ("level", "quality")} for g in info["groups"]]
+    claim = [answer.get("width"), answer.get("height"), answer.get("groups")]
+    check("claim", [info["width"], info["height"], groups], claim)
+    check("stream.withdrawn", [], [k for k, g in enumerate(info["groups"]) if g["state"] != "complete"])
+    quality = wanted["quality"]
+    asked = [quality[LEVELS[g["level"]]] if isinstance(quality, dict) else quality for g in groups]
+    check("quality", asked, [g["quality"] for g in groups])
+    if out:
+        return out
+    whole = ask({"op": "decode", "data": data, "files": True})
+    labels, samples = (base64.b64decode(whole["files"][name]) for name in ("map.bin", "pixels.rgb"))
+    cols = -(-width // CELL)
+    for thing in wanted.get("objects", ()):
+        x, y, w, h = thing["box"]
+        inside = {
+            LEVELS[groups[labels[row * cols + col] - 1]["level"]] if labels[row * cols + col] else "no group"
+            for row in range(-(-y // CELL), -(-(y + h) // CELL) if y + h == height else (y + h) // CELL)
+            for col in range(-(-x // CELL), -(-(x + w) // CELL) if x + w == width else (x + w) // CELL)
+        }
+        check(f"level of {thing['label']}", [thing["level"]], sorted(inside))
+    error = sum((a - b) ** 2 for a, b in zip(pixels, samples, strict=True))
+    psnr = 10 * math.log10(255**2 * len(pixels) / max(error, 1e-9))
+    bits = 8 * len(stream) / (width * height)
+    if psnr < wanted.get("psnr", 0):
+        out.append(Failure("E", "psnr", f"{wanted['psnr']} dB or more", f"{psnr:.2f} dB"))
+    if bits > wanted.get("bpp", math.inf):
+        out.append(Failure("E", "bpp", f"{wanted['bpp']} bits per pixel or less", f"{bits:.3f}"))
+    for k, row in enumerate(whole["groups"]):
+        alone = ask({"op": "decode", "data": data, "groups": [k]})
+        check(f"group {k} alone", row.get("pixels"), alone["groups"][k].get("pixels"))
+    return out
+
+
+def _hash_of(data: Any) -> str:
+    try:
+        return hashlib.sha256(base64.b64decode(data, validate=True)).hexdigest()
+    except (TypeError, ValueError):
+        return "not base64"
+
+
 MISSING = "nothing"
 
 KEY_IDS = {
@@ -305,9 +457,12 @@ KEY_IDS = {
     "state": "STAT-10",
     "offset": "GRPS-07",
     "level": "GRPS-05",
-    "size": "GRPS-06",
     "decoded": "STAT-01",
     "mask": "OBJS-16",
+    "info": "CONF-03",
+    "validate": "CONF-03",
+    "withdrawn": "CONF-03",
+    "size": "GRPS-06",
 }
 """Sentences that say what a key of an answer is."""
 
@@ -347,6 +502,7 @@ class Options:
         memory: bytes that a process may use.
         serve: whether the decoder offers ``serve``.
         limit: questions asked at most, 0 for all; the first of every class come first.
+        judge: the decoder that looks at the streams of an encoder, in words; it must offer ``files``.
     """
 
     command: Sequence[str]
@@ -361,6 +517,7 @@ class Options:
     skip: Sequence[str] = ()
     progress: bool = True
     limit: int = 0
+    judge: Sequence[str] = JUDGE
 
 
 @dataclass(frozen=True)
@@ -381,7 +538,12 @@ class Result:
 
 @dataclass
 class Report:
-    """What became of all questions."""
+    """What became of all questions.
+
+    Attributes:
+        left_out: number of questions that were not asked, for want of a chunk or a model.
+        missing: numbers of the models of the manifest that were not found.
+    """
 
     options: Options
     suite: Suite
@@ -389,6 +551,7 @@ class Report:
     skipped: list[Result]
     stale: list[str]
     left_out: int
+    missing: list[str]
     seconds: float
 
     @property
@@ -507,6 +670,13 @@ class Process:
                     raise Broken(self.death()) from None
 
 
+def quality_text(quality: Any) -> str:
+    """A quality as it stands on the command line: ``32``, or ``L1=48,other=8``."""
+    if not isinstance(quality, dict):
+        return str(quality)
+    return ",".join(f"{level}={number}" for level, number in quality.items())
+
+
 def _parsed(text: bytes) -> Any:
     try:
         return json.loads(text)
@@ -517,10 +687,10 @@ def _parsed(text: bytes) -> Any:
 class Worker:
     """Asks questions, one after the other."""
 
-    def __init__(self, suite: Suite, options: Options):
-        self.suite, self.options = suite, options
-        self.models = options.models or suite.folder / "models"
+    def __init__(self, suite: Suite, options: Options, models: Path):
+        self.suite, self.options, self.models = suite, options, models
         self.process: Process | None = None
+        self.judge: Process | None = None
         self.count = 0
 
     def close(self) -> None:
@@ -529,14 +699,24 @@ class Worker:
             self.process.kill()
             self.process = None
 
+    def end(self) -> None:
+        """End everything."""
+        self.close()
+        if self.judge is not None:
+            self.judge.kill()
+            self.judge = None
+
     def ask(self, question: Question, command: bool = False) -> Result:
         """Ask through ``serve``, or by a command of its own."""
         start = time.monotonic()
         by = "command" if command or not self.options.serve else "serve"
         noise = ""
         try:
-            status, answer = (self._command if by == "command" else self._line)(question)
+            put = self._command if by == "command" else self._line
+            status, answer = put(question)
             failures = judge(question, status, answer, self.suite, self.options.tiers)
+            if question.op == "encode" and not failures:
+                failures = judge_stream(question, self.suite, answer, put(question)[1], self._judged)
             if failures and self.process is not None:
                 noise = self.process.said()
         except Broken as broken:
@@ -546,6 +726,21 @@ class Worker:
                 noise = self.process.said()
             self.close()
         return Result(question, tuple(failures), by, time.monotonic() - start, noise)
+
+    def _judged(self, line: dict[str, Any]) -> dict[str, Any]:
+        """Answer of the judge to a line."""
+        until = time.monotonic() + self.options.timeout + START_SECONDS
+        try:
+            if self.judge is None:
+                options = replace(self.options, command=self.options.judge)
+                self.judge = Process(options, self.models, ["serve"])
+            self.judge.write(json.dumps({"id": 0, **line}).encode() + b"\n", until)
+            answer = _parsed(self.judge.read(until, True))
+        except Broken as broken:
+            said = self.judge.said().strip().splitlines()[-1:] if self.judge else []
+            name = shlex.join(self.options.judge)
+            raise Broken(" ".join([f"{name}, the judge: {broken}", *said])) from None
+        return answer if isinstance(answer, dict) else {}
 
     def _line(self, question: Question) -> tuple[Any, Any]:
         fresh = self.process is None
@@ -568,16 +763,22 @@ class Worker:
     def _command(self, question: Question) -> tuple[Any, Any]:
         with tempfile.TemporaryDirectory(prefix="sdc-conformance-") as name:
             folder = Path(name)
-            suffix = Path(question.entry["file"]).suffix
-            (folder / f"file{suffix}").write_bytes(self.suite.data(question.entry["file"])[: question.cut])
+            suffix = ".ppm" if question.op == "encode" else Path(question.entry["file"]).suffix
+            (folder / f"file{suffix}").write_bytes(question.data(self.suite))
             out = folder / "out"
             arguments = [question.op, str(folder / f"file{suffix}")]
             if question.op == "decode":
                 out.mkdir()
-            if question.op in ("decode", "extract"):
+            if question.op in ("decode", "extract", "encode"):
                 arguments.append(str(out))
             if question.groups is not None:
                 arguments += ["--groups", ",".join(map(str, question.groups))]
+            if question.op == "encode":
+                arguments += ["--quality", quality_text(question.wanted["quality"])]
+            if "objects" in question.wanted:
+                objects = folder / "objects.json"
+                objects.write_text(json.dumps({"objects": question.wanted["objects"]}), "utf-8")
+                arguments += ["--objects", str(objects)]
             self.close()
             self.process = Process(self.options, self.models, arguments)
             assert self.process.process.stdin is not None
@@ -597,7 +798,7 @@ class Worker:
 
     def _files(self, question: Question, status: int, answer: dict[str, Any], out: Path) -> None:
         """Take hashes of what was written into the answer, in place of what it says."""
-        if question.op == "extract" and status in (0, 3):
+        if question.op in ("extract", "encode") and status in (0, 3):
             answer["data"] = base64.b64encode(out.read_bytes()).decode() if out.is_file() else None
         if question.op != "decode":
             return
@@ -624,7 +825,8 @@ def _sample(questions: Sequence[Question]) -> list[Question]:
     out = []
     for question in questions:
         kind = (question.op, exits_of(question.wanted)[0], question.groups is not None)
-        if question.cut is None and question.entry["bytes"] < 1000 and seen[kind] < 1:
+        tiny = question.entry["bytes"] < 1000 or question.op == "encode"
+        if question.cut is None and tiny and seen[kind] < 1:
             seen[kind] += 1
             out.append(question)
     return out
@@ -650,7 +852,8 @@ def run(suite: Suite, options: Options) -> Report:
         The report; results are in the order of the manifest.
     """
     start = time.monotonic()
-    every = suite.questions(options.tiers, options.without)
+    files, missing = suite.models(*([options.models] if options.models else []))
+    every = suite.questions(options.tiers, [*options.without, *(f"model-{number}" for number in missing)])
     left_out = len(suite.questions(options.tiers)) - len(every)
     asked = every
     if options.only:
@@ -666,8 +869,12 @@ def run(suite: Suite, options: Options) -> Report:
     results: list[Result | None] = [None] * len(jobs)
     progress = Progress(len(jobs), options.progress)
 
+    models = tempfile.TemporaryDirectory(prefix="sdc-conformance-")
+    for name, path in files.items():
+        (Path(models.name) / name).symlink_to(path)
+
     def labour() -> None:
-        worker = Worker(suite, options)
+        worker = Worker(suite, options, Path(models.name))
         try:
             while True:
                 try:
@@ -678,17 +885,18 @@ def run(suite: Suite, options: Options) -> Report:
                     results[k] = result = worker.ask(question, command)
                     progress.step(bool(result.failures))
         finally:
-            worker.close()
+            worker.end()
 
     threads = [threading.Thread(target=labour) for _ in range(max(1, options.jobs))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    models.cleanup()
     progress.end()
     done = [r for r in results if r is not None]
     skipped, rest, stale = _split(done, options.skip, every)
-    return Report(options, suite, rest, skipped, stale, left_out, time.monotonic() - start)
+    return Report(options, suite, rest, skipped, stale, left_out, missing, time.monotonic() - start)
 
 
 def _split(
@@ -789,6 +997,12 @@ def text_of(report: Report, most: int = 20) -> str:
     if len(report.failed) > most:
         lines.append(f"... and {len(report.failed) - most} more")
     lines += [f"STALE {line}" for line in report.stale]
+    for number in report.missing:
+        sha256 = report.suite.manifest["models"][number]["sha256"]
+        lines.append(
+            f"no sdc-model-{number}.safetensors with SHA-256 {sha256[:8]}... here, so vectors on it are left "
+            "out; --models FOLDER names where it is"
+        )
     lines.append(f"{'tier':6}{'asked':>8}{'passed':>8}{'failed':>8}")
     for tier, (asked, failed) in by_tier(report).items():
         lines.append(f"{tier:6}{asked:8}{asked - failed:8}{failed:8}")
@@ -828,6 +1042,7 @@ def json_of(report: Report) -> dict[str, Any]:
         "skipped": [r.name for r in report.skipped],
         "stale": report.stale,
         "left_out": report.left_out,
+        "models_missing": report.missing,
         "by_tier": {tier: {"asked": a, "failed": f} for tier, (a, f) in by_tier(report).items()},
         "results": [
             {
@@ -971,10 +1186,20 @@ def _parser() -> argparse.ArgumentParser:
         "--only", action="append", default=[], metavar="NAME", help="vectors whose name begins so"
     )
     runs.add_argument(
-        "--without", action="append", default=[], choices=["OBJS", "ICCP"], help="a chunk it does not read"
+        "--without",
+        action="append",
+        default=[],
+        choices=["OBJS", "ICCP", "model-1"],
+        help="a chunk that it does not read, or a model that it does not have",
+    )
+    runs.add_argument(
+        "--judge",
+        default=shlex.join(JUDGE),
+        metavar="CMD",
+        help="decoder that looks at the streams of an encoder, the reference decoder by default",
     )
     runs.add_argument("--no-serve", action="store_true", help="one command for each question, without serve")
-    runs.add_argument("--models", type=Path, help="folder of the model files")
+    runs.add_argument("--models", type=Path, metavar="FOLDER", help="where to look for model files first")
     runs.add_argument("--timeout", type=float, default=20.0, help="seconds for a question (20)")
     runs.add_argument("--memory", type=int, default=2048, metavar="MB", help="memory cap of a process (2048)")
     runs.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1, help="questions at a time")
@@ -1007,7 +1232,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not found:
             print(f"sdc-conformance: there is no question {given.name}", file=sys.stderr)
             return 2
-        sys.stdout.buffer.write(suite.data(found[0].entry["file"])[: found[0].cut])
+        sys.stdout.buffer.write(found[0].data(suite))
         return 0
     wrong = suite.check()
     if wrong:
@@ -1024,6 +1249,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given.without,
         given.only,
         skip_list(given.skip.read_text("utf-8")) if given.skip else (),
+        judge=shlex.split(given.judge),
     )
     report = run(suite, options)
     _write(given.json, lambda: json.dumps(json_of(report), indent=1) + "\n")

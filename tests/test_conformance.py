@@ -12,6 +12,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +20,17 @@ import jsonschema
 import numpy as np
 import pytest
 
-from sdc.container import parse
+from sdc.container import build, parse
 from sdc.model import load_model
 from sdc.network import Sites, run
-from sdc_conformance import fuzz, make_vectors, mutants, runner, second_model, stages, trace
+from sdc_conformance import fuzz, make_photos, make_vectors, mutants, runner, second_model, stages, trace
 from sdc_conformance.adapter import answer
 from sdc_conformance.streams import compose, escaping, small
 
 VECTORS = runner.VECTORS
 ADAPTER = [sys.executable, "-m", "sdc_conformance.adapter"]
 JOBS = min(4, os.cpu_count() or 1)
-CLASSES = {"valid", "uncommon", "partial", "forward", "invalid", "edit", "model"}
+CLASSES = {"valid", "uncommon", "partial", "forward", "invalid", "edit", "model", "photo", "picture"}
 
 
 @functools.cache
@@ -54,7 +55,7 @@ def test_manifest_keeps_its_schema() -> None:
 def test_files_are_those_of_the_manifest_and_small() -> None:
     assert suite().check() == []
     named = {e["file"] for e in manifest()["vectors"]} | set(manifest()["stages"])
-    named |= {row["file"] for row in manifest()["models"].values()}
+    named |= {row["file"] for row in manifest()["models"].values() if "file" in row}
     named |= {"manifest.json", "manifest.schema.json"}
     found = {str(p.relative_to(VECTORS)) for p in VECTORS.rglob("*") if p.is_file()}
     assert found == named
@@ -69,6 +70,29 @@ def test_making_them_again_gives_the_same_bytes() -> None:
     files = make_vectors.everything()
     stale = [name for name, data in files.items() if (VECTORS / name).read_bytes() != data]
     assert stale == [], "run python -m sdc_conformance.make_vectors --write"
+
+
+def test_photographs_are_encoded_anew_for_another_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("photo", "picture"):
+        (tmp_path / name).mkdir()
+    picture, stream = "picture/rocket.png", "photo/rocket-levels.sdc"
+    (tmp_path / picture).write_bytes((VECTORS / picture).read_bytes())
+    monkeypatch.setattr(make_photos, "VECTORS", tmp_path)
+    fresh = make_photos.encoded("rocket-levels")
+    assert parse(fresh).head.weights == load_model(make_photos.MODEL).weights
+    (tmp_path / stream).write_bytes(suite().data(stream))
+    assert make_photos.encoded("rocket-levels") == suite().data(stream)
+    old = parse(fresh)
+    (tmp_path / stream).write_bytes(build(replace(old, head=replace(old.head, weights=bytes(4)))))
+    assert make_photos.encoded("rocket-levels") == fresh
+
+
+def test_pictures_are_those_of_the_photographs() -> None:
+    pytest.importorskip("skimage")
+    for name, source in make_photos.PHOTOGRAPHS.items():
+        assert np.array_equal(np.asarray(source.pixels()), make_photos.picture(name))
 
 
 def test_prefixes_have_no_gap() -> None:
@@ -157,7 +181,7 @@ def check(command: list[str], **more: Any) -> runner.Report:
 
 def test_the_adapter_passes_every_tier() -> None:
     report = check(ADAPTER, tiers=runner.TIERS_ALL)
-    assert report.passed, runner.text_of(report)
+    assert report.passed and not report.left_out, runner.text_of(report)
     assert len(report.results) > 4000 and {r.by for r in report.results} == {"serve", "command"}
 
 
@@ -229,6 +253,19 @@ def test_skips_and_stale_skips(tmp_path: Path) -> None:
     assert not report.passed and "no such" in report.stale[0]
 
 
+def test_vectors_on_a_model_that_is_not_here_are_left_out(tmp_path: Path) -> None:
+    other = json.loads(json.dumps(manifest()))
+    other["models"]["1"]["sha256"] = "0" * 64
+    wanting = runner.Suite(VECTORS, other)
+    options = runner.Options(ADAPTER, only=("valid/minimal",), progress=False, jobs=1)
+    report = runner.run(wanting, options)
+    assert report.passed and report.left_out > 20 and report.missing == ["1"]
+    assert "no sdc-model-1.safetensors" in runner.text_of(report)
+    path = tmp_path / "sdc-model-1.safetensors"
+    path.write_bytes(b"")
+    assert suite().models(tmp_path)[0][path.name] != path
+
+
 def test_nothing_asked_is_no_pass() -> None:
     assert not check(ADAPTER, only=("no/such",)).passed
 
@@ -265,7 +302,7 @@ def kills() -> dict[str, Any]:
 
 
 def test_the_survey_is_of_these_mutants_and_all_were_killed() -> None:
-    assert set(kills()) == {m.name for m in mutants.MUTANTS} | set(mutants.ENEMIES)
+    assert set(kills()) == {m.name for m in mutants.MUTANTS} | set(mutants.ENEMIES) | set(mutants.ENCODERS)
     assert len(mutants.MUTANTS) >= 40
     for mutant in mutants.MUTANTS:
         row = kills()[mutant.name]
@@ -298,6 +335,63 @@ def test_enemies_fail(name: str) -> None:
         assert len(report.failed) == len(report.results)
     for result in report.failed:
         assert result.failures[0].expected
+
+
+def judged(name: str, question: runner.Question) -> list[runner.Failure]:
+    """What the runner says of the stream of an encoder with a fault, without processes."""
+    make = mutants.faulty_encoder(name)
+
+    def once() -> dict[str, Any]:
+        claim, new = make(question.data(suite()), question.wanted["quality"], question.wanted.get("objects"))
+        return {**claim, "data": base64.b64encode(new).decode()}
+
+    def ask(line: dict[str, Any]) -> dict[str, Any]:
+        words = dict(line)
+        return answer(words.pop("op"), base64.b64decode(words.pop("data")), **words)
+
+    return runner.judge_stream(question, suite(), once(), once(), ask)
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "what"),
+    [
+        ("encoder-cuts", "q32", "stream.size"),
+        ("encoder-garbage", "q32", "stream.validate"),
+        ("encoder-no-mask", "levels", "level of face"),
+        ("encoder-swaps-levels", "levels", "level of face"),
+        ("encoder-low-quality", "q32", "quality"),
+        ("encoder-lies", "levels", "claim"),
+        ("encoder-cheats", "q63", "psnr"),
+        ("encoder-bloats", "q32", "bpp"),
+        ("encoder-random", "one-pixel", "second run"),
+        ("encoder-withdraws", "levels", "stream.withdrawn"),
+        ("encoder-empty", "column", "data"),
+    ],
+)
+def test_encoders_with_a_fault_fail(name: str, task: str, what: str) -> None:
+    question = next(q for q in suite().questions(("E",)) if q.name == f"picture/astronaut.png:encode-{task}")
+    assert judged("none", question) == []
+    assert what in [failure.what for failure in judged(name, question)]
+
+
+def test_encoders_with_a_fault_fail_through_serve_and_by_command() -> None:
+    only = ("picture/rocket.png:encode-levels",)
+    for serve in (True, False):
+        report = check(mutants.command("encoder-lies"), tiers=("E",), only=only, serve=serve)
+        assert report.failed and report.failed[0].failures[0].what == "claim", runner.text_of(report)
+
+
+def test_a_judge_that_is_not_there_fails_the_encoder_with_a_word() -> None:
+    only = ("picture/rocket.png:encode-levels",)
+    report = check(ADAPTER, tiers=("E",), only=only, judge=["/no/such/judge"])
+    assert "the judge" in report.failures[0].got
+
+
+def test_pictures_are_read_as_pillow_reads_them() -> None:
+    for name in make_photos.PHOTOGRAPHS:
+        width, height, pixels = suite().picture(f"picture/{name}.png")
+        image = make_photos.picture(name)
+        assert (height, width) == image.shape[:2] and pixels == image.tobytes()
 
 
 def test_random_streams_are_valid_and_decoders_agree_on_them(monkeypatch: pytest.MonkeyPatch) -> None:
