@@ -8,6 +8,7 @@ How well it codes:
 - ``partial --data DIR --coco DIR``: L1 alone has the pixels of the whole picture, and what that costs.
 - ``parts --data DIR``: bytes with the context or the hyperprior switched off.
 - ``integers --checkpoint FILE --data DIR``: the integer codec against the same model in floating point.
+- ``checkpoints --checkpoints FILE ... --data DIR``: models in training against each other.
 - ``sheet --coco DIR --out FILE``: ten photographs, whole and in part, to look at.
 
 How much it takes:
@@ -32,7 +33,7 @@ from typing import Any
 from .codecs import PEERS
 from .common import QUALITIES
 from .curves import compare
-from .fidelity import agree, integers, partial, parts
+from .fidelity import agree, checkpoints, integers, partial, parts
 from .rates import rate
 from .sheets import sheet
 from .size import budget, entropy, work
@@ -45,6 +46,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "out": {"type": Path, "help": "picture to write"},
     "plot": {"type": Path, "help": "picture of the curves to write: PNG or SVG"},
     "checkpoint": {"type": Path, "help": "last.pt of a training run"},
+    "checkpoints": {"type": Path, "nargs": "+", "help": "last.pt of training runs"},
+    "every": {"type": int, "default": 1, "help": "take every n-th picture"},
     "model": {"type": int, "default": 1, "help": "number of the model"},
     "effort": {"type": int, "help": "effort of the encoder"},
     "quality": {"type": int, "default": 32, "help": "quality index, 0 to 63"},
@@ -62,6 +65,7 @@ COMMANDS = {
     partial: "data coco effort model",
     parts: "data! qualities model",
     integers: "checkpoint! data! qualities",
+    checkpoints: "checkpoints! data! qualities every",
     sheet: "coco! out! effort model",
     work: "model",
     speed: "data device effort model",

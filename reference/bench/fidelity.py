@@ -33,7 +33,7 @@ from .common import (
     psnr,
     quality_for,
 )
-from .curves import rate_difference
+from .curves import PUBLISHED, rate_difference
 
 RATES = (0.1, 0.3, 0.8)
 """Bits per pixel at which groups are compared."""
@@ -169,8 +169,6 @@ def _float_codec(checkpoint: Path) -> Any:
     from .. import train
 
     model = train.load_model(checkpoint).eval()
-    # Bits of rounded values, as coders spend them, not of noisy ones as in training.
-    model.gaussian.quantize = lambda value, mode, means=None: torch.floor(value + 0.5)
 
     @torch.inference_mode()
     def code(picture: Pixels, quality: int) -> tuple[Pixels, float]:
@@ -181,6 +179,29 @@ def _float_codec(checkpoint: Path) -> Any:
         return pixels, float(out["bits"] + out["hyper_bits"])
 
     return code
+
+
+def checkpoints(args: argparse.Namespace) -> None:
+    """Models in training, in floating point with ideal bits, against each other and mbt2018-mean."""
+    curves = []
+    published = [point[:2] for point in PUBLISHED["mbt2018-mean"]]
+    pictures = [p[: p.shape[0] // 64 * 64, : p.shape[1] // 64 * 64] for _, p in photographs(args.data)]
+    for path in args.checkpoints:
+        code, curve = _float_codec(path), []
+        for quality in args.qualities:
+            rows = []
+            for picture in pictures[:: args.every]:
+                pixels, bits = code(picture, quality)
+                rows.append((bits / (picture.shape[0] * picture.shape[1]), psnr(pixels, picture)))
+            bpp, db = (statistics.mean(v) for v in zip(*rows, strict=True))
+            curve.append((bpp, db))
+        curves.append(curve)
+        points = " ".join(f"{db:.2f}@{bpp:.3f}" for bpp, db in curve)
+        print(
+            f"{path}: {points}; rate {rate_difference(curve, published):+.1%} against mbt2018-mean, "
+            f"{rate_difference(curve, curves[0]):+.1%} against the first",
+            flush=True,
+        )
 
 
 @contextmanager
