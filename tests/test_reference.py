@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 from pathlib import Path
 
@@ -201,6 +202,22 @@ def test_training_learns_resumes_and_logs(tmp_path: Path) -> None:
     assert (first["step"], second["step"]) == (4, 6)
     assert not torch.equal(first["model"]["log_step"], second["model"]["log_step"])
     assert (tmp_path / "run" / "log.csv").read_text().startswith("step,")
+
+
+def test_a_log_is_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    log = tmp_path / "log.csv"
+    row = dict.fromkeys(train.LOG_FIELDS, "1.5")
+    with log.open("w", newline="") as file:
+        writer = csv.DictWriter(file, train.LOG_FIELDS)
+        writer.writeheader()
+        train.plot(log, tmp_path / "none.png")
+        for k in range(30):
+            writer.writerow(row | {"step": 100 * k, "phase": "float" if k < 20 else "integer"})
+    train.plot(log, tmp_path / "log.png")
+    with Image.open(tmp_path / "log.png") as drawn:
+        assert drawn.width >= 400
+    assert not (tmp_path / "none.png").exists()
 
 
 @pytest.mark.parametrize(
