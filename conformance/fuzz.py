@@ -1,7 +1,8 @@
 """Random streams, valid and broken, on which several decoders must agree.
 
 ``python -m sdc_conformance.fuzz --decoder 'A' --decoder 'B' [--count 1000] [--seed 1]`` asks all of them the
-same through ``serve``; each disagreement is printed, and its stream kept with ``--keep FOLDER``.
+same through ``serve``; each disagreement is printed with a stream as small as possible that shows it too, and
+both are kept with ``--keep FOLDER``.
 ``python -m sdc_conformance.fuzz --write FOLDER`` writes the streams instead.
 
 Streams of even number are valid; those of odd number are mutations of valid ones, most of them with right
@@ -29,6 +30,7 @@ from sdc.container import GRPS, HEAD, ICCP, LATN, MASK, OBJS
 
 from .runner import VECTORS, Broken, Options, Process
 from .second_model import NUMBER
+from .shrink import MOST, shrink
 from .streams import (
     Draw,
     Parts,
@@ -212,6 +214,17 @@ def compare(decoders: Sequence[Decoder], data: bytes) -> list[str]:
     return out
 
 
+def smallest(decoders: Sequence[Decoder], data: bytes, most: int = MOST) -> bytes:
+    """A stream as small as possible about which decoders disagree as they do about a larger one.
+
+    Args:
+        data: the larger one.
+        most: number of attempts.
+    """
+    found = compare(decoders, data)
+    return shrink(data, lambda new: compare(decoders, new) == found, most)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns 1 when decoders disagree."""
     parser = argparse.ArgumentParser(prog="sdc_conformance.fuzz", description=__doc__)
@@ -220,6 +233,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="number of the first stream")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep streams on which they disagree")
+    parser.add_argument(
+        "--shrink",
+        type=int,
+        default=MOST,
+        metavar="N",
+        help=f"attempts to shrink a stream, 0 for none ({MOST})",
+    )
     parser.add_argument("--write", type=Path, metavar="FOLDER", help="write the streams and ask nobody")
     given = parser.parse_args(arguments)
     os.environ["SDC_MODELS"] = str(VECTORS / "models")
@@ -241,9 +261,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 exits[str(decoders[0].ask("decode", data).get("exit"))] += 1
             if found:
                 bad += 1
-                print(f"{name}: {'; '.join(found)}", flush=True)
+                least = smallest(decoders, data, given.shrink)
+                print(f"{name}: {'; '.join(found)}; {len(data)} bytes, {len(least)} are enough:", flush=True)
+                print(f"  {least.hex() if len(least) <= 200 else least[:200].hex() + '...'}", flush=True)
                 if given.keep:
                     (given.keep / name).write_bytes(data)
+                    (given.keep / f"{given.seed}-{number}-least.sdc").write_bytes(least)
     finally:
         for decoder in decoders:
             decoder.close()

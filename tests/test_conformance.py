@@ -8,8 +8,10 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
+import types
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,7 +25,17 @@ import pytest
 from sdc.container import build, parse
 from sdc.model import load_model
 from sdc.network import Sites, run
-from sdc_conformance import fuzz, make_photos, make_vectors, mutants, runner, second_model, stages, trace
+from sdc_conformance import (
+    fuzz,
+    make_photos,
+    make_vectors,
+    mutants,
+    runner,
+    second_model,
+    shrink,
+    stages,
+    trace,
+)
 from sdc_conformance.adapter import answer
 from sdc_conformance.streams import compose, escaping, small
 
@@ -411,6 +423,49 @@ def test_random_streams_are_valid_and_decoders_agree_on_them(monkeypatch: pytest
         own.close()
         other.close()
     assert different  # pictures with undecoded pixels
+
+
+def test_streams_are_taken_apart_and_put_together() -> None:
+    pieces = [(data, shrink.take_apart(data)) for data in (fuzz.stream(6, number) for number in range(80))]
+    assert all(own is not None and own.build() == data for data, own in pieces[::2])
+    assert all(own is None or own.build() == data for data, own in pieces[1::2])
+
+
+class Forgetful:
+    """A decoder that ignores what follows the symbols in a LATN chunk, and OBJS behind unknown chunks."""
+
+    def ask(self, op: str, data: bytes) -> dict[str, Any]:
+        found = answer(op, data)
+        if found.get("error", {}).get("code") == "E_RANS_TRAILING":
+            return {"exit": 0, "groups": []}
+        if found.get("objects") and any(row["type"] == 0xA0 for row in found["chunks"]):
+            return {"exit": 1, "error": {"code": "E_OBJS", "offset": 0}}
+        return found
+
+
+@pytest.mark.parametrize(("number", "most"), [(208, 90), (35, 80)])
+def test_a_stream_on_which_decoders_disagree_is_shrunk(
+    number: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SDC_MODELS", str(VECTORS / "models"))
+    decoders: Any = [types.SimpleNamespace(ask=answer), Forgetful()]
+    data = fuzz.stream(3, number)
+    found = fuzz.compare(decoders, data)
+    least = fuzz.smallest(decoders, data)
+    assert found and fuzz.compare(decoders, least) == found
+    assert len(least) <= most < len(data)
+    assert fuzz.smallest(decoders, data, 0) == data
+
+
+def test_the_fuzzer_shrinks_what_a_planted_bug_shows(tmp_path: Path) -> None:
+    words = ["--decoder", shlex.join(ADAPTER), "--decoder", shlex.join(mutants.command("fill-black"))]
+    words += ["--seed", "5", "--first", "4", "--count", "4", "--shrink", "300", "--keep", str(tmp_path)]
+    run = [sys.executable, "-m", "sdc_conformance.fuzz", *words]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=300)
+    kept = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    assert done.returncode == 1 and "are enough" in done.stdout, done.stdout + done.stderr
+    least = [name for name in kept if name.endswith("-least.sdc")]
+    assert least and all(kept[name] < kept[name.replace("-least", "")] for name in least)
 
 
 def test_answers_to_another_question_and_of_other_types_fail() -> None:
