@@ -7,14 +7,18 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from sdc.container import parse
 from sdc.errors import SdcError
+from sdc.structures import decode_varint
 
 from .adapter import answer, digest
-from .streams import Parts
+from .streams import Parts, folded
 
 SPEC = Path(__file__).resolve().parents[1] / "spec"
 
 LICENCE = "CC0-1.0"
+LARGE = 1 << 20
+"""Files of so many bytes are kept without their longest run of zeros."""
 UNKNOWN = 16777999
 """A private model that no decoder has."""
 LINE = re.compile(r"^- \[([A-Z]{4}-[0-9]{2})\] (.+)$", re.MULTILINE)
@@ -69,12 +73,14 @@ class Book:
     ) -> None:
         """Add a vector with its questions; the first part of its name is its class."""
         assert name not in self.files, name
-        self.files[name] = data
+        stored, zeros = (data, None) if len(data) < LARGE else folded(data)
+        self.files[name] = stored
         tiers = [q["tier"] for q in ask] + (["T2"] if rule else [])
         entry: dict[str, Any] = {
             "file": name,
             "sha256": digest(data),
             "bytes": len(data),
+            **({} if zeros is None else {"zeros": list(zeros)}),
             "class": name.split("/")[0],
             "tier": min(tiers),
             "ids": {"accept": list(dict.fromkeys(accept)), "reject": list(dict.fromkeys(reject))},
@@ -167,10 +173,14 @@ class Book:
                 found = answer(op, data)
                 assert found["exit"] == status and found["error"]["code"] in wanted, (name, op, found)
                 question = {"op": op, "tier": tier, "exit": status, "codes": wanted}
+                question["offsets"] = region(data, wanted[0], found["error"].get("offset"))
+                if fault == "symbols" and len(wanted) > 1:  # in any group
+                    question["offsets"] = [parse(data).groups[0].offset, len(data)]
             ask.append(question)
         ask.append(checked(data))
         assert ask[-1]["exit"] == status and set(ask[-1]["codes"]) <= set(wanted), (name, ask[-1])
         ask[-1]["codes"] = wanted
+        ask[-1]["offsets"] = next(q["offsets"] for q in ask if "offsets" in q)
         self.add(
             name,
             data,
@@ -202,6 +212,31 @@ def accepted(op: str, data: bytes, groups: Sequence[int] | None = None) -> dict[
             if row["state"] == "damaged" and not any(g["offset"] == row["offset"] for g in found["groups"]):
                 del row["type"], row["size"]
     return {**question, "exit": status, "answer": found}
+
+
+def region(data: bytes, code: str, offset: int | None) -> list[int]:
+    """Where a decoder may say that an error lies: ``[first byte, last]``, the byte behind the chunk included.
+
+    Args:
+        offset: a byte of the chunk in which the fault lies; none for errors of the model, which HEAD names.
+    """
+    starts, at = [0, 4], 4
+    while at < len(data):
+        try:
+            size, start = decode_varint(data, at + 1)
+            at = min(start + size + 4, len(data))
+        except (SdcError, IndexError):
+            at = len(data)
+        starts.append(at)
+    place = 4 if offset is None else offset
+    first = max(s for s in starts if s <= place)
+    if code == "E_TRUNCATED":
+        first = max((s for s in starts if s < len(data)), default=0)
+    if code == "E_MASK_MISSING":
+        return [starts[2], place]
+    if code == "E_GRPS_PREAMBLE":
+        first = starts[2]
+    return [first, min((s for s in starts if s > place), default=len(data))]
 
 
 def checked(data: bytes) -> dict[str, Any]:

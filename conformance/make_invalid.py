@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sdc.container import GRPS, HEAD, ICCP, LATN, MASK, OBJS
+from sdc.container import GRPS, HEAD, ICCP, LATN, MASK, OBJS, parse
 from sdc.mask import _Models, _walk
 from sdc.rans import Encoder
 from sdc.structures import encode_varint
@@ -758,13 +758,15 @@ def invalid_symbols(book: Book) -> None:
         bad = four.with_payload(k, (four.payloads[k] or b"") + b"\0\0")
         data = bad.build()
         others = [j for j in range(4) if j != k]
+        start = parse(data).groups[k].offset
+        refusal = {"exit": 1, "codes": ["E_RANS_TRAILING"], "offsets": [start, start + len(bad.latents()[k])]}
         book.add(
             f"invalid/one-group-of-four-{k}.sdc",
             data,
             [
                 accepted("info", data),
-                {"op": "decode", "tier": "T1", "exit": 1, "codes": ["E_RANS_TRAILING"]},
-                {"op": "decode", "tier": "T1", "groups": [k], "exit": 1, "codes": ["E_RANS_TRAILING"]},
+                {"op": "decode", "tier": "T1", **refusal},
+                {"op": "decode", "tier": "T1", "groups": [k], **refusal},
                 accepted("decode", data, others),
             ],
             why="a fault in one of four groups: no pixels if it is asked for, all others if not",
@@ -821,6 +823,14 @@ def invalid_metadata(book: Book) -> None:
             "a colour profile that is too small",
             needs="ICCP",
         )
+    refuse(
+        "iccp-size-1048577",
+        ((ICCP, icc() + bytes((1 << 20) - 127)),),
+        "E_ICCP_SIZE",
+        "ICCP-01",
+        "a colour profile that is too large by a byte",
+        needs="ICCP",
+    )
 
     def one(name: str, row: dict[str, Any], ids: str, why: str, codes: str = "E_OBJS") -> None:
         refuse(f"objs-{name}", ((OBJS, objs([row])),), codes, ids, why)

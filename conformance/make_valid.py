@@ -178,6 +178,14 @@ def valid(book: Book) -> None:
         needs=["ICCP"],
         seed=1,
     )
+    book.accept(
+        "valid/iccp-largest.sdc",
+        compose(20, 20, ((1, 30),), None, small(1), before=((ICCP, icc() + bytes((1 << 20) - 128)),)),
+        "ICCP-01 ICCP-02",
+        why="a colour profile of the largest size, nearly all zeros, without which the file is kept",
+        needs=["ICCP"],
+        seed=1,
+    )
     rows = [
         {
             "group": 0,

@@ -249,6 +249,18 @@ MUTANTS: tuple[Mutant, ...] = (
         "GRPS-06 STAT-07",
         (CONTAINER, "UNREAD if item.size else WITHDRAWN", "UNREAD if item.size else TRUNCATED"),
     ),
+    _mutant(
+        "profile-limit-one-off",
+        "T0",
+        "ICCP-01",
+        (CONTAINER, "ICC_BYTES = (128, 1 << 20)", "ICC_BYTES = (128, (1 << 20) + 1)"),
+    ),
+    _mutant(
+        "errors-elsewhere",
+        "T0",
+        "TOOL-03",
+        ("sdc_conformance.adapter", '["offset"] = error.offset', '["offset"] = error.offset + 64'),
+    ),
     _mutant("profile-size-unchecked", "T0", "ICCP-01", (CONTAINER, "ICC_BYTES = (128,", "ICC_BYTES = (0,")),
     _mutant(
         "rank-unchecked", "T0", "OBJS-02", (METADATA, "if out and v.rank < (out[-1].rank or 0):", "if False:")

@@ -125,13 +125,12 @@ class Suite:
         return Suite(folder, json.loads((folder / "manifest.json").read_text("utf-8")))
 
     def data(self, name: str) -> bytes:
-        """Bytes of a file, checked against the manifest.
-
-        Raises:
-            ValueError: the file is not the one that the manifest names.
-        """
+        """Bytes of a file, with the zeros put back that are not kept in it."""
         if name not in self._data:
-            self._data[name] = (self.folder / name).read_bytes()
+            data = (self.folder / name).read_bytes()
+            zeros = {e["file"]: e["zeros"] for e in self.manifest["vectors"] if "zeros" in e}
+            at, size = zeros.get(name, (0, 0))
+            self._data[name] = data[:at] + bytes(size) + data[at:]
         return self._data[name]
 
     def picture(self, name: str) -> tuple[int, int, bytes]:
@@ -329,8 +328,8 @@ def judge(question: Question, status: Any, answer: Any, suite: Suite, tiers: Seq
     if status in (1, 2, 64):
         if code not in wanted["codes"]:
             out.append(Failure(base, "error.code", " or ".join(wanted["codes"]), _short(code)))
-        elif question.op != "model" and status != 64 and not _has_place(error):
-            out.append(Failure(base, "error", "an offset, or where the fault lies", _short(error)))
+        elif question.op != "model" and status != 64:
+            out += _judge_place(question, error)
     elif question.op == "extract":
         out += _compare_data(question, answer)
     else:
@@ -349,11 +348,18 @@ def exits_of(wanted: dict[str, Any]) -> list[int]:
     return list(exits) if isinstance(exits, list) else [exits]
 
 
-def _has_place(error: dict[str, Any]) -> bool:
+def _judge_place(question: Question, error: dict[str, Any]) -> list[Failure]:
+    """Whether an error says where the fault lies, and lies where it says."""
     offset, where = error.get("offset"), error.get("where")
-    return (isinstance(offset, int) and not isinstance(offset, bool) and offset >= 0) or (
-        isinstance(where, str) and where != ""
-    )
+    if offset is None:
+        if isinstance(where, str) and where:
+            return []
+        return [Failure(question.tier, "error", "an offset, or where the fault lies", _short(error))]
+    size = question.entry["bytes"] if question.cut is None else question.cut
+    first, last = question.wanted.get("offsets", (0, size))
+    if isinstance(offset, int) and not isinstance(offset, bool) and first <= offset <= last:
+        return []
+    return [Failure(question.tier, "error.offset", f"{first} to {last}, or none", _short(offset))]
 
 
 def _compare_data(question: Question, answer: dict[str, Any]) -> list[Failure]:
@@ -455,6 +461,7 @@ KEY_IDS = {
     "latents": "PASS-08",
     "pixels": "RECO-01",
     "state": "STAT-10",
+    "error.offset": "TOOL-03",
     "offset": "GRPS-07",
     "level": "GRPS-05",
     "decoded": "STAT-01",
@@ -968,7 +975,8 @@ def claimed(tiers: Sequence[str]) -> list[str]:
 def ids_of(report: Report, result: Result) -> list[str]:
     """Sentences that a failure is about, the closest first."""
     manifest, entry = report.suite.manifest, result.question.entry
-    out = [KEY_IDS.get(failure.what.rsplit(".", 1)[-1], "") for failure in result.failures]
+    whats = [failure.what for failure in result.failures]
+    out = [KEY_IDS.get(what, KEY_IDS.get(what.rsplit(".", 1)[-1], "")) for what in whats]
     said = " ".join(f"{f.expected} {f.got}" for f in result.failures if f.what in ("exit", "error.code"))
     for code in re.findall(r"E_[A-Z_]+", said):
         out += manifest["codes"].get(code, {"ids": []})["ids"][:1]

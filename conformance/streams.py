@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -327,6 +328,13 @@ def icc(size: int = 128) -> bytes:
     """Something of the size of a colour profile."""
     g = Generator(size)
     return bytes(g.draw(0, 255) for _ in range(size))
+
+
+def folded(data: bytes) -> tuple[bytes, tuple[int, int]]:
+    """Bytes without their longest run of zeros, and ``(place, length)`` of it, to be put back."""
+    runs = [(match.end() - match.start(), match.start()) for match in re.finditer(rb"\0+", data)]
+    size, at = max(runs)
+    return data[:at] + data[at + size :], (at, size)
 
 
 def objs(rows: Sequence[dict[str, Any]], count: int | None = None) -> bytes:

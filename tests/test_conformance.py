@@ -492,11 +492,28 @@ def test_an_error_needs_a_place_and_the_right_code() -> None:
         ({"code": "E_MAGIC", "where": "magic"}, True),
         ({"code": "E_MAGIC"}, False),
         ({"code": "E_MAGIC", "offset": -1}, False),
+        ({"code": "E_MAGIC", "offset": "0"}, False),
+        ({"code": "E_MAGIC", "offset": 1, "where": "magic"}, False),
+        ({"code": "E_MAGIC", "offset": None, "where": "magic"}, True),
         ({"code": "E_MAGIC", "where": ""}, False),
         ({"code": "E_TRUNCATED", "offset": 0}, False),
         ("E_MAGIC", False),
     ]:
         assert (runner.judge(question, 1, {"error": error}, suite(), runner.LADDER) == []) is good
+
+
+def test_an_offset_lies_in_the_chunk_of_the_fault() -> None:
+    questions = {q.name: q for q in suite().questions(("T0", "T1", "T2"))}
+    for name, code, first, last in [
+        ("invalid/crc-grps-crc.sdc:info", "E_CHUNK_CRC", 19, 29),
+        ("invalid/mask-missing.sdc:decode", "E_MASK_MISSING", 19, 31),
+        ("invalid/one-group-of-four-3.sdc:decode[3]", "E_RANS_TRAILING", 101, 127),
+        ("partial/two-groups.sdc:decode@20", "E_TRUNCATED", 0, 20),
+    ]:
+        for offset in (first - 1, first, last, last + 1):
+            error = {"code": code, "offset": offset}
+            found = runner.judge(questions[name], 1, {"error": error}, suite(), runner.LADDER)
+            assert (found == []) is (first <= offset <= last), (name, offset, found)
 
 
 def test_serve_answers_line_by_line() -> None:
