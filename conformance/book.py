@@ -236,7 +236,7 @@ def region(data: bytes, code: str, offset: int | None) -> list[int]:
         return [starts[2], place]
     if code == "E_GRPS_PREAMBLE":
         first = starts[2]
-    return [first, min((s for s in starts if s > place), default=len(data))]
+    return [first, min([*(s for s in starts if s > place), len(data)])]
 
 
 def checked(data: bytes) -> dict[str, Any]:
