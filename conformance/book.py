@@ -233,7 +233,8 @@ def region(data: bytes, code: str, offset: int | None) -> list[int]:
     if code == "E_TRUNCATED":
         first = max((s for s in starts if s < len(data)), default=0)
     if code == "E_MASK_MISSING":
-        return [starts[2], place]
+        _, payload = decode_varint(data, starts[2] + 1)
+        return [starts[2], min(starts[3] + decode_varint(data, payload + 1)[0], len(data))]
     if code == "E_GRPS_PREAMBLE":
         first = starts[2]
     return [first, min([*(s for s in starts if s > place), len(data)])]

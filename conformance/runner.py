@@ -11,7 +11,6 @@ import base64
 import contextlib
 import hashlib
 import html
-import importlib.util
 import json
 import math
 import os
@@ -19,6 +18,7 @@ import queue
 import re
 import selectors
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,6 +41,8 @@ STATUSES = (0, 1, 2, 3, 64)
 LINE_MAX = 64 << 20
 START_SECONDS = 30.0
 JUDGE = (sys.executable, "-m", "sdc_conformance.adapter")
+PROGRAM = ["sdc-conformance"] if shutil.which("sdc-conformance") else ["python3", sys.argv[0]]
+"""How people call this."""
 LEVELS = ("L1", "L2", "L3", "other")
 CELL = 16
 
@@ -156,8 +158,8 @@ class Suite:
     def models(self, *folders: Path) -> tuple[dict[str, Path], list[str]]:
         """Model files of the manifest.
 
-        The file of a model that does not lie among the vectors comes with the package ``sdc``, if that is
-        installed.
+        The file of a model that does not lie among the vectors is part of the package ``sdc``, which stands
+        beside this one where both are installed, and in a clone.
 
         Args:
             folders: where to look first.
@@ -165,9 +167,7 @@ class Suite:
         Returns:
             ``(files by name, numbers of the models of which no file has the right hash)``.
         """
-        shipped = importlib.util.find_spec("sdc")
-        places = [*folders, self.folder / "models"]
-        places += [Path(place) / "models" for place in (shipped and shipped.submodule_search_locations) or ()]
+        places = [*folders, self.folder / "models", self.folder.parents[1] / "sdc" / "models"]
         found, missing = {}, []
         for number, row in self.manifest["models"].items():
             name = f"sdc-model-{number}.safetensors"
@@ -301,13 +301,21 @@ def _short(value: Any) -> str:
     return text if len(text) <= 200 else text[:197] + "..."
 
 
-def judge(question: Question, status: Any, answer: Any, suite: Suite, tiers: Sequence[str]) -> list[Failure]:
+def judge(
+    question: Question,
+    status: Any,
+    answer: Any,
+    suite: Suite,
+    tiers: Sequence[str],
+    without: Sequence[str] = (),
+) -> list[Failure]:
     """What is wrong with an answer.
 
     Args:
         status: exit status.
         answer: what was printed.
         tiers: those claimed; what belongs to others is not looked at.
+        without: chunks that the decoder does not read.
     """
     wanted = question.wanted
     base = question.tier
@@ -334,11 +342,14 @@ def judge(question: Question, status: Any, answer: Any, suite: Suite, tiers: Seq
         out += _compare_data(question, answer)
     else:
         found: list[tuple[str, Any, Any]] = []
-        _compare("", wanted.get("answer", {}), answer, found)
-        for path, expected, got in found:
+        expected = {
+            k: v for k, v in wanted.get("answer", {}).items() if k != "objects" or "OBJS" not in without
+        }
+        _compare("", expected, answer, found)
+        for path, value, got in found:
             tier = _tier(question, path)
             if tier in tiers:
-                out.append(Failure(tier, path, _short(expected), _short(got)))
+                out.append(Failure(tier, path, _short(value), _short(got)))
     return out
 
 
@@ -466,6 +477,7 @@ KEY_IDS = {
     "level": "GRPS-05",
     "decoded": "STAT-01",
     "mask": "OBJS-16",
+    "objects": "OBJS-17",
     "info": "CONF-03",
     "validate": "CONF-03",
     "withdrawn": "CONF-03",
@@ -549,7 +561,7 @@ class Report:
 
     Attributes:
         left_out: number of questions that were not asked, for want of a chunk or a model.
-        missing: numbers of the models of the manifest that were not found.
+        missing: numbers of the models that questions were left out for, since no file was found.
     """
 
     options: Options
@@ -721,7 +733,8 @@ class Worker:
         try:
             put = self._command if by == "command" else self._line
             status, answer = put(question)
-            failures = judge(question, status, answer, self.suite, self.options.tiers)
+            options = self.options
+            failures = judge(question, status, answer, self.suite, options.tiers, options.without)
             if question.op == "encode" and not failures:
                 failures = judge_stream(question, self.suite, answer, put(question)[1], self._judged)
             if failures and self.process is not None:
@@ -861,10 +874,15 @@ def run(suite: Suite, options: Options) -> Report:
     start = time.monotonic()
     files, missing = suite.models(*([options.models] if options.models else []))
     every = suite.questions(options.tiers, [*options.without, *(f"model-{number}" for number in missing)])
-    left_out = len(suite.questions(options.tiers)) - len(every)
-    asked = every
+    asked, whole = every, suite.questions(options.tiers)
     if options.only:
-        asked = [q for q in every if any(q.name.startswith(name) for name in options.only)]
+        asked, whole = (
+            [q for q in rows if any(q.name.startswith(name) for name in options.only)]
+            for rows in (every, whole)
+        )
+    left_out = len(whole) - len(asked)
+    named = {need for question in whole for need in question.entry.get("needs", ())} - set(options.without)
+    missing = [number for number in missing if f"model-{number}" in named]
     if options.limit:
         asked = _first_of_each(asked, options.limit)
     jobs: list[tuple[int, Question, bool]] = [(k, q, False) for k, q in enumerate(asked)]
@@ -959,10 +977,13 @@ class Progress:
 
 def repeat_command(report: Report, result: Result) -> str:
     """Command that asks one question again."""
-    words = ["sdc-conformance", "run", "--decoder", shlex.join(report.options.command), "--tier"]
-    words += [",".join(claimed(report.options.tiers)), "--only", result.name]
-    if result.by == "command":
-        words.append("--no-serve")
+    options = report.options
+    words = [*PROGRAM, "run", "--decoder", shlex.join(options.command), "--tier"]
+    words += [",".join(claimed(options.tiers)), "--only", result.name]
+    words += ["--no-serve"] if result.by == "command" else []
+    words += [word for name in options.without for word in ("--without", name)]
+    words += ["--models", str(options.models)] if options.models else []
+    words += ["--judge", shlex.join(options.judge)] if tuple(options.judge) != JUDGE else []
     return shlex.join(words)
 
 
@@ -973,23 +994,43 @@ def claimed(tiers: Sequence[str]) -> list[str]:
 
 
 def ids_of(report: Report, result: Result) -> list[str]:
-    """Sentences that a failure is about, the closest first."""
+    """Sentences that a failure is about, else those that the vector is about; none if there was no answer."""
     manifest, entry = report.suite.manifest, result.question.entry
     whats = [failure.what for failure in result.failures]
+    if "process" in whats:
+        return []
     out = [KEY_IDS.get(what, KEY_IDS.get(what.rsplit(".", 1)[-1], "")) for what in whats]
     said = " ".join(f"{f.expected} {f.got}" for f in result.failures if f.what in ("exit", "error.code"))
+    kind = "reject" if exits_of(result.question.wanted)[0] else "accept"
+    if kind == "reject":
+        out += entry["ids"][kind][:1]
     for code in re.findall(r"E_[A-Z_]+", said):
         out += manifest["codes"].get(code, {"ids": []})["ids"][:1]
-    kind = "reject" if exits_of(result.question.wanted)[0] else "accept"
-    out += entry["ids"][kind] or [*entry["ids"]["reject"], *entry["ids"]["accept"]]
-    return list(dict.fromkeys(name for name in out if name in manifest["sentences"]))
+    own = [name for name in dict.fromkeys(out) if name in manifest["sentences"]]
+    return own or [*entry["ids"][kind], *entry["ids"]["reject"], *entry["ids"]["accept"]]
+
+
+def alike(results: Sequence[Result]) -> list[list[Result]]:
+    """Results in groups, of those that fail in the same way, each group in order."""
+    groups: dict[tuple[str, ...], list[Result]] = {}
+    for result in results:
+        first = result.failures[0]
+        said = (first.expected, first.got) if first.what in ("exit", "error.code", "process") else ("", "")
+        what = re.sub(r"[0-9]+", "", first.what)
+        groups.setdefault((first.tier, what, *said, result.question.op), []).append(result)
+    return sorted(groups.values(), key=len, reverse=True)
 
 
 def text_of(report: Report, most: int = 20) -> str:
-    """The report for people."""
+    """The report for people: of each kind of failure one in full, the most frequent first.
+
+    Args:
+        most: kinds shown.
+    """
     sentences = report.suite.manifest["sentences"]
     lines: list[str] = []
-    for result in report.failed[:most]:
+    kinds = alike(report.failed)
+    for result, *others in kinds[:most]:
         entry = result.question.entry
         lines.append(f"FAILED {result.name} ({result.by})")
         lines.append(f"  {entry['why']}")
@@ -1002,8 +1043,14 @@ def text_of(report: Report, most: int = 20) -> str:
         if result.noise.strip():
             lines.append(f"  standard error ended with: {result.noise.strip().splitlines()[-1][:300]}")
         lines.append(f"  again: {repeat_command(report, result)}")
-    if len(report.failed) > most:
-        lines.append(f"... and {len(report.failed) - most} more")
+        if others:
+            names = ", ".join(other.name for other in others[:3]) + (", ..." if len(others) > 3 else "")
+            lines.append(f"  and {len(others)} like it: {names}")
+    if len(kinds) > most:
+        rest = sum(map(len, kinds[most:]))
+        lines.append(
+            f"... and {rest} more failures of {len(kinds) - most} other kinds; --json has all of them"
+        )
     lines += [f"STALE {line}" for line in report.stale]
     for number in report.missing:
         sha256 = report.suite.manifest["models"][number]["sha256"]
@@ -1231,6 +1278,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f"sdc-conformance: no vectors in {given.vectors}: {error}", file=sys.stderr)
         return 2
+    if given.what != "run":
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if given.what == "list":
         for question in suite.questions(given.tier):
             print(question.tier, question.name)
@@ -1246,8 +1295,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if wrong:
         print("\n".join(f"sdc-conformance: {line}" for line in wrong), file=sys.stderr)
         return 2
+    command = shlex.split(given.decoder)
+    if not command or shutil.which(command[0]) is None:
+        print(f"sdc-conformance: there is no command {' '.join(command[:1])!r}", file=sys.stderr)
+        return 2
     options = Options(
-        shlex.split(given.decoder),
+        command,
         given.tier,
         given.jobs,
         given.timeout,

@@ -205,6 +205,12 @@ def test_the_torch_decoder_passes() -> None:
     assert report.passed, runner.text_of(report)
 
 
+def test_the_decoder_of_structure_passes_its_tier() -> None:
+    path = Path(runner.__file__).parent / "decoders" / "python" / "structure.py"
+    report = check([sys.executable, str(path)], tiers=("T0",), without=("OBJS", "ICCP"))
+    assert report.passed and len(report.results) > 250, runner.text_of(report)
+
+
 def test_commands_work_without_serve() -> None:
     names = ("valid/minimal", "invalid/magic-empty", "partial/one-damaged.sdc:decode[", "forward/version-11")
     report = check(ADAPTER, only=names, serve=False, tiers=runner.TIERS_ALL)
@@ -248,8 +254,31 @@ def test_a_failure_is_shown_with_its_sentence_and_how_to_repeat_it(tmp_path: Pat
     assert done.returncode == 1
     assert "expected" in done.stdout and "got" in done.stdout
     assert re.search(r"^  \[[A-Z]{4}-\d\d\] .* MUST ", done.stdout, re.MULTILINE)
-    assert "again: sdc-conformance run --decoder" in done.stdout
+    again = shlex.split(re.search("again: (.*)", done.stdout)[1])  # type: ignore[index]
+    assert main(*again[again.index("run") :]).returncode == 1
     assert ElementTree.parse(tmp_path / "a.xml").getroot().attrib["failures"] == "1"
+
+
+def test_failures_of_one_kind_are_shown_once() -> None:
+    report = check(mutants.command("always-1"), tiers=("T0",), only=("valid/size", "invalid/varint"))
+    text = runner.text_of(report)
+    assert len(report.failed) > 20 and text.count("FAILED ") <= 4, text
+    assert " like it: " in text
+    text = runner.text_of(check(mutants.command("silent"), tiers=("T0",), only=("valid/minimal",)))
+    assert "an answer" in text and "[" not in text  # no sentence is to blame
+
+
+def test_a_command_that_is_not_there_is_said_at_once() -> None:
+    done = main("run", "--decoder", "/no/such/decoder")
+    assert done.returncode == 2 and "there is no command '/no/such/decoder'" in done.stderr
+
+
+def test_objects_are_not_compared_with_a_decoder_that_does_not_read_them() -> None:
+    question = next(q for q in suite().questions(("T0",)) if q.name == "valid/minimal.sdc:info")
+    found = answer("info", suite().data("valid/minimal.sdc"))
+    del found["objects"]
+    assert runner.judge(question, 0, found, suite(), runner.LADDER)
+    assert runner.judge(question, 0, found, suite(), runner.LADDER, ["OBJS"]) == []
 
 
 def test_skips_and_stale_skips(tmp_path: Path) -> None:
@@ -269,7 +298,7 @@ def test_vectors_on_a_model_that_is_not_here_are_left_out(tmp_path: Path) -> Non
     other = json.loads(json.dumps(manifest()))
     other["models"]["1"]["sha256"] = "0" * 64
     wanting = runner.Suite(VECTORS, other)
-    options = runner.Options(ADAPTER, only=("valid/minimal",), progress=False, jobs=1)
+    options = runner.Options(ADAPTER, only=("valid/minimal", "photo"), progress=False, jobs=1)
     report = runner.run(wanting, options)
     assert report.passed and report.left_out > 20 and report.missing == ["1"]
     assert "no sdc-model-1.safetensors" in runner.text_of(report)
