@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from operator import index
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +32,7 @@ from .errors import SdcError
 from .gradient import pull_back
 from .latents import BLOCK, GroupCoder, Symbols, decode_group, encode_group, quantise_hyper
 from .mask import encode_map
-from .metadata import objects_payload
+from .metadata import ANALYSIS, analysis_payload, objects_payload
 from .model import Model, load_encoder, load_model, model_for
 from .network import Array, Network, Sites, Tape, reach, run
 from .objects import Object, group_map
@@ -393,6 +394,7 @@ def encode(
     icc: bytes | None = None,
     metadata: bool = True,
     pixel_masks: bool = False,
+    analysis: Mapping[str, Any] | None = None,
     model: int = 1,
     effort: int = 0,
     arithmetic: str = "float32",
@@ -406,8 +408,9 @@ def encode(
         quality: quality index 0..63 for all groups, or by level name.
         group_by: ``level`` (a group per level) or ``object`` (a group per object).
         icc: ICC profile of the picture, kept as it is.
-        metadata: whether objects are described in the stream.
+        metadata: whether objects and analysis are described in the stream.
         pixel_masks: whether their exact masks are, too.
+        analysis: how the objects were found, what ``spec/objects.md`` calls ``analysis``.
         model: number of the model in the registry.
         effort: 0 rounds the latents; 1 to 9 search for better ones (:mod:`sdc.refine`), ever longer.
         arithmetic, runner: as for :func:`decode`.
@@ -450,16 +453,12 @@ def encode(
         payloads.append(encode_group(targets, hyper, coder, residuals)[0])
     head = Head(width, height, model, decoder.weights)
     before = [] if icc is None else [Chunk(ICCP, icc)]
-    after = (
-        [
-            Chunk(
-                OBJS,
-                objects_payload(grouped.objects, pixel_masks=pixel_masks, mask_pixels=4 * width * height),
-            )
-        ]
-        if metadata and grouped.objects
-        else []
-    )
+    after = []
+    if metadata and grouped.objects:
+        described = objects_payload(grouped.objects, pixel_masks=pixel_masks, mask_pixels=4 * width * height)
+        after.append(Chunk(OBJS, described))
+    if metadata and analysis:
+        after.append(Chunk(ANALYSIS, analysis_payload(analysis)))
     return assemble(head, groups, payloads, grouped.labels, before, after)
 
 

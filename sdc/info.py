@@ -29,7 +29,7 @@ from .container import (
     parse,
 )
 from .errors import SdcError, spec_data
-from .metadata import parse_objects
+from .metadata import parse_analysis, parse_objects
 from .model import model_for
 from .structures import Traced, decode_varint
 
@@ -104,6 +104,7 @@ def info(source: Source, *, trace: bool = False, limits: Limits = Limits()) -> R
         **_sizes(stream, met.places),
         "groups": [] if known is None else _groups(known, met),
         "objects": objects,
+        "analysis": None if known is None else parse_analysis(known),
         "chunks": [_chunk(place) for place in met.places],
         "errors": [{**error.as_dict(), "severity": error.kind} for error in errors],
     }
@@ -272,6 +273,29 @@ def _table(header: list[str], rows: list[list[Any]], left: str) -> list[str]:
     ]
 
 
+def analysis_lines(about: Report | None) -> list[str]:
+    """How the objects were found, as short lines: what ``spec/objects.md`` calls ``analysis``.
+
+    What is not as that page says is left out: the chunk may be anybody's.
+    """
+    out = []
+    for key, value in (about or {}).items():
+        if key == "captions" and isinstance(value, dict):
+            out += [f"{name} caption: {text}" for name, text in value.items()]
+        elif isinstance(value, dict):
+            parts = [str(value.get("provider", "")), str(value.get("model", ""))]
+            if value.get("prompts"):
+                parts.append(f"prompts {str(value['prompts'])[:12]}")
+            out.append(f"{key}: {', '.join(part for part in parts if part)}")
+        elif key == "warnings" and isinstance(value, list):
+            out += [f"warning: {text}" for text in value]
+        elif isinstance(value, list):
+            out.append(f"{key}: {', '.join(map(str, value))}")
+        else:
+            out.append(f"{key}: {value}")
+    return [printable(" ".join(line.split())) for line in out]
+
+
 def format_text(report: Report) -> str:
     """A report as text for a terminal, ending in a newline."""
     lines = [f"{report['file_state']} SDC stream, {report['bytes']} bytes"]
@@ -309,6 +333,9 @@ def format_text(report: Report) -> str:
         ]
         header = ["object", "label", "level", "group", "x y w h", "score", "rank", "mask", "reason"]
         lines += ["objects", *_table(header, rows, "label level mask reason")]
+    told = analysis_lines(report["analysis"])
+    if told:
+        lines += ["analysis", *(f"  {line}" for line in told)]
     if report["chunks"]:
         rows = [
             [

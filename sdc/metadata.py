@@ -1,9 +1,14 @@
-"""OBJS: the objects of a picture as the stream describes them (spec section "OBJS")."""
+"""What a stream says of its picture: the objects (spec section "OBJS"), and how they were found.
+
+The latter is a private chunk, which decoders ignore: see "Analysis" in ``spec/objects.md``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from .container import OBJS, Limits, Stream
 from .errors import SdcError
@@ -14,6 +19,11 @@ from .structures import Traced, build_payload, parse_payload
 MAX_MASK_PIXELS = 1 << 22
 """Pixels of one object's mask (OBJS-16)."""
 BOX_BITMAP = 1
+ANALYSIS = 0xA1
+"""Private chunk, ancillary and not safe to copy: how the objects were found, as JSON."""
+MAX_ANALYSIS = 1 << 16
+"""Bytes of its payload."""
+_MARK = b"sdc-analysis "
 
 
 def _text(value: str, limit: int) -> bytes:
@@ -134,3 +144,37 @@ def parse_objects(
             raise refuse(k, "the pixel mask is empty")
         out[k] = replace(out[k], mask=mask)
     return tuple(out)
+
+
+def analysis_payload(about: Mapping[str, Any]) -> bytes:
+    """Payload of the chunk that says how the objects were found.
+
+    Args:
+        about: what can be written as JSON.
+
+    Raises:
+        SdcError: ``E_OBJECTS`` when it cannot, or is longer than :data:`MAX_ANALYSIS`.
+    """
+    try:
+        text = json.dumps(about, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SdcError("E_OBJECTS", f"cannot be written: {error}", "analysis") from None
+    if len(text) > MAX_ANALYSIS - len(_MARK):
+        raise SdcError("E_OBJECTS", f"must be at most {MAX_ANALYSIS} bytes, is {len(text)}", "analysis")
+    return _MARK + text
+
+
+def parse_analysis(stream: Stream) -> dict[str, Any] | None:
+    """How the objects of a stream were found; ``None`` when it does not say so.
+
+    Private chunks of others may have the same number: what is not what we write is not ours.
+    """
+    for chunk in (*stream.before, *stream.after):
+        if chunk.type == ANALYSIS and chunk.payload.startswith(_MARK) and len(chunk.payload) <= MAX_ANALYSIS:
+            try:
+                about = json.loads(chunk.payload[len(_MARK) :])
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(about, dict):
+                return about
+    return None

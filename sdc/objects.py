@@ -507,6 +507,69 @@ def load_objects(
     return objects
 
 
+def load_analysis(data: Any) -> dict[str, Any] | None:
+    """How the objects were found, as the JSON of ``spec/objects.md`` says; None when it does not.
+
+    Raises:
+        SdcError: E_OBJECTS when it is not an object of JSON.
+    """
+    about = data.get("analysis") if isinstance(data, dict) else None
+    if about is not None and not isinstance(about, dict):
+        raise _error("analysis", "must be an object of JSON")
+    return about
+
+
+# --- Writing ------------------------------------------------------------------------------------------
+
+
+def _encode_counts(counts: Sequence[int]) -> str:
+    """COCO's compressed form of run lengths; the inverse of :func:`_decode_counts`."""
+    out = []
+    for i, count in enumerate(counts):
+        value = count - counts[i - 2] if i > 2 else count
+        while True:
+            digit = value & 31
+            value >>= 5
+            done = value == (-1 if digit & 16 else 0)
+            out.append(chr(48 + digit + (0 if done else 32)))
+            if done:
+                break
+    return "".join(out)
+
+
+def _rle(box: Box, mask: Bools, width: int, height: int) -> dict[str, Any]:
+    """COCO's run-length mask of a picture, of a mask in a box."""
+    x, y, _, _ = box
+    edges = np.diff(np.pad(mask.T, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    columns, rows = np.nonzero(edges)
+    # A run that goes on in the next column ends and begins at one place, and so does not end there.
+    places, times = np.unique((x + columns) * height + y + rows, return_counts=True)
+    ends = [0, *places[times == 1].tolist(), width * height]
+    return {"size": [height, width], "counts": _encode_counts(np.diff(ends).tolist())}
+
+
+def dump_objects(objects: Sequence[Object], width: int, height: int) -> dict[str, Any]:
+    """The JSON of ``spec/objects.md``; :func:`load_objects` gives the same objects again.
+
+    Args:
+        objects: objects of the picture; ranks and groups are not kept.
+        width: width of the picture in pixels.
+        height: height of the picture in pixels.
+    """
+    items = []
+    for thing in objects:
+        item: dict[str, Any] = {"label": thing.label, "box": list(thing.box)}
+        if thing.mask is not None:
+            item["rle"] = _rle(thing.box, thing.mask, width, height)
+        if thing.level is not None:
+            item["level"] = LEVELS[thing.level]
+        item["score"] = round(thing.score, 4)
+        if thing.reason:
+            item["reason"] = thing.reason
+        items.append(item)
+    return {"width": width, "height": height, "objects": items}
+
+
 # --- Ranking ------------------------------------------------------------------------------------------
 
 

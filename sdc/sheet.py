@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +15,10 @@ from PIL import Image, ImageDraw, ImageFont
 from .codec import Decoded, decode
 from .container import CELL, COMPLETE, ICCP, LEVELS, OBJS, WITHDRAWN, Group, Limits, Source, Stream
 from .errors import SdcError
-from .metadata import parse_objects
+from .info import analysis_lines, printable
+from .metadata import parse_analysis, parse_objects
 from .model import model_for
-from .objects import Object
+from .objects import Object, group_map
 
 Bools = npt.NDArray[np.bool_]
 Pixels = npt.NDArray[np.uint8]
@@ -180,21 +182,28 @@ def _clean(label: str) -> str:
     return text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1].rstrip() + "…"
 
 
-def _tinted(stream: Stream, decoded: Decoded, size: tuple[int, int]) -> Image.Image:
-    """The decoding, dimmed and tinted by level, with a line wherever two groups meet."""
-    head = stream.head
-    grey = _shown(decoded.pixels, decoded.covered, size).convert("L").convert("RGB")
+def _tinted(
+    shown: Image.Image, labels: Pixels, levels: Sequence[int], width: int, height: int
+) -> Image.Image:
+    """A picture, dimmed and tinted by level, with a line wherever two groups meet.
+
+    Args:
+        shown: the picture at the size of its panel.
+        labels: ``uint8 [rows, cols]`` group map; k + 1 = group k.
+        levels: level code of each group.
+        width, height: of the picture that the map is of.
+    """
     # Row and column of the cell that the middle of every pixel of the panel lies in.
-    rows = ((np.arange(size[1]) + 0.5) * head.height / size[1]).astype(int) // CELL
-    cols = ((np.arange(size[0]) + 0.5) * head.width / size[0]).astype(int) // CELL
-    labels = stream.labels[np.ix_(rows, cols)].astype(np.int16)
-    colours = np.array([PAPER, *(LEVEL_COLOURS[g.level] for g in stream.groups)], np.float32)
-    strength = np.array([0.0, *(0.2 if g.level == 3 else 0.45 for g in stream.groups)], np.float32)[..., None]
-    base = 0.78 * np.asarray(grey, np.float32) + 0.22 * 255
-    out = base * (1 - strength[labels]) + colours[labels] * strength[labels]
-    edge = np.zeros(labels.shape, bool)
-    edge[1:] |= labels[1:] != labels[:-1]
-    edge[:, 1:] |= labels[:, 1:] != labels[:, :-1]
+    rows = ((np.arange(shown.height) + 0.5) * height / shown.height).astype(int) // CELL
+    cols = ((np.arange(shown.width) + 0.5) * width / shown.width).astype(int) // CELL
+    groups = labels[np.ix_(rows, cols)].astype(np.int16)
+    colours = np.array([PAPER, *(LEVEL_COLOURS[level] for level in levels)], np.float32)
+    strength = np.array([0.0, *(0.2 if level == 3 else 0.45 for level in levels)], np.float32)[..., None]
+    base = 0.78 * np.asarray(shown.convert("L").convert("RGB"), np.float32) + 0.22 * 255
+    out = base * (1 - strength[groups]) + colours[groups] * strength[groups]
+    edge = np.zeros(groups.shape, bool)
+    edge[1:] |= groups[1:] != groups[:-1]
+    edge[:, 1:] |= groups[:, 1:] != groups[:, :-1]
     out[edge] = 255
     return Image.fromarray(out.round().astype(np.uint8))
 
@@ -237,16 +246,13 @@ def _draw_objects(picture: Image.Image, things: Sequence[Object], scale: tuple[f
                 break
 
 
-def _map_panel(stream: Stream, decoded: Decoded, size: tuple[int, int]) -> _Panel:
+def _map_panel(
+    stream: Stream, decoded: Decoded, things: Sequence[Object], trouble: Line, size: tuple[int, int]
+) -> _Panel:
     """The group map with the objects on it."""
     head, labels = stream.head, stream.labels
-    trouble: Line = []
-    things: tuple[Object, ...] = ()
-    try:
-        things = parse_objects(stream, masks=False)
-    except SdcError as error:
-        trouble.append((f"objects unreadable: {error.code}", ALARM))
-    picture = _tinted(stream, decoded, size)
+    shown = _shown(decoded.pixels, decoded.covered, size)
+    picture = _tinted(shown, labels, [g.level for g in stream.groups], head.width, head.height)
     _draw_objects(picture, things, (size[0] / head.width, size[1] / head.height))
     counts = np.bincount(labels.reshape(-1), minlength=len(stream.groups) + 1)
     items: Line = []
@@ -265,6 +271,33 @@ def _map_panel(stream: Stream, decoded: Decoded, size: tuple[int, int]) -> _Pane
     many = f", {len(things)} object" + ("s" if len(things) > 1 else "") if things else ""
     heading = f"{len(stream.groups)} group" + ("s" if len(stream.groups) > 1 else "") + many
     return _Panel(picture, heading, items + trouble)
+
+
+def _reasons_panel(
+    things: Sequence[Object], about: dict[str, Any] | None, size: tuple[int, int]
+) -> list[_Panel]:
+    """Captions, and each object with its level and why it is of that level; nothing where nobody says."""
+    lines = analysis_lines(about)
+    if not lines and not any(thing.reason for thing in things):
+        return []
+    width = max(PANEL_MIN, size[0])
+    paper = Image.new("RGB", (width, max(PANEL_MIN, size[1])), PAPER)
+    draw = ImageDraw.Draw(paper)
+    y, step = 8, round(TEXT * 1.4)
+    words: list[Line] = [[(text, QUIET)] for text in lines]
+    for thing in things:
+        level = thing.level or 0
+        words.append(
+            [(LEVELS[level], _legend(level)), (f"{_clean(thing.label)}: {printable(thing.reason)}", INK)]
+        )
+    for k, line in enumerate(words):
+        wrapped = _wrap(line, TEXT, width - 16)
+        room = (paper.height - y) // step - (k + 1 < len(words))
+        if len(wrapped) > room:
+            _draw_lines(draw, [[(f"and {len(words) - k} more", QUIET)]], 8, y, TEXT)
+            break
+        y = _draw_lines(draw, wrapped, 8, y, TEXT)
+    return [_Panel(paper, "why", [])]
 
 
 def _legend(level: int) -> Colour:
@@ -335,7 +368,8 @@ def _compose(title: Line, panels: Sequence[_Panel], size: tuple[int, int]) -> Im
         x = MARGIN + k % cols * (width + GAP)
         y = top + k // cols * (height + GAP)
         sheet.paste(panel.picture, (x, y))
-        draw.rectangle((x - 1, y - 1, x + size[0], y + size[1]), outline=(200, 203, 208))
+        frame = (x - 1, y - 1, x + panel.picture.width, y + panel.picture.height)
+        draw.rectangle(frame, outline=(200, 203, 208))
         y = _draw_lines(draw, [[(panel.heading, INK)]], x, y + size[1] + 8, HEADING)
         _draw_lines(draw, caption, x, y, TEXT)
     return sheet
@@ -376,7 +410,14 @@ def sheet(
     if original is not None:
         words: Line = [(f"{head.width} x {head.height} pixels", INK)]
         panels.append(_Panel(_shown(original, None, size), "original", words))
-    panels.append(_map_panel(stream, decoded, size))
+    trouble: Line = []
+    things: tuple[Object, ...] = ()
+    try:
+        things = parse_objects(stream, masks=False)
+    except SdcError as error:
+        trouble.append((f"objects unreadable: {error.code}", ALARM))
+    panels.append(_map_panel(stream, decoded, things, trouble, size))
+    panels += _reasons_panel(things, parse_analysis(stream), size)
     panels += [_level_panel(stream, decoded, k, original, size) for k in levels_present(stream)]
     title: Line = [
         (f"{head.width} x {head.height} pixels", INK),
@@ -391,3 +432,35 @@ def sheet(
     if profile is not None:
         out.info["icc_profile"] = profile.payload
     return out
+
+
+def objects_sheet(
+    pixels: Pixels, objects: Sequence[Object], about: dict[str, Any] | None = None
+) -> Image.Image:
+    """Draw the objects of a picture: boxes, labels, the cells of each level, and the reasons.
+
+    Args:
+        pixels: ``uint8 [H, W, 3]`` RGB.
+        objects: what is in it.
+        about: how they were found, what ``spec/objects.md`` calls ``analysis``.
+
+    Returns:
+        An RGB picture, a size of its own.
+
+    Raises:
+        SdcError: ``E_OBJECTS`` for an object that leaves the picture.
+    """
+    height, width = pixels.shape[:2]
+    size = _frame_size(width, height)
+    grouped = group_map(objects, width, height)
+    things = sorted(grouped.objects, key=lambda thing: thing.rank or 0)
+    picture = _tinted(_shown(pixels, None, size), grouped.labels, grouped.levels, width, height)
+    _draw_objects(picture, things, (size[0] / width, size[1] / height))
+    counts = np.bincount(grouped.labels.reshape(-1) - 1, minlength=len(grouped.levels))
+    items: Line = [
+        (f"{LEVELS[level]} {100 * count / grouped.labels.size:.0f} % of cells", _legend(level))
+        for level, count in zip(grouped.levels, counts.tolist(), strict=True)
+    ]
+    many = f"{len(things)} object" + ("" if len(things) == 1 else "s")
+    panels = [_Panel(picture, many, items), *_reasons_panel(things, about, size)]
+    return _compose([(f"{width} x {height} pixels", INK)], panels, size)
