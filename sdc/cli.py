@@ -36,7 +36,7 @@ from .edit import validate, withdraw
 from .errors import SdcError, spec_data
 from .info import format_text, icc_error, info, printable
 from .metadata import parse_objects
-from .objects import Object, load_objects
+from .objects import Object, load_analysis, load_objects
 
 Colour = tuple[int, int, int]
 Args = argparse.Namespace
@@ -470,13 +470,19 @@ def _encode(args: Args, source: str, target: str) -> Said:
 
     picture = read_picture(_read(source), background=args.background, max_pixels=args.max_pixels)
     height, width = picture.pixels.shape[:2]
-    path = _objects_path(args, source)
-    objects: Sequence[Object] = ()
-    if path is not None:
-        objects = load_objects(_objects_file(path), width, height, None if source == PIPE else source)
+    notes = list(picture.notes)
+    described: Any = {"objects": []}
+    if (path := _objects_path(args, source)) is not None:
+        described = _objects_file(path)
+    elif args.objects_file is None:
+        from sdc_reference.analysis.command import analysed
+
+        described, warnings = analysed(picture.pixels, args)
+        notes += warnings
     data = encode(
         picture.pixels,
-        objects=objects,
+        objects=load_objects(described, width, height, None if source == PIPE else source),
+        analysis=load_analysis(described),
         quality=args.quality,
         group_by=args.group_by,
         icc=picture.icc,
@@ -486,7 +492,32 @@ def _encode(args: Args, source: str, target: str) -> Said:
         effort=args.effort,
     )
     _write(target, data)
-    return list(picture.notes)
+    return list(notes)
+
+
+def _analyze(args: Args, source: str, target: str) -> Said:
+    from sdc_reference.analysis.command import analysed
+
+    from .pictures import format_of, read_picture, write_picture
+    from .sheet import objects_sheet
+
+    if args.picture is not None:
+        format_of(Path(args.picture).suffix)
+        if os.path.isdir(args.input):
+            raise SdcError("E_USAGE", "a picture is drawn of one picture, not of a folder", "--picture")
+        _check_output(args, source, args.picture)
+        if args.picture == target or _is_same(args.picture, target):
+            raise SdcError("E_USAGE", "the objects and their picture are the same file", args.picture)
+    picture = read_picture(_read(source), background=(255, 255, 255), max_pixels=args.max_pixels)
+    height, width = picture.pixels.shape[:2]
+    described, warnings = analysed(picture.pixels, args)
+    objects = load_objects(described, width, height)
+    if args.picture is not None:
+        drawn = objects_sheet(picture.pixels, objects, load_analysis(described))
+        data = write_picture(np.asarray(drawn), None, None, Path(args.picture).suffix)[0]
+        _write(args.picture, data)
+    _write(target, (json.dumps(described, indent=1, ensure_ascii=False) + "\n").encode())
+    return [*picture.notes, *warnings]
 
 
 def _decode(args: Args, source: str, target: str) -> Said:
@@ -738,6 +769,12 @@ def _selection(command: argparse.ArgumentParser) -> argparse._MutuallyExclusiveG
     return which
 
 
+def _analysis_options(command: argparse.ArgumentParser) -> None:
+    from sdc_reference.analysis.command import add_options
+
+    add_options(command)
+
+
 def _info_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("input", help="stream, or - for standard input")
     command.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -770,9 +807,10 @@ def _sdc_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--objects",
         dest="objects_file",
-        default="none",
         metavar="FILE",
-        help="JSON file of objects, COCO instances.json, a folder of files named as the pictures, or none",
+        help="JSON file of objects, COCO instances.json, a folder of files named as the pictures, or none "
+        "for "
+        "one group; without it the picture is analysed",
     )
     command.add_argument(
         "--quality",
@@ -806,7 +844,19 @@ def _sdc_parser() -> argparse.ArgumentParser:
     )
     _limit(command)
     _jobs(command)
+    _analysis_options(command)
     command.set_defaults(run=lambda args: _run_all(_encode, args, _is_picture, STREAM_SUFFIX))
+
+    command = commands.add_parser("analyze", help="find and rank the objects of a picture")
+    command.add_argument("input", help="picture, folder, or - for standard input")
+    command.add_argument(
+        "-o", "--output", required=True, metavar="FILE", help="JSON file of objects, folder, or -"
+    )
+    command.add_argument("--picture", metavar="FILE", help="draw the objects with their levels and reasons")
+    _limit(command)
+    _jobs(command)
+    _analysis_options(command)
+    command.set_defaults(run=lambda args: _run_all(_analyze, args, _is_picture, ".json"))
 
     command = commands.add_parser("decode", help="stream to picture")
     _files(

@@ -1,0 +1,127 @@
+"""The analysis on the command line: its options, and what ``sdc analyze`` and ``sdc encode`` do with them."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sdc import __version__
+from sdc.errors import SdcError
+
+from .pipeline import analyze
+from .steps import Options
+
+SETTINGS = {"url": "SDC_CHAT_URL", "model": "SDC_CHAT_MODEL", "key": "SDC_CHAT_KEY"}
+"""Variables of the environment that stand for options not given."""
+
+
+def _words(text: str) -> tuple[str, ...]:
+    words = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not words:
+        raise argparse.ArgumentTypeError("words such as dog, bicycle")
+    return words
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 86400:
+        raise argparse.ArgumentTypeError(f"seconds above 0, not {text}")
+    return value
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of the analysis to a command."""
+    add = command.add_argument_group(
+        "analysis", "What is in the picture and how much it matters; by default the regions that stand out."
+    ).add_argument
+    add("--find", type=_words, default=(), metavar="WORDS", help='what to look for: "dog, bicycle"')
+    add("--for", dest="purpose", default="", metavar="TASK", help='what ranks serve: "read the number plate"')
+    add("--detector", default="", metavar="FILE", help="ONNX detector or segmenter in Ultralytics' format")
+    add("--vocabulary", default="", metavar="FILE", help="text file of words to look for, one per line")
+    add(
+        "--chat", dest="url", metavar="URL", help="chat endpoint that ranks, such as http://localhost:8000/v1"
+    )
+    add("--chat-model", dest="chat_model", metavar="NAME", help="model there, or one of transformers")
+    add("--chat-key", dest="key", metavar="KEY", help="key of the endpoint; better in SDC_CHAT_KEY")
+    add("--text-only", action="store_true", help="the model cannot see: send it no picture")
+    add("--timeout", type=_seconds, default=60.0, metavar="S", help="seconds for a request (%(default)s)")
+    add("--grounding", default="", metavar="NAME", help="salient, onnx, dino or another provider")
+    add("--grounding-model", default="", metavar="NAME", help="network of dino: a folder or a name")
+    add("--masks", default="", metavar="NAME", help="salient, sam, sam2 or another provider")
+    add("--masks-model", default="", metavar="NAME", help="network of sam or sam2: a folder or a name")
+    add("--tags", default="", metavar="NAME", help="file, chat, internvl or another provider")
+    add("--ranking", default="", metavar="NAME", help="default, chat, internvl or another provider")
+    add("--device", default="cpu", help="where networks of transformers run (%(default)s)")
+    add("--cache", metavar="FOLDER", help="keep results here, by picture and options")
+
+
+def options_of(args: argparse.Namespace) -> Options:
+    """What the arguments ask for, and the environment where they are silent."""
+    found = {
+        name: getattr(args, name)
+        for name in Options.__dataclass_fields__
+        if name not in SETTINGS and hasattr(args, name)
+    }
+    given = {"url": args.url, "model": args.chat_model, "key": args.key}
+    for name, variable in SETTINGS.items():
+        found[name] = given[name] if given[name] is not None else os.environ.get(variable, "")
+    return Options(**found)
+
+
+def analysed(pixels: npt.NDArray[np.uint8], args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    """Run the analysis that the arguments ask for, or take its result from the cache.
+
+    Returns:
+        ``(JSON of spec/objects.md, warnings)``.
+
+    Raises:
+        SdcError: as :func:`sdc_reference.analysis.analyze`; ``E_IO`` when the cache cannot be written.
+    """
+    options = options_of(args)
+    place = None if args.cache is None else Path(args.cache, f"{_fingerprint(pixels, options)}.json")
+    if place is not None:
+        with suppress(OSError, ValueError):
+            kept = json.loads(place.read_bytes())
+            return kept, []
+    result = analyze(pixels, options)
+    described = result.as_dict()
+    # What a failure has led to is not kept: the next time may go well.
+    if place is not None and not result.warnings:
+        _keep(place, described)
+    return described, result.warnings
+
+
+def _fingerprint(pixels: npt.NDArray[np.uint8], options: Options) -> str:
+    """SHA-256 of a picture, of what was asked (but not of the key), and of files that are asked by name."""
+    asked = replace(options, key="", timeout=0.0)
+    hashed = hashlib.sha256(f"{__version__} {pixels.shape} {asked!r}".encode())
+    hashed.update(np.ascontiguousarray(pixels))
+    for path in (options.detector, options.vocabulary):
+        with suppress(OSError):
+            hashed.update(Path(path).read_bytes() if path else b"")
+    return hashed.hexdigest()
+
+
+def _keep(place: Path, described: dict[str, Any]) -> None:
+    """Write a result to the cache, whole or not at all."""
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=".sdc-", dir=place.parent)
+        with os.fdopen(handle, "w") as file:
+            json.dump(described, file)
+        os.replace(temporary, place)
+    except OSError as error:
+        raise SdcError("E_IO", f"could not write: {error.strerror}", str(place)) from None

@@ -1,0 +1,168 @@
+"""What the analysis reaches: ``python -m sdc_reference.analysis.figures --coco DIR``.
+
+DIR holds COCO's ``instances.json`` and its pictures, there or in ``images/``.
+For the built-in default, for a detector if ``--detector FILE`` names one, and for the true objects, each with
+the
+default ranking, and for a centred rectangle of the same share of the cells, it prints for L1, L1+L2 and
+L1..L3:
+
+- *cells*: share of the cells of all pictures in groups of these levels, and *bytes*: share of the files up to
+  there (with ``--bytes``, which encodes them);
+- *pixels*: share of the true objects' pixels that lie in these cells, of all pictures together;
+- *mean*: the same share as the mean over pictures;
+- *objects*: share of the true objects of which these cells hold half the pixels or more.
+
+The rectangle takes as many of the cells as the provider does over all pictures, the same share of each.
+The weights of the built-in default were fitted to the second, fourth, ... picture; ``unseen`` rows are the
+first,
+third, and so on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sdc.codec import encode
+from sdc.container import CELL, parse
+from sdc.objects import Object, _coverage, group_map
+from sdc.sheet import prefix_bytes
+
+from ..bench.common import coco_pictures
+from .pipeline import analyze
+from .ranking import DefaultRanking
+from .steps import Options, Scene
+
+Ints = npt.NDArray[np.int64]
+LEVELS = ("L1", "L1+L2", "L1..L3")
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Pixels of all true objects together, and of each, in the cells of a picture, ``int [rows, cols]``."""
+
+    union: Ints
+    each: list[Ints]
+
+
+def truth_of(objects: Sequence[Object], height: int, width: int) -> Truth:
+    """The true objects by cell."""
+    rows, cols = -(-height // CELL), -(-width // CELL)
+    union = np.zeros((rows * CELL, cols * CELL), bool)
+    each = []
+    for thing in objects:
+        x, y, w, h = thing.box
+        union[y : y + h, x : x + w] |= True if thing.mask is None else thing.mask
+        area, pixels = _coverage(thing)
+        cells = np.zeros((rows, cols), np.int64)
+        cells[area] = pixels
+        each.append(cells)
+    return Truth(union.reshape(rows, CELL, cols, CELL).sum((1, 3)), each)
+
+
+def centred(rows: int, cols: int, share: float) -> npt.NDArray[np.bool_]:
+    """Cells of a centred rectangle of the picture's shape that takes a share of the cells."""
+    u = np.abs((2 * np.arange(cols) + 1) / cols - 1)[None]
+    v = np.abs((2 * np.arange(rows) + 1) / rows - 1)[:, None]
+    inner = np.argsort(np.maximum(u, v), axis=None, kind="stable")[: round(share * rows * cols)]
+    out = np.zeros(rows * cols, bool)
+    out[inner] = True
+    return out.reshape(rows, cols)
+
+
+def hold(chosen: Sequence[npt.NDArray[np.bool_]], truths: Sequence[Truth]) -> tuple[float, float, float]:
+    """Shares of the pixels, of the pixels as the mean over pictures, and of the objects, in chosen cells."""
+    inside = np.array([t.union[c].sum() for c, t in zip(chosen, truths, strict=True)], float)
+    total = np.array([t.union.sum() for t in truths], float)
+    objects = [
+        2 * cells[c].sum() >= cells.sum() for c, t in zip(chosen, truths, strict=True) for cells in t.each
+    ]
+    return inside.sum() / total.sum(), float((inside / total).mean()), float(np.mean(objects))
+
+
+def table(maps: Sequence[Any], bytes_: Sequence[Sequence[float]], truths: Sequence[Truth]) -> list[str]:
+    """Rows of the table for one provider and some pictures, the rectangle's below each."""
+    rows = []
+    for level, name in enumerate(LEVELS):
+        chosen = [np.asarray(m.levels)[m.labels.astype(int) - 1] <= level for m in maps]
+        share = sum(int(c.sum()) for c in chosen) / sum(c.size for c in chosen)
+        spent = f"{np.mean([b[level] for b in bytes_]):.3f}" if bytes_ else "-"
+        boxes = [centred(*c.shape, share) for c in chosen]
+        for who, cells, cost in (("", chosen, spent), ("rectangle", boxes, "-")):
+            pixels, mean, objects = hold(cells, truths)
+            label = who or name
+            rows.append(f"  {label:10} {share:6.3f} {cost:>6} {pixels:7.3f} {mean:6.3f} {objects:8.3f}")
+    return rows
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--coco", type=Path, required=True)
+    parser.add_argument("--detector", default="", help="ONNX detector or segmenter")
+    parser.add_argument("--bytes", action="store_true", help="encode, to measure bytes too")
+    parser.add_argument("--sheets", type=Path, help="folder for sheets of the first ten pictures")
+    parser.add_argument("--limit", type=int, help="so many pictures only")
+    args = parser.parse_args(argv)
+    pictures = list(coco_pictures(args.coco))[: args.limit]
+    truths = [truth_of(objects, *pixels.shape[:2]) for _, pixels, objects in pictures]
+    kept = [k for k, truth in enumerate(truths) if truth.union.any()]
+    ways: dict[str, Callable[[Any, list[Object]], tuple[list[Object], dict[str, Any]]]] = {
+        "built-in": lambda pixels, _: found(pixels, Options())
+    }
+    if args.detector:
+        ways[Path(args.detector).name] = lambda pixels, _: found(pixels, Options(detector=args.detector))
+    ways["true objects"] = lambda pixels, true: (
+        DefaultRanking(Options()).rank(Scene(pixels), true).objects,
+        {},
+    )
+    for name, way in ways.items():
+        maps, spent, seconds = [], [], 0.0
+        for k in kept:
+            file, pixels, true = pictures[k]
+            began = time.perf_counter()
+            objects, about = way(pixels, true)
+            seconds += time.perf_counter() - began
+            maps.append(group_map(objects, pixels.shape[1], pixels.shape[0]))
+            if args.bytes or (args.sheets and len(maps) <= 10):
+                stream = parse(encode(pixels, objects=objects, analysis=about))
+                spent.append([_prefix(stream, level) / stream.size for level in range(3)])
+                if args.sheets and len(maps) <= 10:
+                    _sheet(args.sheets / f"{name}-{Path(file).stem}.png", stream, pixels)
+        groups = {"all": list(range(len(kept))), "unseen": [i for i, k in enumerate(kept) if k % 2 == 0]}
+        for part, chosen in groups.items():
+            print(f"{name}, {part}: {len(chosen)} pictures, {seconds / len(kept):.2f} s each")
+            print(f"  {'':10} {'cells':>6} {'bytes':>6} {'pixels':>7} {'mean':>6} {'objects':>8}")
+            costs = [spent[i] for i in chosen] if args.bytes else []
+            print("\n".join(table([maps[i] for i in chosen], costs, [truths[kept[i]] for i in chosen])))
+
+
+def found(pixels: Any, options: Options) -> tuple[list[Object], dict[str, Any]]:
+    """Objects that the analysis finds, and what it says of how."""
+    result = analyze(pixels, options)
+    return list(result.objects), result.about
+
+
+def _prefix(stream: Any, level: int) -> int:
+    """Bytes up to the end of the last group of a level or a more important one; none before the first."""
+    return prefix_bytes(stream, level) if any(g.level <= level for g in stream.groups) else 0
+
+
+def _sheet(path: Path, stream: Any, pixels: Any) -> None:
+    from sdc.sheet import sheet
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet(stream, pixels).save(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,653 @@
+"""The analysis: regions that stand out, steps and providers, ranking by a model, detectors, commands."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import sdc
+from sdc import cli
+from sdc.container import parse
+from sdc.errors import SdcError
+from sdc.metadata import analysis_payload, parse_analysis
+from sdc.objects import Object, dump_objects, group_map, load_objects
+from sdc.sheet import objects_sheet, sheet
+from sdc_reference.analysis import Options, Ranked, Scene, analyze, chat, figures, pipeline, prompts, steps
+from sdc_reference.analysis.ranking import DefaultRanking
+from sdc_reference.analysis.salient import SalientRegions, saliency, superpixels
+
+SCHEMA = json.loads((Path(__file__).parents[1] / "spec" / "objects.schema.json").read_text())
+
+
+def picture(width: int = 192, height: int = 128) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """A red disc on green noise."""
+    y, x = np.mgrid[:height, :width]
+    noise = np.random.default_rng(3).integers(-8, 9, (height, width, 3))
+    out = noise + np.array([60, 120, 70])
+    disc = ((x - 0.55 * width) / width) ** 2 + ((y - 0.5 * height) / width) ** 2 < 0.02
+    out[disc] += [150, -60, -30]
+    return out.clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    for name in ("SDC_CHAT_URL", "SDC_CHAT_MODEL", "SDC_CHAT_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(picture()).save("photo.png")
+    return "photo.png"
+
+
+def main(capfd: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, str]:
+    status = cli.main([str(arg) for arg in argv])
+    out, err = capfd.readouterr()
+    assert "Traceback" not in err
+    return status, out, err
+
+
+# --- The built-in default ------------------------------------------------------------------------------
+
+
+def test_what_stands_out_comes_first() -> None:
+    result = analyze(picture())
+    levels = [thing.level for thing in result.objects]
+    assert levels == sorted(levels, key=lambda level: level or 0) and levels[0] == 0
+    mapped = group_map(result.objects, 192, 128)
+    first = np.asarray(mapped.levels)[mapped.labels.astype(int) - 1] == 0
+    y, x = np.argwhere(first).mean(0) * 16 + 8
+    assert abs(x - 0.55 * 192) < 24 and abs(y - 64) < 24
+    assert result.about == {"grounding": {"provider": "salient"}, "ranking": {"provider": "default"}}
+    assert all(thing.reason for thing in result.objects)
+    assert [o.label for o in result.objects] == [f"region {k + 1}" for k in range(len(result.objects))]
+
+
+@pytest.mark.parametrize(
+    "size", [(1, 1), (1, 700), (700, 1), (16, 16), (33, 17), (64, 64), (500, 20), (90, 400)]
+)
+def test_pictures_of_any_size_are_analysed(size: tuple[int, int]) -> None:
+    result = analyze(np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3)).astype(np.uint8))
+    group_map(result.objects, *size)
+    assert load_objects(result.as_dict(), *size) == list(result.objects)
+
+
+def test_a_picture_of_one_colour_has_no_regions() -> None:
+    result = analyze(np.full((80, 80, 3), 90, np.uint8))
+    assert result.objects == () and "warnings" not in result.about
+    assert group_map(result.objects, 80, 80).levels == (3,)
+
+
+def test_the_map_of_saliency_is_within_bounds() -> None:
+    found = saliency(picture())
+    assert found.cells.shape == (8, 12) and found.cells.dtype == np.float32
+    assert found.cells.min() >= 0 and found.cells.max() <= 1 and not found.flat
+
+
+def test_superpixels_keep_to_colours() -> None:
+    lab = np.zeros((40, 60, 3), np.float32)
+    lab[:, 25:] = 80
+    labels = superpixels(lab, 24)
+    assert set(np.unique(labels)) == set(range(labels.max() + 1))
+    assert not set(np.unique(labels[:, :25])) & set(np.unique(labels[:, 25:]))
+
+
+def test_a_box_is_cut_to_what_lies_in_it() -> None:
+    scene = Scene(picture())
+    box = Object("disc", (70, 30, 72, 68))
+    (refined,) = SalientRegions(Options()).refine(scene, [box])
+    assert refined.box == box.box and refined.mask is not None and refined.mask.mean() > 0.25
+    whole = replace(box, mask=np.ones((68, 72), bool))
+    assert SalientRegions(Options()).refine(scene, [whole]) == [whole]
+
+
+# --- Ranking without a model ---------------------------------------------------------------------------
+
+
+def test_default_ranks_give_a_third_of_the_area_to_each_level() -> None:
+    things = [Object("thing", (16 * k, 40, 16, 16), score=0.9 - k / 20) for k in range(9)]
+    ranked = DefaultRanking(Options()).rank(Scene(np.zeros((96, 144, 3), np.uint8)), things)
+    assert sorted(o.level or 0 for o in ranked.objects) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert [o.label for o in ranked.objects] == ["thing"] * 9
+
+
+def test_a_class_counts_and_a_given_level_stays() -> None:
+    scene = Scene(np.zeros((96, 144, 3), np.uint8))
+    table, person = Object("dining table", (32, 32, 32, 32)), Object("Person", (80, 32, 32, 32))
+    ranked = DefaultRanking(Options()).rank(scene, [table, person]).objects
+    assert [o.level for o in ranked] == [1, 0]
+    fixed = DefaultRanking(Options()).rank(scene, [replace(person, level=3), table]).objects
+    assert [o.level for o in fixed] == [3, 0]
+
+
+# --- JSON, chunk, sheet --------------------------------------------------------------------------------
+
+
+def test_the_json_is_read_back_and_keeps_the_schema() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    rng = np.random.default_rng(4)
+    things = [Object("no mask", (3, 4, 5, 6), 1, 0.25, "why")]
+    for k in range(12):
+        mask = rng.random((20, 15)) < rng.random()
+        mask[0, 0] = mask[-1, -1] = True
+        things.append(Object(f"mask {k}", (k, 10 - k % 11, 15, 20), k % 4, mask=mask))
+    things.append(Object("whole", (0, 0, 40, 30), mask=np.ones((30, 40), bool)))
+    written = json.loads(json.dumps(dump_objects(things, 40, 30)))
+    assert load_objects(written, 40, 30) == things
+    jsonschema.validate({**written, "analysis": {"for": "x"}}, SCHEMA)
+
+
+def test_the_stream_says_how_its_objects_were_found() -> None:
+    about = {"grounding": {"provider": "salient"}, "captions": {"short": "é"}, "warnings": ["w"]}
+    data = sdc.encode(picture(), analysis=about, objects=[Object("disc", (70, 30, 72, 68), 0)])
+    assert parse_analysis(parse(data)) == about
+    report = sdc.info(data)
+    assert report["analysis"] == about
+    text = sdc.cli.format_text(report)
+    assert "short caption: é" in text and "warning: w" in text and "grounding: salient" in text
+    assert parse_analysis(parse(sdc.encode(picture(), analysis=about, metadata=False))) is None
+    assert parse_analysis(parse(sdc.extract(data, levels=["L1"]))) is None
+    drawn = sheet(data)
+    assert drawn.size > sheet(sdc.encode(picture())).size
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"sdc-analysis ", b"sdc-analysis [1]", b"sdc-analysis {", b"other {}"]
+)
+def test_a_private_chunk_of_others_is_ignored(payload: bytes) -> None:
+    from sdc.container import Chunk, build
+    from sdc.metadata import ANALYSIS
+
+    stream = parse(sdc.encode(picture()))
+    data = build(replace(stream, after=(Chunk(ANALYSIS, payload),)))
+    assert parse_analysis(parse(data)) is None and sdc.info(data)["file_state"] == "valid"
+
+
+def test_what_is_no_json_is_not_written() -> None:
+    for about in ({"a": object()}, {"a": float("nan")}, {"a": "x" * 70000}):
+        with pytest.raises(SdcError, match="E_OBJECTS"):
+            analysis_payload(about)
+
+
+def test_a_long_list_of_reasons_fits_its_panel() -> None:
+    things = [Object(f"t{k}", (k, 0, 8, 8), 0, reason="because " * 20) for k in range(60)]
+    assert objects_sheet(picture(), things, {"for": "x"}).size == objects_sheet(picture(), things[:3]).size
+
+
+# --- Pipeline and providers ----------------------------------------------------------------------------
+
+
+class Fixed:
+    """A provider of every step, for tests."""
+
+    model = "fixed 1"
+    prompts = "abc"
+
+    def __init__(self, options: Options):
+        self.options = options
+
+    def suggest(self, scene: Scene) -> list[str]:
+        return ["disc"]
+
+    def locate(self, scene: Scene, words: Sequence[str]) -> list[Object]:
+        return [Object(" ".join(words) or "thing", (70, 30, 72, 68))]
+
+    def refine(self, scene: Scene, objects: Sequence[Object]) -> list[Object]:
+        return [replace(o, mask=np.ones(o.box[3:1:-1], bool)) for o in objects]
+
+    def rank(self, scene: Scene, objects: Sequence[Object]) -> Ranked:
+        return Ranked([replace(o, level=1, reason="so") for o in objects], {"short": "a disc"})
+
+
+class Broken(Fixed):
+    def suggest(self, scene: Scene) -> list[str]:
+        raise RuntimeError("no\nwords")
+
+    def locate(self, scene: Scene, words: Sequence[str]) -> list[Object]:
+        raise MemoryError
+
+    def refine(self, scene: Scene, objects: Sequence[Object]) -> list[Object]:
+        return []
+
+    def rank(self, scene: Scene, objects: Sequence[Object]) -> Ranked:
+        raise OSError("gone")
+
+
+class Outside(Fixed):
+    def locate(self, scene: Scene, words: Sequence[str]) -> list[Object]:
+        return [Object("far", (190, 0, 9, 9))]
+
+
+@pytest.fixture
+def others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Providers that another package has, by entry points."""
+
+    def entry_points(group: str) -> list[Any]:
+        assert group.startswith("sdc.")
+        made = {"fixed": Fixed, "broken": Broken, "outside": Outside}
+        return [SimpleNamespace(name=k, load=lambda v=v: v) for k, v in made.items()]
+
+    pipeline._provider.cache_clear()
+    monkeypatch.setattr(steps, "entry_points", entry_points)
+
+
+def test_another_package_adds_providers(others: None) -> None:
+    result = analyze(picture(), Options(grounding="fixed", tags="fixed", masks="fixed", ranking="fixed"))
+    (thing,) = result.objects
+    assert (thing.label, thing.level, thing.reason) == ("disc", 1, "so") and thing.mask is not None
+    step = {"provider": "fixed", "model": "fixed 1", "prompts": "abc"}
+    assert result.about == {
+        **dict.fromkeys(("tags", "grounding", "masks", "ranking"), step),
+        "find": ["disc"],
+        "captions": {"short": "a disc"},
+    }
+
+
+@pytest.mark.parametrize("grounding", ["broken", "outside"])
+def test_a_grounding_that_fails_leads_to_the_regions(others: None, grounding: str) -> None:
+    result = analyze(picture(), Options(grounding=grounding, ranking="broken", tags="broken"))
+    assert [o.label for o in result.objects] == [o.label for o in analyze(picture()).objects]
+    assert len(result.warnings) == 4 and not any("\n" in text for text in result.warnings)
+    assert result.about["grounding"] == {"provider": "salient"}
+    assert result.about["ranking"] == {"provider": "default"}
+
+
+def test_masks_that_fail_leave_the_boxes(others: None) -> None:
+    result = analyze(picture(), Options(grounding="fixed", masks="broken"))
+    assert result.objects[0].mask is None and "masks by broken failed" in result.warnings[0]
+
+
+def test_a_provider_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(SdcError, match="there is no nobody; there are chat, default"):
+        analyze(picture(), Options(ranking="nobody"))
+
+
+def test_a_missing_package_is_named_with_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    pipeline._provider.cache_clear()
+    with pytest.raises(SdcError, match=r'pip install "sdc-codec\[onnx\]"') as caught:
+        analyze(picture(), Options(detector="x.onnx"))
+    assert caught.value.exit_status == 64
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace())
+    with pytest.raises(SdcError, match=r'pip install "sdc-codec\[grounding\]"'):
+        analyze(picture(), Options(find=("dog",)))
+    with pytest.raises(SdcError, match=r'pip install "sdc-codec\[lmm\]"'):
+        analyze(picture(), Options(ranking="internvl", model="x"))
+
+
+def test_words_come_from_a_file(tmp_path: Path, others: None) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("zebra\n\n dog \n")
+    result = analyze(picture(), Options(vocabulary=str(words), grounding="fixed"))
+    assert result.objects[0].label == "zebra dog" and result.about["tags"]["model"] == "words.txt"
+    words.write_bytes(b"\xff\xfe")
+    pipeline._provider.cache_clear()
+    for path, code in ((str(words), "E_USAGE"), (str(tmp_path / "none"), "E_INPUT")):
+        with pytest.raises(SdcError, match=code):
+            analyze(picture(), Options(vocabulary=path, grounding="fixed"))
+
+
+# --- Commands ------------------------------------------------------------------------------------------
+
+
+def test_encode_analyses_on_the_way(photo: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(capfd, "analyze", photo, "-o", "o.json", "--picture", "o.png") == (0, "", "")
+    described = json.loads(Path("o.json").read_text())
+    assert described["objects"][0]["level"] == "L1" and described["analysis"]["ranking"]
+    with Image.open("o.png") as drawn:
+        assert drawn.width > 192
+    for name, extra in (("a", []), ("b", ["--objects", "o.json"]), ("n", ["--objects", "none"])):
+        assert main(capfd, "encode", photo, f"{name}.sdc", *extra) == (0, "", "")
+    assert Path("a.sdc").read_bytes() == Path("b.sdc").read_bytes()
+    assert len(parse(Path("n.sdc").read_bytes()).groups) == 1
+    status, out, _ = main(capfd, "info", "a.sdc")
+    assert status == 0 and "grounding: salient" in out and "saliency" in out
+    assert main(capfd, "encode", photo, "m.sdc", "--no-metadata")[0] == 0
+    assert parse_analysis(parse(Path("m.sdc").read_bytes())) is None
+
+
+def test_results_are_kept_by_picture_and_options(photo: str, capfd: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        assert main(capfd, "analyze", photo, "-o", "o.json", "--cache", "kept")[0] == 0
+    (kept,) = Path("kept").iterdir()
+    kept.write_text(json.dumps({"objects": [{"label": "kept", "box": [0, 0, 9, 9]}]}))
+    assert main(capfd, "analyze", photo, "-o", "o.json", "--cache", "kept")[0] == 0
+    assert json.loads(Path("o.json").read_text())["objects"][0]["label"] == "kept"
+    assert main(capfd, "analyze", photo, "-o", "o.json", "--cache", "kept", "--for", "x")[0] == 0
+    assert len(list(Path("kept").iterdir())) == 2
+
+
+def test_wrong_arguments_are_one_line(photo: str, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("folder").mkdir()
+    for argv, status in (
+        (["analyze", photo], 64),
+        (["analyze", "none.png", "-o", "o.json"], 66),
+        (["analyze", photo, "-o", photo], 64),
+        (["analyze", photo, "-o", "o.png", "--picture", "o.png"], 64),
+        (["analyze", "folder", "-o", "out", "--picture", "o.png"], 66),
+        (["encode", photo, "o.sdc", "--chat", "localhost:8000"], 64),
+        (["encode", photo, "o.sdc", "--grounding", "onnx"], 64),
+        (["encode", photo, "o.sdc", "--timeout", "never"], 64),
+        (["encode", photo, "o.sdc", "--find", ","], 64),
+        (["encode", photo, "o.sdc", "--tags", "chat", "--text-only", "--chat", "http://localhost"], 64),
+    ):
+        found, out, err = main(capfd, *argv)
+        assert found == status and err.count("\n") == 1 and not out, (argv, err)
+
+
+def test_a_folder_is_analysed(photo: str, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("in").mkdir()
+    Image.open(photo).save("in/one.png")
+    assert main(capfd, "analyze", "in", "-o", "out", "--jobs", 1)[0] == 0
+    assert json.loads(Path("out/one.json").read_text())["objects"]
+
+
+def test_the_default_needs_no_other_package() -> None:
+    code = (
+        "import sys; import numpy as np; from sdc_reference.analysis import analyze;"
+        "analyze(np.arange(64 * 64 * 3).reshape(64, 64, 3).astype('u1'));"
+        "print(*{m.partition('.')[0] for m in sys.modules} & {'torch', 'skimage', 'scipy', 'onnxruntime'})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_figures_compare_with_a_rectangle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.fromarray(picture()).save(tmp_path / "1.png")
+    note = {"image_id": 1, "category_id": 1, "bbox": [70, 30, 72, 68]}
+    coco = {
+        "images": [{"id": 1, "file_name": "1.png"}],
+        "annotations": [note],
+        "categories": [{"id": 1, "name": "disc"}],
+    }
+    (tmp_path / "instances.json").write_text(json.dumps(coco))
+    figures.main(["--coco", str(tmp_path), "--bytes", "--sheets", str(tmp_path / "sheets")])
+    told = capsys.readouterr().out
+    assert told.count("rectangle") == 12 and "built-in, unseen" in told
+    assert len(list((tmp_path / "sheets").iterdir())) == 2
+    assert figures.centred(10, 10, 0.4).sum() == 40
+
+
+# --- A model behind an endpoint ------------------------------------------------------------------------
+
+Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
+class Server:
+    """A chat endpoint that answers what a test tells it, in turn, the last answer again and again."""
+
+    def __init__(self) -> None:
+        self.answers: list[Any] = []
+        self.asked: list[dict[str, Any]] = []
+        self.keys: list[str | None] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *args: Any) -> None:
+                pass
+
+            def do_GET(self) -> None:
+                send(self, json.dumps({"data": [{"id": "tiny"}]}))
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                outer.asked.append(json.loads(body))
+                outer.keys.append(self.headers.get("Authorization"))
+                answer = outer.answers.pop(0) if len(outer.answers) > 1 else outer.answers[0]
+                try:
+                    answer(self) if callable(answer) else send(self, completion(answer))
+                except OSError:
+                    pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
+
+
+def send(
+    handler: BaseHTTPRequestHandler, text: str, status: int = 200, claim: int | None = None, **headers: str
+) -> None:
+    data = text.encode()
+    handler.send_response(status)
+    handler.send_header("Content-Length", str(len(data) if claim is None else claim))
+    for name, value in headers.items():
+        handler.send_header(name.replace("_", "-"), value)
+    handler.end_headers()
+    handler.wfile.write(data)
+
+
+def completion(text: Any) -> str:
+    text = text if isinstance(text, str) else json.dumps(text)
+    return json.dumps({"choices": [{"message": {"role": "assistant", "content": text}}]})
+
+
+def fails(status: int, **headers: str) -> Answer:
+    return lambda handler: send(handler, "the key is secret-key", status, **headers)
+
+
+CAPTIONS = {"short": "A disc.", "detailed": "A red disc on grass."}
+
+
+def levels(*rows: tuple[Any, Any]) -> dict[str, Any]:
+    return {"objects": [{"id": k, "level": level, "reason": f"because {k}"} for k, level in rows]}
+
+
+THINGS = [Object("sky", (0, 0, 192, 32)), Object("disc", (70, 40, 72, 48)), Object("grass", (0, 96, 192, 32))]
+GOOD = levels((0, "L3"), (1, "L1"), (2, "L2"))
+
+
+class Things(Fixed):
+    def locate(self, scene: Scene, words: Sequence[str]) -> list[Object]:
+        return THINGS
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    pipeline._provider.cache_clear()
+    monkeypatch.setattr(chat, "WAIT", 0.001)
+    monkeypatch.setattr(chat, "LONGEST_WAIT", 0.01)
+    things = SimpleNamespace(name="things", load=lambda: Things)
+    monkeypatch.setattr(steps, "entry_points", lambda group: [things])
+    made = Server()
+    thread = threading.Thread(target=made.http.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield made
+    made.http.shutdown()
+    made.http.server_close()
+
+
+def ask(server: Server, *answers: Any, **options: Any) -> pipeline.Analysis:
+    server.answers = list(answers)
+    given = {"grounding": "things", "masks": "things", "url": server.url, "key": "secret-key", "timeout": 5.0}
+    return analyze(picture(), Options(**{**given, **options}))
+
+
+def test_a_model_ranks_with_reasons(server: Server) -> None:
+    result = ask(server, CAPTIONS, GOOD, purpose="find the disc")
+    assert [(o.label, o.level, o.reason) for o in result.objects] == [
+        ("sky", 2, "because 0"), ("disc", 0, "because 1"), ("grass", 1, "because 2"),
+    ]  # fmt: skip
+    assert result.about["captions"] == CAPTIONS and result.about["for"] == "find the disc"
+    assert result.about["ranking"] == {"provider": "chat", "model": "tiny", "prompts": prompts.HASH}
+    assert not result.warnings and set(server.keys) == {"Bearer secret-key"}
+    first, second = server.asked
+    sent = first["messages"][1]["content"]
+    url = sent[1]["image_url"]["url"]
+    assert Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).size == (192, 128)
+    assert first["response_format"]["json_schema"]["schema"] == prompts.CAPTIONS_SCHEMA
+    asked = second["messages"][-1]["content"]
+    assert "find the disc" in asked and '"label": "grass"' in asked and "A red disc on grass." in str(second)
+    assert "secret-key" not in json.dumps(result.as_dict()) + repr(Options(key="secret-key"))
+
+
+def test_a_large_picture_is_sent_smaller() -> None:
+    assert chat.shrunk(np.zeros((1000, 3000, 3), np.uint8)).size == (768, 256)
+
+
+def test_a_model_without_eyes_gets_no_picture(server: Server) -> None:
+    result = ask(server, CAPTIONS, GOOD, text_only=True)
+    assert result.objects[1].level == 0 and "image_url" not in json.dumps(server.asked)
+    assert '"label": "sky"' in server.asked[0]["messages"][1]["content"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Sure! Here it is:\n```json\n" + json.dumps(GOOD) + "\n```\nI hope this {helps}.",
+        "{not json} " + json.dumps(GOOD),
+        {"objects": [{**row, "id": str(row["id"]), "level": row["level"][1]} for row in GOOD["objects"]]},
+    ],
+)
+def test_an_answer_with_extra_prose_is_understood(server: Server, answer: Any) -> None:
+    result = ask(server, "A disc, in plain words.", answer)
+    assert [o.level for o in result.objects] == [2, 0, 1] and not result.warnings
+    assert result.about["captions"] == {"short": "A disc, in plain words."} and len(server.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "answer, told",
+    [
+        (levels((0, "L3"), (1, "L1")), "missing is id 2"),
+        (levels((0, "L3"), (1, "L1"), (2, "L2"), (3, "L1")), "no object of id 3"),
+        (levels((0, "L3"), (1, "L1"), (2, "L9")), "not L1, L2 or L3 of id 2"),
+        (levels((0, "L3"), (1, "L1"), (2, "L2"), (1, "L2")), "more than once comes id 1"),
+        ("I would rather not.", 'no JSON object with "objects"'),
+        ({"objects": "all"}, "no JSON object"),
+        ({"objects": [None, 3, {"id": True}, {"id": 1.0}, {"id": -1}]}, "missing is id 0, 1, 2"),
+        ("[" * 3000, "no JSON object"),
+        ('{"objects":' * 3000, "no JSON object"),
+        ("{" * 3000, "no JSON object"),
+    ],
+)
+def test_a_wrong_answer_is_asked_for_once_more(server: Server, answer: Any, told: str) -> None:
+    result = ask(server, CAPTIONS, answer, GOOD)
+    assert [o.level for o in result.objects] == [2, 0, 1] and not result.warnings
+    assert len(server.asked) == 3 and told in server.asked[2]["messages"][-1]["content"]
+    server.asked.clear()
+    pipeline._provider.cache_clear()
+    result = ask(server, CAPTIONS, answer)
+    assert len(server.asked) == 3 and result.warnings and told in result.warnings[0]
+    assert all(o.level in (0, 1, 2) and o.reason for o in result.objects)
+
+
+def test_what_the_second_answer_lacks_comes_from_the_default(server: Server) -> None:
+    result = ask(server, CAPTIONS, levels((1, "L1"), (7, "L1")), levels((0, "L3")))
+    assert [o.reason.partition(" ")[0] for o in result.objects] == ["because", "because", "saliency"]
+    assert result.warnings[-1] == "1 of 3 objects have their levels from the default"
+
+
+def slow(handler: BaseHTTPRequestHandler) -> None:
+    time.sleep(0.5)
+    send(handler, completion(CAPTIONS))
+
+
+def dripping(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    for _ in range(20):
+        handler.wfile.write(b" ")
+        handler.wfile.flush()
+        time.sleep(0.05)
+
+
+def cut_off(handler: BaseHTTPRequestHandler) -> None:
+    send(handler, completion(CAPTIONS), claim=5000)
+
+
+def silent(handler: BaseHTTPRequestHandler) -> None:
+    handler.close_connection = True
+
+
+@pytest.mark.parametrize(
+    "answer, told, requests",
+    [
+        (slow, "timed out", 1),
+        (dripping, "takes too long", 1),
+        (fails(429, Retry_After="1"), "429", 3),
+        (fails(500), "500", 3),
+        (fails(503), "503", 3),
+        (fails(401), "401", 1),
+        (fails(400), "400", 2),
+        (fails(302, Location="http://localhost:1/"), "302", 1),
+        (cut_off, "", 3),
+        (silent, "", 3),
+        (lambda handler: send(handler, "<html>"), "not JSON", 1),
+        (lambda handler: send(handler, "[1]"), "not an object of JSON", 1),
+        (lambda handler: send(handler, '{"choices": []}'), "no text", 1),
+        (lambda handler: send(handler, "[" * 100000), "not JSON", 1),
+        (lambda handler: send(handler, "x" * (chat.LARGEST_ANSWER + 9)), "longer than", 1),
+    ],
+)
+def test_a_server_that_fails_leads_to_the_default(
+    server: Server, answer: Any, told: str, requests: int
+) -> None:
+    began = time.monotonic()
+    result = ask(server, answer, timeout=0.2)
+    assert time.monotonic() - began < 5
+    assert [o.label for o in result.objects] == ["sky", "disc", "grass"]
+    assert result.about["ranking"] == {"provider": "default"}
+    assert len(result.warnings) == 1 and told in result.warnings[0], result.warnings
+    assert len(server.asked) == requests
+    assert "secret-key" not in json.dumps(result.about)
+
+
+def test_a_server_that_recovers_is_asked_again(server: Server) -> None:
+    result = ask(server, fails(503), cut_off, CAPTIONS, fails(429), GOOD)
+    assert [o.level for o in result.objects] == [2, 0, 1] and not result.warnings
+
+
+def test_a_server_without_schemas_is_asked_without(server: Server) -> None:
+    result = ask(server, fails(400), CAPTIONS, GOOD)
+    assert not result.warnings
+    assert ["response_format" in body for body in server.asked] == [True, False, False]
+
+
+def test_nobody_listens(server: Server, photo: str, capfd: pytest.CaptureFixture[str]) -> None:
+    asked = ("--chat", "http://127.0.0.1:9", "--chat-key", "secret-key")
+    status, out, err = main(capfd, "encode", photo, "o.sdc", *asked)
+    assert status == 0 and not out and err.count("\n") == 1 and "ranking by chat failed" in err
+    about = parse_analysis(parse(Path("o.sdc").read_bytes()))
+    assert about is not None and len(about["warnings"]) == 1
+    assert b"secret-key" not in Path("o.sdc").read_bytes()
+
+
+def test_a_model_says_what_to_look_for(server: Server) -> None:
+    result = ask(server, {"tags": ["disc", "grass", "disc", 5]}, CAPTIONS, GOOD, tags="chat")
+    assert result.about["find"] == ["disc", "grass"] and result.about["tags"]["prompts"] == prompts.HASH
+    pipeline._provider.cache_clear()
+    result = ask(server, {"tags": []}, CAPTIONS, GOOD, tags="chat")
+    assert "named nothing" in result.warnings[0] and result.objects[1].level == 0
+
+
+def test_only_so_many_objects_are_asked_about(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat, "MOST", 2)
+    result = ask(server, CAPTIONS, levels((0, "L1"), (1, "L2")))
+    assert "1 of 3 objects" in result.warnings[0] and all(o.reason for o in result.objects)
+
+
+def test_options_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sdc_reference.analysis.command import add_options, options_of
+
+    monkeypatch.setenv("SDC_CHAT_URL", "http://a/v1")
+    monkeypatch.setenv("SDC_CHAT_KEY", "k")
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    options = options_of(parser.parse_args(["--chat-model", "m", "--find", "dog, red car"]))
+    assert (options.url, options.model, options.key) == ("http://a/v1", "m", "k")
+    assert options.find == ("dog", "red car")
+    assert "SDC_CHAT_URL" in os.environ
