@@ -325,11 +325,14 @@ def judge(
     error = error if isinstance(error, dict) else {}
     code = error.get("code")
     if isinstance(status, bool) or status not in exits_of(wanted):
-        said = "" if code is None else f" ({code})"
-        codes = f" ({' or '.join(wanted['codes'])})" if "codes" in wanted else ""
+        rows = answer.get("errors")
+        errors = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+        codes = [code] if code is not None else [f"{e.get('code')} at {e.get('offset')}" for e in errors]
+        said = f" ({', '.join(map(str, codes))})" if codes else ""
+        right = f" ({' or '.join(wanted['codes'])})" if "codes" in wanted else ""
         return [
             Failure(
-                base, "exit", f"{' or '.join(map(str, exits_of(wanted)))}{codes}", f"{_short(status)}{said}"
+                base, "exit", f"{' or '.join(map(str, exits_of(wanted)))}{right}", f"{_short(status)}{said}"
             )
         ]
     out: list[Failure] = []
@@ -1016,7 +1019,7 @@ def alike(results: Sequence[Result]) -> list[list[Result]]:
     for result in results:
         first = result.failures[0]
         said = (first.expected, first.got) if first.what in ("exit", "error.code", "process") else ("", "")
-        what = re.sub(r"[0-9]+", "", first.what)
+        what, *said = (re.sub(r"[0-9]+", "", text) for text in (first.what, *said))
         groups.setdefault((first.tier, what, *said, result.question.op), []).append(result)
     return sorted(groups.values(), key=len, reverse=True)
 

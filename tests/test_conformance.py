@@ -268,6 +268,13 @@ def test_failures_of_one_kind_are_shown_once() -> None:
     assert "an answer" in text and "[" not in text  # no sentence is to blame
 
 
+def test_what_a_decoder_found_is_shown_where_it_should_have_found_nothing() -> None:
+    question = next(q for q in suite().questions(("T0",)) if q.name == "valid/minimal.sdc:info")
+    said = {"errors": [{"code": "E_GROUP_DAMAGED", "offset": 29}]}
+    (found,) = runner.judge(question, 3, said, suite(), runner.LADDER)
+    assert (found.expected, found.got) == ("0", "3 (E_GROUP_DAMAGED at 29)")
+
+
 def test_a_command_that_is_not_there_is_said_at_once() -> None:
     done = main("run", "--decoder", "/no/such/decoder")
     assert done.returncode == 2 and "there is no command '/no/such/decoder'" in done.stderr
