@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -76,10 +76,15 @@ The learned codecs were trained for squared error.
 
 def curve_of(points: Sequence[Point], measure: str) -> Curve:
     """The curve of one of ``MEASURES``, without points that cost more and show no more; may be empty."""
+    place = MEASURES.index(measure) + 1
+    return rising((point[0], value) for point in points if (value := point[place]) is not None)
+
+
+def rising(points: Iterable[tuple[float, float]]) -> Curve:
+    """Points by rising rate, without those that cost more and show no more; may be empty."""
     curve: list[tuple[float, float]] = []
-    for bpp, *values in points:
-        value = values[MEASURES.index(measure)]
-        if value is not None and (not curve or value > curve[-1][1]):
+    for bpp, value in points:
+        if not curve or value > curve[-1][1]:
             curve.append((bpp, value))
     return curve
 

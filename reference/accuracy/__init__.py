@@ -1,0 +1,201 @@
+"""Rate against accuracy: what machines see in coded pictures, ``python -m sdc_reference.accuracy``.
+
+For example, with a folder of COCO's pictures and ``instances.json``::
+
+    python -m sdc_reference.accuracy --task detection --network yolo11n.onnx --data COCO --out OUT \\
+        --sources masks default --jobs 2
+
+Pictures are coded in every way that ``--codecs`` names (:mod:`.coders`), with the objects of every source
+(:mod:`.sources`), and shown to the network (:mod:`.judges`).
+OUT gets ``results.json`` with every measurement, ``tables.md``, plots as PNG and SVG, and ``index.html``.
+Whatever has been coded or judged is kept in the cache by its content, so that a run that was interrupted goes
+on, and another one that shares something with it is faster.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import sdc
+from sdc.errors import SdcError
+
+from ..bench.codecs import PEERS
+from .coders import PARTS, Variant, coder_of, parse_variant
+from .data import Picture, instances_of, load_pictures
+from .external import load_external
+from .judges import judge_of
+from .lines import asked_of, draws_of, grouped, lines_of
+from .measure import ORIGINAL, Job, Plan, Row, Worker, count_of, jobs_of, measured
+from .page import examples_of, pair_of, write_page
+from .plots import draw
+from .report import as_json, as_markdown, results_of
+from .sources import Source
+from .tasks import TASKS
+
+
+def _settings(text: str) -> tuple[str, tuple[float, ...]]:
+    name, _, numbers = text.partition("=")
+    return name, tuple(float(n) for n in numbers.split(","))
+
+
+def _slice(text: str) -> slice:
+    return slice(*(int(part) if part else None for part in text.split(":")))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sdc_reference.accuracy",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--task", required=True, choices=TASKS)
+    parser.add_argument("--network", required=True, help="ONNX file, or MODULE:NAME of a Python callable")
+    parser.add_argument("--data", required=True, type=Path, help="folder of pictures, perhaps instances.json")
+    parser.add_argument(
+        "--classes", type=Path, help="JSON list of class names; pictures are named after them"
+    )
+    parser.add_argument("--out", required=True, type=Path, help="folder of results")
+    parser.add_argument(
+        "--cache", type=Path, help="folder of what was coded and judged; OUT/cache by default"
+    )
+    parser.add_argument("--codecs", nargs="+", metavar="NAME[:LEVELS][@OPTION,...]", help="see .coders")
+    parser.add_argument(
+        "--qualities",
+        nargs="+",
+        type=_settings,
+        default=[],
+        metavar="NAME=N,N,...",
+        help="settings of a codec",
+    )
+    parser.add_argument(
+        "--external", nargs="+", type=Path, default=[], help="JSON files of programs; see .external"
+    )
+    parser.add_argument(
+        "--sources", nargs="*", default=[], help="of objects: masks, detector, default; +CELLS"
+    )
+    parser.add_argument("--detector", type=Path, help="ONNX file of a detector, better not the judge")
+    parser.add_argument("--model", type=int, default=1, help="number of SDC's model")
+    parser.add_argument(
+        "--take", type=_slice, default=slice(None), metavar="START:STOP:STEP", help="of pictures"
+    )
+    parser.add_argument("--ms-ssim", action="store_true", help="measure MS-SSIM too, which takes its time")
+    parser.add_argument("--draws", type=int, default=300, help="of pictures, for the intervals")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    return parser
+
+
+def variants_of(args: argparse.Namespace) -> tuple[tuple[Variant, tuple[float, ...]], ...]:
+    """What is measured, with the settings of each; codecs by default that are not installed are left out.
+
+    Raises:
+        ValueError: a codec or an option does not exist.
+        ImportError: a codec that was asked for is not installed.
+    """
+    externals = tuple(load_external(path) for path in args.external)
+    texts = args.codecs
+    if texts is None:
+        peers = [*PEERS, *(codec.name for codec in externals)]
+        texts = ["sdc", *peers]
+        if args.sources:
+            texts += [*(f"sdc:{part}" for part in PARTS), *(f"{peer}:1-3" for peer in peers)]
+    out = []
+    wanted = dict(args.qualities)
+    for text in texts:
+        variant = parse_variant(text)
+        if variant.levels and not args.sources:
+            raise ValueError(f"{text!r} needs objects: --sources")
+        try:
+            coder = coder_of(variant.name, args.model, externals)
+        except ImportError as error:
+            if args.codecs is not None:
+                raise
+            print(f"{text} left out: {error}")
+            continue
+        out.append((variant, wanted.get(variant.name, tuple(coder.settings))))
+    return tuple(out)
+
+
+def _progress(done: int, total: int, begun: float) -> None:
+    """A line that stays where it is on a terminal."""
+    left = (time.monotonic() - begun) / max(done, 1) * (total - done)
+    end = "\n" if done == total else ""
+    print(f"\r{done}/{total} measurements, {left / 60:.1f} min left ", end=end, file=sys.stderr, flush=True)
+
+
+def _measure(plan: Plan, jobs: Sequence[Job], processes: int) -> list[Row]:
+    rows: list[Row] = []
+    total, begun = sum(count_of(plan, job) for job in jobs), time.monotonic()
+    for found in measured(plan, jobs, processes):
+        rows += found
+        _progress(len(rows), total, begun)
+    # In the order in which things were asked for, whichever process was faster.
+    sources = ["", *(source.text for source in plan.sources)]
+    codecs = [ORIGINAL, *(variant.text for variant, _ in plan.variants)]
+    return sorted(rows, key=lambda r: (sources.index(r["source"]), codecs.index(r["codec"])))
+
+
+def _about(
+    args: argparse.Namespace, plan: Plan, pictures: Sequence[Picture], rows: Sequence[Row]
+) -> dict[str, Any]:
+    versions = {
+        row["codec"].partition(":")[0].partition("@")[0]: row["version"] for row in rows if row["version"]
+    }
+    return {
+        "task": args.task,
+        "measure": TASKS[args.task].words,
+        "judge": judge_of(args.task, args.network).version,
+        "pictures": len(pictures),
+        "sources": [source.text for source in plan.sources],
+        "detector": args.detector.name if args.detector else "",
+        "draws": args.draws,
+        "seed": args.seed,
+        "sdc": sdc.__version__,
+        "versions": versions,
+    }
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    args = _parser().parse_args(argv)
+    try:
+        sources = tuple(Source(text, instances_of(args.data), args.detector) for text in args.sources)
+        plan = Plan(
+            args.task,
+            args.network,
+            args.cache or args.out / "cache",
+            args.model,
+            tuple(args.external),
+            sources,
+            variants_of(args),
+            args.ms_ssim,
+        )
+        pictures = load_pictures(args.data, args.classes)[args.take]
+        args.out.mkdir(parents=True, exist_ok=True)
+        jobs = jobs_of(plan, pictures)
+        rows = _measure(plan, jobs, args.jobs)
+    except (ImportError, OSError, RuntimeError, SdcError, ValueError) as error:
+        sys.exit(f"{error}")
+    groups = grouped(rows)
+    asked = asked_of(groups, {picture.name: picture.truth for picture in pictures})
+    weights = draws_of(len(pictures), args.draws, args.seed)
+    lines = lines_of(args.task, groups, asked, weights, args.jobs)
+    results = results_of(lines, _about(args, plan, pictures, rows))
+    text = as_markdown(results)
+    (args.out / "results.json").write_text(json.dumps(as_json(results, rows), indent=1))
+    (args.out / "tables.md").write_text(text)
+    try:
+        plots = draw(lines, results.about["measure"], args.out)
+    except ImportError as error:
+        plots = []
+        print(f"plots left out: {error}")
+    pair = pair_of(lines)
+    examples = examples_of(pair, groups, asked, Worker(plan), jobs, args.out) if pair else []
+    write_page(results, plots, examples, args.out / "index.html")
+    print(text)

@@ -1,0 +1,219 @@
+"""The codecs that are measured, each in the ways that its name on the command line says.
+
+``NAME[:LEVELS][@OPTION,...]``, for example:
+
+- ``sdc``: the whole picture as one group, ``avif``: the whole picture;
+- ``sdc:all``: the whole picture in groups of levels; ``sdc:1``, ``sdc:1-2``, ``sdc:1-3``: the stream of these
+  levels alone, as :func:`sdc.extract` makes it;
+- ``avif:1-3``: the fair opponent: the picture with everything outside the cells of these levels flattened;
+- ``sdc:all@L2-6,other-20``: quality indices of levels below that of the setting;
+- ``sdc:1-3@effort3``: the effort of the encoder; ``sdc@metadata``: with the objects described in the file;
+- ``sdc:1-3@mean``, ``@blur``: what fills the area that is not transmitted, by the decoder for SDC and before
+  encoding for the others; grey by default.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Protocol
+
+import numpy as np
+
+import sdc
+from sdc.container import LEVELS
+from sdc.objects import Object
+
+from ..bench.codecs import PEERS, Codec
+from ..bench.common import model_hash
+from .areas import FILLS, Bools, Pixels, cells_of, filled
+
+SETTINGS: dict[str, tuple[float, ...]] = {
+    "sdc": (2, 8, 14, 20, 28, 36),
+    "jpeg": (5, 10, 18, 30, 50, 75),
+    "webp": (0, 10, 25, 45, 65, 80),
+    "avif": (10, 18, 26, 36, 48, 60),
+    "jxl": (15, 10, 7, 4.5, 2.8, 1.7),
+}
+"""What is measured by default, about 0.1 to 0.7 bits per pixel of a whole picture."""
+PARTS = {"1": (0,), "1-2": (0, 1), "1-3": (0, 1, 2), "all": (0, 1, 2, 3)}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A codec and a way to use it, as its text says; see the module.
+
+    Attributes:
+        text: what was asked for.
+        name: of the codec.
+        levels: codes of the levels that are transmitted; empty for a picture without objects.
+        offsets: what is added to the quality of each of the four levels.
+        effort: of SDC's encoder.
+        fill: one of ``FILLS``.
+        metadata: whether SDC's file describes the objects.
+    """
+
+    text: str
+    name: str
+    levels: tuple[int, ...] = ()
+    offsets: tuple[int, int, int, int] = (0, 0, 0, 0)
+    effort: int = 0
+    fill: str = "grey"
+    metadata: bool = False
+
+    @property
+    def partial(self) -> bool:
+        """Whether some of the picture may be left out."""
+        return bool(self.levels) and self.levels != PARTS["all"]
+
+
+def parse_variant(text: str) -> Variant:
+    """A variant from its text.
+
+    Raises:
+        ValueError: the text is not as the module describes.
+    """
+    match = re.fullmatch(r"([\w.-]+)(?::([\w-]+))?(?:@(.+))?", text)
+    if match is None or (match[2] is not None and match[2] not in PARTS):
+        raise ValueError(f"{text!r} is not NAME[:{'|'.join(PARTS)}][@OPTION,...]")
+    name, offsets, effort, fill, metadata = match[1], [0, 0, 0, 0], 0, "grey", False
+    levels = PARTS[match[2]] if match[2] else ()
+    for option in match[3].split(",") if match[3] else ():
+        if option in FILLS:
+            fill = option
+        elif name == "sdc" and re.fullmatch(r"effort\d", option):
+            effort = int(option[-1])
+        elif name == "sdc" and option == "metadata":
+            metadata = True
+        elif name == "sdc" and (shift := re.fullmatch(rf"({'|'.join(LEVELS)})([+-]\d+)", option)):
+            offsets[LEVELS.index(shift[1])] = int(shift[2])
+        else:
+            raise ValueError(f"{text!r}: {option!r} is no option of {name}")
+    if name != "sdc" and levels == PARTS["all"]:
+        raise ValueError(f"{text!r}: {name} has no groups; the whole picture is just {name!r}")
+    a, b, c, d = offsets
+    return Variant(text, name, levels, (a, b, c, d), effort, fill, metadata)
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What is coded.
+
+    Attributes:
+        pixels: ``uint8 [H, W, 3]``.
+        objects: with levels or without; empty where no source was asked.
+    """
+
+    pixels: Pixels
+    objects: Sequence[Object] = ()
+    _areas: dict[tuple[int, ...], Bools] = field(default_factory=dict)
+
+    def area(self, levels: tuple[int, ...]) -> Bools:
+        """The cells of some levels, ``bool [H, W]``; see :func:`sdc_reference.accuracy.areas.cells_of`."""
+        if levels not in self._areas:
+            height, width = self.pixels.shape[:2]
+            self._areas[levels] = cells_of(self.objects, width, height, levels)
+        return self._areas[levels]
+
+
+class Coder(Protocol):
+    """A codec.
+
+    Attributes:
+        settings: by rising rate.
+        version: all that its files depend on but the picture, its objects and the setting.
+    """
+
+    settings: Sequence[float]
+    version: str
+
+    def encode(self, variant: Variant, subject: Subject, setting: float) -> bytes:
+        """A file of the picture, all groups included."""
+
+    def sent(self, variant: Variant, data: bytes) -> bytes:
+        """The part of the file that a receiver needs; its length is the rate."""
+
+    def decode(self, variant: Variant, data: bytes) -> Pixels:
+        """The picture that a receiver of that part sees."""
+
+
+class SdcCoder:
+    """SDC with one of its models."""
+
+    def __init__(self, model: int):
+        self.model = model
+        self.settings: Sequence[float] = SETTINGS["sdc"]
+        self.version = f"model {model_hash(model)}, sdc {sdc.__version__}"
+
+    def encode(self, variant: Variant, subject: Subject, setting: float) -> bytes:
+        """A stream of all groups, at qualities of 0 to 63."""
+        levels = zip(LEVELS, variant.offsets, strict=True)
+        return sdc.encode(
+            subject.pixels,
+            objects=subject.objects if variant.levels else (),
+            quality={name: int(np.clip(setting + offset, 0, 63)) for name, offset in levels},
+            effort=variant.effort,
+            metadata=variant.metadata,
+            model=self.model,
+        )
+
+    def sent(self, variant: Variant, data: bytes) -> bytes:
+        """The stream with the groups of other levels withdrawn; perhaps of none."""
+        if not variant.partial:
+            return data
+        groups = [group.index for group in sdc.parse(data).groups if group.level in variant.levels]
+        return sdc.extract(data, groups=groups)
+
+    def decode(self, variant: Variant, data: bytes) -> Pixels:
+        """The groups that are there, and the fill of the variant elsewhere."""
+        got = sdc.decode(data)
+        return filled(got.pixels, got.covered, variant.fill)
+
+
+class PeerCoder:
+    """Another codec, on the whole picture or on one that is flattened outside the objects.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+
+    def __init__(self, codec: Codec, settings: Sequence[float]):
+        self.codec = codec
+        self.settings = settings
+        self.version = f"{codec.name} {codec.version()}"
+
+    def encode(self, variant: Variant, subject: Subject, setting: float) -> bytes:
+        """A file of the picture, flattened if the variant names levels."""
+        pixels = subject.pixels
+        if variant.levels:
+            pixels = filled(pixels, subject.area(variant.levels), variant.fill)
+        return self.codec.encode(pixels, setting)
+
+    def sent(self, variant: Variant, data: bytes) -> bytes:
+        """The file."""
+        return data
+
+    def decode(self, variant: Variant, data: bytes) -> Pixels:
+        """The picture as the codec shows it."""
+        return self.codec.decode(data)
+
+
+@cache
+def coder_of(name: str, model: int, externals: tuple[Codec, ...] = ()) -> Coder:
+    """The coder of a name: ``sdc``, one of ``PEERS``, or that of an external codec.
+
+    Raises:
+        ValueError: there is none of this name.
+        ImportError: it is not installed.
+    """
+    if name == "sdc":
+        return SdcCoder(model)
+    for codec in externals:
+        if codec.name == name:
+            return PeerCoder(codec, codec.settings)
+    if name not in PEERS:
+        known = ", ".join(["sdc", *PEERS, *(codec.name for codec in externals)])
+        raise ValueError(f"no codec {name!r}; there are {known}")
+    return PeerCoder(PEERS[name], SETTINGS[name])

@@ -1,0 +1,96 @@
+"""Pictures and what is known about them."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..bench.common import picture_paths
+from .coco import true_objects
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a data set.
+
+    Attributes:
+        path: of its file.
+        truth: what a judge ought to answer: annotations, or a label; None where nobody knows.
+    """
+
+    path: Path
+    truth: Any = None
+
+    @property
+    def name(self) -> str:
+        """Of its file."""
+        return self.path.name
+
+
+def instances_of(folder: Path) -> Path | None:
+    """COCO's ``instances.json`` of a folder, if it is there."""
+    path = folder / "instances.json"
+    return path if path.is_file() else None
+
+
+def load_pictures(folder: Path, classes: Path | None = None) -> list[Picture]:
+    """The pictures of a folder.
+
+    Args:
+        folder: with pictures, or with ``instances.json`` and those that it names, there or in ``images/``.
+        classes: JSON list of class names, each of one name or of several with commas between; the class of a
+            picture is then that in its name, ``WORDNETID_name.jpg``.
+
+    Raises:
+        SystemExit: there are none, or one is of no class.
+    """
+    if classes is not None:
+        paths = picture_paths(folder)
+        labels = labels_of([path.stem for path in paths], json.loads(classes.read_text()))
+        return [Picture(path, label) for path, label in zip(paths, labels, strict=True)]
+    instances = instances_of(folder)
+    if instances is None:
+        return [Picture(path) for path in picture_paths(folder)]
+    source = json.loads(instances.read_text())
+    names = sorted(row["file_name"] for row in source["images"])
+    images = folder / "images" if (folder / "images").is_dir() else folder
+    found = [Picture(images / n, true_objects(source, n)) for n in names if (images / n).is_file()]
+    if not found:
+        sys.exit(f"none of the pictures of {instances} is there")
+    return found
+
+
+def labels_of(stems: Sequence[str], classes: Sequence[str]) -> list[int]:
+    """Places of classes by the names of pictures, such as ``n02012849_crane``.
+
+    Some names are of two classes.  The usual order of the classes is that of their WordNet ids, so the right
+    one lies between those of its neighbours.
+
+    Raises:
+        SystemExit: a name is of no class, or of several.
+    """
+    places: dict[str, list[int]] = {}
+    for k, names in enumerate(classes):
+        for name in {_plain(part) for part in names.split(",")}:
+            places.setdefault(name, []).append(k)
+    ordered = sorted(set(stems))
+    found = {stem: places.get(_plain(stem.partition("_")[2] or stem), []) for stem in ordered}
+    sure = {stem: ks[0] for stem, ks in found.items() if len(ks) == 1}
+    for i, stem in enumerate(ordered):
+        if stem not in sure:
+            low = max((sure[s] for s in ordered[:i] if s in sure), default=-1)
+            high = min((sure[s] for s in ordered[i + 1 :] if s in sure), default=len(classes))
+            between = [k for k in found[stem] if low < k < high]
+            if len(between) != 1:
+                sys.exit(f"{stem}: not one class, but {len(between)}")
+            sure[stem] = between[0]
+    return [sure[stem] for stem in stems]
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())

@@ -1,0 +1,231 @@
+"""Networks that look at a picture and answer.
+
+A judge is called with pixels ``uint8 [H, W, 3]`` and gives what JSON can hold:
+
+- of detection, a list of ``{"label": name, "score": 0..1, "box": [x, y, w, h]}`` in pixels of the picture,
+  best first; of segmentation with ``"rle"`` too, the compressed counts of COCO's mask of the picture;
+- of classification, a list of five labels, best first.
+
+``--network`` is an ONNX file, or ``module:name`` of a Python callable that answers so.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from .areas import Pixels
+
+Answer = list[Any]
+Floats = npt.NDArray[np.float32]
+
+LEAST = 0.01
+"""Detections of a lower score are left out; COCO's own are usually cut at 0.001."""
+OVERLAP = 0.7
+"""Of two boxes of a class with more intersection over union than this, the worse is left out."""
+MOST = 100
+STRIDE = 32
+PAD = 114
+
+
+class Judge:
+    """A network that answers, and words for what its answers depend on."""
+
+    def __init__(self, version: str, answer: Callable[[Pixels], Answer]):
+        self.version = version
+        self.answer = answer
+
+
+def _session(path: Path) -> tuple[Any, str]:
+    """A session of one thread, and the start of the SHA-256 of the file."""
+    import onnxruntime
+
+    data = path.read_bytes()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    return session, hashlib.sha256(data).hexdigest()[:12]
+
+
+def _python(name: str) -> Callable[[Pixels], Answer]:
+    module, _, attribute = name.partition(":")
+    found: Callable[[Pixels], Answer] = getattr(import_module(module), attribute)
+    return found
+
+
+class Yolo:
+    """A detector or segmenter of Ultralytics' ONNX export, on one thread.
+
+    The picture is fitted into the input and centred on grey; a network of open size gets the smallest
+    rectangle of multiples of 32 with its usual long side.
+    """
+
+    def __init__(self, path: Path):
+        self.session, digest = _session(path)
+        told = self.session.get_modelmeta().custom_metadata_map
+        self.names: dict[int, str] = ast.literal_eval(told["names"])
+        self.entry = self.session.get_inputs()[0]
+        rows, cols = self.entry.shape[2:]
+        self.size = (rows, cols) if isinstance(rows, int) and isinstance(cols, int) else None
+        self.side = max(ast.literal_eval(told.get("imgsz", "[640]")))
+        self.version = f"{path.name} {digest}, score {LEAST}, overlap {OVERLAP}, at most {MOST}"
+
+    def __call__(self, pixels: Pixels) -> Answer:
+        """Boxes, and masks of a segmenter."""
+        height, width = pixels.shape[:2]
+        if self.size:
+            rows, cols = self.size
+            scale = min(rows / height, cols / width)
+        else:
+            scale = self.side / max(height, width)
+            rows, cols = (-(-round(n * scale) // STRIDE) * STRIDE for n in (height, width))
+        h, w = round(height * scale), round(width * scale)
+        top, left = (rows - h) // 2, (cols - w) // 2
+        frame = np.full((rows, cols, 3), PAD, np.uint8)
+        frame[top : top + h, left : left + w] = np.asarray(
+            Image.fromarray(pixels).resize((w, h), Image.Resampling.BILINEAR)
+        )
+        values = np.ascontiguousarray(frame.transpose(2, 0, 1)[None], np.float32) / 255
+        outputs = self.session.run(None, {self.entry.name: values})
+        table = outputs[0][0].T
+        classes = len(self.names)
+        scores = table[:, 4 : 4 + classes]
+        best = scores.argmax(1)
+        score = scores.max(1)
+        order = np.argsort(-score, kind="stable")
+        order = order[score[order] >= LEAST]
+        middle, sides = table[order, :2], table[order, 2:4]
+        corners = np.concatenate([middle - sides / 2, middle + sides / 2], 1)
+        kept = order_kept(corners, best[order])
+        shift, factor = np.array([left, top] * 2), np.array([width / w, height / h] * 2)
+        limits = np.array([width, height] * 2)
+        boxes = ((corners[kept] - shift) * factor).clip(0, limits)
+        answer: Answer = []
+        for box, k in zip(boxes.tolist(), order[kept].tolist(), strict=True):
+            x, y, past_x, past_y = box
+            answer.append(
+                {
+                    "label": self.names[int(best[k])],
+                    "score": round(float(score[k]), 5),
+                    "box": [round(v, 2) for v in (x, y, past_x - x, past_y - y)],
+                }
+            )
+        if len(outputs) > 1 and answer:
+            inner = (left / cols, top / rows, (left + w) / cols, (top + h) / rows)
+            masks = _masks(table[order[kept], 4 + classes :], outputs[1][0], boxes, (height, width), inner)
+            for thing, rle in zip(answer, masks, strict=True):
+                thing["rle"] = rle
+        return answer
+
+
+def order_kept(corners: Floats, classes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Greedy suppression by class: places of the boxes that stay, at most ``MOST``.
+
+    Args:
+        corners: ``[n, 4]``, left, top, right, bottom, best first.
+        classes: ``int [n]``.
+    """
+    area = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
+    left = np.arange(len(corners))
+    kept: list[int] = []
+    while len(left) and len(kept) < MOST:
+        first, left = left[0], left[1:]
+        kept.append(int(first))
+        low = np.maximum(corners[left, :2], corners[first, :2])
+        high = np.minimum(corners[left, 2:], corners[first, 2:])
+        common = (high - low).clip(0).prod(1)
+        far = common <= OVERLAP * (area[left] + area[first] - common)
+        left = left[far | (classes[left] != classes[first])]
+    return np.array(kept, np.int64)
+
+
+def _masks(
+    coefficients: Floats,
+    prototypes: Floats,
+    boxes: npt.NDArray[np.floating[Any]],
+    shape: tuple[int, int],
+    inner: tuple[float, float, float, float],
+) -> list[str]:
+    """Compressed counts of the masks of some boxes.
+
+    Args:
+        coefficients: ``[n, k]``.
+        prototypes: ``[k, rows, cols]``.
+        boxes: ``[n, 4]``, corners in pixels of the picture.
+        shape: height and width of the picture.
+        inner: the part of the prototypes that is the picture: left, top, right, bottom, 0 to 1.
+    """
+    from pycocotools import mask
+
+    height, width = shape
+    rows, cols = prototypes.shape[1:]
+    part = (inner[0] * cols, inner[1] * rows, inner[2] * cols, inner[3] * rows)
+    out = []
+    for row, box in zip(coefficients, boxes, strict=True):
+        logits = np.tensordot(row, prototypes, 1).astype(np.float32)
+        whole = Image.fromarray(logits).resize((width, height), Image.Resampling.BILINEAR, box=part)
+        inside = np.zeros(shape, np.uint8, order="F")
+        x, y, past_x, past_y = np.rint(box).astype(int).tolist()
+        inside[y:past_y, x:past_x] = np.asarray(whole)[y:past_y, x:past_x] > 0
+        out.append(mask.encode(inside)["counts"].decode())
+    return out
+
+
+MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+CROP = 0.875
+BEST = 5
+
+
+class Classifier:
+    """An ImageNet classifier as ONNX, ``[1, 3, h, w]`` or ``[1, h, w, 3]``, on one thread.
+
+    The shorter side is made 8/7 of the input's, the middle is cut out, and the usual mean and deviation
+    are taken; labels are the places of the output.  The metadata of the file may hold other ``mean`` and
+    ``std`` of values of 0 to 1, and ``crop``, the share of the shorter side.
+    """
+
+    def __init__(self, path: Path):
+        self.session, digest = _session(path)
+        told = self.session.get_modelmeta().custom_metadata_map
+        self.mean = np.array(ast.literal_eval(told["mean"])) if "mean" in told else MEAN
+        self.deviation = np.array(ast.literal_eval(told["std"])) if "std" in told else DEVIATION
+        self.crop = float(told.get("crop", CROP))
+        self.entry = self.session.get_inputs()[0]
+        self.last = self.entry.shape[3] == 3
+        self.side = int(self.entry.shape[1 if self.last else 2])
+        self.version = f"{path.name} {digest}"
+
+    def __call__(self, pixels: Pixels) -> Answer:
+        """Five labels, best first."""
+        height, width = pixels.shape[:2]
+        part = min(height, width) * self.crop
+        left, top = (width - part) / 2, (height - part) / 2
+        box = (left, top, left + part, top + part)
+        picture = Image.fromarray(pixels).resize((self.side, self.side), Image.Resampling.BICUBIC, box=box)
+        values = ((np.asarray(picture) / 255 - self.mean) / self.deviation).astype(np.float32)
+        values = values if self.last else values.transpose(2, 0, 1)
+        out = self.session.run(None, {self.entry.name: np.ascontiguousarray(values[None])})[0].reshape(-1)
+        return np.argsort(-out, kind="stable")[:BEST].tolist()
+
+
+def judge_of(task: str, network: str) -> Judge:
+    """The judge of a task by what ``--network`` says.
+
+    Raises:
+        ImportError: onnxruntime, or the module that is named, is not installed.
+        FileNotFoundError: there is no such file.
+    """
+    if ":" in network and not Path(network).is_file():
+        return Judge(f"{task} by {network}", _python(network))
+    kind = Classifier if task == "classification" else Yolo
+    found = kind(Path(network))
+    return Judge(f"{task} by {found.version}", found)

@@ -1,0 +1,219 @@
+"""Curves of rate against score, with the spread that comes from the choice of pictures.
+
+Pictures are drawn anew, as many as there are, with repetition, some hundred times (bootstrap).
+Every figure is worked out for each draw, from the same draws for all codecs.
+Intervals hold the middle 95 % of the draws.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..bench.curves import Curve, bjontegaard_rate, common_range, rate_difference, rising
+from .coco import Floats
+from .measure import ORIGINAL, Row
+from .tasks import TASKS, Asked, Score
+
+OWN_SCALE = {"PSNR": "psnr", "PSNR of the objects": "psnr_objects", "MS-SSIM": "ms_ssim"}
+"""Measures that are no answer of a judge, and the field of a row that holds each."""
+FEW = 20
+"""Groups under which it takes longer to start processes than to score."""
+
+
+def draws_of(pictures: int, count: int, seed: int) -> Floats:
+    """How often each picture counts in each draw, ``[1 + count, pictures]``; the first is each once."""
+    random = np.random.default_rng(seed)
+    drawn = random.multinomial(pictures, np.full(pictures, 1 / pictures), count)
+    return np.concatenate([np.ones((1, pictures)), drawn])
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A codec with a source of objects, by rising rate.
+
+    Attributes:
+        source: empty for what needs no objects.
+        codec: a text as for :func:`sdc_reference.accuracy.coders.parse_variant`, or ``original``.
+        settings: of the codec.
+        rates: bits per pixel, mean of the pictures, ``[settings, draws]``.
+        scores: by name, ``[settings, draws]``.
+    """
+
+    source: str
+    codec: str
+    settings: tuple[float, ...]
+    rates: Floats
+    scores: Mapping[str, Floats]
+
+    def curve(self, score: str, draw: int = 0) -> Curve:
+        """The points of a draw that cost more and show more."""
+        values = self.scores[score][:, draw]
+        points = zip(self.rates[:, draw].tolist(), values.tolist(), strict=True)
+        return rising((rate, value) for rate, value in points if np.isfinite(value))
+
+
+Groups = Mapping[tuple[str, str, float], Sequence[Row]]
+
+
+def grouped(rows: Iterable[Row]) -> dict[tuple[str, str, float], list[Row]]:
+    """Rows by source, codec and setting, those of each by the name of the picture."""
+    out: dict[tuple[str, str, float], list[Row]] = {}
+    for row in sorted(rows, key=lambda r: r["picture"]):
+        out.setdefault((row["source"], row["codec"], row["setting"]), []).append(row)
+    return out
+
+
+def asked_of(groups: Groups, truth: Mapping[str, Any]) -> Asked:
+    """What the answers of all groups are held against."""
+    first = groups["", ORIGINAL, 0.0]
+    return Asked(
+        [truth[r["picture"]] for r in first], [r["answer"] for r in first], [r["size"] for r in first]
+    )
+
+
+def _field_score(values: Sequence[float | None], similarity: bool) -> Score:
+    """The mean over the pictures that have a value; MS-SSIM is averaged first and then made dB."""
+    there = np.array([v is not None for v in values], np.float64)
+    numbers = np.array([v or 0.0 for v in values])
+
+    def score(weights: Floats) -> Floats:
+        with np.errstate(invalid="ignore"):
+            mean: Floats = weights @ numbers / (weights @ there)
+        return -10 * np.log10(np.maximum(1 - mean, 1e-9)) if similarity else mean
+
+    return score
+
+
+_shared: tuple[str, Asked, Floats]
+
+
+def _begin(*shared: Any) -> None:
+    global _shared
+    _shared = shared  # type: ignore[assignment]
+
+
+def _scores(rows: Sequence[Row]) -> dict[str, Floats]:
+    task, asked, weights = _shared
+    scores = dict(TASKS[task].scores([row["answer"] for row in rows], asked))
+    for name, place in OWN_SCALE.items():
+        values = [row[place] for row in rows]
+        if any(value is not None for value in values):
+            scores[name] = _field_score(values, name == "MS-SSIM")
+    return {name: score(weights) for name, score in scores.items()}
+
+
+def lines_of(task: str, groups: Groups, asked: Asked, weights: Floats, processes: int) -> list[Line]:
+    """The lines of all groups; the first is that of the originals."""
+    shared = (task, asked, weights)
+    if processes == 1 or len(groups) < FEW:
+        _begin(*shared)
+        scores = list(map(_scores, groups.values()))
+    else:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(processes, context, _begin, shared) as pool:
+            scores = list(pool.map(_scores, groups.values()))
+    rates = [weights @ [row["bpp"] for row in rows] / weights.sum(1) for rows in groups.values()]
+    out: dict[tuple[str, str], list[tuple[Floats, float, dict[str, Floats]]]] = {}
+    for (source, codec, setting), rate, found in zip(groups, rates, scores, strict=True):
+        out.setdefault((source, codec), []).append((rate, setting, found))
+    lines = []
+    for (source, codec), points in out.items():
+        points.sort(key=lambda p: float(p[0][0]))
+        found = {name: np.stack([p[2][name] for p in points]) for name in points[0][2]}
+        settings = tuple(p[1] for p in points)
+        lines.append(Line(source, codec, settings, np.stack([p[0] for p in points]), found))
+    return sorted(lines, key=lambda line: line.codec != ORIGINAL)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure with its interval.
+
+    Attributes:
+        value: of all pictures; None where there is none, for the reason in ``note``.
+        low, high: the middle 95 % of the draws that have one; infinite where a score is not reached.
+        note: in words; empty when all is as it should be.
+        span: for a difference, the scores that both curves cover.
+        cubic: for a difference, the Bjøntegaard measure by piecewise cubics.
+        without: share of the draws that have none.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+    span: tuple[float, float] | None = None
+    cubic: float | None = None
+    without: float = 0.0
+
+
+def spread(values: Floats) -> Figure:
+    """A score or a rate from those of all draws, the first of which is that of all pictures."""
+    if not np.isfinite(values[0]):
+        return Figure(None, note="none")
+    low, high = interval(values[1:])
+    return Figure(float(values[0]), low, high)
+
+
+def interval(values: Floats) -> tuple[float | None, float | None]:
+    """The middle 95 %, without what is not a number; None for fewer than 20 draws."""
+    values = values[~np.isnan(values)]
+    if len(values) < 20:
+        return None, None
+    low, high = np.quantile(values, [0.025, 0.975], method="inverted_cdf")
+    return float(low), float(high)
+
+
+def difference(ours: Line, other: Line, score: str) -> Figure:
+    """Mean relative difference of rate at equal score, as :func:`sdc_reference.bench.curves.rate_difference`.
+
+    It is over the scores that both curves cover, and nothing is extrapolated.
+    """
+    values = np.full(ours.rates.shape[1], np.nan)
+    for draw in range(len(values)):
+        a, b = ours.curve(score, draw), other.curve(score, draw)
+        if len(a) > 1 and len(b) > 1:
+            try:
+                values[draw] = rate_difference(a, b)
+            except ValueError:
+                continue
+    without = float(np.isnan(values[1:]).mean()) if len(values) > 1 else 0.0
+    if np.isnan(values[0]):
+        return Figure(None, note="nothing in common", without=without)
+    a, b = ours.curve(score), other.curve(score)
+    try:
+        cubic = bjontegaard_rate(a, b)
+    except ImportError:
+        cubic = None
+    low, high = interval(values[1:])
+    note = f"nothing in common in {without:.0%} of the draws" if without > 0.05 else ""
+    return Figure(float(values[0]), low, high, note, common_range(a, b), cubic, without)
+
+
+def rate_at(line: Line, original: Line, score: str, share: float) -> Figure:
+    """Bits per pixel at a share of the score of the originals, in straight lines of the logarithm.
+
+    Where the lowest rate is enough, it is that, with a note; where the highest is not, there is none.
+    """
+    values = np.empty(line.rates.shape[1])
+    note = ""
+    for draw in range(len(values)):
+        target = share * original.scores[score][0, draw]
+        curve = line.curve(score, draw)
+        rates, scores = np.array(curve).T if curve else (np.zeros(0), np.zeros(0))
+        if not curve or scores[-1] < target:
+            values[draw] = np.inf
+        else:
+            values[draw] = np.exp(np.interp(target, scores, np.log(rates)))
+            if draw == 0 and scores[0] >= target:
+                note = "at most"
+    low, high = interval(values[1:])
+    if not np.isfinite(values[0]):
+        return Figure(None, low, high, "not reached", without=float(np.isinf(values[1:]).mean()))
+    return Figure(float(values[0]), low, high, note, without=float(np.isinf(values[1:]).mean()))

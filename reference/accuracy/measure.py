@@ -1,0 +1,218 @@
+"""Coding, judging and keeping what came out, picture by picture, in several processes."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..bench.common import THREADS, bits_per_pixel, ms_ssim, psnr, read
+from .areas import Bools, Pixels
+from .coders import PARTS, Coder, Subject, Variant, coder_of
+from .data import Picture
+from .external import load_external
+from .judges import judge_of
+from .sources import Source, objects_hash
+from .store import Store
+
+Row = dict[str, Any]
+"""A measurement: picture, source, codec, setting, version, bytes, bpp, psnr, psnr_objects, ms_ssim, answer.
+
+``psnr_objects`` is over the cells of L1 to L3, and None where there is no source or no such cell.
+The original is the codec ``original`` of 0 bytes.
+"""
+ORIGINAL = "original"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a worker needs to know.
+
+    Attributes:
+        task, network: of the judge.
+        cache: folder of results.
+        model: number of SDC's model.
+        externals: JSON files of external codecs.
+        sources: of objects.
+        variants: what is measured, each with its settings.
+        similarity: whether MS-SSIM is measured.
+    """
+
+    task: str
+    network: str
+    cache: Path
+    model: int
+    externals: tuple[Path, ...]
+    sources: tuple[Source, ...]
+    variants: tuple[tuple[Variant, tuple[float, ...]], ...]
+    similarity: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """A picture with the objects of a source, or, for what needs none, without."""
+
+    picture: Picture
+    source: Source | None
+
+
+def jobs_of(plan: Plan, pictures: Sequence[Picture]) -> list[Job]:
+    """Every picture by itself and with every source."""
+    sources = (None, *plan.sources) if any(v.levels for v, _ in plan.variants) else (None,)
+    return [Job(picture, source) for picture in pictures for source in sources]
+
+
+def count_of(plan: Plan, job: Job) -> int:
+    """How many measurements a job has."""
+    return sum(len(s) for v, s in plan.variants if bool(v.levels) == bool(job.source)) + (not job.source)
+
+
+def coders_of(plan: Plan) -> dict[str, Coder]:
+    """The coders that the variants name.
+
+    Raises:
+        ValueError: there is no such codec.
+        ImportError: one is not installed.
+    """
+    externals = tuple(load_external(path) for path in plan.externals)
+    return {v.name: coder_of(v.name, plan.model, externals) for v, _ in plan.variants}
+
+
+class Worker:
+    """Measures jobs; a process has one."""
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        self.store = Store(plan.cache)
+        self.judge = judge_of(plan.task, plan.network)
+        self.coders = coders_of(plan)
+
+    def rows(self, job: Job) -> list[Row]:
+        """The measurements of a job, from the cache as far as they are there."""
+        subject, marks = self._subject(job, read(job.picture.path))
+        out = []
+        if job.source is None:
+            made_from = [ORIGINAL, marks[0], self.judge.version]
+            out.append(self._row(job, ORIGINAL, 0.0, "", subject, made_from, None))
+        for variant, settings in self.plan.variants:
+            if bool(variant.levels) != bool(job.source):
+                continue
+            coder = self.coders[variant.name]
+            for setting in settings:
+                made_from = [*marks, variant.text, setting, coder.version, self.judge.version]
+                made_from += [self.plan.similarity]
+                get = functools.partial(self._coded, variant, subject, setting, marks)
+                out.append(self._row(job, variant.text, setting, coder.version, subject, made_from, get))
+        return out
+
+    def shown(self, job: Job, codec: str | None, setting: float) -> Pixels:
+        """What a receiver sees of a measurement; the original where no codec is named."""
+        pixels = read(job.picture.path)
+        if codec is None:
+            return pixels
+        variant = next(v for v, _ in self.plan.variants if v.text == codec)
+        subject, marks = self._subject(job, pixels)
+        return self._coded(variant, subject, setting, marks)[1]
+
+    def _subject(self, job: Job, pixels: Pixels) -> tuple[Subject, list[str]]:
+        """What is coded, and the hashes of it."""
+        height, width = pixels.shape[:2]
+        content = hashlib.sha256(f"{width}x{height}".encode() + pixels.tobytes()).hexdigest()
+        if job.source is None:
+            return Subject(pixels), [content, ""]
+        objects = job.source.objects(pixels, job.picture.name)
+        return Subject(pixels, objects), [content, objects_hash(objects, width, height)]
+
+    def _coded(
+        self, variant: Variant, subject: Subject, setting: float, marks: list[str]
+    ) -> tuple[bytes, Pixels]:
+        """The bytes that are sent and what is seen of them."""
+        coder = self.coders[variant.name]
+        # SDC's file is the same whatever levels of it are sent, and however the rest is filled.
+        how: list[Any] = [variant.offsets, variant.effort, variant.metadata, bool(variant.levels)]
+        if variant.name != "sdc":
+            how = [variant.levels, variant.fill]
+        made_from = [*marks, variant.name, coder.version, *how, setting]
+        data = self.store.bytes(made_from, lambda: coder.encode(variant, subject, setting))
+        sent = coder.sent(variant, data)
+        return sent, coder.decode(variant, sent)
+
+    def _row(
+        self,
+        job: Job,
+        codec: str,
+        setting: float,
+        version: str,
+        subject: Subject,
+        made_from: list[Any],
+        get: functools.partial[tuple[bytes, Pixels]] | None,
+    ) -> Row:
+        names = {
+            "picture": job.picture.name,
+            "source": job.source.text if job.source else "",
+            "codec": codec,
+            "setting": setting,
+            "version": version,
+            "size": subject.pixels.shape[1::-1],
+        }
+        found = self.store.find(made_from)
+        if found is None:
+            data, shown = get() if get else (b"", subject.pixels)
+            found = {
+                "bytes": len(data),
+                "bpp": bits_per_pixel(data, subject.pixels),
+                "psnr": psnr(shown, subject.pixels) if get else None,
+                "psnr_objects": None,
+                "ms_ssim": None,
+                "answer": self.judge.answer(shown),
+            }
+            if get and job.source:
+                found["psnr_objects"] = _psnr_in(subject.area(PARTS["1-3"]), shown, subject.pixels)
+            if get and self.plan.similarity:
+                found["ms_ssim"] = ms_ssim(shown, subject.pixels)
+            self.store.keep(made_from, found)
+        return {**names, **found}
+
+
+def _psnr_in(area: Bools, a: Pixels, b: Pixels) -> float | None:
+    """PSNR over an area, in dB; None for an empty one."""
+    if not area.any():
+        return None
+    return float(psnr(a[area], b[area]))
+
+
+_worker: Worker | None = None
+
+
+def _begin(plan: Plan) -> None:
+    global _worker
+    _worker = Worker(plan)
+
+
+def _work(job: Job) -> list[Row]:
+    assert _worker is not None
+    return _worker.rows(job)
+
+
+def measured(plan: Plan, jobs: Sequence[Job], processes: int) -> Iterator[list[Row]]:
+    """Measurements of jobs, in the order in which they are done."""
+    if processes == 1:
+        worker = Worker(plan)
+        yield from map(worker.rows, jobs)
+        return
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, _begin, (plan,)) as pool:
+        futures = [pool.submit(_work, job) for job in jobs]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise

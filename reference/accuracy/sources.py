@@ -1,0 +1,86 @@
+"""Where the objects for the encoder come from.
+
+- ``masks``: the true objects of ``instances.json``: an oracle, which no encoder has;
+- ``detector``: a detector or segmenter of :mod:`sdc_reference.analysis`, which should not be the judge;
+- ``default``: the built-in analysis, without any network.
+
+``masks+1`` is the same with a margin of one cell around every object.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sdc.objects import Object, dump_objects, load_objects
+
+from .areas import Pixels, grown
+
+KINDS = ("masks", "detector", "default")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source of objects.
+
+    Attributes:
+        text: as on the command line.
+        instances: COCO's JSON, for ``masks``.
+        detector: an ONNX file, for ``detector``.
+    """
+
+    text: str
+    instances: Path | None = None
+    detector: Path | None = None
+
+    def __post_init__(self) -> None:
+        match = re.fullmatch(rf"({'|'.join(KINDS)})(?:\+(\d))?", self.text)
+        if match is None:
+            raise ValueError(f"{self.text!r} is not one of {', '.join(KINDS)}, perhaps with +CELLS of margin")
+        if match[1] == "masks" and self.instances is None:
+            raise ValueError("masks: the data has no instances.json")
+        if match[1] == "detector" and self.detector is None:
+            raise ValueError("detector: needs --detector FILE")
+
+    @property
+    def kind(self) -> str:
+        """One of ``KINDS``."""
+        return self.text.partition("+")[0]
+
+    @cached_property
+    def _find(self) -> Callable[[Pixels, str], list[Object]]:
+        if self.kind == "masks":
+            assert self.instances is not None
+            source: dict[str, Any] = json.loads(self.instances.read_text())
+            with_objects = {row["image_id"] for row in source["annotations"] if not row.get("iscrowd")}
+            names = {row["file_name"] for row in source["images"] if row["id"] in with_objects}
+            return lambda p, name: load_objects(source, p.shape[1], p.shape[0], name) if name in names else []
+        from ..analysis import Options, analyze
+
+        options = (
+            Options()
+            if self.detector is None or self.kind == "default"
+            else Options(detector=str(self.detector))
+        )
+        return lambda p, _: list(analyze(p, options).objects)
+
+    def objects(self, pixels: Pixels, name: str) -> list[Object]:
+        """The objects of a picture, with the margin.
+
+        Args:
+            pixels: ``uint8 [H, W, 3]``.
+            name: of its file.
+        """
+        height, width = pixels.shape[:2]
+        return grown(self._find(pixels, name), int(self.text.partition("+")[2] or 0), width, height)
+
+
+def objects_hash(objects: list[Object], width: int, height: int) -> str:
+    """SHA-256 of objects as ``spec/objects.md`` writes them."""
+    return hashlib.sha256(json.dumps(dump_objects(objects, width, height)).encode()).hexdigest()

@@ -1,0 +1,82 @@
+"""Tasks: the scores of a judge's answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .coco import Floats, Weights, average_precision, sure_answers
+from .judges import Answer
+
+Score = Callable[[Weights], Floats]
+"""How well pictures were answered: weights ``[n, pictures]`` to scores ``[n]``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What answers are held against.
+
+    Attributes:
+        truth: of every picture; None where nobody knows.
+        own: the judge's answers on the originals.
+        sizes: width and height of the pictures.
+    """
+
+    truth: Sequence[Any]
+    own: Sequence[Answer]
+    sizes: Sequence[tuple[int, int]]
+
+
+def mean_score(values: Sequence[float]) -> Score:
+    """The score that is a mean over pictures."""
+    numbers = np.array(values, np.float64)
+    return lambda weights: weights @ numbers / weights.sum(1)
+
+
+def _precision(kind: str) -> Callable[[Sequence[Answer], Asked], dict[str, Score]]:
+    def scores(answers: Sequence[Answer], asked: Asked) -> dict[str, Score]:
+        own = [sure_answers(a, *size) for a, size in zip(asked.own, asked.sizes, strict=True)]
+        out = {"own answers": average_precision(kind, own, answers, asked.sizes)}
+        if None not in asked.truth:
+            out["true labels"] = average_precision(kind, asked.truth, answers, asked.sizes)
+        return out
+
+    return scores
+
+
+def _classification(answers: Sequence[Answer], asked: Asked) -> dict[str, Score]:
+    def share(wanted: Sequence[Any], best: int) -> Score:
+        return mean_score([float(w in a[:best]) for a, w in zip(answers, wanted, strict=True)])
+
+    out = {"own answers": share([a[0] for a in asked.own], 1)}
+    if None not in asked.truth:
+        out |= {"true labels": share(asked.truth, 1), "true labels, top 5": share(asked.truth, 5)}
+    return out
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task.
+
+    Attributes:
+        name: on the command line.
+        words: what its scores are.
+        scores: of some answers, by what they are held against.
+    """
+
+    name: str
+    words: str
+    scores: Callable[[Sequence[Answer], Asked], Mapping[str, Score]]
+
+
+TASKS = {
+    task.name: task
+    for task in (
+        Task("detection", "box AP", _precision("bbox")),
+        Task("segmentation", "mask AP", _precision("segm")),
+        Task("classification", "share of right answers", _classification),
+    )
+}
