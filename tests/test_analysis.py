@@ -651,3 +651,281 @@ def test_options_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
     assert (options.url, options.model, options.key) == ("http://a/v1", "m", "k")
     assert options.find == ("dog", "red car")
     assert "SDC_CHAT_URL" in os.environ
+
+
+# --- Detectors -----------------------------------------------------------------------------------------
+
+
+def network(
+    path: Path, *, masks: bool = True, names: bool = True, half: bool = False, fixed: bool = True
+) -> str:
+    """A network with the signature of Ultralytics' that always finds the same, in a picture of 192x128."""
+    onnx = pytest.importorskip("onnx")
+    helper = onnx.helper
+    # In its input of 64x64 the picture takes 64x43 pixels from row 10 on.
+    rows = [  # x, y, w, h, two classes, two coefficients
+        (35.3, 31.5, 24, 23, 0.9, 0.1, 5, 0),
+        (35.0, 31.0, 24, 23, 0.5, 0.1, 5, 0),  # the same again
+        (35.3, 31.5, 24, 23, 0.1, 0.6, 0, 5),  # another class
+        (10.0, 15.0, 8, 8, 0.2, 0.1, 5, 0),  # of too low a score
+        (2.0, 12.0, 20, 20, 0.1, 0.7, 5, 0),  # beyond the corner of the picture
+    ]
+    prototypes = np.ones((2, 16, 16), np.float32)
+    prototypes[1, :, 9:] = -1  # right of pixel 108 there is nothing
+    table = np.array(rows, np.float32).T[None, : 8 if masks else 6]
+    kind = onnx.TensorProto.FLOAT16 if half else onnx.TensorProto.FLOAT
+    values = {"output0": table, **({"output1": prototypes[None]} if masks else {})}
+    nodes = [
+        helper.make_node("Cast", ["images"], ["exact"], to=onnx.TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["exact"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+        *(helper.make_node("Add", [f"{name} value", "nothing"], [name]) for name in values),
+    ]
+    constants = {"zero": np.zeros((), np.float32), **{f"{name} value": v for name, v in values.items()}}
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("images", kind, [1, 3, *([64, 64] if fixed else ["h", "w"])])],
+        [helper.make_tensor_value_info(k, onnx.TensorProto.FLOAT, v.shape) for k, v in values.items()],
+        [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    if names:
+        helper.set_model_props(model, {"names": "{0: 'disc', 1: 'dog'}", "imgsz": "[64, 64]"})
+    onnx.save(model, path)
+    return str(path)
+
+
+@pytest.fixture
+def runtime() -> None:
+    pytest.importorskip("onnxruntime")
+    pipeline._provider.cache_clear()
+
+
+def test_a_segmenter_finds_named_objects(runtime: None, tmp_path: Path) -> None:
+    result = analyze(picture(), Options(detector=network(tmp_path / "tiny.onnx")))
+    disc, other, corner = result.objects
+    assert [o.label for o in result.objects] == ["disc", "dog", "dog"] and disc.level == 0
+    assert np.abs(np.subtract(disc.box, (70, 30, 72, 68))).max() <= 1
+    assert disc.mask is not None and disc.mask.all()
+    assert abs(disc.score - 0.9) < 1e-3
+    x, _, w, _ = corner.box if corner.box[0] else other.box
+    assert abs(x + w - 108) <= 4
+    (edge,) = (o for o in result.objects if o.box[:2] == (0, 0))
+    assert np.abs(np.subtract(edge.box, (0, 0, 36, 36))).max() <= 1
+    assert result.about["grounding"]["model"].startswith("tiny.onnx ")
+    assert analyze(picture(), Options(detector=str(tmp_path / "tiny.onnx"), find=("Disc",))).objects == (
+        replace(disc, reason=disc.reason),
+    )
+
+
+@pytest.mark.parametrize("options", [{"half": True}, {"fixed": False}, {"names": False}])
+def test_detectors_of_several_kinds(runtime: None, tmp_path: Path, options: dict[str, bool]) -> None:
+    path = network(tmp_path / "tiny.onnx", masks=False, **options)
+    result = analyze(picture(), Options(detector=path))
+    names = options.get("names", True)
+    assert sorted(o.label for o in result.objects) == (
+        ["disc", "dog", "dog"] if names else ["class 0", "class 1", "class 1"]
+    )
+    # Boxes are refined by the built-in default.
+    assert result.about["masks"] == {"provider": "salient"} and not result.warnings
+
+
+def test_a_detector_that_finds_nothing_leads_to_the_regions(runtime: None, tmp_path: Path) -> None:
+    path = network(tmp_path / "tiny.onnx")
+    result = analyze(picture(), Options(detector=path, find=("unicorn",)))
+    assert result.objects[0].label == "region 1" and "found no object" in result.warnings[0]
+
+
+def test_a_file_that_is_no_detector_is_one_line(
+    runtime: None, photo: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("bad.onnx").write_bytes(b"not a network")
+    assert main(capfd, "encode", photo, "o.sdc", "--detector", "none.onnx")[0] == 66
+    status, _, err = main(capfd, "encode", photo, "o.sdc", "--detector", "bad.onnx")
+    assert status == 64 and err.count("\n") == 1 and "not an ONNX network" in err
+    path = network(Path("tiny.onnx"))
+    assert main(capfd, "encode", photo, "o.sdc", "--detector", path)[0] == 0
+    about = parse_analysis(parse(Path("o.sdc").read_bytes()))
+    assert about is not None and about["grounding"]["provider"] == "onnx"
+    assert main(capfd, "decode", "o.sdc", "disc.png", "--objects", "disc")[0] == 0
+
+
+# --- Networks of transformers --------------------------------------------------------------------------
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "?", "disc", "dog", "red"]
+
+
+@pytest.fixture
+def transformers() -> Any:
+    pytest.importorskip("torch").manual_seed(1)
+    pipeline._provider.cache_clear()
+    return pytest.importorskip("transformers")
+
+
+def tiny_dino(transformers: Any, folder: Path) -> str:
+    """Grounding DINO with random weights, saved to a folder."""
+    (folder / "vocab.txt").write_text("\n".join(WORDS))
+    tokens = transformers.BertTokenizer(str(folder / "vocab.txt"))
+    images = transformers.GroundingDinoImageProcessor(size={"shortest_edge": 64, "longest_edge": 96})
+    backbone = transformers.SwinConfig(
+        image_size=64, patch_size=4, embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2], window_size=4,
+        out_features=["stage2", "stage3", "stage4"],
+    )  # fmt: skip
+    text = transformers.BertConfig(
+        vocab_size=len(WORDS),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+    )
+    config = transformers.GroundingDinoConfig(
+        backbone_config=backbone, text_config=text, d_model=32, encoder_layers=1, decoder_layers=2,
+        encoder_ffn_dim=16, decoder_ffn_dim=16, encoder_attention_heads=2, decoder_attention_heads=2,
+        num_queries=7, num_feature_levels=4, max_text_len=32,
+    )  # fmt: skip
+    transformers.GroundingDinoForObjectDetection(config).save_pretrained(folder)
+    transformers.GroundingDinoProcessor(images, tokens).save_pretrained(folder)
+    return str(folder)
+
+
+def test_an_open_vocabulary_runs(transformers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sdc_reference.analysis import networks
+
+    monkeypatch.setattr(networks, "SCORE", 0.0)
+    monkeypatch.setattr(networks, "WORDS", 0.0)
+    made = networks.GroundingDino(Options(grounding_model=tiny_dino(transformers, tmp_path)))
+    found = made.locate(Scene(picture()), ["red disc", "Dog"])
+    assert found and found == sorted(found, key=lambda thing: -thing.score)
+    for thing in found:
+        x, y, w, h = thing.box
+        assert x + w <= 192 and y + h <= 128 and 0 <= thing.score <= 1 and thing.label
+    with pytest.raises(ValueError, match="needs words"):
+        made.locate(Scene(picture()), [])
+
+
+def tiny_sam(transformers: Any, folder: Path, second: bool) -> str:
+    """SAM or SAM 2 with random weights, saved to a folder."""
+    if not second:
+        sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+        config = transformers.SamConfig(
+            vision_config={
+                **sizes, "image_size": 64, "patch_size": 8, "output_channels": 16, "window_size": 4,
+                "global_attn_indexes": [0], "mlp_dim": 16, "num_pos_feats": 8,
+            },
+            prompt_encoder_config={
+                "hidden_size": 16, "image_size": 64, "patch_size": 8, "mask_input_channels": 4,
+            },
+            mask_decoder_config={**sizes, "mlp_dim": 16, "iou_head_hidden_dim": 16},
+        )  # fmt: skip
+        transformers.SamModel(config).save_pretrained(folder)
+        images = transformers.SamImageProcessor(
+            size={"longest_edge": 64}, pad_size={"height": 64, "width": 64}, mask_size={"longest_edge": 16}
+        )
+        transformers.SamProcessor(images).save_pretrained(folder)
+        return str(folder)
+    config = transformers.Sam2Config(
+        vision_config={
+            "backbone_config": {
+                "model_type": "sam2_hiera_det_model", "hidden_size": 8, "image_size": [64, 64],
+                "blocks_per_stage": [1, 1, 2, 1], "embed_dim_per_stage": [8, 16, 32, 64],
+                "num_attention_heads_per_stage": [1, 1, 2, 2], "window_size_per_stage": [4, 4, 2, 2],
+                "global_attention_blocks": [3], "window_positional_embedding_background_size": [4, 4],
+            },
+            "backbone_channel_list": [64, 32, 16, 8],
+            "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]],
+            "fpn_hidden_size": 32,
+        },
+        prompt_encoder_config={
+            "hidden_size": 32, "image_size": 64, "patch_size": 16, "mask_input_channels": 4,
+        },
+        mask_decoder_config={
+            "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "mlp_dim": 16,
+            "iou_head_hidden_dim": 16,
+        },
+    )  # fmt: skip
+    transformers.Sam2Model(config).save_pretrained(folder)
+    kind = getattr(transformers, "Sam2ImageProcessor", None) or transformers.Sam2ImageProcessorFast
+    images = kind(size={"height": 64, "width": 64}, mask_size={"height": 16, "width": 16})
+    transformers.Sam2Processor(images).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize("name", ["sam", "sam2"])
+def test_boxes_become_masks(transformers: Any, tmp_path: Path, name: str) -> None:
+    folder = tiny_sam(transformers, tmp_path, name == "sam2")
+    made = steps.provider("masks", name, Options(masks_model=folder))
+    things = [*THINGS, replace(THINGS[1], mask=np.ones((48, 72), bool))]
+    refined = made.refine(Scene(picture()), things)
+    assert [o.label for o in refined] == [o.label for o in things] and refined[3] == things[3]
+    for before, after in zip(things, refined, strict=True):
+        x, y, w, h = after.box
+        assert before.box[0] <= x and before.box[1] <= y and x + w <= before.box[0] + before.box[2]
+        assert after.mask is None or after.mask.shape == (h, w)
+
+
+def tiny_intern(transformers: Any, folder: Path) -> str:
+    """A model of the InternVL family with random weights, saved to a folder."""
+    tokenizers = pytest.importorskip("tokenizers")
+    names = {"image_token": "<IMG_CONTEXT>", "start_image_token": "<img>", "end_image_token": "</img>"}
+    special = ["<pad>", "<eos>", *names.values(), "<video>"]
+    made = tokenizers.Tokenizer(tokenizers.models.BPE())
+    made.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = tokenizers.decoders.ByteLevel()
+    alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
+    made.train_from_iterator(
+        [], tokenizers.trainers.BpeTrainer(special_tokens=special, initial_alphabet=alphabet)
+    )
+    tokens = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=made, pad_token="<pad>", eos_token="<eos>", extra_special_tokens={
+            **names, "video_token": "<video>", "context_image_token": "<IMG_CONTEXT>",
+        },
+    )  # fmt: skip
+    template = (
+        "{% for m in messages %}{{ m['role'] }}: {% for c in m['content'] %}{% if c['type'] == 'image' %}"
+        "<IMG_CONTEXT>\n{% else %}{{ c['text'] }}{% endif %}{% endfor %}\n{% endfor %}assistant: "
+    )
+    images = transformers.GotOcr2ImageProcessor(
+        size={"height": 16, "width": 16}, crop_to_patches=False, min_patches=1, max_patches=1
+    )
+    video = getattr(transformers, "InternVLVideoProcessor", None)
+    processor = transformers.InternVLProcessor(
+        images, tokens, *([video()] if video else []), image_seq_length=4, chat_template=template
+    )
+    config = transformers.InternVLConfig(
+        vision_config={
+            "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16,
+            "image_size": [16, 16], "patch_size": [4, 4],
+        },
+        text_config={
+            "model_type": "qwen2", "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+            "num_key_value_heads": 2, "intermediate_size": 16, "vocab_size": len(tokens),
+        },
+        image_token_id=tokens.convert_tokens_to_ids("<IMG_CONTEXT>"), downsample_ratio=0.5,
+    )  # fmt: skip
+    transformers.InternVLForConditionalGeneration(config).save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return str(folder)
+
+
+def test_a_model_in_this_process_is_asked(
+    transformers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sdc_reference.analysis import networks
+
+    monkeypatch.setattr(networks, "TOKENS", 8)
+    monkeypatch.setattr(chat, "SIDE", 32)
+    folder = tiny_intern(transformers, tmp_path)
+    # What random weights say is no answer, so all levels are those of the default.
+    result = analyze(picture(), Options(ranking="internvl", model=folder))
+    assert result.about["ranking"]["provider"] == "internvl", result.about
+    assert result.about["ranking"]["model"] == folder and len(result.warnings) == 2
+    assert all(o.level is not None for o in result.objects)
+
+
+def test_a_network_that_is_not_there_is_one_line(
+    transformers: Any, photo: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("empty").mkdir()
+    status, _, err = main(capfd, "encode", photo, "o.sdc", "--find", "dog", "--grounding-model", "./empty")
+    assert status == 66 and err.count("\n") == 1 and "could not load" in err

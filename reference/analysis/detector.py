@@ -1,10 +1,8 @@
 """Detectors and segmenters in Ultralytics' ONNX format, through onnxruntime.
 
-The network takes ``[1, 3, h, w]``, RGB from 0 to 1, the picture reduced or enlarged to fit and centred on
-grey.
+The network takes ``[1, 3, h, w]``, RGB from 0 to 1, the picture scaled to fit and centred on grey.
 Its first output is ``[1, 4 + classes + coefficients, boxes]``: x and y of the middle, width and height in
-pixels
-of the input, a score per class, and for a segmenter the coefficients of its second output,
+pixels of the input, a score per class, and for a segmenter the coefficients of its second output,
 ``[1, coefficients, mask rows, mask cols]``.
 """
 
@@ -31,8 +29,7 @@ Floats = npt.NDArray[np.float32]
 SCORE = 0.25
 """Boxes of a lower score are left out."""
 OVERLAP = 0.5
-"""Of two boxes of a class with more than this intersection over union, the one of the lower score is left
-out."""
+"""Of two boxes of a class that have more than this intersection over union, the worse one is left out."""
 MOST = 100
 GREY = 114
 SIDE = 640
@@ -173,8 +170,8 @@ def _distinct(corners: npt.NDArray[Any], classes: npt.NDArray[Any]) -> list[int]
 
 
 def _tight(thing: Object, mask: npt.NDArray[np.bool_] | None) -> Object:
-    """An object with a mask of its box, cut to the mask; without one where the mask is empty or full."""
-    if mask is None or not mask.any() or mask.all():
+    """An object with a mask of its box, cut to the mask; without one where the mask is empty."""
+    if mask is None or not mask.any():
         return thing
     rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(cols[0]), int(cols[-1]) + 1

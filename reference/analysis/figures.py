@@ -2,8 +2,7 @@
 
 DIR holds COCO's ``instances.json`` and its pictures, there or in ``images/``.
 For the built-in default, for a detector if ``--detector FILE`` names one, and for the true objects, each with
-the
-default ranking, and for a centred rectangle of the same share of the cells, it prints for L1, L1+L2 and
+the default ranking, and for a centred rectangle of the same share of the cells, it prints for L1, L1+L2 and
 L1..L3:
 
 - *cells*: share of the cells of all pictures in groups of these levels, and *bytes*: share of the files up to
@@ -13,9 +12,8 @@ L1..L3:
 - *objects*: share of the true objects of which these cells hold half the pixels or more.
 
 The rectangle takes as many of the cells as the provider does over all pictures, the same share of each.
-The weights of the built-in default were fitted to the second, fourth, ... picture; ``unseen`` rows are the
-first,
-third, and so on.
+The weights of the built-in default were fitted to the second, fourth, ... picture; the tables called *unseen*
+are of the first, third, and so on.
 """
 
 from __future__ import annotations

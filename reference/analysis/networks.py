@@ -16,7 +16,7 @@ from sdc.errors import SdcError
 from sdc.objects import Object
 
 from .chat import Message, ModelRanking, ModelTags, shrunk
-from .detector import _tight
+from .detector import _line, _tight
 from .steps import Options, Scene, need
 
 DINO = "IDEA-Research/grounding-dino-tiny"
@@ -41,13 +41,14 @@ def _load(extra: str, options: Options, name: str, *classes: str) -> list[Any]:
     transformers = need("transformers", extra)
     parts = []
     for wanted in classes:
-        if not hasattr(transformers, wanted):
-            raise SdcError("E_USAGE", f"this transformers is too old: it has no {wanted}", name)
         try:
-            part = getattr(transformers, wanted).from_pretrained(name)
+            kind = getattr(transformers, wanted)
+        except Exception as error:  # transformers is too old for it, or what it needs is not right
+            raise SdcError("E_USAGE", f"this transformers has no {wanted}: {_line(error)}", name) from None
+        try:
+            part = kind.from_pretrained(name)
         except Exception as error:  # from files, from the hub, from the configuration
-            text = " ".join(str(error).split())[:200]
-            raise SdcError("E_INPUT", f"could not load the network: {text}", name) from None
+            raise SdcError("E_INPUT", f"could not load the network: {_line(error)}", name) from None
         parts.append(part.to(options.device).eval() if hasattr(part, "eval") else part)
     return parts
 

@@ -3,8 +3,7 @@
 First it describes the picture, in one sentence and in several.
 Then it is given its captions and what was found in the picture, and assigns every object to a level, with a
 reason: the progressive prompts of SDComp (Liu et al., "Semantics Disentanglement and Composition for
-Versatile
-Codec toward both Human-eye Perception and Machine Vision Task", 2024).
+Versatile Codec toward both Human-eye Perception and Machine Vision Task", 2024).
 """
 
 from __future__ import annotations

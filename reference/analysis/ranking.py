@@ -11,8 +11,7 @@ The importance of an object is *score x saliency x centrality x (share of the ar
 
 The most important objects that together have a third of the area of all are of level L1, the next third is of
 L2, and the rest of L3: an object is of L1, L2 or L3 when floor(3 * before / total) is 0, 1 or 2, where
-*before*
-is the area of the objects more important than it and *total* that of all.
+*before* is the area of the objects more important than it and *total* that of all.
 An object that has a level already, from the grounding, keeps it, and does not count in this.
 """
 

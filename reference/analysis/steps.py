@@ -178,3 +178,6 @@ def need(module: str, extra: str) -> ModuleType:
     except ImportError:
         message = f'{module} is not installed; pip install "sdc-codec[{extra}]" brings it'
         raise SdcError("E_USAGE", message) from None
+    except Exception as error:  # a package that does not go with another
+        message = f"{module} cannot be imported: {' '.join(str(error).split())[:200]}"
+        raise SdcError("E_USAGE", message) from None
