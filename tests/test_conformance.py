@@ -461,7 +461,8 @@ def test_random_streams_are_valid_and_decoders_agree_on_them(monkeypatch: pytest
     assert different  # pictures with undecoded pixels
 
 
-def test_streams_are_taken_apart_and_put_together() -> None:
+def test_streams_are_taken_apart_and_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SDC_MODELS", str(VECTORS / "models"))
     pieces = [(data, shrink.take_apart(data)) for data in (fuzz.stream(6, number) for number in range(80))]
     assert all(own is not None and own.build() == data for data, own in pieces[::2])
     assert all(own is None or own.build() == data for data, own in pieces[1::2])
