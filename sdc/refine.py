@@ -1,12 +1,12 @@
 """Encoder effort: residuals that cost less for what they show (not normative).
 
-What is sought are the residuals with the least ``J = lambda * squared error + bits``.  Errors of rounding
-add up: a cell's 192 latents and its neighbours' show in the same pixels, so the best residual of one depends
-on the others.  Instead of residuals, the search moves what is *expected* of each: it may take three values,
-with odds that fall with their cost, as in mean-field annealing (Peterson and Anderson, 1987; applied to
-latents it is a relative of stochastic Gumbel annealing, Yang, Bamler and Mandt, 2020).  The cost of a value
-is its bits by the tables, and its squared error by a quadratic whose slope is the gradient of the real error
-of the integer synthesis, at what is expected of all residuals.
+What is sought are the residuals with the least ``J = lambda * squared error + bits``.  Many latents show in
+the same pixels, so the best residual of one depends on the others, and choosing all at once overshoots.
+Hence the search moves what is *expected* of each residual: it may take three values, with odds that fall
+with their cost, as in the mean-field method for discrete problems (Peterson and Soderberg, 1989; stochastic
+Gumbel annealing, Yang, Bamler and Mandt, 2020, draws the values instead).  The cost of a value is its bits by
+the tables, and its squared error by a quadratic whose slope is the gradient of the real error of the integer
+synthesis at what is expected of all residuals.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FAR = 30.0
 """Temperatures of cost beyond which odds are as good as certain."""
 ROUNDING = 1e9
 """Curvature beside which bits do not count, so that residuals are the nearest."""
-SAMPLES, SAMPLE_SIDE = 6, 8
+SAMPLES, SAMPLE_SIDE = 3, 8
 """Squares of cells that the curvature is measured on, at most, and their side."""
 TEMPERATURE = 2.0
 """Bits that make a value e times less likely."""
@@ -181,10 +181,12 @@ def refine(targets: Array, hyper: Array, coder: GroupCoder, measure: Measure, ef
         first = 1
         consider(np.zeros_like(expected), ROUNDING)
     stops = EFFORTS[first : effort + 1]
+    # First by bits and curvature alone: the gradient then sees some of the errors of rounding.
+    expected = search.move(expected, np.zeros_like(expected), 3.0, 0.5)
     for k in range(1, stops[-1] + 1):
         gradient = measure(np.rint(expected))[1]
-        # The first steps are bold and the quadratic is steep; both settle.
-        bold, steep = 0.4 + 0.5 / k, 1.5 + 1.5 / k
+        # Bold steps at first, and a steep quadratic because many residuals change at once.
+        bold, steep = 0.4 + 0.3 / k, 1.5 + 1 / k
         if k in stops:
             consider(gradient, steep)
         if k < stops[-1]:
