@@ -122,11 +122,14 @@ def variants_of(args: argparse.Namespace) -> tuple[tuple[Variant, tuple[float, .
     return tuple(out)
 
 
-def _progress(done: int, total: int, begun: float) -> None:
-    """A line that stays where it is on a terminal."""
-    left = (time.monotonic() - begun) / max(done, 1) * (total - done)
-    end = "\n" if done == total else ""
-    print(f"\r{done}/{total} measurements, {left / 60:.1f} min left ", end=end, file=sys.stderr, flush=True)
+def _progress(done: int, before: int, total: int, begun: float) -> None:
+    """A line that stays where it is on a terminal; elsewhere a line for every twentieth."""
+    terminal = sys.stderr.isatty()
+    if terminal or done * 20 // total > before * 20 // total:
+        left = (time.monotonic() - begun) / done * (total - done)
+        line = f"{done}/{total} measurements, {left / 60:.1f} min left"
+        start, end = ("\r", "\n" if done == total else "  ") if terminal else ("", "\n")
+        print(start + line, end=end, file=sys.stderr, flush=True)
 
 
 def _measure(plan: Plan, jobs: Sequence[Job], processes: int) -> list[Row]:
@@ -134,7 +137,7 @@ def _measure(plan: Plan, jobs: Sequence[Job], processes: int) -> list[Row]:
     total, begun = sum(count_of(plan, job) for job in jobs), time.monotonic()
     for found in measured(plan, jobs, processes):
         rows += found
-        _progress(len(rows), total, begun)
+        _progress(len(rows), len(rows) - len(found), total, begun)
     # In the order in which things were asked for, whichever process was faster.
     sources = ["", *(source.text for source in plan.sources)]
     codecs = [ORIGINAL, *(variant.text for variant, _ in plan.variants)]

@@ -47,12 +47,16 @@ def load_pictures(folder: Path, classes: Path | None = None) -> list[Picture]:
             picture is then that in its name, ``WORDNETID_name.jpg``.
 
     Raises:
-        SystemExit: there are none, or one is of no class.
+        SystemExit: there are none.
     """
     if classes is not None:
         paths = picture_paths(folder)
         labels = labels_of([path.stem for path in paths], json.loads(classes.read_text()))
-        return [Picture(path, label) for path, label in zip(paths, labels, strict=True)]
+        for path in paths:
+            if labels[path.stem] is None:
+                print(f"{path.name} left out: its name is that of several classes, or of none")
+        found = [Picture(path, labels[path.stem]) for path in paths if labels[path.stem] is not None]
+        return found or sys.exit(f"no picture in {folder} is named after a class")
     instances = instances_of(folder)
     if instances is None:
         return [Picture(path) for path in picture_paths(folder)]
@@ -65,14 +69,11 @@ def load_pictures(folder: Path, classes: Path | None = None) -> list[Picture]:
     return found
 
 
-def labels_of(stems: Sequence[str], classes: Sequence[str]) -> list[int]:
-    """Places of classes by the names of pictures, such as ``n02012849_crane``.
+def labels_of(stems: Sequence[str], classes: Sequence[str]) -> dict[str, int | None]:
+    """Places of classes by the names of pictures, such as ``n02012849_crane``; None where it is not clear.
 
     Some names are of two classes.  The usual order of the classes is that of their WordNet ids, so the right
     one lies between those of its neighbours.
-
-    Raises:
-        SystemExit: a name is of no class, or of several.
     """
     places: dict[str, list[int]] = {}
     for k, names in enumerate(classes):
@@ -80,16 +81,14 @@ def labels_of(stems: Sequence[str], classes: Sequence[str]) -> list[int]:
             places.setdefault(name, []).append(k)
     ordered = sorted(set(stems))
     found = {stem: places.get(_plain(stem.partition("_")[2] or stem), []) for stem in ordered}
-    sure = {stem: ks[0] for stem, ks in found.items() if len(ks) == 1}
+    sure = [(i, found[stem][0]) for i, stem in enumerate(ordered) if len(found[stem]) == 1]
+    out: dict[str, int | None] = {}
     for i, stem in enumerate(ordered):
-        if stem not in sure:
-            low = max((sure[s] for s in ordered[:i] if s in sure), default=-1)
-            high = min((sure[s] for s in ordered[i + 1 :] if s in sure), default=len(classes))
-            between = [k for k in found[stem] if low < k < high]
-            if len(between) != 1:
-                sys.exit(f"{stem}: not one class, but {len(between)}")
-            sure[stem] = between[0]
-    return [sure[stem] for stem in stems]
+        low = max((k for j, k in sure if j < i), default=-1)
+        high = min((k for j, k in sure if j > i), default=len(classes))
+        some = found[stem] if len(found[stem]) == 1 else [k for k in found[stem] if low < k < high]
+        out[stem] = some[0] if len(some) == 1 else None
+    return out
 
 
 def _plain(name: str) -> str:

@@ -46,8 +46,10 @@ class Pair:
 def pair_of(lines: Sequence[Line]) -> Pair | None:
     """SDC's objects alone in the middle of its settings, and of all other codecs the closest in rate."""
     ours = [line for line in lines if line.codec == "sdc:1-3"] or [ln for ln in lines[1:] if is_ours(ln)]
+    if not ours:
+        return None
     others = [line for line in lines[1:] if not is_ours(line) and line.source in ("", ours[0].source)]
-    if not ours or not others:
+    if not others:
         return None
     line = ours[0]
     middle = (len(line.settings) - 1) // 2
