@@ -1,13 +1,12 @@
 """The demonstration: ``python -m sdc.demo [OUT]``, with the extra ``demo`` installed.
 
 It runs the command line on a photograph and prints every command before it runs it.
-What is in the photograph was outlined by hand (``demo.json``, a file as in ``spec/objects.md``).
+What matters in the photograph is found on the way.
 """
 
 from __future__ import annotations
 
 import sys
-from importlib.resources import files
 from pathlib import Path
 
 from PIL import Image
@@ -45,13 +44,11 @@ def demo(folder: Path) -> None:
     except ImportError:
         raise SystemExit('The photograph is in scikit-image: pip install "sdc-codec[demo]"') from None
     folder.mkdir(parents=True, exist_ok=True)
-    photo, objects, stream, first, sheet = (
-        str(folder / name) for name in ("photo.png", "objects.json", "demo.sdc", "l1.sdc", "sheet.png")
-    )
+    names = ("photo.png", "objects.json", "objects.png", "demo.sdc", "l1.sdc", "sheet.png")
+    photo, objects, drawn, stream, first, sheet = (str(folder / name) for name in names)
     Image.fromarray(data.astronaut()).save(photo)
-    Path(objects).write_bytes(files("sdc").joinpath("demo.json").read_bytes())
 
-    _run("sdc", "encode", photo, stream, "--objects", objects, "--quality", QUALITY)
+    _run("sdc", "encode", photo, stream, "--quality", QUALITY)
     _run("sdc-info", stream)
     head = parse(Path(stream).read_bytes())
     rows = []
@@ -65,13 +62,14 @@ def demo(folder: Path) -> None:
         rows.append((name, prefix_bytes(head, level), picture))
     _run("sdc", "extract", stream, first, "--levels", "1")
     _run("sdc", "sheet", stream, sheet, "--original", photo)
+    _run("sdc", "analyze", photo, "-o", objects, "--picture", drawn)
 
     print("\nLevels of the stream, and the bytes from its start that each needs:")
     for name, size, picture in rows:
         bits = 8 * size / (head.head.width * head.head.height)
         print(f"  {name:<9} {size:>7,} bytes  {bits:.3f} bpp  {picture}")
     print(f"The photograph    {photo}, NASA, in the public domain")
-    print(f"Its objects       {objects}")
+    print(f"What is in it     {objects}, drawn in {drawn}")
     print(f"The stream        {stream}, {Path(stream).stat().st_size:,} bytes")
     print(f"Level 1 alone     {first}, {Path(first).stat().st_size:,} bytes, a stream of its own")
     print(f"A sheet of it all {sheet}")

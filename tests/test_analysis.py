@@ -303,6 +303,13 @@ def test_words_come_from_a_file(tmp_path: Path, others: None) -> None:
             analyze(picture(), Options(vocabulary=path, grounding="fixed"))
 
 
+def test_a_record_of_any_length_fits_a_stream(others: None) -> None:
+    asked = Options(find=("\ud800" + "x" * 9999,) * 999, purpose="p" * 99999, grounding="fixed")
+    result = analyze(picture(), asked)
+    assert len(analysis_payload(result.about)) < 1 << 16
+    assert load_objects(result.as_dict(), 192, 128)[0].label == "?" + "x" * 254
+
+
 # --- Commands ------------------------------------------------------------------------------------------
 
 
@@ -342,6 +349,7 @@ def test_wrong_arguments_are_one_line(photo: str, capfd: pytest.CaptureFixture[s
         (["analyze", photo, "-o", "o.png", "--picture", "o.png"], 64),
         (["analyze", "folder", "-o", "out", "--picture", "o.png"], 66),
         (["encode", photo, "o.sdc", "--chat", "localhost:8000"], 64),
+        (["encode", photo, "o.sdc", "--chat", "http://["], 64),
         (["encode", photo, "o.sdc", "--grounding", "onnx"], 64),
         (["encode", photo, "o.sdc", "--timeout", "never"], 64),
         (["encode", photo, "o.sdc", "--find", ","], 64),

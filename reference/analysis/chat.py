@@ -84,7 +84,10 @@ class Endpoint:
     """
 
     def __init__(self, options: Options):
-        parts = urlsplit(options.url)
+        try:
+            parts = urlsplit(options.url)
+        except ValueError:
+            parts = urlsplit("")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SdcError("E_USAGE", "needs an address such as http://localhost:8000/v1", "--chat")
         self.url = options.url.rstrip("/").removesuffix("/chat/completions")

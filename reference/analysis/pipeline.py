@@ -15,13 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from sdc.errors import SdcError
-from sdc.objects import MAX_OBJECTS, MAX_REASON, Object, dump_objects
+from sdc.objects import MAX_LABEL, MAX_OBJECTS, MAX_REASON, Object, dump_objects
 
 from .steps import Options, Ranked, Scene, provider
 
 T = TypeVar("T")
 
 LONGEST_WARNING = 300
+MOST_WORDS = 100
+"""Words that the record names, of those that were looked for."""
 DEFAULT = Options()
 
 
@@ -70,7 +72,7 @@ _provider = lru_cache(maxsize=8)(provider)
 def _reason(error: BaseException) -> str:
     """An exception in one line."""
     text = f"{error.message}" if isinstance(error, SdcError) else f"{type(error).__name__}: {error}"
-    return " ".join(text.split())[:LONGEST_WARNING]
+    return _cut(text, LONGEST_WARNING)
 
 
 def analyze(pixels: npt.NDArray[np.uint8], options: Options = DEFAULT) -> Analysis:
@@ -126,7 +128,7 @@ def analyze(pixels: npt.NDArray[np.uint8], options: Options = DEFAULT) -> Analys
             return replace(result, objects=_same(found, result.objects))
 
         ranked = attempt("ranking", by_choice, by_default)
-    warnings += ranked.warnings
+    warnings += [_cut(text, LONGEST_WARNING) for text in ranked.warnings]
     about: dict[str, Any] = {}
     for step, name in used.items():
         if name:
@@ -135,7 +137,9 @@ def analyze(pixels: npt.NDArray[np.uint8], options: Options = DEFAULT) -> Analys
             for key in ("model", "prompts"):
                 if getattr(own, key, ""):
                     about[step][key] = getattr(own, key)
-    for key, value in (("find", list(words)), ("for", options.purpose), ("captions", ranked.captions)):
+    told = [_cut(word, MAX_LABEL) for word in words[:MOST_WORDS]]
+    purpose = _cut(options.purpose, MAX_REASON)
+    for key, value in (("find", told), ("for", purpose), ("captions", ranked.captions)):
         if value:
             about[key] = value
     if warnings:
@@ -149,16 +153,16 @@ def _checked(objects: Sequence[Object], width: int, height: int) -> list[Object]
         x, y, w, h = thing.box
         if x + w > width or y + h > height:
             raise ValueError(f"a box of {thing.label} leaves the picture: {thing.box}")
-    return list(objects[:MAX_OBJECTS])
+    return [replace(thing, label=_cut(thing.label, MAX_LABEL)) for thing in objects[:MAX_OBJECTS]]
 
 
 def _same(before: Sequence[Object], after: Sequence[Object]) -> list[Object]:
     """What a step made of the objects, if it is still the same objects."""
     if [(o.label, o.score) for o in before] != [(o.label, o.score) for o in after]:
         raise ValueError("it gave other objects than it was given")
-    return [replace(o, reason=_cut(o.reason)) for o in after]
+    return [replace(o, reason=_cut(o.reason, MAX_REASON)) for o in after]
 
 
-def _cut(reason: str) -> str:
-    """A reason of a length that a stream can hold."""
-    return " ".join(reason.split()).encode()[:MAX_REASON].decode("utf-8", "ignore")
+def _cut(text: str, longest: int) -> str:
+    """A text in one line, of so many bytes of UTF-8 at most."""
+    return " ".join(text.split()).encode("utf-8", "replace")[:longest].decode("utf-8", "ignore")

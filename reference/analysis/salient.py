@@ -43,14 +43,14 @@ EDGE_RADIUS = 18
 GEODESIC, EDGES, WARMTH, ACROSS, DOWN, BELOW, BASE = 0.60, 0.15, 0.20, -0.16, -0.22, 0.06, 0.21
 """Weights of the geodesic distance, of the ranks of edges and warmth, and of u^2, v^2, v and 1, where u and
 v, -1 to 1, are the place across and down."""
-THRESHOLD = 0.335
+THRESHOLD = 0.36
 """Cells of this saliency are in a region."""
 LEAST, MOST = 0.15, 0.60
 """Bounds of the share of the cells in regions, whatever the threshold says."""
-REGIONS = 9
-"""At most; the largest."""
-SMALLEST = 0.0075
-"""Share of the cells under which a region is left out."""
+REGIONS = 3
+"""Of a level, at most."""
+SMALLEST = 0.02
+"""Share of the cells under which a piece is no region of its own."""
 CONTRAST = 2.0
 """Difference of CIELAB under which a picture has nothing that stands out."""
 
@@ -257,6 +257,7 @@ class SalientRegions:
 
         The cells of a saliency of :data:`THRESHOLD` or more are divided in three by it, and the connected
         pieces of the first third are regions of level L1, of the second of L2, of the last of L3.
+        Small pieces are part of the largest region of their level.
 
         Args:
             scene: the picture.
@@ -264,8 +265,7 @@ class SalientRegions:
 
         Returns:
             ``region 1``, ``region 2`` and so on with their mean saliency as the score; none in a picture of
-            one
-            colour or of fewer than four cells.
+            one colour or of fewer than four cells.
         """
         found = scene.saliency
         if found.flat or found.cells.size < 4:
@@ -276,14 +276,18 @@ class SalientRegions:
         bands = np.full(found.cells.size, -1)
         bands[best_first[:count]] = 3 * np.arange(count) // count
         pieces = _pieces(bands.reshape(found.cells.shape))
-        names, sizes = np.unique(pieces[pieces >= 0], return_counts=True)
-        large = np.argsort(-sizes, kind="stable")[:REGIONS]
         height, width = scene.pixels.shape[:2]
         regions = []
-        for k in large[sizes[large] >= SMALLEST * found.cells.size].tolist():
-            cells = pieces == names[k]
-            region = _as_object(cells, round(float(found.cells[cells].mean()), 4), width, height)
-            regions.append(replace(region, level=int(bands[names[k]])))
+        for level in range(3):
+            names, sizes = np.unique(pieces[bands.reshape(pieces.shape) == level], return_counts=True)
+            order = np.argsort(-sizes, kind="stable")
+            large = [k for k in order[:REGIONS].tolist() if sizes[k] >= SMALLEST * pieces.size]
+            for k in large or order[:1].tolist():
+                # What is too small to be a region of its own is of the largest one.
+                others = np.setdiff1d(names, names[large]) if k == order[0] else []
+                cells = np.isin(pieces, [names[k], *others])
+                score = round(float(found.cells[cells].mean()), 4)
+                regions.append(replace(_as_object(cells, score, width, height), level=level))
         regions.sort(key=lambda region: (region.level or 0, -region.score))
         return [replace(region, label=f"region {k}") for k, region in enumerate(regions, 1)]
 
