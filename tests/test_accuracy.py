@@ -14,7 +14,19 @@ from PIL import Image
 import sdc
 from sdc.objects import Object
 from sdc_reference import accuracy
-from sdc_reference.accuracy import areas, coco, coders, data, external, judges, lines, measure, sources, store
+from sdc_reference.accuracy import (
+    areas,
+    coco,
+    coders,
+    data,
+    external,
+    judges,
+    lines,
+    measure,
+    restoration,
+    sources,
+    store,
+)
 
 COLOURS = {"red": (230, 30, 30), "green": (20, 200, 60)}
 NAMES = ["red, crimson", "green", "blue"]
@@ -369,7 +381,7 @@ def test_onnx_detector_and_segmenter(tmp_path: Path) -> None:
     pixels[:, :64] = (255, 0, 0)
     for segments in (False, True):
         _network(tmp_path / "quarters.onnx", segments)
-        found = judges.judge_of("detection", str(tmp_path / "quarters.onnx")).answer(pixels)
+        found = judges.judge_of("detection", str(tmp_path / "quarters.onnx")).answer(pixels, pixels)
         red = [thing for thing in found if thing["label"] == "red" and thing["score"] > 0.6]
         assert sorted(thing["box"] for thing in red) == [[0, 0, 64, 32], [0, 32, 64, 32]]
         assert ("rle" in found[0]) == segments
@@ -391,7 +403,31 @@ def test_onnx_classifier(tmp_path: Path) -> None:
     model.ir_version = 8
     onnx.save(model, tmp_path / "mean.onnx")
     pixels = np.full((40, 60, 3), (10, 200, 100), np.uint8)
-    assert judges.judge_of("classification", str(tmp_path / "mean.onnx")).answer(pixels) == [1, 2, 0]
+    assert judges.judge_of("classification", str(tmp_path / "mean.onnx")).answer(pixels, pixels) == [1, 2, 0]
+
+
+@pytest.mark.parametrize("channels", [(13, 12), (3, 3)])
+def test_denoisers_change_nothing_with_weights_that_do_nothing(
+    tmp_path: Path, channels: tuple[int, int]
+) -> None:
+    torch = pytest.importorskip("torch")
+    first, last = torch.zeros(16, channels[0], 3, 3), torch.zeros(channels[1], 16, 3, 3)
+    if channels[0] == 13:
+        for k in range(12):
+            first[k, k, 1, 1] = last[k, k, 1, 1] = 1
+    weights = {"model.0.weight": first, "model.0.bias": torch.zeros(16)}
+    weights |= {"model.2.weight": last, "model.2.bias": torch.zeros(channels[1])}
+    torch.save(weights, tmp_path / "net.pth")
+    pixels = np.random.default_rng(0).integers(0, 255, (33, 27, 3)).astype(np.uint8)
+    found = judges.judge_of("restoration", str(tmp_path / "net.pth"))
+    noisy = found.prepare(pixels)
+    assert 20 < np.std(noisy.astype(float) - pixels) < 25 and (noisy == found.prepare(pixels)).all()
+    assert (restoration.Denoiser(tmp_path / "net.pth").restored(noisy) == noisy).all()
+    quality, similarity = found.answer(noisy, pixels)
+    assert 19 < quality < 22 and similarity is None
+    torch.save({"a.weight": torch.zeros(4, 4, 3, 3), "a.bias": torch.zeros(4)}, tmp_path / "net.pth")
+    with pytest.raises(ValueError, match="neither FFDNet nor DnCNN"):
+        judges.judge_of("restoration", str(tmp_path / "net.pth"))
 
 
 def test_overlapping_boxes_are_one() -> None:

@@ -4,7 +4,8 @@ A judge is called with pixels ``uint8 [H, W, 3]`` and gives what JSON can hold:
 
 - of detection, a list of ``{"label": name, "score": 0..1, "box": [x, y, w, h]}`` in pixels of the picture,
   best first; of segmentation with ``"rle"`` too, the compressed counts of COCO's mask of the picture;
-- of classification, a list of five labels, best first.
+- of classification, a list of five labels, best first;
+- of restoration, PSNR and MS-SSIM (:mod:`.restoration`).
 
 ``--network`` is an ONNX file, or ``module:name`` of a Python callable that answers so.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from .areas import Pixels
+from .restoration import Denoiser, noisy
 
 Answer = list[Any]
 Floats = npt.NDArray[np.float32]
@@ -36,12 +39,19 @@ STRIDE = 32
 PAD = 114
 
 
+@dataclass(frozen=True)
 class Judge:
-    """A network that answers, and words for what its answers depend on."""
+    """A network that answers.
 
-    def __init__(self, version: str, answer: Callable[[Pixels], Answer]):
-        self.version = version
-        self.answer = answer
+    Attributes:
+        version: what its answers depend on but the picture.
+        answer: of the picture that is shown, and of the one in the data set that it was made from.
+        prepare: makes what is coded of a picture of the data set.
+    """
+
+    version: str
+    answer: Callable[[Pixels, Pixels], Answer]
+    prepare: Callable[[Pixels], Pixels] = lambda pixels: pixels
 
 
 def _session(path: Path) -> tuple[Any, str]:
@@ -221,11 +231,15 @@ def judge_of(task: str, network: str) -> Judge:
     """The judge of a task by what ``--network`` says.
 
     Raises:
-        ImportError: onnxruntime, or the module that is named, is not installed.
+        ImportError: onnxruntime, torch or the module that is named is not installed.
         FileNotFoundError: there is no such file.
+        ValueError: it is no such network.
     """
+    if task == "restoration":
+        denoiser = Denoiser(Path(network))
+        return Judge(f"{task} by {denoiser.version}", denoiser, noisy)
     if ":" in network and not Path(network).is_file():
-        return Judge(f"{task} by {network}", _python(network))
-    kind = Classifier if task == "classification" else Yolo
-    found = kind(Path(network))
-    return Judge(f"{task} by {found.version}", found)
+        python = _python(network)
+        return Judge(f"{task} by {network}", lambda shown, _: python(shown))
+    found = Classifier(Path(network)) if task == "classification" else Yolo(Path(network))
+    return Judge(f"{task} by {found.version}", lambda shown, _: found(shown))

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,25 +95,23 @@ class Worker:
 
     def rows(self, job: Job) -> list[Row]:
         """The measurements of a job, from the cache as far as they are there."""
-        subject, marks = self._subject(job, read(job.picture.path))
+        clean = read(job.picture.path)
+        subject, marks = self._subject(job, self.judge.prepare(clean))
         out = []
         if job.source is None:
-            made_from = [ORIGINAL, marks[0], self.judge.version]
-            out.append(self._row(job, ORIGINAL, 0.0, "", subject, made_from, None))
+            out.append(self._row(job, (ORIGINAL, 0.0, ""), marks, subject, clean, None))
         for variant, settings in self.plan.variants:
-            if bool(variant.levels) != bool(job.source):
-                continue
-            coder = self.coders[variant.name]
-            for setting in settings:
-                made_from = [*marks, variant.text, setting, coder.version, self.judge.version]
-                made_from += [self.plan.similarity]
-                get = functools.partial(self._coded, variant, subject, setting, marks)
-                out.append(self._row(job, variant.text, setting, coder.version, subject, made_from, get))
+            if bool(variant.levels) == bool(job.source):
+                version = self.coders[variant.name].version
+                for setting in settings:
+                    get = functools.partial(self._coded, variant, subject, setting, marks)
+                    how = (variant.text, setting, version)
+                    out.append(self._row(job, how, marks, subject, clean, get))
         return out
 
     def shown(self, job: Job, codec: str | None, setting: float) -> Pixels:
         """What a receiver sees of a measurement; the original where no codec is named."""
-        pixels = read(job.picture.path)
+        pixels = self.judge.prepare(read(job.picture.path))
         if codec is None:
             return pixels
         variant = next(v for v, _ in self.plan.variants if v.text == codec)
@@ -146,13 +144,22 @@ class Worker:
     def _row(
         self,
         job: Job,
-        codec: str,
-        setting: float,
-        version: str,
+        how: tuple[str, float, str],
+        marks: list[str],
         subject: Subject,
-        made_from: list[Any],
-        get: functools.partial[tuple[bytes, Pixels]] | None,
+        clean: Pixels,
+        get: Callable[[], tuple[bytes, Pixels]] | None,
     ) -> Row:
+        """One measurement, from the cache or anew.
+
+        Args:
+            how: codec, setting and version.
+            marks: hashes of the picture and its objects.
+            subject: what is coded.
+            clean: the picture of the data set.
+            get: codes it; None for the original.
+        """
+        codec, setting, version = how
         names = {
             "picture": job.picture.name,
             "source": job.source.text if job.source else "",
@@ -161,6 +168,7 @@ class Worker:
             "version": version,
             "size": subject.pixels.shape[1::-1],
         }
+        made_from = [*marks, *how, self.judge.version, self.plan.similarity]
         found = self.store.find(made_from)
         if found is None:
             data, shown = get() if get else (b"", subject.pixels)
@@ -170,7 +178,7 @@ class Worker:
                 "psnr": psnr(shown, subject.pixels) if get else None,
                 "psnr_objects": None,
                 "ms_ssim": None,
-                "answer": self.judge.answer(shown),
+                "answer": self.judge.answer(shown, clean),
             }
             if get and job.source:
                 found["psnr_objects"] = _psnr_in(subject.area(PARTS["1-3"]), shown, subject.pixels)

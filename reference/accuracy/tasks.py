@@ -57,6 +57,16 @@ def _classification(answers: Sequence[Answer], asked: Asked) -> dict[str, Score]
     return out
 
 
+def _restoration(answers: Sequence[Answer], asked: Asked) -> dict[str, Score]:
+    """PSNR in dB, and MS-SSIM, averaged first, in dB."""
+    out = {"PSNR to the clean picture": mean_score([a[0] for a in answers])}
+    similarity = [a[1] for a in answers]
+    if None not in similarity:
+        mean = mean_score(similarity)
+        out["MS-SSIM to the clean picture"] = lambda w: -10 * np.log10(np.maximum(1 - mean(w), 1e-9))
+    return out
+
+
 @dataclass(frozen=True)
 class Task:
     """A task.
@@ -78,5 +88,6 @@ TASKS = {
         Task("detection", "box AP", _precision("bbox")),
         Task("segmentation", "mask AP", _precision("segm")),
         Task("classification", "share of right answers", _classification),
+        Task("restoration", "restored picture", _restoration),
     )
 }
