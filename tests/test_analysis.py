@@ -228,6 +228,11 @@ class Broken(Fixed):
         raise OSError("gone")
 
 
+class Unmade(Fixed):
+    def __init__(self, options: Options):
+        raise RuntimeError("no\nlicence")
+
+
 class Outside(Fixed):
     def locate(self, scene: Scene, words: Sequence[str]) -> list[Object]:
         return [Object("far", (190, 0, 9, 9))]
@@ -239,7 +244,7 @@ def others(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def entry_points(group: str) -> list[Any]:
         assert group.startswith("sdc.")
-        made = {"fixed": Fixed, "broken": Broken, "outside": Outside}
+        made = {"fixed": Fixed, "broken": Broken, "outside": Outside, "unmade": Unmade}
         return [SimpleNamespace(name=k, load=lambda v=v: v) for k, v in made.items()]
 
     pipeline._provider.cache_clear()
@@ -275,6 +280,11 @@ def test_masks_that_fail_leave_the_boxes(others: None) -> None:
 def test_a_provider_that_is_not_there_is_an_error() -> None:
     with pytest.raises(SdcError, match="there is no nobody; there are chat, default"):
         analyze(picture(), Options(ranking="nobody"))
+
+
+def test_a_provider_that_cannot_be_made_is_an_error(others: None) -> None:
+    with pytest.raises(SdcError, match="E_USAGE: unmade cannot be had: no licence"):
+        analyze(picture(), Options(ranking="unmade"))
 
 
 def test_a_missing_package_is_named_with_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:

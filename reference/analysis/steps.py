@@ -164,7 +164,13 @@ def provider(step: str, name: str, options: Options) -> Any:
     if name not in others:
         names = ", ".join(sorted({*PROVIDERS[step], *others}))
         raise SdcError("E_USAGE", f"there is no {name}; there are {names}", step)
-    return others[name].load()(options)
+    try:
+        return others[name].load()(options)
+    except SdcError:
+        raise
+    except Exception as error:  # another package's
+        message = f"{name} cannot be had: {' '.join(str(error).split())[:200]}"
+        raise SdcError("E_USAGE", message, step) from None
 
 
 def need(module: str, extra: str) -> ModuleType:
