@@ -126,7 +126,10 @@ def test_detection_from_pictures_to_page(
     assert (out / "tables.md").read_text() == tables
 
 
-def test_classification_in_two_processes(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["processes", pytest.param("ray", marks=pytest.mark.slow)])
+def test_classification_in_two_processes(folder: Path, tmp_path: Path, engine: str) -> None:
+    if engine == "ray":
+        pytest.importorskip("ray")
     named = tmp_path / "named"
     named.mkdir()
     for k in range(4):
@@ -135,7 +138,8 @@ def test_classification_in_two_processes(folder: Path, tmp_path: Path) -> None:
     classes.write_text(json.dumps(NAMES))
     command = ["--task", "classification", "--network", f"{__name__}:name_it", "--data", str(named)]
     command += ["--classes", str(classes), "--out", str(tmp_path / "out"), "--draws", "20", "--jobs", "2"]
-    accuracy.main([*command, "--codecs", "sdc", "jpeg", "--qualities", "sdc=10,40", "jpeg=10,80"])
+    command += ["--codecs", "sdc", "jpeg", "--qualities", "sdc=10,40", "jpeg=10,80"]
+    accuracy.main([*command, "--ray"] if engine == "ray" else command)
     found = json.loads((tmp_path / "out" / "results.json").read_text())
     assert found["original"]["true labels"]["value"] == 1
     assert found["original"]["true labels, top 5"]["value"] == 1

@@ -18,7 +18,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ import sdc
 from sdc.errors import SdcError
 
 from ..bench.codecs import PEERS
+from .cluster import measured_by_ray
 from .coders import PARTS, Variant, coder_of, parse_variant
 from .data import Picture, instances_of, load_pictures
 from .external import load_external
@@ -37,6 +38,8 @@ from .plots import draw
 from .report import as_json, as_markdown, results_of
 from .sources import Source
 from .tasks import TASKS
+
+Engine = Callable[[Plan, Sequence[Job], int], Iterator[list[Row]]]
 
 
 def _settings(text: str) -> tuple[str, tuple[float, ...]]:
@@ -88,6 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--draws", type=int, default=300, help="of pictures, for the intervals")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument(
+        "--ray", action="store_true", help="let Ray Data run them, on a cluster if there is one"
+    )
     return parser
 
 
@@ -132,10 +138,10 @@ def _progress(done: int, before: int, total: int, begun: float) -> None:
         print(start + line, end=end, file=sys.stderr, flush=True)
 
 
-def _measure(plan: Plan, jobs: Sequence[Job], processes: int) -> list[Row]:
+def _measure(plan: Plan, jobs: Sequence[Job], processes: int, engine: Engine) -> list[Row]:
     rows: list[Row] = []
     total, begun = sum(count_of(plan, job) for job in jobs), time.monotonic()
-    for found in measured(plan, jobs, processes):
+    for found in engine(plan, jobs, processes):
         rows += found
         _progress(len(rows), len(rows) - len(found), total, begun)
     # In the order in which things were asked for, whichever process was faster.
@@ -182,7 +188,7 @@ def main(argv: list[str] | None = None) -> None:
         pictures = load_pictures(args.data, args.classes)[args.take]
         args.out.mkdir(parents=True, exist_ok=True)
         jobs = jobs_of(plan, pictures)
-        rows = _measure(plan, jobs, args.jobs)
+        rows = _measure(plan, jobs, args.jobs, measured_by_ray if args.ray else measured)
     except (ImportError, OSError, RuntimeError, SdcError, ValueError) as error:
         sys.exit(f"{error}")
     groups = grouped(rows)

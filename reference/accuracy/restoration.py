@@ -1,7 +1,7 @@
 """Restoration as a task: a noisy picture is coded, decoded and then denoised.
 
 The score is how close the restored picture comes to the clean one.
-The networks are FFDNet (Zhang, Zuo, Zhang, IEEE TIP 2018) and DnCNN (Zhang et al., IEEE TIP 2017) for colour, as
+The networks are FFDNet (Zhang, Zuo, Zhang, TIP 2018) and DnCNN (Zhang et al., TIP 2017) for colour, as
 their authors' weights have them: a plain row of 3x3 convolutions with ReLU between.
 """
 
