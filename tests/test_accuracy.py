@@ -325,7 +325,7 @@ def test_store_survives_files_that_were_cut_off(tmp_path: Path) -> None:
     assert kept.find(["a", 1]) == {"x": 2} and kept.find(["a", 2]) is None
     next(path for path in tmp_path.rglob("*") if path.is_file()).write_text('{"x"')
     assert kept.find(["a", 1]) is None
-    assert kept.bytes(["f"], lambda: b"1") == kept.bytes(["f"], lambda: b"2") == b"1"
+    assert kept.file(["f"], lambda: b"1") == kept.file(["f"], lambda: b"2") == b"1"
 
 
 def test_classes_by_name() -> None:

@@ -93,9 +93,9 @@ def _field_score(values: Sequence[float | None], similarity: bool) -> Score:
 _shared: tuple[str, Asked, Floats]
 
 
-def _begin(*shared: Any) -> None:
+def _begin(task: str, asked: Asked, weights: Floats) -> None:
     global _shared
-    _shared = shared  # type: ignore[assignment]
+    _shared = (task, asked, weights)
 
 
 def _scores(rows: Sequence[Row]) -> dict[str, Floats]:

@@ -137,7 +137,7 @@ class Worker:
         if variant.name != "sdc":
             how = [variant.levels, variant.fill]
         made_from = [*marks, variant.name, coder.version, *how, setting]
-        data = self.store.bytes(made_from, lambda: coder.encode(variant, subject, setting))
+        data = self.store.file(made_from, lambda: coder.encode(variant, subject, setting))
         sent = coder.sent(variant, data)
         return sent, coder.decode(variant, sent)
 

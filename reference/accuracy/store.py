@@ -21,7 +21,7 @@ class Store:
 
     folder: Path
 
-    def bytes(self, made_from: list[Any], make: Callable[[], bytes]) -> bytes:
+    def file(self, made_from: list[Any], make: Callable[[], bytes]) -> bytes:
         """The file made from something, from the folder or anew."""
         path = self._path("files", made_from)
         try:
