@@ -37,6 +37,7 @@ from .errors import SdcError, spec_data
 from .info import format_text, icc_error, info, printable
 from .metadata import parse_objects
 from .objects import Object, load_analysis, load_objects
+from .refine import DEFAULT_EFFORT
 
 Colour = tuple[int, int, int]
 Args = argparse.Namespace
@@ -822,7 +823,7 @@ def _sdc_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--effort",
         type=int,
-        default=0,
+        default=DEFAULT_EFFORT,
         metavar="E",
         help="0 to 9: how long to search for fewer bits and smaller errors (default %(default)s)",
     )

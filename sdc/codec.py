@@ -36,7 +36,7 @@ from .metadata import ANALYSIS, analysis_payload, objects_payload
 from .model import Model, load_encoder, load_model, model_for
 from .network import Array, Network, Sites, Tape, reach, run
 from .objects import Object, group_map
-from .refine import EFFORTS, refine
+from .refine import DEFAULT_EFFORT, EFFORTS, refine
 
 Pixels = npt.NDArray[np.uint8]
 Runner = Callable[..., Array]
@@ -396,7 +396,7 @@ def encode(
     pixel_masks: bool = False,
     analysis: Mapping[str, Any] | None = None,
     model: int = 1,
-    effort: int = 0,
+    effort: int = DEFAULT_EFFORT,
     arithmetic: str = "float32",
     runner: Runner = run,
 ) -> bytes:

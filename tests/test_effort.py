@@ -19,7 +19,7 @@ from sdc.model import load_model
 from sdc.network import Array, Network, Op, Sites, Tape, run
 from sdc.objects import Object
 from sdc.rans import Encoder
-from sdc.refine import EFFORTS, MEASURED, refine, weight_of
+from sdc.refine import DEFAULT_EFFORT, EFFORTS, MEASURED, refine, weight_of
 
 HEIGHT, WIDTH = 70, 100
 SLACK = 64
@@ -58,8 +58,8 @@ def test_every_effort_decodes_and_pays(quality: int) -> None:
     assert costs[-1] < costs[0]
 
 
-def test_no_effort_is_the_default_and_an_effort_gives_the_same_bytes_again() -> None:
-    assert encode(photograph(), effort=0) == encode(photograph())
+def test_the_default_is_what_it_says_and_an_effort_gives_the_same_bytes_again() -> None:
+    assert encode(photograph(), effort=DEFAULT_EFFORT) == encode(photograph())
     assert encode(photograph(), effort=5) == encode(photograph(), effort=5)
 
 
@@ -212,8 +212,8 @@ def test_other_efforts_are_refused(effort: object) -> None:
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, target = str(tmp_path / "in.png"), str(tmp_path / "out.sdc")
     Image.fromarray(photograph()).save(source)
-    assert cli.main(["encode", source, target, "--objects", "none", "--effort", "1"]) == 0
-    assert Path(target).read_bytes() == encode(photograph(), effort=1) != encode(photograph())
+    assert cli.main(["encode", source, target, "--objects", "none", "--effort", "2"]) == 0
+    assert Path(target).read_bytes() == encode(photograph(), effort=2) != encode(photograph())
     for wrong in ("10", "-1", "2.5", "most"):
         assert cli.main(["encode", source, target, f"--effort={wrong}"]) == 64
         assert "E_USAGE" in capsys.readouterr().err
