@@ -23,9 +23,11 @@ from sdc_reference.accuracy import (
     judges,
     lines,
     measure,
+    reading,
     restoration,
     sources,
     store,
+    tasks,
 )
 
 COLOURS = {"red": (230, 30, 30), "green": (20, 200, 60)}
@@ -432,6 +434,14 @@ def test_denoisers_change_nothing_with_weights_that_do_nothing(
     torch.save({"a.weight": torch.zeros(4, 4, 3, 3), "a.bias": torch.zeros(4)}, tmp_path / "net.pth")
     with pytest.raises(ValueError, match="neither FFDNet nor DnCNN"):
         judges.judge_of("restoration", str(tmp_path / "net.pth"))
+
+
+def test_text_agrees_by_characters() -> None:
+    assert reading.agreement(["STOP", "42"], ["STOP", "42"]) == reading.agreement([], []) == 1
+    assert reading.agreement(["STOP"], ["STEP"]) == 0.75
+    assert reading.agreement([], ["x"]) == 0
+    scores = tasks.TASKS["text"].scores([["ab"], []], tasks.Asked([None] * 2, [["ab"], ["cd"]], [(8, 8)] * 2))
+    assert scores["own answers"](np.ones((1, 2))).tolist() == [0.5]
 
 
 def test_overlapping_boxes_are_one() -> None:

@@ -5,9 +5,10 @@ A judge is called with pixels ``uint8 [H, W, 3]`` and gives what JSON can hold:
 - of detection, a list of ``{"label": name, "score": 0..1, "box": [x, y, w, h]}`` in pixels of the picture,
   best first; of segmentation with ``"rle"`` too, the compressed counts of COCO's mask of the picture;
 - of classification, a list of five labels, best first;
+- of text, the lines that it reads;
 - of restoration, PSNR and MS-SSIM (:mod:`.restoration`).
 
-``--network`` is an ONNX file, or ``module:name`` of a Python callable that answers so.
+``--network`` is an ONNX file, for text ``rapidocr``, or ``module:name`` of a Python callable that answers so.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from .areas import Pixels
+from .reading import Reader
 from .restoration import Denoiser, noisy
 
 Answer = list[Any]
@@ -241,5 +243,8 @@ def judge_of(task: str, network: str) -> Judge:
     if ":" in network and not Path(network).is_file():
         python = _python(network)
         return Judge(f"{task} by {network}", lambda shown, _: python(shown))
+    if task == "text" and network == "rapidocr":
+        reader = Reader()
+        return Judge(f"{task} by {reader.version}", lambda shown, _: reader(shown))
     found = Classifier(Path(network)) if task == "classification" else Yolo(Path(network))
     return Judge(f"{task} by {found.version}", lambda shown, _: found(shown))

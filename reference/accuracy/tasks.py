@@ -10,6 +10,7 @@ import numpy as np
 
 from .coco import Floats, Weights, average_precision, sure_answers
 from .judges import Answer
+from .reading import agreement
 
 Score = Callable[[Weights], Floats]
 """How well pictures were answered: weights ``[n, pictures]`` to scores ``[n]``."""
@@ -57,6 +58,11 @@ def _classification(answers: Sequence[Answer], asked: Asked) -> dict[str, Score]
     return out
 
 
+def _text(answers: Sequence[Answer], asked: Asked) -> dict[str, Score]:
+    found = [agreement(a, own) for a, own in zip(answers, asked.own, strict=True)]
+    return {"own answers": mean_score(found)}
+
+
 def _restoration(answers: Sequence[Answer], asked: Asked) -> dict[str, Score]:
     """PSNR in dB, and MS-SSIM, averaged first, in dB."""
     out = {"PSNR to the clean picture": mean_score([a[0] for a in answers])}
@@ -88,6 +94,7 @@ TASKS = {
         Task("detection", "box AP", _precision("bbox")),
         Task("segmentation", "mask AP", _precision("segm")),
         Task("classification", "share of right answers", _classification),
+        Task("text", "agreement of what is read", _text),
         Task("restoration", "restored picture", _restoration),
     )
 }
