@@ -22,8 +22,8 @@ from .network import Array, Tape, run
 
 EFFORTS = (0, 1, 2, 3, 4, 6, 10, 16, 30, 60)
 """Gradients of each effort."""
-DEFAULT_EFFORT = 1
-"""It has most of the gain that is to be had in three times the time of effort 0."""
+DEFAULT_EFFORT = 2
+"""It has two thirds of the gain of effort 6, in a fifth of its time."""
 MEASURED = 4
 """From this effort on, what was found is measured, and the best kept."""
 
@@ -33,7 +33,7 @@ FAR = 30.0
 """Temperatures of cost beyond which odds are as good as certain."""
 ROUNDING = 1e9
 """Curvature beside which bits do not count, so that residuals are the nearest."""
-SAMPLES, SAMPLE_SIDE = 3, 8
+SAMPLES, SAMPLE_SIDE = 16, 4
 """Squares of cells that the curvature is measured on, at most, and their side."""
 TEMPERATURE = 2.0
 """Bits that make a value e times less likely."""
@@ -184,11 +184,11 @@ def refine(targets: Array, hyper: Array, coder: GroupCoder, measure: Measure, ef
         consider(np.zeros_like(expected), ROUNDING)
     stops = EFFORTS[first : effort + 1]
     # First by bits and curvature alone: the gradient then sees some of the errors of rounding.
-    expected = search.move(expected, np.zeros_like(expected), 3.0, 0.5)
+    expected = search.move(expected, np.zeros_like(expected), 4.5, 0.5)
     for k in range(1, stops[-1] + 1):
         gradient = measure(np.rint(expected))[1]
         # Bold steps at first, and a steep quadratic because many residuals change at once.
-        bold, steep = 0.4 + 0.3 / k, 1.5 + 1 / k
+        bold, steep = 0.4 + 0.3 / k, 2.25 + 1.5 / k
         if k in stops:
             consider(gradient, steep)
         if k < stops[-1]:

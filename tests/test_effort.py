@@ -174,7 +174,9 @@ def test_bits_are_those_that_the_coder_takes() -> None:
         encoder = Encoder()
         write_symbols(encoder, t, r, tables)
         bits = tables.bits(t, r)
-        assert abs(float(bits.sum()) - 8 * len(encoder.finish())) < 64 and not bits[t == 0].any()
+        # The final state takes up to 64 bits, and a state of 32 bits loses a little with every symbol.
+        ideal, spent = float(bits.sum(dtype=np.float64)), 8 * len(encoder.finish())
+        assert 0 <= spent - ideal < 64 + 0.0015 * ideal and not bits[t == 0].any()
 
 
 def test_search_on_a_network_that_codes_nothing_well() -> None:
@@ -212,8 +214,8 @@ def test_other_efforts_are_refused(effort: object) -> None:
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, target = str(tmp_path / "in.png"), str(tmp_path / "out.sdc")
     Image.fromarray(photograph()).save(source)
-    assert cli.main(["encode", source, target, "--objects", "none", "--effort", "2"]) == 0
-    assert Path(target).read_bytes() == encode(photograph(), effort=2) != encode(photograph())
+    assert cli.main(["encode", source, target, "--objects", "none", "--effort", "1"]) == 0
+    assert Path(target).read_bytes() == encode(photograph(), effort=1) != encode(photograph())
     for wrong in ("10", "-1", "2.5", "most"):
         assert cli.main(["encode", source, target, f"--effort={wrong}"]) == 64
         assert "E_USAGE" in capsys.readouterr().err
