@@ -214,7 +214,7 @@ def _exported(checkpoint: Path) -> Iterator[Encode]:
         export.main([str(checkpoint), "--number", str(PRIVATE), "--out", folder])
         os.environ["SDC_MODELS"] = folder
         try:
-            yield functools.partial(encode, model=PRIVATE)
+            yield functools.partial(encode, model=PRIVATE, effort=0)
         finally:
             os.environ["SDC_MODELS"] = before
             load_model.cache_clear()
@@ -224,7 +224,7 @@ def _exported(checkpoint: Path) -> Iterator[Encode]:
 def integers(args: argparse.Namespace) -> None:
     """The integer codec against the same model in floating point; fails beyond what is asked.
 
-    Both round latents alike, but only integers leave out those whose scale index is 0.
+    Both round latents to the nearest, but only integers leave out those whose scale index is 0.
     The rate of floats is ideal, that of integers the payload's, with what the entropy coder adds; its tables
     are Gaussian, not fitted to counts.
     Pictures are cut to multiples of 64 pixels.
