@@ -23,12 +23,12 @@ from torch import nn
 from sdc.codec import analyse, analyse_hyper, sites_of
 from sdc.container import Group
 from sdc.latents import GroupCoder, encode_group
-from sdc.model import ENCODER_NETWORKS, networks_of, parse_model, read_tensors, write_tensors
+from sdc.model import ENCODER_NETWORKS, QUALITIES, networks_of, parse_model, read_tensors, write_tensors
 from sdc.model import Model as Decoder
 from sdc.network import Network
 
 from .data import load_pictures
-from .layers import HIDDEN, QUALITIES, Block, Depthwise, Pointwise, QualityBias
+from .layers import HIDDEN, Block, Depthwise, Pointwise, QualityBias
 from .networks import HYPER, LATENT, SCALE_MIN, SCALE_STEP, SCALES, STREAM, Context, Model
 from .train import load_model
 

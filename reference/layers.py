@@ -19,13 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-BOUND = float(2**24)
-"""Every accumulator stays below this magnitude, so float32 sums are exact (NETW-12)."""
+from sdc.model import BOUND, QUALITIES
 
 ANCHORS = 8
 """Quality tables are trained at this many anchors and interpolated to 64 entries."""
-
-QUALITIES = 64
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sdc.model import QUALITIES
+from sdc.refine import LAMBDA
+
 from ._compressai import GaussianConditional
 from .layers import (
     ANCHORS,
@@ -24,7 +27,6 @@ from .layers import (
     HIDDEN,
     HYPER,
     LATENT,
-    QUALITIES,
     STREAM,
     Block,
     Depthwise,
@@ -46,7 +48,7 @@ MEAN = Format(6, -2048, 2047)
 UNIT = 64.0
 """Pixel-domain amplitude (orthonormal transform) of 1.0 inside the networks."""
 
-LAMBDA_LOW, LAMBDA_HIGH = 5e-4, 0.12
+LAMBDA_LOW, LAMBDA_HIGH = LAMBDA
 
 
 def quality_to_lambda(quality: Tensor) -> Tensor:

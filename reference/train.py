@@ -34,9 +34,11 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+from sdc.model import QUALITIES
+
 from . import data
 from .layers import set_integer
-from .networks import LAMBDA_HIGH, LAMBDA_LOW, QUALITIES, Model, Sizes, quality_to_lambda
+from .networks import LAMBDA_HIGH, LAMBDA_LOW, Model, Sizes, quality_to_lambda
 from .optim import Muon
 
 LOG_FIELDS = ["step", "minutes", "phase", "rate", "loss", "bpp", "hyper_bpp", "psnr", "mpixel_s"]

@@ -471,7 +471,7 @@ def _encode(args: Args, source: str, target: str) -> Said:
 
     picture = read_picture(_read(source), background=args.background, max_pixels=args.max_pixels)
     height, width = picture.pixels.shape[:2]
-    notes = list(picture.notes)
+    notes: Said = list(picture.notes)
     described: Any = {"objects": []}
     if (path := _objects_path(args, source)) is not None:
         described = _objects_file(path)
@@ -493,7 +493,7 @@ def _encode(args: Args, source: str, target: str) -> Said:
         effort=args.effort,
     )
     _write(target, data)
-    return list(notes)
+    return notes
 
 
 def _analyze(args: Args, source: str, target: str) -> Said:
@@ -810,8 +810,7 @@ def _sdc_parser() -> argparse.ArgumentParser:
         dest="objects_file",
         metavar="FILE",
         help="JSON file of objects, COCO instances.json, a folder of files named as the pictures, or none "
-        "for "
-        "one group; without it the picture is analysed",
+        "for one group; without it the picture is analysed",
     )
     command.add_argument(
         "--quality",

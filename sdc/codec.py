@@ -327,7 +327,13 @@ def analyse_hyper(
 
 
 def squared_error(
-    latents: Array, sites: Sites, model: Model, image: Pixels, *, gradient: bool = True
+    latents: Array,
+    sites: Sites,
+    model: Model,
+    padded: Pixels,
+    size: tuple[int, int],
+    *,
+    gradient: bool = True,
 ) -> tuple[float, Array]:
     """Squared error of the pixels of some cells, and its gradient; tiles keep the memory bounded.
 
@@ -336,7 +342,8 @@ def squared_error(
     Args:
         latents: ``[cells, M]`` integers in any real dtype.
         sites: the cells.
-        image: ``uint8 [H, W, 3]``, the whole picture.
+        padded: the whole picture, from :func:`pad_to_cells`.
+        size: its height and width before that.
         gradient: whether the gradient is wanted; else it is empty.
 
     Returns:
@@ -344,7 +351,6 @@ def squared_error(
     """
     network = model.networks["synthesis"]
     far = reach(network)
-    padded = pad_to_cells(image)
     error, out = 0.0, np.empty((len(sites) if gradient else 0, model.latents), np.float32)
     # Pixels up to ``far`` cells away change with a latent, and with latents as far beyond.
     for (near, own), (seen, _) in zip(
@@ -354,8 +360,8 @@ def squared_error(
         tape: Tape | None = [] if gradient else None
         difference = run(network, part, latents[near], tape=tape).reshape(len(near), -1, 3)
         difference -= _in_order_of(_pixels_of(padded, part), network)
-        if padded is not image:
-            difference *= _in_order_of(_inside(part, *image.shape[:2]), network)
+        if padded.shape[:2] != size:
+            difference *= _in_order_of(_inside(part, *size), network)
         error += float(np.square(difference[own]).sum(dtype=np.float64)) / 3
         if tape is not None:
             difference *= 2 / 3
@@ -439,7 +445,8 @@ def encode(
     grouped = group_map(objects, width, height, group_by)
     groups = tuple(Group(k, level, by_level[level]) for k, level in enumerate(grouped.levels))
     sites = sites_of(grouped.labels, groups, range(len(groups)))
-    latents = analyse(image, sites, encoder, arithmetic=arithmetic, runner=runner)
+    padded = pad_to_cells(image)
+    latents = analyse(padded, sites, encoder, arithmetic=arithmetic, runner=runner)
     payloads = []
     for g in groups:
         own = sites.labels == g.index
@@ -448,7 +455,9 @@ def encode(
         hyper = analyse_hyper(targets, coder, encoder, runner)
         residuals = None
         if effort:
-            measure = partial(squared_error, sites=coder.sites, model=decoder, image=image)
+            measure = partial(
+                squared_error, sites=coder.sites, model=decoder, padded=padded, size=(height, width)
+            )
             residuals = refine(targets, hyper, coder, measure, effort)
         payloads.append(encode_group(targets, hyper, coder, residuals)[0])
     head = Head(width, height, model, decoder.weights)

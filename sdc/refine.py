@@ -28,7 +28,7 @@ MEASURED = 4
 """From this effort on, what was found is measured, and the best kept."""
 
 LAMBDA = (5e-4, 0.12)
-"""Weight of the squared error (8-bit scale) at qualities 0 and 63; models are trained on the same."""
+"""Weight of the squared error (8-bit scale) at qualities 0 and 63, in training too."""
 FAR = 30.0
 """Temperatures of cost beyond which odds are as good as certain."""
 ROUNDING = 1e9

@@ -29,6 +29,7 @@ from sdc_reference.accuracy import (
     store,
     tasks,
 )
+from sdc_reference.analysis.detector import distinct
 
 COLOURS = {"red": (230, 30, 30), "green": (20, 200, 60)}
 NAMES = ["red, crimson", "green", "blue"]
@@ -448,7 +449,7 @@ def test_text_agrees_by_characters() -> None:
 
 def test_overlapping_boxes_are_one() -> None:
     corners = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [0, 0, 10, 10], [50, 50, 60, 60]], np.float32)
-    assert judges.order_kept(corners, np.array([0, 0, 1, 0])).tolist() == [0, 2, 3]
+    assert distinct(corners, np.array([0, 0, 1, 0]), judges.OVERLAP, judges.MOST) == [0, 2, 3]
 
 
 def test_jobs_and_their_counts(folder: Path) -> None:

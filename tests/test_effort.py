@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from sdc import cli, codec
-from sdc.codec import decode, encode, sites_of, squared_error
+from sdc.codec import decode, encode, pad_to_cells, sites_of, squared_error
 from sdc.container import Group, parse
 from sdc.errors import SdcError
 from sdc.gradient import pull_back
@@ -77,17 +77,18 @@ def test_the_error_is_that_of_the_pixels_shown(monkeypatch: pytest.MonkeyPatch) 
     """Of the group's own pixels, within the picture; in tiles it is the same."""
     stream = parse(encode(photograph(), objects=OBJECTS, quality=30))
     model = load_model(1)
+    padded, size = pad_to_cells(photograph()), photograph().shape[:2]
     for k in range(2):
         shown = decode(stream, groups=[k])
         sites, symbols = codec.decode_symbols(stream, model, k)
         difference = shown.pixels.astype(np.float64) - photograph()
-        error, gradient = squared_error(symbols.latents, sites, model, photograph())
+        error, gradient = squared_error(symbols.latents, sites, model, padded, size)
         assert error == pytest.approx(np.square(difference[shown.covered]).sum() / 3, rel=1e-6)
-        assert squared_error(symbols.latents, sites, model, photograph(), gradient=False)[0] == error
+        assert squared_error(symbols.latents, sites, model, padded, size, gradient=False)[0] == error
         with monkeypatch.context() as patch:
             patch.setattr(codec, "TILE_CELLS", 2)
             patch.setattr("sdc.network.CHUNK_CELLS", 3)
-            again = squared_error(symbols.latents, sites, model, photograph())
+            again = squared_error(symbols.latents, sites, model, padded, size)
         assert again[0] == pytest.approx(error, rel=1e-6)
         assert np.allclose(again[1], gradient, rtol=1e-3, atol=1e-3 * np.abs(gradient).max())
 
@@ -188,7 +189,9 @@ def test_search_on_a_network_that_codes_nothing_well() -> None:
         coder = GroupCoder(sites, model, quality)
         targets = rng.integers(*model.latent_range, (12, model.latents)).astype(np.int16)
         hyper = np.zeros((coder.blocks[0], model.hyper), np.int64)
-        measure = partial(squared_error, sites=sites, model=model, image=photograph()[:48, :64])
+        measure = partial(
+            squared_error, sites=sites, model=model, padded=photograph()[:48, :64], size=(48, 64)
+        )
         costs = []
         for residuals in (None, refine(targets, hyper, coder, measure, MEASURED)):
             payload, symbols = encode_group(targets, hyper, coder, residuals)
@@ -199,9 +202,12 @@ def test_search_on_a_network_that_codes_nothing_well() -> None:
 
 @pytest.mark.training
 def test_weight_is_that_of_training() -> None:
-    from sdc_reference.networks import LAMBDA_HIGH, LAMBDA_LOW
+    import torch
 
-    assert weight_of(0) == pytest.approx(LAMBDA_LOW) and weight_of(63) == pytest.approx(LAMBDA_HIGH)
+    from sdc_reference.networks import quality_to_lambda
+
+    at = (0, 17, 63)
+    assert [weight_of(q) for q in at] == pytest.approx(quality_to_lambda(torch.tensor(at)).tolist())
 
 
 @pytest.mark.parametrize("effort", [-1, 10, 2.0, True, "3", None])

@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ..analysis.detector import distinct
 from .areas import Pixels
 from .reading import Reader
 from .restoration import Denoiser, noisy
@@ -117,7 +118,7 @@ class Yolo:
         order = order[score[order] >= LEAST]
         middle, sides = table[order, :2], table[order, 2:4]
         corners = np.concatenate([middle - sides / 2, middle + sides / 2], 1)
-        kept = order_kept(corners, best[order])
+        kept = distinct(corners, best[order], OVERLAP, MOST)
         shift, factor = np.array([left, top] * 2), np.array([width / w, height / h] * 2)
         limits = np.array([width, height] * 2)
         boxes = ((corners[kept] - shift) * factor).clip(0, limits)
@@ -137,27 +138,6 @@ class Yolo:
             for thing, rle in zip(answer, masks, strict=True):
                 thing["rle"] = rle
         return answer
-
-
-def order_kept(corners: Floats, classes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Greedy suppression by class: places of the boxes that stay, at most ``MOST``.
-
-    Args:
-        corners: ``[n, 4]``, left, top, right, bottom, best first.
-        classes: ``int [n]``.
-    """
-    area = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
-    left = np.arange(len(corners))
-    kept: list[int] = []
-    while len(left) and len(kept) < MOST:
-        first, left = left[0], left[1:]
-        kept.append(int(first))
-        low = np.maximum(corners[left, :2], corners[first, :2])
-        high = np.minimum(corners[left, 2:], corners[first, 2:])
-        common = (high - low).clip(0).prod(1)
-        far = common <= OVERLAP * (area[left] + area[first] - common)
-        left = left[far | (classes[left] != classes[first])]
-    return np.array(kept, np.int64)
 
 
 def _masks(

@@ -41,8 +41,7 @@ class Detector:
 
     Raises:
         SdcError: ``E_USAGE`` when onnxruntime is not installed or the file is no such network, ``E_INPUT``
-        when
-            there is no such file.
+            when there is no such file.
     """
 
     def __init__(self, options: Options):
@@ -107,7 +106,7 @@ class Detector:
         corners[:, 0::2] *= width / size[0]
         corners[:, 1::2] *= height / size[1]
         out = []
-        for k in _distinct(corners, best[rows_kept])[:MOST]:
+        for k in distinct(corners, best[rows_kept], OVERLAP, MOST):
             row = boxes[rows_kept[k]]
             x0, y0 = np.floor(corners[k, :2] + 0.5).astype(int).clip(0, (width - 1, height - 1)).tolist()
             x1, y1 = np.floor(corners[k, 2:] + 0.5).astype(int).clip(0, (width, height)).tolist()
@@ -148,24 +147,29 @@ def _literal(text: str, kind: type) -> Any:
     return value if isinstance(value, kind) else kind()
 
 
-def _distinct(corners: npt.NDArray[Any], classes: npt.NDArray[Any]) -> list[int]:
+def distinct(corners: npt.NDArray[Any], classes: npt.NDArray[Any], overlap: float, most: int) -> list[int]:
     """Boxes, best first, that do not overlap a better one of their class too much: greedy suppression.
 
     Args:
         corners: ``[n, 4]``, left, top, right, bottom, best first.
         classes: ``int [n]``.
+        overlap: intersection over union above which the worse of two boxes is left out.
+        most: boxes that are wanted at most.
+
+    Returns:
+        Places of the boxes that stay, best first.
     """
     area = np.prod((corners[:, 2:] - corners[:, :2]).clip(0), axis=1)
     left = np.arange(len(corners))
     kept = []
-    while len(left) and len(kept) < MOST:
+    while len(left) and len(kept) < most:
         first, left = int(left[0]), left[1:]
         kept.append(first)
         low = np.maximum(corners[left, :2], corners[first, :2])
         high = np.minimum(corners[left, 2:], corners[first, 2:])
         common = np.prod((high - low).clip(0), axis=1)
         union = area[left] + area[first] - common
-        left = left[(classes[left] != classes[first]) | (common <= OVERLAP * union)]
+        left = left[(classes[left] != classes[first]) | (common <= overlap * union)]
     return kept
 
 

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
-from importlib.metadata import entry_points
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,6 +22,8 @@ from sdc.errors import SdcError
 from sdc.objects import Object
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
+
     from .salient import SaliencyMap
 
 PROVIDERS: dict[str, dict[str, str]] = {
@@ -147,6 +148,13 @@ class Ranking(Provider, Protocol):
 
     def rank(self, scene: Scene, objects: Sequence[Object]) -> Ranked:
         """Levels and reasons."""
+
+
+def entry_points(group: str) -> EntryPoints:
+    """Providers of other packages."""
+    from importlib import metadata  # slow to import, and every command line imports this module
+
+    return metadata.entry_points(group=group)
 
 
 def provider(step: str, name: str, options: Options) -> Any:

@@ -9,6 +9,7 @@ How well it codes:
 - ``parts --data DIR``: bytes with the context or the hyperprior switched off.
 - ``integers --checkpoint FILE --data DIR``: the integer codec against the same model in floating point.
 - ``checkpoints --checkpoints FILE ... --data DIR``: models in training against each other.
+- ``efforts --data DIR [--efforts N ...]``: what a longer search of the encoder buys.
 - ``sheet --coco DIR --out FILE``: ten photographs, whole and in part, to look at.
 
 How much it takes:
@@ -30,9 +31,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from sdc.refine import EFFORTS
+
 from .codecs import PEERS
 from .common import QUALITIES
 from .curves import compare
+from .efforts import efforts
 from .fidelity import agree, checkpoints, integers, partial, parts
 from .rates import rate
 from .sheets import sheet
@@ -47,6 +51,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "plot": {"type": Path, "help": "picture of the curves to write: PNG or SVG"},
     "checkpoint": {"type": Path, "help": "last.pt of a training run"},
     "checkpoints": {"type": Path, "nargs": "+", "help": "last.pt of training runs"},
+    "efforts": {"type": int, "nargs": "+", "default": list(range(len(EFFORTS)))},
     "every": {"type": int, "default": 1, "help": "take every n-th picture"},
     "model": {"type": int, "default": 1, "help": "number of the model"},
     "effort": {"type": int, "help": "effort of the encoder"},
@@ -65,6 +70,7 @@ COMMANDS = {
     partial: "data coco effort model",
     parts: "data! qualities model",
     integers: "checkpoint! data! qualities",
+    efforts: "data! qualities efforts every model",
     checkpoints: "checkpoints! data! qualities every",
     sheet: "coco! out! effort model",
     work: "model",

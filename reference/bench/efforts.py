@@ -1,0 +1,37 @@
+"""What encoder effort buys."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+
+from sdc.codec import decode, encode
+
+from .common import bits_per_pixel, photographs, psnr
+from .curves import Curve, rate_difference
+
+
+def efforts(args: argparse.Namespace) -> None:
+    """Rate at equal PSNR and processor seconds per picture of some efforts, against the first of them."""
+    pictures = [picture for _, picture in photographs(args.data)][:: args.every]
+    first: Curve = []
+    plain = 0.0
+    for effort in args.efforts:
+        curve, seconds = [], []
+        for quality in sorted(args.qualities):
+            bpps, dbs = [], []
+            for picture in pictures:
+                start = time.process_time()
+                data = encode(picture, quality=quality, effort=effort, model=args.model)
+                seconds.append(time.process_time() - start)
+                bpps.append(bits_per_pixel(data, picture))
+                dbs.append(psnr(decode(data).pixels, picture))
+            curve.append((statistics.mean(bpps), statistics.mean(dbs)))
+        first, plain = first or curve, plain or statistics.median(seconds)
+        print(
+            f"effort {effort}  rate {rate_difference(curve, first):+.2%}  "
+            f"{statistics.median(seconds):.2f} s, x{statistics.median(seconds) / plain:.1f}  "
+            + "  ".join(f"{bpp:.4f} bpp {db:.2f} dB" for bpp, db in curve),
+            flush=True,
+        )
