@@ -148,7 +148,7 @@ class Depthwise(_Affine):
         """See the class."""
         weight, bias = self._parameters_now()
         if mask is not None:
-            x = x * mask
+            x = x * mask.to(x.dtype)
         return self._requantise(F.conv2d(x, weight, bias, padding=1, groups=x.shape[1]))
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -89,6 +90,7 @@ class Sizes:
         wide: hidden channels of contexts.
         analysis_blocks, synthesis_blocks: of the transforms.
         passes: 4, or 2: the checkerboard with all channels at once.
+        early: latents of the first two of four passes, or 0 for half of them.
         with_hyper: whether hyper-latents are coded; else they are 0.
         with_context: whether contexts see the latents of earlier passes.
         gated: whether a spatial tap counts only inside its group; a model without is no SDC model.
@@ -102,6 +104,7 @@ class Sizes:
     analysis_blocks: int = 4
     synthesis_blocks: int = 6
     passes: int = 4
+    early: int = 0
     with_hyper: bool = True
     with_context: bool = True
     gated: bool = True
@@ -245,9 +248,9 @@ class Model(nn.Module):
     def __init__(self, sizes: Sizes = Sizes()):
         super().__init__()
         self.sizes = s = sizes
-        part = 2 * s.latents // s.passes
+        cut = [s.early or s.latents // 2] if s.passes == 4 else []
         # (parity, first channel, past last channel): the coding passes in order (PASS-04).
-        self.passes = [(k, a, a + part) for a in range(0, s.latents, part) for k in (0, 1)]
+        self.passes = [(k, a, b) for a, b in pairwise([0, *cut, s.latents]) for k in (0, 1)]
         self.analysis = Analysis(s)
         self.hyper = Hyper(s)
         self.context = nn.ModuleList(

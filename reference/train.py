@@ -40,6 +40,7 @@ from . import data
 from .layers import set_integer
 from .networks import LAMBDA_HIGH, LAMBDA_LOW, Model, Sizes, quality_to_lambda
 from .optim import Muon
+from .widen import widened
 
 LOG_FIELDS = ["step", "minutes", "phase", "rate", "loss", "bpp", "hyper_bpp", "psnr", "mpixel_s"]
 LOG_STEPS = 100
@@ -162,7 +163,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--compile", action=argparse.BooleanOptionalAction, help="torch.compile; default: on GPUs only"
     )
-    parser.add_argument("--start", type=Path, help="checkpoint whose averaged weights begin a new run")
+    parser.add_argument(
+        "--start", type=Path, help="checkpoint whose averaged weights begin a new run, widened to [sizes]"
+    )
     parser.add_argument("--save-minutes", type=float, default=5.0)
     parser.set_defaults(sizes={})
     first = parser.parse_args(argv)
@@ -208,11 +211,16 @@ def main(argv: list[str] | None = None) -> None:
         for optimiser, saved_state in zip(optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved_state)
         step, spent = state["step"], state["seconds"]
-    elif args.start:
-        start = load_model(args.start, args.device).state_dict()
-        model.load_state_dict(start)
-        average.load_state_dict(start)
     pictures = data.load_pictures(args.data, max(args.size, args.late_size), args.device)
+    if args.start and not last.exists():
+        old = load_model(args.start)
+        if old.sizes != args.sizes:
+            try:
+                old = widened(old, args.sizes, [p.cpu() for p in pictures])
+            except ValueError as error:
+                sys.exit(f"{args.start}: {error}")
+        model.load_state_dict(old.state_dict())
+        average.load_state_dict(old.state_dict())
     parameters = list(model.parameters())
     print(f"{len(pictures)} pictures, {sum(p.numel() for p in parameters)} parameters, from step {step}")
     on_gpu = torch.device(args.device).type != "cpu"
@@ -227,6 +235,7 @@ def main(argv: list[str] | None = None) -> None:
     rng = np.random.default_rng([args.seed, step])
 
     def feed() -> None:
+        torch.set_num_threads(1)  # more would wait, spinning, for the processors that training uses
         while True:
             size, count = args.size, args.batch
             if part_done() >= PLATEAU:

@@ -25,6 +25,7 @@ from sdc_reference.layers import BOUND, Format, Pointwise, set_integer
 from sdc_reference.networks import Model, Sizes
 from sdc_reference.optim import Muon
 from sdc_reference.runner import InexactDevice, TorchRunner
+from sdc_reference.widen import widened
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 SMALL = Sizes(channels=32, latents=24, hyper=8, features=16, wide=32, analysis_blocks=1, synthesis_blocks=2)
@@ -279,6 +280,38 @@ def test_ablations_train_and_are_not_exported(tmp_path: Path) -> None:
     torch.save(checkpoint, tmp_path / "last.pt")
     with pytest.raises(SystemExit, match="ablation"):
         export.main([str(tmp_path / "last.pt"), "--number", "20000000", "--out", str(tmp_path)])
+
+
+@torch.no_grad()
+def test_a_widened_model_does_what_it_did_and_paints_more() -> None:
+    old = small_model()
+    sizes = dataclasses.replace(SMALL, latents=34, early=14, analysis_blocks=2)
+    x = torch.from_numpy(picture(128, 192)).permute(2, 0, 1)
+    new = widened(old, sizes, [x, x.flip(2)])
+    kept = [*range(12), *range(14, 26)]  # where the old latents are now
+    best = torch.tensor([63.0])
+    before, after = (m.analysis(x[None].float(), best, None) for m in (old, new))
+    assert torch.allclose(after[:, kept], before, atol=1e-5)
+    blind = torch.zeros_like(after)
+    blind[:, kept] = before
+    old_picture = old.synthesis(before, best, None)
+    assert torch.allclose(new.synthesis(blind, best, None), old_picture, atol=1e-2)
+    hyper = torch.rand(1, SMALL.features, 8, 12)
+    for k, (a, b) in enumerate(zip(old.context, new.context, strict=True)):
+        rows = slice(0, 12)
+        for was, now in zip(a(before, hyper, None), b(blind, hyper, None), strict=True):
+            assert now.shape[1] == (14, 14, 20, 20)[k]
+            assert torch.allclose(now[:, rows], was, atol=1e-5)
+    error = ((old_picture - x) ** 2).mean()
+    assert ((new.synthesis(after, best, None) - x) ** 2).mean() < 0.9 * error
+
+
+@pytest.mark.parametrize(
+    "change", [{"latents": 20}, {"channels": 40}, {"early": 8}, {"passes": 2}, {"analysis_blocks": 0}]
+)
+def test_a_model_is_widened_in_some_ways_only(change: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="only get more"):
+        widened(small_model(), dataclasses.replace(SMALL, **change), [torch.zeros(3, 64, 64)])
 
 
 def test_fitted_tables_code_the_same_photographs_in_fewer_bits() -> None:
