@@ -22,6 +22,7 @@ import queue
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ else:
 from sdc.model import QUALITIES
 
 from . import data
+from .features import FeatureDistance
 from .layers import set_integer
 from .networks import LAMBDA_HIGH, LAMBDA_LOW, Model, Sizes, quality_to_lambda
 from .optim import Muon
@@ -50,7 +52,11 @@ DCT_LAYERS = {"analysis.first.weight", "synthesis.last.weight"}
 
 
 def sample_loss(
-    model: torch.nn.Module, crops: Tensor, cells: Tensor, quality: Tensor
+    model: torch.nn.Module,
+    crops: Tensor,
+    cells: Tensor,
+    quality: Tensor,
+    seen: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Loss of one batch, and what the log wants to know.
 
@@ -59,6 +65,7 @@ def sample_loss(
         crops: ``uint8 [B, 3, H, W]``.
         cells: ``[B, 1, H/16, W/16]`` float.
         quality: ``[B]`` float 0..63.
+        seen: a further distance of pictures as a sum over the pixels of a mask, in squared 8-bit units.
 
     Returns:
         ``(loss, [loss, bits, bits of hyper-latents, squared error])``, per coded pixel.
@@ -68,9 +75,10 @@ def sample_loss(
     mask = torch.nn.functional.interpolate(cells, scale_factor=16, mode="nearest")
     error = ((out["picture"].float() - picture) ** 2 * mask).sum((1, 2, 3)) / 3.0
     bits = out["bits"] + out["hyper_bits"]
+    distortion = error if seen is None else error + seen(picture, out["picture"].float(), mask)
     weight = (quality_to_lambda(quality) / math.sqrt(LAMBDA_LOW * LAMBDA_HIGH)) ** -0.35
     pixels = cells.sum() * 256.0
-    loss = (weight * (quality_to_lambda(quality) * error + bits)).sum() / pixels
+    loss = (weight * (quality_to_lambda(quality) * distortion + bits)).sum() / pixels
     parts = torch.stack([bits.sum(), out["hyper_bits"].sum(), error.sum()]) / pixels
     return loss, torch.cat([loss[None], parts]).detach()
 
@@ -158,6 +166,12 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--late-size", type=int, default=256, help="the same once the rate falls")
     parser.add_argument("--matrix-rate", type=float, default=4e-3, help="peak learning rate of Muon")
     parser.add_argument("--rate", type=float, default=7e-4, help="peak learning rate of Adam")
+    parser.add_argument(
+        "--features", type=Path, help="weights of MobileNetV2: its features count as distortion too"
+    )
+    parser.add_argument(
+        "--feature-weight", type=float, default=300.0, help="squared error that a variance of them equals"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
@@ -177,7 +191,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         for key, value in options.items():
             if key not in vars(first) or key == "config":
                 parser.error(f"{first.config}: no option {key}")
-            if key in ("out", "start"):
+            if key in ("out", "start", "features"):
                 options[key] = Path(value)
             elif key == "data":
                 options[key] = [Path(v) for v in ([value] if isinstance(value, str) else value)]
@@ -233,6 +247,17 @@ def main(argv: list[str] | None = None) -> None:
 
     ready: queue.Queue[tuple[Tensor, Tensor, Tensor]] = queue.Queue(8)
     rng = np.random.default_rng([args.seed, step])
+    seen = None
+    if args.features:
+        examples, _ = data.batch(pictures, 4 * args.batch, args.size, np.random.default_rng(args.seed))
+        try:
+            network = FeatureDistance(args.features, examples)
+        except (OSError, ValueError) as error:
+            sys.exit(str(error))
+
+        def seen(picture: Tensor, decoded: Tensor, mask: Tensor) -> Tensor:
+            distance: Tensor = args.feature_weight * network(picture, decoded, mask)
+            return distance
 
     def feed() -> None:
         torch.set_num_threads(1)  # more would wait, spinning, for the processors that training uses
@@ -262,7 +287,7 @@ def main(argv: list[str] | None = None) -> None:
             crops, cells, quality = ready.get()
             quality = quality.round() if integer else quality
             with torch.autocast(model.log_step.device.type, torch.bfloat16, enabled=not integer):
-                loss, figures = sample_loss(codec, crops, cells, quality)
+                loss, figures = sample_loss(codec, crops, cells, quality, seen)
             model.zero_grad(set_to_none=True)
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)

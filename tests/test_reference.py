@@ -21,6 +21,7 @@ from sdc.objects import Object
 from sdc.testing import random_stream
 from sdc_reference import data, export, train
 from sdc_reference.export import decoder_file, encoder_file
+from sdc_reference.features import FeatureDistance, layers
 from sdc_reference.layers import BOUND, Format, Pointwise, set_integer
 from sdc_reference.networks import Model, Sizes
 from sdc_reference.optim import Muon
@@ -203,6 +204,34 @@ def test_training_learns_resumes_and_logs(tmp_path: Path) -> None:
     assert (first["step"], second["step"]) == (4, 6)
     assert not torch.equal(first["model"]["log_step"], second["model"]["log_step"])
     assert (tmp_path / "run" / "log.csv").read_text().startswith("step,")
+
+
+def test_a_frozen_network_joins_the_distortion(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    weights = tmp_path / "mobilenet.pth"
+    with pytest.raises(FileNotFoundError):
+        FeatureDistance(weights, torch.zeros(1, 3, 64, 64))
+    torch.save({"features.0.0.weight": torch.zeros(1)}, weights)
+    x = torch.from_numpy(np.stack([picture(64, 128), picture(64, 128)[:, ::-1]])).permute(0, 3, 1, 2)
+    with pytest.raises(ValueError, match="not the weights of MobileNetV2"):
+        FeatureDistance(weights, x)
+    torch.save({f"features.{name}": t for name, t in layers().state_dict().items()}, weights)
+    distance = FeatureDistance(weights, x)
+    x = x.float()
+    worse = (x + torch.randn_like(x) * 20).requires_grad_()
+    mask = torch.ones(2, 1, 64, 128)
+    mask[1, ..., 64:] = 0
+    d = distance(x, worse, mask)
+    assert (distance(x, x, mask) == 0).all() and (d > 0).all()
+    d.sum().backward()
+    assert worse.grad is not None and (worse.grad[1, ..., 64:] == 0).all() and (worse.grad[1] != 0).any()
+    model = small_model().eval()
+    rest = (x[..., :64].byte(), mask[..., :64:16, :64:16], torch.tensor([20.0, 40.0]))
+    plain, same, more = (
+        train.sample_loss(model, *rest, seen)[0].item()
+        for seen in (None, lambda *a: 0 * distance(*a), lambda *a: 1e4 * distance(*a))
+    )
+    assert same == pytest.approx(plain) and more > 1.2 * plain
 
 
 def test_a_log_is_drawn(tmp_path: Path) -> None:
