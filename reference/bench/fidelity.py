@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from sdc.codec import analyse, analyse_hyper, decode, encode, sites_of
+from sdc.codec import analyse, analyse_hyper, decode, encode, pad_to_cells, sites_of, squared_error
 from sdc.container import Group, parse
 from sdc.latents import GroupCoder, encode_group
 from sdc.model import PRIVATE, load_encoder, load_model
 from sdc.objects import Object, group_map
+from sdc.refine import weight_of
 
 from .common import (
     Encode,
@@ -137,7 +138,7 @@ def partial(args: argparse.Namespace) -> None:
 
 
 def parts(args: argparse.Namespace) -> None:
-    """What context and hyperprior save."""
+    """What context and hyperprior save: bytes, and bytes at an equal value of distortion."""
     model, encoder = load_model(args.model), load_encoder(args.model)
 
     class NoContext(GroupCoder):
@@ -145,21 +146,33 @@ def parts(args: argparse.Namespace) -> None:
             return super().parameters(k, band, np.zeros_like(latents), features)
 
     for quality in args.qualities:
-        full, blind, flat = 0, 0, 0
+        sums = np.zeros((3, 2))  # bits and lambda * squared error of: all, no context, no hyper-latents
         for _, picture in photographs(args.data):
             cells = np.ones((-(-picture.shape[0] // 16), -(-picture.shape[1] // 16)), np.uint8)
             sites = sites_of(cells, [Group(0, 3, quality)], [0])
             latents = analyse(picture, sites, encoder)
             coder = GroupCoder(sites, model, quality)
             hyper = analyse_hyper(latents, coder, encoder)
-            full += len(encode_group(latents, hyper, coder)[0])
-            blind += len(encode_group(latents, hyper, NoContext(sites, model, quality))[0])
-            flat += len(encode_group(latents, np.zeros_like(hyper), coder)[0])
-        print(
-            f"quality {quality:2d}  without context {blind / full - 1:+.1%} bytes, "
-            f"without hyper-latents {flat / full - 1:+.1%}",
-            flush=True,
-        )
+            ways = [
+                (hyper, coder),
+                (hyper, NoContext(sites, model, quality)),
+                (np.zeros_like(hyper), coder),
+            ]
+            for row, (symbols, how) in zip(sums, ways, strict=True):
+                payload, decoded = encode_group(latents, symbols, how)
+                error, _ = squared_error(
+                    decoded.latents, sites, model, pad_to_cells(picture), picture.shape[:2], gradient=False
+                )
+                row += len(payload) * 8, weight_of(quality) * error
+        (full, _), *less = sums
+        for name, (bits, _), cost in zip(
+            ("context", "hyper-latents"), less, sums[1:].sum(1) - sums[0].sum(), strict=True
+        ):
+            print(
+                f"quality {quality:2d}  without {name}: {bits / full - 1:+.1%} bytes, "
+                f"{cost / full:+.1%} with the distortion that it adds",
+                flush=True,
+            )
 
 
 def _float_codec(checkpoint: Path) -> Any:
