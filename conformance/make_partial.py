@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sdc.container import GRPS, HEAD, ICCP, LATN, MASK, OBJS
+from sdc.container import GRPS, HEAD, ICCP, LATN, MASK, OBJS, PROV
 from sdc.errors import SdcError
 
 from .adapter import answer, digest, extract_answer
@@ -474,6 +474,15 @@ def editors(book: Book) -> None:
         [[0, 1, 2, 3], [0, 1]],
         "EDIT-02 EDIT-04 EDIT-08",
         "objects that cannot be read go when a group goes, and stay when none does",
+    )
+    told = replace(base, before=((PROV, b'{"for": "a"}'), (0xCA, b"safe")), after=((PROV, b"no JSON"),))
+    add(
+        "provenance",
+        told.build(),
+        [[0, 1, 2, 3], [0, 1], []],
+        "EDIT-09 PROV-02 EDIT-04",
+        "PROV, one of them unusable, goes when a group goes, and stays when none does",
+        "EDIT-09",
     )
     add(
         "unknown-model",

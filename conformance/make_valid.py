@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sdc.container import GRPS, HEAD, ICCP, LATN, OBJS
+from sdc.container import GRPS, HEAD, ICCP, LATN, OBJS, PROV
 from sdc.model import load_model
 from sdc.structures import encode_varint
 
@@ -245,6 +245,27 @@ def valid(book: Book) -> None:
         why="a pixel mask that fills its box",
         needs=["OBJS"],
     )
+    said = '{"grounding": {"provider": "salient"}, "captions": {"short": "Fl\u00e4chen \u4e2d"}, "n": [1e3]}'
+    for place in ("before", "after"):
+        book.accept(
+            f"valid/prov-{place}.sdc",
+            replace(four, **{place: ((PROV, said.encode()),)}),
+            "PROV-01 PROV-02 CHNK-07",
+            why=f"how the objects were found, {place} the latents",
+            seed=0,
+        )
+
+
+UNUSABLE = {
+    "empty": b"",
+    "cut": b'{"for": "peop',
+    "array": b"[{}]",
+    "not-utf8": b'{"for": "\xff"}',
+    "nan": b'{"n": NaN}',
+    "deep": b'{"n": ' + b"[" * 5000,
+    "too-long": b"{" + b" " * 65535 + b"}",
+}
+"""Payloads of PROV that break PROV-01."""
 
 
 def uncommon(book: Book) -> None:
@@ -358,9 +379,22 @@ def uncommon(book: Book) -> None:
     )
     book.accept(
         "uncommon/empty-objs-neighbour.sdc",
-        compose(1, 1, before=((0x81 + 1, b""),)),
+        compose(1, 1, before=((0x81 - 1, b""),)),
         "CHNK-09",
         why="an unknown ancillary chunk without payload whose type is next to OBJS",
+    )
+    for name, payload in UNUSABLE.items():
+        book.accept(
+            f"uncommon/prov-{name}.sdc",
+            compose(8, 8, after=((PROV, payload),)),
+            "PROV-01",
+            why="a PROV that is no error, and that no decoder can use",
+        )
+    book.accept(
+        "uncommon/prov-twice.sdc",
+        compose(8, 8, before=((PROV, b"{}"),), after=((PROV, b'{"for": "people"}'), (PROV, b""))),
+        "PROV-02",
+        why="three PROV, of which the first counts, and which are no error",
     )
     book.accept(
         "uncommon/withdrawn-one.sdc",

@@ -282,6 +282,41 @@ MUTANTS: tuple[Mutant, ...] = (
             "if False:",
         ),
     ),
+    _mutant(
+        "provenance-judged",
+        "T0",
+        "PROV-01",
+        (
+            ADAPTER,
+            "    objects = parse_objects(stream)\n",
+            "    objects = parse_objects(stream)\n"
+            "    told = stream.chunk(0x82)\n"
+            "    if told is not None and not told.payload.endswith(b'}'):\n"
+            "        raise SdcError('E_PAYLOAD_LENGTH')\n",
+        ),
+    ),
+    _mutant(
+        "provenance-length-judged",
+        "T0",
+        "PROV-01",
+        (
+            ADAPTER,
+            "    objects = parse_objects(stream)\n",
+            "    objects = parse_objects(stream)\n"
+            "    if any(c.type == 0x82 and len(c.payload) > 65536 for c in stream.before + stream.after):\n"
+            "        raise SdcError('E_LIMIT')\n",
+        ),
+    ),
+    _mutant(
+        "provenance-twice-refused",
+        "T0",
+        "PROV-02",
+        (
+            CONTAINER,
+            "(kind in (MASK, OBJS, ICCP) and kind in seen)",
+            "(kind in (MASK, OBJS, PROV, ICCP) and kind in seen)",
+        ),
+    ),
     _mutant("object-mask-empty", "T0", "OBJS-16", (METADATA, "if not mask.any():", "if False:")),
     _mutant(
         "objects-not-utf8",
@@ -901,6 +936,16 @@ MUTANTS: tuple[Mutant, ...] = (
             "sdc.edit",
             "    if chunk.type & SAFE_TO_COPY:\n",
             "    if chunk.type & SAFE_TO_COPY or chunk.type != OBJS:\n",
+        ),
+    ),
+    _mutant(
+        "editor-keeps-provenance",
+        "X",
+        "EDIT-09",
+        (
+            "sdc.edit",
+            "    if chunk.type & SAFE_TO_COPY:\n",
+            "    if chunk.type & SAFE_TO_COPY or chunk.type == 0x82:\n",
         ),
     ),
     _mutant(

@@ -37,6 +37,7 @@ from .errors import SdcError, spec_data
 from .info import format_text, icc_error, info, printable
 from .metadata import parse_objects
 from .objects import Object, load_analysis, load_objects
+from .presets import EQUAL, PRESETS
 from .refine import DEFAULT_EFFORT
 
 Colour = tuple[int, int, int]
@@ -485,6 +486,8 @@ def _encode(args: Args, source: str, target: str) -> Said:
         objects=load_objects(described, width, height, None if source == PIPE else source),
         analysis=load_analysis(described),
         quality=args.quality,
+        preset=args.purpose if args.purpose in PRESETS else EQUAL,
+        margin=args.margin,
         group_by=args.group_by,
         icc=picture.icc,
         metadata=not args.no_metadata,
@@ -803,7 +806,14 @@ def _sdc_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"sdc {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    command = commands.add_parser("encode", help="picture to stream")
+    tasks = ", ".join(PRESETS)
+    command = commands.add_parser(
+        "encode",
+        help="picture to stream",
+        epilog=f"What --for names are words for a model that ranks; {tasks} also choose how much lower the "
+        "qualities of less important levels are than --quality, and the margin. A --quality by level and "
+        "--margin go before these.",
+    )
     _files(command, "picture, folder, or - for standard input", "stream, folder, or - for standard output")
     command.add_argument(
         "--objects",
@@ -818,6 +828,12 @@ def _sdc_parser() -> argparse.ArgumentParser:
         default=32,
         metavar="Q",
         help="0 to 63, or by level: L1=44,L2=32,other=16 (default %(default)s)",
+    )
+    command.add_argument(
+        "--margin",
+        type=int,
+        metavar="CELLS",
+        help="cells of 16 pixels coded with the objects they surround, 0 to 15 (default 0, or by --for)",
     )
     command.add_argument(
         "--effort",

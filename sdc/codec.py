@@ -19,6 +19,8 @@ from .container import (
     ICCP,
     LEVELS,
     OBJS,
+    PROV,
+    WITHDRAWN,
     Chunk,
     Group,
     Head,
@@ -32,10 +34,11 @@ from .errors import SdcError
 from .gradient import pull_back
 from .latents import BLOCK, GroupCoder, Symbols, decode_group, encode_group, quantise_hyper
 from .mask import encode_map
-from .metadata import ANALYSIS, analysis_payload, objects_payload
+from .metadata import analysis_payload, objects_payload
 from .model import Model, load_encoder, load_model, model_for
 from .network import Array, Network, Sites, Tape, reach, run
 from .objects import Object, group_map
+from .presets import EQUAL, Preset, preset_of
 from .refine import DEFAULT_EFFORT, EFFORTS, refine
 
 Pixels = npt.NDArray[np.uint8]
@@ -396,6 +399,8 @@ def encode(
     *,
     objects: Sequence[Object] = (),
     quality: int | Mapping[str, int] = 32,
+    preset: str | Preset = EQUAL,
+    margin: int | None = None,
     group_by: str = "level",
     icc: bytes | None = None,
     metadata: bool = True,
@@ -411,7 +416,11 @@ def encode(
     Args:
         image: ``uint8 [H, W, 3]`` RGB.
         objects: what is in it, with levels; none makes one group of level ``other``.
-        quality: quality index 0..63 for all groups, or by level name.
+        quality: quality index 0..63 for all groups, which a preset shifts by level; or by level name, which
+            no preset changes.
+        preset: what a task needs, by the task's name (:data:`sdc.presets.PRESETS`) or by itself.
+        margin: cells of background around objects of L1 to L3 that are of their groups, 0 to 15; the
+            preset's by default.
         group_by: ``level`` (a group per level) or ``object`` (a group per object).
         icc: ICC profile of the picture, kept as it is.
         metadata: whether objects and analysis are described in the stream.
@@ -440,15 +449,23 @@ def encode(
         raise SdcError("E_PICTURE", f"a picture of {width} x {height} pixels cannot be coded")
     if icc is not None and not ICC_BYTES[0] <= len(icc) <= ICC_BYTES[1]:
         raise SdcError("E_PICTURE", f"a colour profile of {len(icc)} bytes")
+    wanted = preset_of(preset)
     by_level = qualities_of(quality)
+    if not isinstance(quality, Mapping):
+        by_level = qualities_of(wanted.qualities(quality))
     decoder, encoder = load_model(model), load_encoder(model)
-    grouped = group_map(objects, width, height, group_by)
+    grouped = group_map(objects, width, height, group_by, wanted.margin if margin is None else margin)
+    stored = {k for k, level in enumerate(grouped.levels) if level in wanted.levels}
+    stored = stored or set(range(len(grouped.levels)))
     groups = tuple(Group(k, level, by_level[level]) for k, level in enumerate(grouped.levels))
-    sites = sites_of(grouped.labels, groups, range(len(groups)))
+    sites = sites_of(grouped.labels, groups, stored)
     padded = pad_to_cells(image)
     latents = analyse(padded, sites, encoder, arithmetic=arithmetic, runner=runner)
-    payloads = []
+    payloads: list[bytes | None] = []
     for g in groups:
+        if g.index not in stored:
+            payloads.append(None)
+            continue
         own = sites.labels == g.index
         coder = GroupCoder(sites.take(np.flatnonzero(own)), decoder, g.quality, arithmetic, runner)
         targets = latents[own]
@@ -463,18 +480,19 @@ def encode(
     head = Head(width, height, model, decoder.weights)
     before = [] if icc is None else [Chunk(ICCP, icc)]
     after = []
-    if metadata and grouped.objects:
-        described = objects_payload(grouped.objects, pixel_masks=pixel_masks, mask_pixels=4 * width * height)
+    there = [thing for thing in grouped.objects if thing.group in stored]
+    if metadata and there:
+        described = objects_payload(there, pixel_masks=pixel_masks, mask_pixels=4 * width * height)
         after.append(Chunk(OBJS, described))
     if metadata and analysis:
-        after.append(Chunk(ANALYSIS, analysis_payload(analysis)))
+        after.append(Chunk(PROV, analysis_payload(analysis)))
     return assemble(head, groups, payloads, grouped.labels, before, after)
 
 
 def assemble(
     head: Head,
     groups: Sequence[Group],
-    payloads: Sequence[bytes],
+    payloads: Sequence[bytes | None],
     labels: Array,
     before: Sequence[Chunk] = (),
     after: Sequence[Chunk] = (),
@@ -482,11 +500,14 @@ def assemble(
     """Bytes of a stream from its coded groups.
 
     Args:
-        payloads: of the latent chunks, one per group.
+        payloads: of the latent chunks, one per group; None for one that is withdrawn.
         labels: ``uint8 [rows, cols]`` group map; coded unless one group fills the picture.
         before, after: chunks in front of and behind the latent chunks.
     """
     filled = len(groups) == 1 and bool((labels == 1).all())
     mask = None if filled else encode_map(labels, len(groups))
-    done = tuple(replace(g, state=COMPLETE, payload=p) for g, p in zip(groups, payloads, strict=True))
+    done = tuple(
+        replace(g, state=WITHDRAWN if p is None else COMPLETE, payload=p)
+        for g, p in zip(groups, payloads, strict=True)
+    )
     return build(Stream(head, done, mask, tuple(before), tuple(after)))

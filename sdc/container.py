@@ -25,8 +25,16 @@ CELL = 16
 LEVELS = ("L1", "L2", "L3", "other")
 
 HEAD, GRPS, MASK, LATN = 0x01, 0x02, 0x03, 0x04
-OBJS, ICCP = 0x81, 0xC1
-NAMES = {HEAD: "HEAD", GRPS: "GRPS", MASK: "MASK", LATN: "LATN", OBJS: "OBJS", ICCP: "ICCP"}
+OBJS, PROV, ICCP = 0x81, 0x82, 0xC1
+NAMES = {
+    HEAD: "HEAD",
+    GRPS: "GRPS",
+    MASK: "MASK",
+    LATN: "LATN",
+    OBJS: "OBJS",
+    PROV: "PROV",
+    ICCP: "ICCP",
+}
 ANCILLARY, SAFE_TO_COPY = 0x80, 0x40
 FEATURES = 0
 """Required-feature bits this reader knows: none."""

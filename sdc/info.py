@@ -224,7 +224,7 @@ def _trace(reader: Reader, met: Trace, fields: list[Traced]) -> list[Report]:
 
     if met.places:
         add("magic", 0, len(MAGIC), MAGIC, "FILE.magic")
-    whole = {"MASK": "map", "LATN": "stream", "ICCP": "profile"}
+    whole = {"MASK": "map", "LATN": "stream", "ICCP": "profile", "PROV": "text"}
     for k, place in enumerate(met.places):
         at = f"chunks[{k}]"
         end = place.offset + place.size
@@ -276,7 +276,7 @@ def _table(header: list[str], rows: list[list[Any]], left: str) -> list[str]:
 def analysis_lines(about: Report | None) -> list[str]:
     """How the objects were found, as short lines: what ``spec/objects.md`` calls ``analysis``.
 
-    What is not as that page says is left out: the chunk may be anybody's.
+    What is not as that page says is shown as it is: PROV may hold any JSON object.
     """
     out = []
     for key, value in (about or {}).items():

@@ -1,6 +1,6 @@
 """What a stream says of its picture: the objects (spec section "OBJS"), and how they were found.
 
-The latter is a private chunk, which decoders ignore: see "Analysis" in ``spec/objects.md``.
+The latter is JSON (spec section "PROV"), of the form that ``spec/objects.md`` describes under "Analysis".
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from .container import OBJS, Limits, Stream
+from .container import OBJS, PROV, Limits, Stream
 from .errors import SdcError
 from .mask import decode_map, encode_map
 from .objects import MAX_LABEL, MAX_MASK_BYTES, MAX_OBJECTS, MAX_REASON, Object
@@ -19,11 +19,8 @@ from .structures import Traced, build_payload, parse_payload
 MAX_MASK_PIXELS = 1 << 22
 """Pixels of one object's mask (OBJS-16)."""
 BOX_BITMAP = 1
-ANALYSIS = 0xA1
-"""Private chunk, ancillary and not safe to copy: how the objects were found, as JSON."""
 MAX_ANALYSIS = 1 << 16
-"""Bytes of its payload."""
-_MARK = b"sdc-analysis "
+"""Bytes of the payload of PROV (PROV-01)."""
 
 
 def _text(value: str, limit: int) -> bytes:
@@ -147,7 +144,7 @@ def parse_objects(
 
 
 def analysis_payload(about: Mapping[str, Any]) -> bytes:
-    """Payload of the chunk that says how the objects were found.
+    """Payload of PROV, which says how the objects were found.
 
     Args:
         about: what can be written as JSON.
@@ -159,22 +156,30 @@ def analysis_payload(about: Mapping[str, Any]) -> bytes:
         text = json.dumps(about, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise SdcError("E_OBJECTS", f"cannot be written: {error}", "analysis") from None
-    if len(text) > MAX_ANALYSIS - len(_MARK):
+    if len(text) > MAX_ANALYSIS:
         raise SdcError("E_OBJECTS", f"must be at most {MAX_ANALYSIS} bytes, is {len(text)}", "analysis")
-    return _MARK + text
+    return text
 
 
 def parse_analysis(stream: Stream) -> dict[str, Any] | None:
     """How the objects of a stream were found; ``None`` when it does not say so.
 
-    Private chunks of others may have the same number: what is not what we write is not ours.
+    A payload that breaks PROV-01 says nothing, and is no error; a second PROV is not looked at (PROV-02).
     """
-    for chunk in (*stream.before, *stream.after):
-        if chunk.type == ANALYSIS and chunk.payload.startswith(_MARK) and len(chunk.payload) <= MAX_ANALYSIS:
-            try:
-                about = json.loads(chunk.payload[len(_MARK) :])
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(about, dict):
-                return about
-    return None
+    chunk = stream.chunk(PROV)
+    if chunk is None or len(chunk.payload) > MAX_ANALYSIS:
+        return None
+    try:
+        about = json.loads(chunk.payload.decode("utf-8"), parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        return None
+    return about if isinstance(about, dict) else None
+
+
+def _no_number(name: str) -> None:
+    """``NaN`` and ``Infinity``, which Python's reader takes for JSON.
+
+    Raises:
+        ValueError: always.
+    """
+    raise ValueError(f"{name} is not JSON")

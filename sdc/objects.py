@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -49,6 +50,9 @@ MAX_NUMBER = 10**9
 MAX_GRID = 2**30
 MAX_MASKS = 2**30
 MAX_CROSSINGS = 2**22
+
+MAX_MARGIN = 15
+"""Cells around objects that may be of their groups."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -731,7 +735,27 @@ class _Owners:
                 self.owner[cell] = i
 
 
-def group_map(objects: Sequence[Object], width: int, height: int, group_by: str = "level") -> GroupMap:
+def _with_margin(owner: npt.NDArray[np.int32], levels: Sequence[int], margin: int) -> npt.NDArray[np.int32]:
+    """The owners of cells, where cells of nobody go to the most important object of L1 to L3 near them.
+
+    Args:
+        owner: int32 [rows, cols], objects by importance, -1 = nobody.
+        levels: level code of each object.
+        margin: how near, in cells, in all eight directions.
+    """
+    nobody = len(levels)
+    # The last entry is for owner -1.
+    who = np.array([i if level != OTHER else nobody for i, level in enumerate(levels)] + [nobody], np.int32)
+    near = who[owner]
+    for _ in range(2):  # down, then across
+        padded = np.pad(near.T, ((0, 0), (margin, margin)), constant_values=nobody)
+        near = reduce(np.minimum, (padded[:, k : k + near.shape[0]] for k in range(2 * margin + 1)))
+    return np.where((owner < 0) & (near < nobody), near, owner)
+
+
+def group_map(
+    objects: Sequence[Object], width: int, height: int, group_by: str = "level", margin: int = 0
+) -> GroupMap:
     """Gives every cell of a picture its group.
 
     A cell belongs to the most important object that covers at least an eighth of its pixels (at the right and
@@ -741,7 +765,8 @@ def group_map(objects: Sequence[Object], width: int, height: int, group_by: str 
     With level groups it is enough that the cell is of the object's level.
     Where the objects in one place outnumber the cells, the less important share the best cell of theirs
     with its owner, and take on its group and level; none does so if each can have a cell of its own.
-    Cells of no object are of level other.
+    With a margin, cells of no object go to the most important object of L1 to L3 that owns one near them.
+    The other cells of no object are of level other.
 
     Args:
         objects: objects of the picture, levels and ranks given or not (see `rank_objects`).
@@ -750,15 +775,19 @@ def group_map(objects: Sequence[Object], width: int, height: int, group_by: str 
         group_by: "level": one group for each level that has cells. "object": one group for each object, most
             important first, and one for the cells of no object, last. Objects beyond 254 go into the last
             group of their level; each level keeps at least one.
+        margin: how many cells around the cells of objects of L1 to L3 are of their groups too, 0 to 15.
 
     Returns:
         The map; a single group of level other when there are no objects.
 
     Raises:
-        SdcError: E_OBJECTS when a box reaches out of the picture, E_USAGE for an unknown `group_by`.
+        SdcError: E_OBJECTS when a box reaches out of the picture, E_USAGE for an unknown `group_by` or
+            another `margin`.
     """
     if group_by not in ("level", "object"):
         raise SdcError("E_USAGE", "must be level or object", "group-by")
+    if type(margin) is not int or not 0 <= margin <= MAX_MARGIN:
+        raise SdcError("E_USAGE", f"must be a whole number of 0 to {MAX_MARGIN} cells", "margin")
     for i, thing in enumerate(objects):
         x, y, w, h = thing.box
         if x + w > width or y + h > height:
@@ -773,6 +802,7 @@ def group_map(objects: Sequence[Object], width: int, height: int, group_by: str 
     if by_level and owners.misplaced(levels):
         # Guests pin cells. The other way gives every object a cell of its own if that is possible at all.
         owners = min(owners, _Owners(by_rank, singles, width, height), key=lambda o: o.misplaced(levels))
+    owner = _with_margin(owners.owner, levels, margin) if margin and objects else owners.owner
 
     # Groups are numbered in the order of importance of the objects that own their cells.
     # The last entry is for owner -1, nobody.
@@ -787,11 +817,11 @@ def group_map(objects: Sequence[Object], width: int, height: int, group_by: str 
             spare -= 1
             group_levels.append(levels[i])
         group_of[i] = len(group_levels) - 1
-    if (owners.owner < 0).any():
+    if (owner < 0).any():
         if not by_level or OTHER not in group_levels:
             group_levels.append(OTHER)
         group_of[-1] = len(group_levels) - 1
-    labels = group_of[owners.owner] + np.uint8(1)
+    labels = group_of[owner] + np.uint8(1)
     for i, place in enumerate(order):
         group = int(labels[owners.home[i]]) - 1
         ranked[place] = replace(ranked[place], group=group, level=group_levels[group])

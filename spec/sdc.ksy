@@ -19,7 +19,8 @@ doc: |
   - CRCs: [CHNK-04] and, with a seed, [LATN-04].
   - Order and number of chunks [CHNK-07] [CHNK-08], unknown critical chunks [CHNK-05] and feature bits [HEAD-03].
   - Rules between fields of different chunks, such as [GRPS-02] (groups and cells) or [OBJS-03] (objects and groups).
-  - The coded payloads of MASK and LATN and the pixel masks of objects, which are opaque here, and ICC profiles.
+  - The coded payloads of MASK and LATN and the pixel masks of objects, which are opaque here, ICC profiles and the JSON
+    of PROV.
 
   In a file that is cut off, reading `chunks` stops with an end-of-stream error, and a wrong length leads it
   astray. HEAD, GRPS and, by its place [GRPS-07], the chunk of each group that is there can be read all the
@@ -63,6 +64,7 @@ enums:
     0x03: mask
     0x04: latn
     0x81: objs
+    0x82: prov
     0xc1: iccp
   level:
     0: l1
@@ -134,6 +136,7 @@ types:
             'chunk_type::mask': mask
             'chunk_type::latn': latn
             'chunk_type::objs': objs
+            'chunk_type::prov': prov
             'chunk_type::iccp': iccp
         doc: "[CHNK-03] see the chunk's own table"
       - id: crc
@@ -273,6 +276,12 @@ types:
         valid:
           expr: _.length >= 128 and _.length <= 1048576
         doc: '[ICCP-01] an ICC profile of 128 to 1048576 bytes; without this chunk the picture is sRGB'
+
+  prov:
+    seq:
+      - id: text
+        size-eos: true
+        doc: '[PROV-01] a JSON object in UTF-8, of at most 65536 bytes'
 
   objs:
     seq:

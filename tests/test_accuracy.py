@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import re
 import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -13,16 +20,20 @@ from PIL import Image
 
 import sdc
 from sdc.objects import Object
+from sdc.presets import PRESETS, Preset
 from sdc_reference import accuracy
 from sdc_reference.accuracy import (
     areas,
     coco,
     coders,
     data,
+    digest,
     external,
     judges,
     lines,
     measure,
+    page,
+    presets,
     reading,
     restoration,
     sources,
@@ -52,6 +63,13 @@ def judge(pixels: np.ndarray) -> list[dict[str, Any]]:
 def name_it(pixels: np.ndarray) -> list[int]:
     """A classifier by the brightest channel."""
     return np.argsort(-pixels.reshape(-1, 3).mean(0), kind="stable").tolist()
+
+
+def spell(pixels: np.ndarray) -> list[str]:
+    """A reader of blocks of 4 x 4 pixels, which it reads the better the finer they are coded."""
+    height, width = (n // 4 for n in pixels.shape[:2])
+    blocks = pixels[: 4 * height, : 4 * width].reshape(height, 4, width, 4, 3).mean((1, 3, 4))
+    return ["".join(chr(65 + int(v) // 4) for v in row) for row in blocks]
 
 
 @pytest.fixture
@@ -117,8 +135,10 @@ def test_detection_from_pictures_to_page(
     # Pictures as small as these pay more for the map than a margin leaves to be saved.
     assert total("sdc:1-3", "masks", 20) < total("sdc", "", 20)
     assert total("jpeg:1-3", "masks", 30) < total("jpeg", "", 30)
-    page = (out / "index.html").read_text()
-    assert "SDC loses" in page
+    digest.main([str(out / "results.json")])
+    short = capsys.readouterr().out
+    assert "| masks+1 | `sdc:1-3` |" in short and "BD-rate in per cent, own answers:" in short
+    assert "SDC loses" in (out / "index.html").read_text()
     assert len(list((out / "examples").iterdir())) == 12
 
     def fail(*args: object, **options: object) -> bytes:
@@ -167,13 +187,17 @@ def test_wrong_arguments_are_told_in_a_line(folder: Path, tmp_path: Path) -> Non
 
 
 def test_variants() -> None:
-    variant = coders.parse_variant("sdc:1-3@L2-6,other-20,effort3,mean,metadata")
-    assert variant.levels == (0, 1, 2) and variant.offsets == (0, -6, 0, -20)
+    variant = coders.parse_variant("sdc:1-3@L2-6,other-20,effort3,mean,metadata,margin1")
+    assert variant.levels == (0, 1, 2) and variant.preset == Preset((0, -6, 0, -20), 1)
     assert (variant.effort, variant.fill, variant.metadata, variant.partial) == (3, "mean", True, True)
-    assert not coders.parse_variant("sdc:all").partial
-    for wrong in ("sdc:4", "sdc@", "sdc@L4-2", "avif@metadata"):
-        with pytest.raises(ValueError):
-            coders.parse_variant(wrong)
+    assert not coders.parse_variant("sdc:all").partial and coders.parse_variant("sdc:all@only1-3").partial
+    for task, preset in PRESETS.items():
+        variant = coders.parse_variant(f"sdc:for-{task}@margin2")
+        assert variant.levels == (0, 1, 2, 3) and variant.preset == replace(preset, margin=2)
+    wrong = "sdc:4 sdc@ sdc:all@L4-2 avif@metadata sdc@other-4 avif@margin1 avif:1@other-4 avif:for-viewing"
+    for text in wrong.split():
+        with pytest.raises(ValueError, match=re.escape(text)):
+            coders.parse_variant(text)
 
 
 def test_sdc_sends_what_its_levels_take() -> None:
@@ -194,6 +218,21 @@ def test_sdc_sends_what_its_levels_take() -> None:
     assert len(nothing) > 20 and (coder.decode(one, nothing) == 128).all()
 
 
+def test_version_of_sdc_knows_all_code_that_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path(sdc.__file__).parent
+    found, left = set(), ["codec", "edit"]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += re.findall(r"^from \.(\w+) import", (folder / f"{name}.py").read_text(), re.MULTILINE)
+    # What refuses, describes or is named by a variant changes no byte.
+    assert found - {"errors", "presets", "info", "pictures"} == set(coders.CODE)
+    before = coders.SdcCoder(1).version
+    monkeypatch.setattr(coders, "CODE", coders.CODE[1:])
+    assert coders.SdcCoder(1).version != before
+
+
 def test_opponents_code_the_same_cells() -> None:
     pixels = np.zeros((40, 70, 3), np.uint8)
     subject = coders.Subject(pixels, [thing(18, 2, 10, 10, 0), thing(50, 30, 16, 10, 3)])
@@ -202,7 +241,20 @@ def test_opponents_code_the_same_cells() -> None:
     grey = np.ones((40, 70), bool)
     grey[:16, 16:32] = False
     assert (np.abs(shown.astype(int) - np.where(grey, 128, 0)[..., None]) < 12).all()
-    assert (subject.area((0, 1, 2)) == ~grey).all()
+    assert (subject.area((0, 1, 2), 0) == ~grey).all()
+
+
+def test_opponents_code_the_cells_that_the_encoder_gives_a_margin() -> None:
+    pixels = np.full((64, 112, 3), 90, np.uint8)
+    things = [thing(0, 16, 16, 16, 0), thing(64, 16, 16, 16, 1), thing(100, 50, 4, 4, 3)]
+    for source, text in ((1, "avif:1-3"), (0, "avif:1-3@margin1"), (1, "avif:1-3@margin1")):
+        subject = coders.Subject(pixels, things, source)
+        variant = coders.parse_variant(text)
+        area = subject.area(variant.levels, subject.margin_of(variant))
+        ours = coders.parse_variant(text.replace("avif", "sdc"))
+        coder = coders.SdcCoder(1)
+        stream = sdc.decode(coder.sent(ours, coder.encode(ours, subject, 10)))
+        assert (stream.covered == area).all() and area.sum() == 256 * 15
 
 
 def test_fills() -> None:
@@ -217,19 +269,6 @@ def test_fills() -> None:
     assert (areas.filled(pixels, covered, "mean")[~covered] == round((4 * 200 + 3 * 10) / 7)).all()
     blurred = areas.filled(pixels, covered, "blur")[..., 0]
     assert blurred[5, 4] > 150 and blurred[5, 12] < 60
-
-
-def test_margins() -> None:
-    mask = np.zeros((3, 4), bool)
-    mask[0, 0] = mask[2, 3] = True
-    (grown,) = areas.grown([Object("a", (50, 20, 4, 3), 0, mask=mask)], 1, 100, 60)
-    assert grown.box == (34, 4, 36, 35) and grown.mask is not None
-    whole = np.zeros((60, 100), bool)
-    for y, x in ((20, 50), (22, 53)):
-        whole[y - 16 : y + 17, x - 16 : x + 17] = True
-    assert (grown.mask == whole[4:39, 34:70]).all()
-    (box,) = areas.grown([thing(0, 50, 10, 10)], 2, 100, 60)
-    assert box.box == (0, 18, 42, 42)
 
 
 def test_average_precision_is_that_of_pycocotools() -> None:
@@ -285,7 +324,7 @@ def line(codec: str, rates: list[float], scores: list[float], spread: float = 0.
 
 
 def test_figures_of_lines() -> None:
-    a, b = line("sdc", [0.1, 0.2], [30, 40]), line("jpeg", [0.2, 0.4, 0.5], [30, 40, 39], 0.1)
+    a, b = line("sdc", [0.1, 0.2], [30, 40]), line("jpeg", [0.2, 0.4], [30, 40], 0.1)
     found = lines.difference(a, b, "s")
     assert found.value == pytest.approx(-0.5) and found.low is not None and found.high is not None
     assert found.low == pytest.approx(1 / 2.2 - 1, abs=0.02) and found.high == pytest.approx(
@@ -298,6 +337,216 @@ def test_figures_of_lines() -> None:
     assert lines.rate_at(a, original, "s", 0.875).value == pytest.approx(np.sqrt(0.02))
     assert lines.rate_at(a, original, "s", 0.5).note == "at most"
     assert lines.rate_at(a, line("original", [0.0], [50]), "s", 0.99).value is None
+
+
+def test_short_tables() -> None:
+    def row(codec: str, **more: Any) -> dict[str, Any]:
+        return {"source": "" if codec in ("sdc", "avif") else "masks", "codec": codec, "score": "s", **more}
+
+    def point(codec: str, bpp: float, score: float) -> dict[str, Any]:
+        return {"source": "", "codec": codec, "bpp": {"value": bpp}, "scores": {"s": {"value": score}}}
+
+    results = {
+        "original": {"s": {"value": 0.5}},
+        "differences": [
+            row("sdc", against="avif", value=0.5, low=0.07, high=0.72),
+            row("sdc:1-3", against="avif", value=-0.25, note="over 0.1 to 0.2 only"),
+            row("sdc:1-3", against="sdc", note="nothing in common"),
+            row("sdc:1-3", against="sdc", value=-0.9) | {"score": "other"},
+        ],
+        "rates": [
+            row("sdc", share=0.99, note="not reached"),
+            row("avif", share=0.99, value=0.6123, low=0.3),
+            row("jpeg", share=0.99, value=1.0),
+        ],
+        "points": [point("avif", 0.1, 0.2), point("avif", 0.7, 0.49), point("avif", 0.9, 0.48)],
+    }
+    tables = [text for _, text in digest.tables_of(results, "s", ["sdc:1-3", "sdc"], ["avif", "sdc"])]
+    assert tables[0].splitlines() == [
+        "| objects | codec | `avif` | `sdc` |",
+        "| --- | --- | --- | --- |",
+        "| masks | `sdc:1-3` | -25, over 0.1 to 0.2 only | nothing in common |",
+        "| - | `sdc` | +50 [+7, +72] |  |",
+    ]
+    assert tables[1].splitlines()[2:] == [
+        "| - | `sdc` | not reached |",
+        "| - | `avif` | 0.612 [0.300, not reached] |",
+    ]
+    assert tables[2].splitlines()[2:] == ["| - | `avif` | 0.700 | 98% |"]
+
+
+def test_neighbours_that_fall_become_one() -> None:
+    # Luck in the third of five points is shared with those after it that do worse.
+    curve = lines.pooled([(0.1, 10), (0.2, 20), (0.4, 40), (0.8, 30), (1.6, 50)])
+    assert np.array(curve) == pytest.approx(np.array([(0.1, 10), (0.2, 20), (np.sqrt(0.32), 35), (1.6, 50)]))
+    # One that falls below several takes them all along; equal scores are one point too.
+    assert np.array(lines.pooled([(1, 20), (2, 30), (4, 10)])) == pytest.approx(np.array([(2, 20)]))
+    assert np.array(lines.pooled([(1, 5), (4, 5)])) == pytest.approx(np.array([(2, 5)]))
+    assert lines.pooled([]) == []
+    # In a draw of the pictures the order of the rates may be another.
+    assert [rate for rate, _ in lines.pooled([(2, 3), (1, 1)])] == pytest.approx([1, 2])
+
+
+def test_examples_are_of_the_preset_if_there_is_one() -> None:
+    original, peer = line("original", [0.0], [40]), line("avif", [0.05, 0.3], [30, 40])
+    some = [line(codec, [0.1, 0.2], [30, 40]) for codec in ("sdc", "sdc:1-3", "sdc:for-detection")]
+    for count, codec in ((1, "sdc"), (2, "sdc:1-3"), (3, "sdc:for-detection")):
+        pair = page.pair_of([original, *some[:count], peer])
+        assert pair is not None and (pair.ours[1], pair.other) == (codec, ("", "avif", 0))
+    assert page.pair_of([original, peer]) is None and page.pair_of([original, *some]) is None
+
+
+def test_differences_over_few_scores_say_so() -> None:
+    wide, high = line("sdc", [0.1, 0.4], [10, 50]), line("avif", [0.2, 0.8], [40, 80])
+    assert lines.difference(wide, high, "s").note == "over 40 to 50 only"
+    assert lines.difference(wide, line("jpeg", [0.2, 0.8], [20, 50]), "s").note == ""
+
+
+def test_a_preset_is_chosen_over_scores_that_all_reach() -> None:
+    original = line("original", [0.0], [40])
+    whole = line("sdc:all", [0.1, 0.4], [20, 40])
+    # Saves half, but below what is wanted; saves a fifth; costs more.
+    short, saves, costs = (
+        line("a", [0.05, 0.1], [20, 30]),
+        line("b", [0.08, 0.32], [20, 40]),
+        line("c", [0.1, 0.5], [20, 40]),
+    )
+    late = line("d", [0.2, 0.4], [30, 40])
+    base, *found = (
+        presets.cost_of(each, original, "s", (0.5, 0.9)) for each in (whole, short, saves, costs, late)
+    )
+    assert found[0] is None and base is not None and None not in found[1:]
+    assert found[1] - base == pytest.approx(np.log(0.8)) and found[2] > base
+    # It costs what the whole picture costs from 30 on, and is charged as much below.
+    assert found[3] - base == pytest.approx(np.log(2) * 10 / 16 / 2, abs=1e-3)
+    assert presets.candidates_of(Preset(), ["other+0", "margin0", "only1-3"]) == [
+        Preset(),
+        Preset(levels=(0, 1, 2)),
+    ]
+
+
+def test_a_preset_is_searched_on_one_half_and_reported_on_the_other(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    words = "--sources masks --draws 30 --qualities sdc=2,25,50 jpeg=5,80 --codecs jpeg --between 0.3 0.6"
+    words += " --axis other+0 other-20 only1-3 --axis margin0 margin1"
+    command = ["--task", "text", "--network", f"{__name__}:spell", "--data", str(folder)]
+    presets.main([*command, "--out", str(out), *words.split()])
+    found = json.loads((out / "presets.json").read_text())
+    assert [len(axis) for axis in found["tries"]] == [3, 2]
+    assert [sum(one["chosen"] for one in axis) for axis in found["tries"]] == [1, 1]
+    chosen = next(one["preset"] for one in found["tries"][1] if one["chosen"])
+    assert found["preset"] == chosen and f'"text": "{chosen}"' in capsys.readouterr().out
+    assert found["about"]["pictures"] == found["about"]["searched"] == 2
+    assert {"sdc", "jpeg"} <= {row["against"] for row in found["differences"]}
+    # Most of what there is to read lies outside the objects.
+    dropped = next(one for one in found["tries"][0] if one["preset"] == "only1-3")
+    assert dropped["cost"] is None and dropped["top"] < 0.6
+    for wrong, said in (("--axis side1", "no option of presets"), ("--score x", "no score 'x'")):
+        with pytest.raises(SystemExit, match=said):
+            presets.main([*command, "--out", str(out), *words.split(), *wrong.split()])
+
+
+def test_measurements_are_kept_by_what_they_depend_on(folder: Path, tmp_path: Path) -> None:
+    picture = data.Picture(folder / "images" / "0.png")
+    kept = folder / "instances.json"
+
+    def coded(source: str, *codecs: str) -> list[list[dict[str, Any]]]:
+        variants = tuple((coders.parse_variant(text), (20.0,)) for text in codecs)
+        job = measure.Job(picture, sources.Source(source, kept))
+        plan = measure.Plan(
+            "detection", f"{__name__}:judge", tmp_path / "cache", 1, (), (job.source,), variants
+        )
+        before = set((tmp_path / "cache" / "rows").rglob("*")) if (tmp_path / "cache").exists() else set()
+        rows = measure.Worker(plan).rows(job)
+        after = set((tmp_path / "cache" / "rows").rglob("*"))
+        return [rows, [{} for path in after - before if path.is_file()]]
+
+    # Cells decide what another codec is shown, a margin what SDC is, whoever asks for it.
+    rows, new = coded("masks+1", "jpeg:1-3", "sdc:1-3")
+    assert len(new) == 2
+    again, new = coded("masks+1", "jpeg:1-3@margin1", "sdc:1-3@margin1")
+    assert not new and [row["bytes"] for row in again] == [row["bytes"] for row in rows]
+    assert [row["codec"] for row in again] == ["jpeg:1-3@margin1", "sdc:1-3@margin1"]
+    _, new = coded("masks", "jpeg:1-3", "sdc:1-3", "sdc:all", "sdc:all@other-9", "sdc:1-3@mean")
+    assert len(new) == 5
+
+
+class _Answers(BaseHTTPRequestHandler):
+    """A chat endpoint that knows how bright the picture is."""
+
+    asked: ClassVar[list[dict[str, Any]]] = []
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.asked.append({**body, "key": self.headers.get("Authorization")})
+        text, picture = body["messages"][1]["content"]
+        sent = base64.b64decode(picture["image_url"]["url"].partition(",")[2])
+        bright = np.asarray(Image.open(io.BytesIO(sent))).mean() > 100
+        said = {"answers": ["A Hall.", "dark", "7"] if bright else ["the hall", "dark, very", 7]}
+        if "caption" in text["text"]:
+            said = {"caption": "A bright hall" if bright else "a dark hall!"}
+        told = json.dumps({"choices": [{"message": {"content": f"Well: {json.dumps(said)}"}}]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(told)))
+        self.end_headers()
+        self.wfile.write(told)
+
+
+@pytest.fixture
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("SDC_CHAT_KEY", "secret")
+    monkeypatch.delenv("SDC_CHAT_MODEL", raising=False)
+    _Answers.asked.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Answers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/v1"
+    server.shutdown()
+    server.server_close()
+
+
+def test_captions_and_questions_through_a_chat_endpoint(endpoint: str) -> None:
+    bright, dark = np.full((40, 60, 3), 200, np.uint8), np.full((40, 60, 3), 20, np.uint8)
+    captions = judges.judge_of("captions", f"{endpoint}#tiny")
+    own, other = captions.answer(bright, bright), captions.answer(dark, bright)
+    assert (own, other) == (["A bright hall"], ["a dark hall!"])
+    asked = tasks.Asked([None], [own], [(60, 40)])
+    assert tasks.TASKS["captions"].scores([other], asked)["own answers"](np.ones((1, 1))) == [0.5]
+    questions = judges.judge_of(
+        "questions", f"{endpoint}#tiny", ["Where?", "How is it?", "How many?", "Who?"]
+    )
+    own, other = questions.answer(bright, bright), questions.answer(dark, bright)
+    assert (own, other) == (["A Hall.", "dark", "7", ""], ["the hall", "dark, very", "", ""])
+    scores = tasks.TASKS["questions"].scores([other], tasks.Asked([None], [own], [(60, 40)]))
+    assert scores["own answers"](np.ones((1, 1))) == [0.5]
+    assert scores["own answers, by words"](np.ones((1, 1))) == pytest.approx([(1 + 2 / 3 + 0 + 1) / 4])
+    sent = _Answers.asked[-1]
+    assert sent["model"] == "tiny" and sent["key"] == "Bearer secret" and sent["temperature"] == 0
+    assert "How many?" in sent["messages"][1]["content"][0]["text"]
+    # The version says what answers depend on, and not the key.
+    other_questions = judges.judge_of("questions", f"{endpoint}#tiny")
+    assert len({captions.version, questions.version, other_questions.version}) == 3
+    assert "tiny" in captions.version and "secret" not in captions.version
+    with pytest.raises(ValueError, match="names no model"):
+        judges.judge_of("captions", endpoint)
+    with pytest.raises(ValueError, match="not for detection"):
+        judges.judge_of("detection", f"{endpoint}#tiny")
+
+
+def test_captions_from_pictures_to_tables(
+    folder: Path, tmp_path: Path, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "asked.txt").write_text("Where?\n\nHow is it?\nHow many?\n")
+    words = f"--task questions --network {endpoint}#tiny --data {folder} --out {tmp_path}/out --draws 20"
+    words += f" --codecs jpeg --qualities jpeg=5,80 --take :2 --questions {tmp_path}/asked.txt"
+    accuracy.main(words.split())
+    assert "share of the same answers, own answers" in capsys.readouterr().out
+    # An original and two files of each of two pictures.
+    assert len(_Answers.asked) == 6
 
 
 def test_external_codec(tmp_path: Path) -> None:
@@ -344,8 +593,9 @@ def test_objects_of_the_default_analysis() -> None:
     pixels = np.where(((x - 60) ** 2 + (y - 50) ** 2 < 700)[..., None], (200, 60, 40), (90, 120, 90)).astype(
         np.uint8
     )
-    found = sources.Source("default+1").objects(pixels, "")
-    assert found and all(thing.level is not None for thing in found)
+    source = sources.Source("default+1")
+    found = source.objects(pixels, "")
+    assert source.margin == 1 and found and all(thing.level is not None for thing in found)
 
 
 def _network(path: Path, segments: bool) -> None:

@@ -113,7 +113,7 @@ def values_of(draw: st.DrawFn, name: str) -> dict:
     return {row["name"]: draw(value_of(row, sizes)) for row in rows}
 
 
-@pytest.mark.parametrize("name", ["HEAD", "GRPS", "GROUP", "MASK", "LATN", "ICCP", "OBJS", "OBJECT"])
+@pytest.mark.parametrize("name", ["HEAD", "GRPS", "GROUP", "MASK", "LATN", "ICCP", "PROV", "OBJS", "OBJECT"])
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_every_structure_round_trips(name: str, data: st.DataObject) -> None:

@@ -34,6 +34,7 @@ from sdc.container import (
     MASK,
     NAMES,
     OBJS,
+    PROV,
     TRUNCATED,
     WITHDRAWN,
     Chunk,
@@ -248,7 +249,10 @@ def objects_stream() -> bytes:
         Object("x" * 255, (159, 95, 1, 1), 3, 0.0, "far away", 4094, None, 2),
     ]
     chunk = Chunk(OBJS, objects_payload(objects, pixel_masks=True))
-    return build(replace(stream, before=(Chunk(ICCP, bytes(range(200))), chunk), after=(Chunk(0xFF, b""),)))
+    told = Chunk(PROV, b'{"for": "a test"}')
+    return build(
+        replace(stream, before=(Chunk(ICCP, bytes(range(200))), chunk), after=(told, Chunk(0xFF, b"")))
+    )
 
 
 def unknown_stream() -> bytes:
@@ -436,7 +440,8 @@ def expected_fields(data: bytes) -> tuple[Stream, list[list[Any]]]:
         rows.append(["CHUNK.type", place.offset, 1, data[place.offset]])
         rows.append(["CHUNK.length", place.offset + 1, start - place.offset - 1, length])
         rows.append(["CHUNK.crc", crc, 4, int.from_bytes(data[crc : crc + 4], "little")])
-        whole = {MASK: "MASK.map", LATN: "LATN.stream", ICCP: "ICCP.profile"}.get(place.type, "CHUNK.payload")
+        names = {MASK: "MASK.map", LATN: "LATN.stream", ICCP: "ICCP.profile", PROV: "PROV.text"}
+        whole = names.get(place.type, "CHUNK.payload")
         if place.type not in (HEAD, GRPS, OBJS):
             rows.append([whole, start, length, data[start:crc]])
     for row in rows:
@@ -532,7 +537,8 @@ def test_summary_agrees_with_info(name: str, result: dict[str, Any]) -> None:
         assert (ours["hex"], ours["offset"], ours["bytes"]) == (f"{c['type']:02x}", at, c["size"])
         assert ours["type"] == NAMES.get(c["type"])
         at += c["size"]
-    payload = ("mask.map", "latn.stream", "iccp.profile", "chunk.payload", "objs.", "object_entry.")
+    opaque = ("mask.map", "latn.stream", "iccp.profile", "prov.text", "chunk.payload")
+    payload = (*opaque, "objs.", "object_entry.")
     assert said["framing_bytes"] == len(data) - sum(
         n for p, _, n, _ in read["fields"] if p.startswith(payload)
     )

@@ -19,11 +19,13 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import sdc
 from sdc.errors import SdcError
+from sdc.presets import PRESETS
 
 from ..bench.codecs import PEERS
 from .cluster import measured_by_ray
@@ -31,13 +33,13 @@ from .coders import PARTS, Variant, coder_of, parse_variant
 from .data import Picture, instances_of, load_pictures
 from .external import load_external
 from .judges import judge_of
-from .lines import asked_of, draws_of, grouped, lines_of
+from .lines import Groups, Line, asked_of, draws_of, grouped, lines_of
 from .measure import ORIGINAL, Job, Plan, Row, Worker, count_of, jobs_of, measured
 from .page import examples_of, pair_of, write_page
 from .plots import draw
 from .report import as_json, as_markdown, results_of
 from .sources import Source
-from .tasks import TASKS
+from .tasks import TASKS, Asked
 
 Engine = Callable[[Plan, Sequence[Job], int], Iterator[list[Row]]]
 
@@ -51,18 +53,22 @@ def _slice(text: str) -> slice:
     return slice(*(int(part) if part else None for part in text.split(":")))
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser_of(program: str, description: str) -> argparse.ArgumentParser:
+    """The arguments that say what is measured, and how."""
     parser = argparse.ArgumentParser(
-        prog="sdc_reference.accuracy",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog=program, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--task", required=True, choices=TASKS)
-    parser.add_argument("--network", required=True, help="ONNX file, or MODULE:NAME of a Python callable")
+    parser.add_argument(
+        "--network",
+        required=True,
+        help="ONNX file, MODULE:NAME of a Python callable, or for captions and questions URL#MODEL",
+    )
     parser.add_argument("--data", required=True, type=Path, help="folder of pictures, perhaps instances.json")
     parser.add_argument(
         "--classes", type=Path, help="JSON list of class names; pictures are named after them"
     )
+    parser.add_argument("--questions", type=Path, help="text file of what is asked of pictures, one a line")
     parser.add_argument("--out", required=True, type=Path, help="folder of results")
     parser.add_argument(
         "--cache", type=Path, help="folder of what was coded and judged; OUT/cache by default"
@@ -138,28 +144,80 @@ def _progress(done: int, before: int, total: int, begun: float) -> None:
         print(start + line, end=end, file=sys.stderr, flush=True)
 
 
-def _measure(plan: Plan, jobs: Sequence[Job], processes: int, engine: Engine) -> list[Row]:
+def plan_of(args: argparse.Namespace) -> Plan:
+    """What the arguments ask for.
+
+    Raises:
+        ValueError: it does not exist.
+        ImportError: it is not installed.
+        OSError: it cannot be read.
+    """
+    sources = tuple(Source(text, instances_of(args.data), args.detector) for text in args.sources)
+    questions = args.questions.read_text("utf-8").split("\n") if args.questions else ()
+    return Plan(
+        args.task,
+        args.network,
+        args.cache or args.out / "cache",
+        args.model,
+        tuple(args.external),
+        sources,
+        variants_of(args),
+        args.ms_ssim,
+        tuple(line.strip() for line in questions if line.strip()),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What was measured of some pictures.
+
+    Attributes:
+        rows: the measurements, in the order in which they were asked for.
+        groups: the same by source, codec and setting.
+        asked: what the answers are held against.
+        lines: curves of rate against score; the first is that of the originals.
+    """
+
+    rows: list[Row]
+    groups: Groups
+    asked: Asked
+    lines: list[Line]
+
+
+def measure_all(args: argparse.Namespace, plan: Plan, pictures: Sequence[Picture]) -> Measured:
+    """Measure pictures as planned, by as many processes as the arguments say, and tell the progress.
+
+    Raises:
+        OSError, RuntimeError, SdcError, ValueError: from a codec or a judge.
+    """
+    engine: Engine = measured_by_ray if args.ray else measured
+    jobs = jobs_of(plan, pictures)
     rows: list[Row] = []
     total, begun = sum(count_of(plan, job) for job in jobs), time.monotonic()
-    for found in engine(plan, jobs, processes):
+    for found in engine(plan, jobs, args.jobs):
         rows += found
         _progress(len(rows), len(rows) - len(found), total, begun)
     # In the order in which things were asked for, whichever process was faster.
     sources = ["", *(source.text for source in plan.sources)]
     codecs = [ORIGINAL, *(variant.text for variant, _ in plan.variants)]
-    return sorted(rows, key=lambda r: (sources.index(r["source"]), codecs.index(r["codec"])))
+    rows.sort(key=lambda r: (sources.index(r["source"]), codecs.index(r["codec"])))
+    groups = grouped(rows)
+    asked = asked_of(groups, {picture.name: picture.truth for picture in pictures})
+    weights = draws_of(len(pictures), args.draws, args.seed)
+    return Measured(rows, groups, asked, lines_of(args.task, groups, asked, weights, args.jobs))
 
 
-def _about(
+def about_of(
     args: argparse.Namespace, plan: Plan, pictures: Sequence[Picture], rows: Sequence[Row]
 ) -> dict[str, Any]:
+    """What was measured, in words and numbers."""
     versions = {
         row["codec"].partition(":")[0].partition("@")[0]: row["version"] for row in rows if row["version"]
     }
     return {
         "task": args.task,
         "measure": TASKS[args.task].words,
-        "judge": judge_of(args.task, args.network).version,
+        "judge": judge_of(args.task, args.network, plan.questions).version,
         "pictures": len(pictures),
         "sources": [source.text for source in plan.sources],
         "detector": args.detector.name if args.detector else "",
@@ -167,44 +225,33 @@ def _about(
         "seed": args.seed,
         "sdc": sdc.__version__,
         "versions": versions,
+        "presets": {name: str(preset) for name, preset in PRESETS.items()},
     }
 
 
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
-    args = _parser().parse_args(argv)
+    args = parser_of("sdc_reference.accuracy", __doc__ or "").parse_args(argv)
     try:
-        sources = tuple(Source(text, instances_of(args.data), args.detector) for text in args.sources)
-        plan = Plan(
-            args.task,
-            args.network,
-            args.cache or args.out / "cache",
-            args.model,
-            tuple(args.external),
-            sources,
-            variants_of(args),
-            args.ms_ssim,
-        )
+        plan = plan_of(args)
         pictures = load_pictures(args.data, args.classes)[args.take]
         args.out.mkdir(parents=True, exist_ok=True)
-        jobs = jobs_of(plan, pictures)
-        rows = _measure(plan, jobs, args.jobs, measured_by_ray if args.ray else measured)
+        found = measure_all(args, plan, pictures)
     except (ImportError, OSError, RuntimeError, SdcError, ValueError) as error:
         sys.exit(f"{error}")
-    groups = grouped(rows)
-    asked = asked_of(groups, {picture.name: picture.truth for picture in pictures})
-    weights = draws_of(len(pictures), args.draws, args.seed)
-    lines = lines_of(args.task, groups, asked, weights, args.jobs)
-    results = results_of(lines, _about(args, plan, pictures, rows))
+    results = results_of(found.lines, about_of(args, plan, pictures, found.rows))
     text = as_markdown(results)
-    (args.out / "results.json").write_text(json.dumps(as_json(results, rows), indent=1))
+    (args.out / "results.json").write_text(json.dumps(as_json(results, found.rows), indent=1))
     (args.out / "tables.md").write_text(text)
     try:
-        plots = draw(lines, results.about["measure"], args.out)
+        plots = draw(found.lines, results.about["measure"], args.out)
     except ImportError as error:
         plots = []
         print(f"plots left out: {error}")
-    pair = pair_of(lines)
-    examples = examples_of(pair, groups, asked, Worker(plan), jobs, args.out) if pair else []
+    pair = pair_of(found.lines)
+    examples = []
+    if pair:
+        jobs = jobs_of(plan, pictures)
+        examples = examples_of(pair, found.groups, found.asked, Worker(plan), jobs, args.out)
     write_page(results, plots, examples, args.out / "index.html")
     print(text)

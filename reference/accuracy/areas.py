@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,36 +16,14 @@ Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.floating[Any]]
 
 
-def cells_of(objects: Sequence[Object], width: int, height: int, levels: Sequence[int]) -> Bools:
+def cells_of(
+    objects: Sequence[Object], width: int, height: int, levels: Sequence[int], margin: int = 0
+) -> Bools:
     """The cells that SDC gives to groups of some levels, as pixels: ``bool [height, width]``."""
-    grouped = group_map(objects, width, height)
+    grouped = group_map(objects, width, height, margin=margin)
     chosen = np.array([False, *(level in levels for level in grouped.levels)])
     cells = chosen[grouped.labels]
     return cells.repeat(CELL, 0).repeat(CELL, 1)[:height, :width]
-
-
-def grown(objects: Sequence[Object], margin: int, width: int, height: int) -> list[Object]:
-    """Objects with a margin of some cells of 16 pixels on every side; masks grow by a square."""
-    if not margin:
-        return list(objects)
-    out, far = [], margin * CELL
-    for thing in objects:
-        x, y, w, h = thing.box
-        left, top = max(0, x - far), max(0, y - far)
-        right, bottom = min(width, x + w + far), min(height, y + h + far)
-        mask = None
-        if thing.mask is not None:
-            around = np.zeros((bottom - top + 2 * far, right - left + 2 * far), bool)
-            around[y - top + far : y - top + far + h, x - left + far : x - left + far + w] = thing.mask
-            for axis in (0, 1):
-                sums = np.insert(np.cumsum(around, axis, dtype=np.int32), 0, 0, axis)
-                n = sums.shape[axis] - 1 - 2 * far
-                low, high = np.arange(n), np.arange(n) + 2 * far + 1
-                around = sums.take(high, axis) > sums.take(low, axis)
-            mask = around
-        box = (left, top, right - left, bottom - top)
-        out.append(replace(thing, box=box, mask=mask))
-    return out
 
 
 def _grey(pixels: Pixels, covered: Bools) -> Floats:

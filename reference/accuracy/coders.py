@@ -6,39 +6,61 @@
 - ``sdc:all``: the whole picture in groups of levels; ``sdc:1``, ``sdc:1-2``, ``sdc:1-3``: the stream of these
   levels alone, as :func:`sdc.extract` makes it;
 - ``avif:1-3``: the fair opponent: the picture with everything outside the cells of these levels flattened;
-- ``sdc:all@L2-6,other-20``: quality indices of levels below that of the setting;
+- ``sdc:all@L2-6,other-20``: quality indices of levels below that of the setting, and the other options of
+  :mod:`sdc.presets`; ``sdc:for-detection``: those of the preset of a task;
 - ``sdc:1-3@effort3``: the effort of the encoder; ``sdc@metadata``: with the objects described in the file;
+- ``sdc:1-3@margin1``, ``avif:1-3@margin1``: with a margin of a cell around the objects, unless that of the
+  source is larger;
 - ``sdc:1-3@mean``, ``@blur``: what fills the area that is not transmitted, by the decoder for SDC and before
   encoding for the others; grey by default.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.resources import files
 from typing import Protocol
 
 import numpy as np
 
 import sdc
-from sdc.container import LEVELS
 from sdc.objects import Object
+from sdc.presets import EQUAL, PRESETS, Preset, with_option
 
 from ..bench.codecs import PEERS, Codec
 from ..bench.common import model_hash
 from .areas import FILLS, Bools, Pixels, cells_of, filled
 
 SETTINGS: dict[str, tuple[float, ...]] = {
-    "sdc": (2, 8, 14, 20, 28, 36),
-    "jpeg": (5, 10, 18, 30, 50, 75),
-    "webp": (0, 10, 25, 45, 65, 80),
-    "avif": (10, 18, 26, 36, 48, 60),
-    "jxl": (15, 10, 7, 4.5, 2.8, 1.7),
+    "sdc": (4, 13, 24, 38, 50, 63),
+    "jpeg": (8, 18, 38, 75, 90),
+    "webp": (0, 20, 45, 75, 92),
+    "avif": (10, 22, 36, 54, 72, 90),
+    "jxl": (12, 6.5, 3.5, 1.6, 0.8),
 }
-"""What is measured by default, about 0.1 to 0.7 bits per pixel of a whole picture."""
+"""What is measured by default: from rates at which machines fail to those at which they notice nothing."""
 PARTS = {"1": (0,), "1-2": (0, 1), "1-3": (0, 1, 2), "all": (0, 1, 2, 3)}
+FOR = "for-"
+CODE = (
+    "codec",
+    "container",
+    "edit",
+    "gradient",
+    "latents",
+    "mask",
+    "metadata",
+    "model",
+    "network",
+    "objects",
+    "rans",
+    "refine",
+    "structures",
+)
+"""Modules of ``sdc`` on which its streams and pictures depend, but for presets, which variants name."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +71,7 @@ class Variant:
         text: what was asked for.
         name: of the codec.
         levels: codes of the levels that are transmitted; empty for a picture without objects.
-        offsets: what is added to the quality of each of the four levels.
+        preset: how SDC treats its levels; of other codecs the margin alone.
         effort: of SDC's encoder.
         fill: one of ``FILLS``.
         metadata: whether SDC's file describes the objects.
@@ -58,7 +80,7 @@ class Variant:
     text: str
     name: str
     levels: tuple[int, ...] = ()
-    offsets: tuple[int, int, int, int] = (0, 0, 0, 0)
+    preset: Preset = EQUAL
     effort: int = 0
     fill: str = "grey"
     metadata: bool = False
@@ -66,7 +88,7 @@ class Variant:
     @property
     def partial(self) -> bool:
         """Whether some of the picture may be left out."""
-        return bool(self.levels) and self.levels != PARTS["all"]
+        return bool(self.levels) and {self.levels, self.preset.levels} != {PARTS["all"]}
 
 
 def parse_variant(text: str) -> Variant:
@@ -76,25 +98,29 @@ def parse_variant(text: str) -> Variant:
         ValueError: the text is not as the module describes.
     """
     match = re.fullmatch(r"([\w.-]+)(?::([\w-]+))?(?:@(.+))?", text)
-    if match is None or (match[2] is not None and match[2] not in PARTS):
-        raise ValueError(f"{text!r} is not NAME[:{'|'.join(PARTS)}][@OPTION,...]")
-    name, offsets, effort, fill, metadata = match[1], [0, 0, 0, 0], 0, "grey", False
-    levels = PARTS[match[2]] if match[2] else ()
+    tasks = {FOR + task: preset for task, preset in PRESETS.items()}
+    if match is None or (match[2] is not None and match[2] not in PARTS | tasks):
+        raise ValueError(f"{text!r} is not NAME[:{'|'.join([*PARTS, *tasks])}][@OPTION,...]")
+    name, effort, fill, metadata = match[1], 0, "grey", False
+    part = match[2] or ""
+    preset = tasks.get(part, EQUAL)
+    levels = PARTS.get(part, PARTS["all"]) if part else ()
+    if name != "sdc" and levels == PARTS["all"]:
+        raise ValueError(f"{text!r}: {name} has no groups; the whole picture is just {name!r}")
     for option in match[3].split(",") if match[3] else ():
+        shaped = with_option(preset, option) if levels else None
         if option in FILLS:
             fill = option
         elif name == "sdc" and re.fullmatch(r"effort\d", option):
             effort = int(option[-1])
         elif name == "sdc" and option == "metadata":
             metadata = True
-        elif name == "sdc" and (shift := re.fullmatch(rf"({'|'.join(LEVELS)})([+-]\d+)", option)):
-            offsets[LEVELS.index(shift[1])] = int(shift[2])
+        elif shaped is not None and (name == "sdc" or option.startswith("margin")):
+            preset = shaped
         else:
-            raise ValueError(f"{text!r}: {option!r} is no option of {name}")
-    if name != "sdc" and levels == PARTS["all"]:
-        raise ValueError(f"{text!r}: {name} has no groups; the whole picture is just {name!r}")
-    a, b, c, d = offsets
-    return Variant(text, name, levels, (a, b, c, d), effort, fill, metadata)
+            where = "" if levels else " on whole pictures"
+            raise ValueError(f"{text!r}: {option!r} is no option of {name}{where}")
+    return Variant(text, name, levels, preset, effort, fill, metadata)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,18 +130,29 @@ class Subject:
     Attributes:
         pixels: ``uint8 [H, W, 3]``.
         objects: with levels or without; empty where no source was asked.
+        margin: cells around objects that the source gives them.
     """
 
     pixels: Pixels
     objects: Sequence[Object] = ()
-    _areas: dict[tuple[int, ...], Bools] = field(default_factory=dict)
+    margin: int = 0
+    _areas: dict[tuple[tuple[int, ...], int], Bools] = field(default_factory=dict)
 
-    def area(self, levels: tuple[int, ...]) -> Bools:
+    def margin_of(self, variant: Variant) -> int:
+        """The margin of the source or that of the variant, whichever is larger."""
+        return max(self.margin, variant.preset.margin)
+
+    def area(self, levels: tuple[int, ...], margin: int) -> Bools:
         """The cells of some levels, ``bool [H, W]``; see :func:`sdc_reference.accuracy.areas.cells_of`."""
-        if levels not in self._areas:
+        if (levels, margin) not in self._areas:
             height, width = self.pixels.shape[:2]
-            self._areas[levels] = cells_of(self.objects, width, height, levels)
-        return self._areas[levels]
+            self._areas[levels, margin] = cells_of(self.objects, width, height, levels, margin)
+        return self._areas[levels, margin]
+
+    def hash(self, levels: tuple[int, ...], margin: int) -> str:
+        """SHA-256 of these cells."""
+        area = self.area(levels, margin)
+        return hashlib.sha256(f"{area.shape}".encode() + np.packbits(area).tobytes()).hexdigest()
 
 
 class Coder(Protocol):
@@ -139,21 +176,30 @@ class Coder(Protocol):
         """The picture that a receiver of that part sees."""
 
 
+def code_hash() -> str:
+    """Eight hexadecimal digits of the SHA-256 of the modules of ``CODE``."""
+    hashed = hashlib.sha256()
+    for name in CODE:
+        hashed.update((files("sdc") / f"{name}.py").read_bytes())
+    return hashed.hexdigest()[:8]
+
+
 class SdcCoder:
     """SDC with one of its models."""
 
     def __init__(self, model: int):
         self.model = model
         self.settings: Sequence[float] = SETTINGS["sdc"]
-        self.version = f"model {model_hash(model)}, sdc {sdc.__version__}"
+        self.version = f"model {model_hash(model)}, sdc {sdc.__version__}, code {code_hash()}"
 
     def encode(self, variant: Variant, subject: Subject, setting: float) -> bytes:
-        """A stream of all groups, at qualities of 0 to 63."""
-        levels = zip(LEVELS, variant.offsets, strict=True)
+        """A stream of all groups that the preset stores."""
         return sdc.encode(
             subject.pixels,
             objects=subject.objects if variant.levels else (),
-            quality={name: int(np.clip(setting + offset, 0, 63)) for name, offset in levels},
+            quality=int(setting),
+            preset=variant.preset,
+            margin=subject.margin_of(variant),
             effort=variant.effort,
             metadata=variant.metadata,
             model=self.model,
@@ -188,7 +234,8 @@ class PeerCoder:
         """A file of the picture, flattened if the variant names levels."""
         pixels = subject.pixels
         if variant.levels:
-            pixels = filled(pixels, subject.area(variant.levels), variant.fill)
+            area = subject.area(variant.levels, subject.margin_of(variant))
+            pixels = filled(pixels, area, variant.fill)
         return self.codec.encode(pixels, setting)
 
     def sent(self, variant: Variant, data: bytes) -> bytes:

@@ -5,17 +5,18 @@ A judge is called with pixels ``uint8 [H, W, 3]`` and gives what JSON can hold:
 - of detection, a list of ``{"label": name, "score": 0..1, "box": [x, y, w, h]}`` in pixels of the picture,
   best first; of segmentation with ``"rle"`` too, the compressed counts of COCO's mask of the picture;
 - of classification, a list of five labels, best first;
-- of text, the lines that it reads;
+- of text, the lines that it reads; of captions one text; of questions an answer to each;
 - of restoration, PSNR and MS-SSIM (:mod:`.restoration`).
 
-``--network`` is an ONNX file, for text ``rapidocr``, or ``module:name`` of a Python callable that answers so.
+``--network`` is an ONNX file, for text ``rapidocr``, for captions and questions the address of a chat
+endpoint (:mod:`.asking`), or ``module:name`` of a Python callable that answers so.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -27,6 +28,7 @@ from PIL import Image
 
 from ..analysis.detector import distinct
 from .areas import Pixels
+from .asking import Asker
 from .reading import Reader
 from .restoration import Denoiser, noisy
 
@@ -209,17 +211,24 @@ class Classifier:
         return np.argsort(-out, kind="stable")[:BEST].tolist()
 
 
-def judge_of(task: str, network: str) -> Judge:
+def judge_of(task: str, network: str, questions: Sequence[str] = ()) -> Judge:
     """The judge of a task by what ``--network`` says.
+
+    Args:
+        questions: what is asked of pictures; those of :mod:`.asking` by default.
 
     Raises:
         ImportError: onnxruntime, torch or the module that is named is not installed.
         FileNotFoundError: there is no such file.
         ValueError: it is no such network.
+        SdcError: ``E_USAGE`` for an address that is none.
     """
     if task == "restoration":
         denoiser = Denoiser(Path(network))
         return Judge(f"{task} by {denoiser.version}", denoiser, noisy)
+    if network.startswith(("http://", "https://")):
+        asker = Asker(task, network, questions)
+        return Judge(f"{task} by {asker.version}", lambda shown, _: asker(shown))
     if ":" in network and not Path(network).is_file():
         python = _python(network)
         return Judge(f"{task} by {network}", lambda shown, _: python(shown))

@@ -15,13 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from ..bench.curves import Curve, bjontegaard_rate, common_range, rate_difference, rising
+from ..bench.curves import Curve, bjontegaard_rate, common_range, rate_difference
 from .coco import Floats
 from .measure import ORIGINAL, Row
 from .tasks import TASKS, Asked, Score
 
 OWN_SCALE = {"PSNR": "psnr", "PSNR of the objects": "psnr_objects", "MS-SSIM": "ms_ssim"}
 """Measures that are no answer of a judge, and the field of a row that holds each."""
+NARROW = 0.5
+"""Share of the scores of two curves under which a difference over those in common says so."""
 FEW = 20
 """Groups under which it takes longer to start processes than to score."""
 
@@ -52,10 +54,27 @@ class Line:
     scores: Mapping[str, Floats]
 
     def curve(self, score: str, draw: int = 0) -> Curve:
-        """The points of a draw that cost more and show more."""
+        """The points of a draw, made to rise; see :func:`pooled`."""
         values = self.scores[score][:, draw]
         points = zip(self.rates[:, draw].tolist(), values.tolist(), strict=True)
-        return rising((rate, value) for rate, value in points if np.isfinite(value))
+        return pooled((rate, value) for rate, value in points if np.isfinite(value))
+
+
+def pooled(points: Iterable[tuple[float, float]]) -> Curve:
+    """Points by rising rate and score: neighbours of which the dearer shows no more become one.
+
+    It has their mean score and the mean of the logarithms of their rates: isotonic regression by pooling
+    adjacent violators.  Leaving the worse one out instead would keep whatever luck has put too high, and
+    the more of it the more points a curve has.
+    """
+    blocks: list[tuple[float, float, int]] = []
+    for rate, score in sorted(points):
+        block = (float(np.log(rate)), score, 1)
+        while blocks and blocks[-1][1] * block[2] >= block[1] * blocks[-1][2]:
+            before = blocks.pop()
+            block = (before[0] + block[0], before[1] + block[1], before[2] + block[2])
+        blocks.append(block)
+    return [(float(np.exp(log / count)), score / count) for log, score, count in blocks]
 
 
 Groups = Mapping[tuple[str, str, float], Sequence[Row]]
@@ -192,8 +211,11 @@ def difference(ours: Line, other: Line, score: str) -> Figure:
     except ImportError:
         cubic = None
     low, high = interval(values[1:])
-    note = f"nothing in common in {without:.0%} of the draws" if without > 0.05 else ""
-    return Figure(float(values[0]), low, high, note, common_range(a, b), cubic, without)
+    span = common_range(a, b)
+    notes = [f"nothing in common in {without:.0%} of the draws"] if without > 0.05 else []
+    if span[1] - span[0] < NARROW * (max(a[-1][1], b[-1][1]) - min(a[0][1], b[0][1])):
+        notes.append(f"over {span[0]:.3g} to {span[1]:.3g} only")
+    return Figure(float(values[0]), low, high, ", ".join(notes), span, cubic, without)
 
 
 def rate_at(line: Line, original: Line, score: str, share: float) -> Figure:

@@ -8,7 +8,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class Plan:
         sources: of objects.
         variants: what is measured, each with its settings.
         similarity: whether MS-SSIM is measured.
+        questions: what is asked of pictures, of the task of that name.
     """
 
     task: str
@@ -52,6 +53,7 @@ class Plan:
     sources: tuple[Source, ...]
     variants: tuple[tuple[Variant, tuple[float, ...]], ...]
     similarity: bool = False
+    questions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Worker:
     def __init__(self, plan: Plan):
         self.plan = plan
         self.store = Store(plan.cache)
-        self.judge = judge_of(plan.task, plan.network)
+        self.judge = judge_of(plan.task, plan.network, plan.questions)
         self.coders = coders_of(plan)
 
     def rows(self, job: Job) -> list[Row]:
@@ -99,14 +101,18 @@ class Worker:
         subject, marks = self._subject(job, self.judge.prepare(clean))
         out = []
         if job.source is None:
-            out.append(self._row(job, (ORIGINAL, 0.0, ""), marks, subject, clean, None))
+            out.append(self._row(job, (ORIGINAL, 0.0, ""), [*marks, ORIGINAL, 0.0, ""], subject, clean, None))
         for variant, settings in self.plan.variants:
             if bool(variant.levels) == bool(job.source):
                 version = self.coders[variant.name].version
                 for setting in settings:
                     get = functools.partial(self._coded, variant, subject, setting, marks)
+                    made_from = [*marks, variant.text, setting, version]
+                    if variant.levels:
+                        seen = [variant.levels, variant.fill, subject.hash(PARTS["1-3"], subject.margin)]
+                        made_from = [*self._made_from(variant, subject, marks), *seen, setting]
                     how = (variant.text, setting, version)
-                    out.append(self._row(job, how, marks, subject, clean, get))
+                    out.append(self._row(job, how, made_from, subject, clean, get))
         return out
 
     def shown(self, job: Job, codec: str | None, setting: float) -> Pixels:
@@ -125,18 +131,27 @@ class Worker:
         if job.source is None:
             return Subject(pixels), [content, ""]
         objects = job.source.objects(pixels, job.picture.name)
-        return Subject(pixels, objects), [content, objects_hash(objects, width, height)]
+        return Subject(pixels, objects, job.source.margin), [content, objects_hash(objects, width, height)]
+
+    def _made_from(self, variant: Variant, subject: Subject, marks: list[str]) -> list[Any]:
+        """What a file is made from but the setting."""
+        content, objects = marks
+        coder = self.coders[variant.name]
+        margin = subject.margin_of(variant) if variant.levels else 0
+        if variant.name == "sdc":
+            # Its file is the same whatever levels of it are sent, and however the rest is filled.
+            how = [str(replace(variant.preset, margin=margin)), variant.effort, variant.metadata]
+            return [content, objects, variant.name, coder.version, *how]
+        # Of the objects, other codecs are told the cells alone.
+        area = [subject.hash(variant.levels, margin), variant.fill] if variant.levels else ["", ""]
+        return [content, *area, variant.name, coder.version]
 
     def _coded(
         self, variant: Variant, subject: Subject, setting: float, marks: list[str]
     ) -> tuple[bytes, Pixels]:
         """The bytes that are sent and what is seen of them."""
         coder = self.coders[variant.name]
-        # SDC's file is the same whatever levels of it are sent, and however the rest is filled.
-        how: list[Any] = [variant.offsets, variant.effort, variant.metadata, bool(variant.levels)]
-        if variant.name != "sdc":
-            how = [variant.levels, variant.fill]
-        made_from = [*marks, variant.name, coder.version, *how, setting]
+        made_from = [*self._made_from(variant, subject, marks), setting]
         data = self.store.file(made_from, lambda: coder.encode(variant, subject, setting))
         sent = coder.sent(variant, data)
         return sent, coder.decode(variant, sent)
@@ -145,7 +160,7 @@ class Worker:
         self,
         job: Job,
         how: tuple[str, float, str],
-        marks: list[str],
+        made_from: list[Any],
         subject: Subject,
         clean: Pixels,
         get: Callable[[], tuple[bytes, Pixels]] | None,
@@ -154,7 +169,7 @@ class Worker:
 
         Args:
             how: codec, setting and version.
-            marks: hashes of the picture and its objects.
+            made_from: all that it depends on but the judge.
             subject: what is coded.
             clean: the picture of the data set.
             get: codes it; None for the original.
@@ -168,7 +183,7 @@ class Worker:
             "version": version,
             "size": subject.pixels.shape[1::-1],
         }
-        made_from = [*marks, *how, self.judge.version, self.plan.similarity]
+        made_from = [*made_from, self.judge.version, self.plan.similarity]
         found = self.store.find(made_from)
         if found is None:
             data, shown = get() if get else (b"", subject.pixels)
@@ -181,7 +196,9 @@ class Worker:
                 "answer": self.judge.answer(shown, clean),
             }
             if get and job.source:
-                found["psnr_objects"] = _psnr_in(subject.area(PARTS["1-3"]), shown, subject.pixels)
+                found["psnr_objects"] = _psnr_in(
+                    subject.area(PARTS["1-3"], subject.margin), shown, subject.pixels
+                )
             if get and self.plan.similarity:
                 found["ms_ssim"] = ms_ssim(shown, subject.pixels)
             self.store.keep(made_from, found)

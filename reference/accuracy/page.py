@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from .areas import Pixels
+from .coders import FOR
 from .judges import Answer
 from .lines import Groups, Line
 from .measure import Job, Row, Worker
@@ -44,8 +45,10 @@ class Pair:
 
 
 def pair_of(lines: Sequence[Line]) -> Pair | None:
-    """SDC's objects alone in the middle of its settings, and of all other codecs the closest in rate."""
-    ours = [line for line in lines if line.codec == "sdc:1-3"] or [ln for ln in lines[1:] if is_ours(ln)]
+    """SDC by a preset, or else its objects alone, in the middle of its settings, and the closest in rate."""
+    every = [line for line in lines[1:] if is_ours(line)]
+    by_preset = [line for line in every if line.codec.startswith(f"sdc:{FOR}")]
+    ours = by_preset or [line for line in every if line.codec == "sdc:1-3"] or every
     if not ours:
         return None
     others = [line for line in lines[1:] if not is_ours(line) and line.source in ("", ours[0].source)]

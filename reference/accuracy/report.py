@@ -84,29 +84,30 @@ def results_of(lines: Sequence[Line], about: dict[str, Any]) -> Results:
     return Results(about, {n: spread(v[0]) for n, v in original.scores.items()}, points, rates, differences)
 
 
+def as_figure(found: Figure) -> dict[str, Any]:
+    """A figure for programs; what it does not have is left out."""
+    values = dataclasses.asdict(found)
+    endless = {k: None for k, v in values.items() if isinstance(v, float) and not math.isfinite(v)}
+    return {k: v for k, v in {**values, **endless}.items() if v not in (None, "")}
+
+
 def as_json(results: Results, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Everything, for programs; the answers stay in the cache."""
-
-    def figure(found: Figure) -> dict[str, Any]:
-        values = dataclasses.asdict(found)
-        endless = {k: None for k, v in values.items() if isinstance(v, float) and not math.isfinite(v)}
-        return {k: v for k, v in {**values, **endless}.items() if v not in (None, "")}
-
     return {
         "about": results.about,
-        "original": {name: figure(found) for name, found in results.original.items()},
+        "original": {name: as_figure(found) for name, found in results.original.items()},
         "points": [
             {
                 "source": line.source,
                 "codec": line.codec,
                 "setting": setting,
-                "bpp": figure(rate),
-                "scores": {name: figure(found) for name, found in scores.items()},
+                "bpp": as_figure(rate),
+                "scores": {name: as_figure(found) for name, found in scores.items()},
             }
             for line, setting, rate, scores in results.points
         ],
         "rates": [
-            {"source": line.source, "codec": line.codec, "score": score, "share": share, **figure(found)}
+            {"source": line.source, "codec": line.codec, "score": score, "share": share, **as_figure(found)}
             for line, score, share, found in results.rates
         ],
         "differences": [
@@ -115,7 +116,7 @@ def as_json(results: Results, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
                 "codec": ours.codec,
                 "against": other.codec,
                 "score": score,
-                **figure(found),
+                **as_figure(found),
             }
             for ours, other, score, found in results.differences
         ],
@@ -149,7 +150,7 @@ def tables_of(results: Results) -> Iterator[Table]:
             against = list(dict.fromkeys(other.codec for _, other, _ in pairs))
             rows: dict[Line, dict[str, str]] = {}
             for ours, other, found in pairs:
-                rows.setdefault(ours, {})[other.codec] = _difference(found)
+                rows.setdefault(ours, {})[other.codec] = in_words(found)
             yield (
                 f"BD-rate at equal {score if score in OWN_SCALE else f'{words}, {score}'}, against",
                 ["objects", "codec", *against],
@@ -187,7 +188,8 @@ def _score(found: Figure) -> str:
     return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
 
 
-def _difference(found: Figure) -> str:
+def in_words(found: Figure) -> str:
+    """A difference, with its interval and what else there is to say of it."""
     if found.value is None:
         return found.note
     text = f"{found.value:+.0%}"

@@ -4,7 +4,8 @@
 - ``detector``: a detector or segmenter of :mod:`sdc_reference.analysis`, which should not be the judge;
 - ``default``: the built-in analysis, without any network.
 
-``masks+1`` is the same with a margin of one cell around every object.
+``masks+1`` is the same with a margin of one cell around every object, which SDC's encoder makes
+(:func:`sdc.objects.group_map`) and from which the cells come that other codecs do not flatten.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 from sdc.objects import Object, dump_objects, load_objects
 
-from .areas import Pixels, grown
+from .areas import Pixels
 
 KINDS = ("masks", "detector", "default")
 
@@ -53,6 +54,11 @@ class Source:
         """One of ``KINDS``."""
         return self.text.partition("+")[0]
 
+    @property
+    def margin(self) -> int:
+        """Cells around objects."""
+        return int(self.text.partition("+")[2] or 0)
+
     @cached_property
     def _find(self) -> Callable[[Pixels, str], list[Object]]:
         if self.kind == "masks":
@@ -71,14 +77,13 @@ class Source:
         return lambda p, _: list(analyze(p, options).objects)
 
     def objects(self, pixels: Pixels, name: str) -> list[Object]:
-        """The objects of a picture, with the margin.
+        """The objects of a picture, without the margin.
 
         Args:
             pixels: ``uint8 [H, W, 3]``.
             name: of its file.
         """
-        height, width = pixels.shape[:2]
-        return grown(self._find(pixels, name), int(self.text.partition("+")[2] or 0), width, height)
+        return self._find(pixels, name)
 
 
 def objects_hash(objects: list[Object], width: int, height: int) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .asking import words_in_common, words_of
 from .coco import Floats, Weights, average_precision, sure_answers
 from .judges import Answer
 from .reading import agreement
@@ -63,6 +64,21 @@ def _text(answers: Sequence[Answer], asked: Asked) -> dict[str, Score]:
     return {"own answers": mean_score(found)}
 
 
+def _captions(answers: Sequence[Answer], asked: Asked) -> dict[str, Score]:
+    found = [words_in_common(a[0], own[0]) for a, own in zip(answers, asked.own, strict=True)]
+    return {"own answers": mean_score(found)}
+
+
+def _questions(answers: Sequence[Answer], asked: Asked) -> dict[str, Score]:
+    pairs = [list(zip(a, own, strict=True)) for a, own in zip(answers, asked.own, strict=True)]
+    same = [np.mean([words_of(a) == words_of(b) for a, b in each]) for each in pairs]
+    common = [np.mean([words_in_common(a, b) for a, b in each]) for each in pairs]
+    return {
+        "own answers": mean_score([float(s) for s in same]),
+        "own answers, by words": mean_score([float(c) for c in common]),
+    }
+
+
 def _restoration(answers: Sequence[Answer], asked: Asked) -> dict[str, Score]:
     """PSNR in dB, and MS-SSIM, averaged first, in dB."""
     out = {"PSNR to the clean picture": mean_score([a[0] for a in answers])}
@@ -95,6 +111,8 @@ TASKS = {
         Task("segmentation", "mask AP", _precision("segm")),
         Task("classification", "share of right answers", _classification),
         Task("text", "agreement of what is read", _text),
+        Task("captions", "words in common of captions", _captions),
+        Task("questions", "share of the same answers", _questions),
         Task("restoration", "restored picture", _restoration),
     )
 }

@@ -731,7 +731,7 @@ function runNetwork(net, x, n, q, nb, features, F, keep) {
 
 // ---------------------------------------------------------------- container (sections 4 to 8, 13)
 
-const NAMES = { 0x01: 'HEAD', 0x02: 'GRPS', 0x03: 'MASK', 0x04: 'LATN', 0x81: 'OBJS', 0xC1: 'ICCP' };
+const NAMES = { 0x01: 'HEAD', 0x02: 'GRPS', 0x03: 'MASK', 0x04: 'LATN', 0x81: 'OBJS', 0x82: 'PROV', 0xC1: 'ICCP' };
 const LEVELS = ['L1', 'L2', 'L3', 'other'];
 const MAGIC = [0xD3, 0x53, 0x44, 0x43];
 
