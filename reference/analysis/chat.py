@@ -197,6 +197,12 @@ class Endpoint:
         return answer
 
 
+def _shown(name: str) -> str:
+    """Name of a model for the record; that of a file, as llama.cpp gives it, without its folders."""
+    is_file = name.startswith(("/", "\\\\", "~")) or name[1:3] in (":/", ":\\")
+    return name.replace("\\", "/").rstrip("/").rpartition("/")[2] if is_file else name
+
+
 class ModelRanking:
     """Levels by a model's two answers, whatever the model runs on."""
 
@@ -205,11 +211,24 @@ class ModelRanking:
         self._model = model
         self._default = DefaultRanking(options)
         self.prompts = prompts.HASH
+        self.exchanges: list[tuple[float, str]] = []
+        """Seconds and answer, empty where there was none, of each question about the last picture."""
 
     @property
     def model(self) -> str:
         """Name of the model, once it is known."""
-        return self._model.name
+        return _shown(self._model.name)
+
+    def _ask(
+        self, talk: Sequence[Message], picture: npt.NDArray[np.uint8] | None, schema: dict[str, Any]
+    ) -> str:
+        """Ask the model, and note how long it took."""
+        began, answer = time.perf_counter(), ""
+        try:
+            answer = self._model.ask(talk, picture, schema)
+        finally:
+            self.exchanges.append((time.perf_counter() - began, answer))
+        return answer
 
     def rank(self, scene: Scene, objects: Sequence[Object]) -> Ranked:
         """Ask for captions, then for levels; once more if the answer cannot be used as it is.
@@ -219,6 +238,7 @@ class ModelRanking:
         Raises:
             OSError, ValueError: from the model.
         """
+        self.exchanges = []
         height, width = scene.pixels.shape[:2]
         default = self._default.rank(scene, objects)
         by_level = sorted(range(len(objects)), key=lambda k: (default.objects[k].level or 0, k))
@@ -231,7 +251,7 @@ class ModelRanking:
             {"role": "system", "content": prompts.ROLE},
             {"role": "user", "content": describe},
         ]
-        answer = self._model.ask(talk, picture, prompts.CAPTIONS_SCHEMA)
+        answer = self._ask(talk, picture, prompts.CAPTIONS_SCHEMA)
         captions = prompts.read_captions(answer)
         purpose = f"{prompts.SERVE}{self._options.purpose}\n" if self._options.purpose else ""
         # What was understood of the first answer goes back, not whatever else it held.
@@ -240,16 +260,16 @@ class ModelRanking:
             {"role": "user", "content": f"{prompts.RANK}\n{purpose}{found}"},
         ]
         schema = prompts.levels_schema(len(asked))
-        answer = self._model.ask(talk, picture, schema)
+        answer = self._ask(talk, picture, schema)
         levels, wrong = prompts.read_levels(answer, len(asked))
-        warnings = []
+        warnings = [] if captions else ["the answer to the first question has no caption"]
         if wrong:
             talk += [
                 {"role": "assistant", "content": answer[: 4 * prompts.LONGEST_CAPTION]},
                 {"role": "user", "content": f"{prompts.AGAIN}{wrong}. {prompts.RANK}"},
             ]
             try:
-                better, wrong = prompts.read_levels(self._model.ask(talk, picture, schema), len(asked))
+                better, wrong = prompts.read_levels(self._ask(talk, picture, schema), len(asked))
             except (OSError, ValueError, HTTPException) as error:
                 better, wrong = {}, f"{wrong}; asked again: {error}"
             levels = {**levels, **better}
@@ -283,7 +303,7 @@ class ModelTags:
     @property
     def model(self) -> str:
         """Name of the model, once it is known."""
-        return self._model.name
+        return _shown(self._model.name)
 
     def suggest(self, scene: Scene) -> list[str]:
         """At most twenty words.

@@ -50,6 +50,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add("--find", type=_words, default=(), metavar="WORDS", help='what to look for: "dog, bicycle"')
     add("--for", dest="purpose", default="", metavar="TASK", help='what ranks serve: "read the number plate"')
     add("--detector", default="", metavar="FILE", help="ONNX detector or segmenter in Ultralytics' format")
+    add("--saliency", default="", metavar="FILE", help="ONNX network of salient objects, such as U2-Netp")
     add("--vocabulary", default="", metavar="FILE", help="text file of words to look for, one per line")
     add(
         "--chat", dest="url", metavar="URL", help="chat endpoint that ranks, such as http://localhost:8000/v1"
@@ -58,7 +59,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add("--chat-key", dest="key", metavar="KEY", help="key of the endpoint; better in SDC_CHAT_KEY")
     add("--text-only", action="store_true", help="the model cannot see: send it no picture")
     add("--timeout", type=_seconds, default=60.0, metavar="S", help="seconds for a request (%(default)s)")
-    add("--grounding", default="", metavar="NAME", help="salient, onnx, dino or another provider")
+    add("--grounding", default="", metavar="NAME", help="salient, onnx, saliency, dino or another provider")
     add("--grounding-model", default="", metavar="NAME", help="network of dino: a folder or a name")
     add("--masks", default="", metavar="NAME", help="salient, sam, sam2 or another provider")
     add("--masks-model", default="", metavar="NAME", help="network of sam or sam2: a folder or a name")
@@ -109,7 +110,7 @@ def _fingerprint(pixels: npt.NDArray[np.uint8], options: Options) -> str:
     asked = replace(options, key="", timeout=0.0)
     hashed = hashlib.sha256(f"{__version__} {pixels.shape} {asked!r}".encode())
     hashed.update(np.ascontiguousarray(pixels))
-    for path in (options.detector, options.vocabulary):
+    for path in (options.detector, options.saliency, options.vocabulary):
         with suppress(OSError):
             hashed.update(Path(path).read_bytes() if path else b"")
     return hashed.hexdigest()

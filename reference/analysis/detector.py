@@ -36,6 +36,38 @@ SIDE = 640
 """Side of the input where the network leaves it open and does not say what it is used to."""
 
 
+def session_of(path: str, what: str, option: str) -> tuple[Any, str, dict[str, str]]:
+    """A network in an ONNX file.
+
+    Args:
+        path: of the file.
+        what: it is, for messages.
+        option: of the command line that names the file.
+
+    Returns:
+        ``(onnxruntime's session on the processor, the file's name and the start of its SHA-256, metadata)``.
+
+    Raises:
+        SdcError: ``E_USAGE`` when onnxruntime is not installed or the file is no network, ``E_INPUT`` when
+            there is no such file.
+    """
+    if not path:
+        raise SdcError("E_USAGE", f"needs a file: {option} FILE", what)
+    runtime = need("onnxruntime", "onnx")
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise SdcError("E_INPUT", f"no {what}: {error.strerror}", path) from None
+    try:
+        settings = runtime.SessionOptions()
+        settings.log_severity_level = 4
+        session = runtime.InferenceSession(data, settings, providers=["CPUExecutionProvider"])
+        told = session.get_modelmeta().custom_metadata_map
+    except Exception as error:  # onnxruntime has many, and no common class of them
+        raise SdcError("E_USAGE", f"not an ONNX network: {_line(error)}", path) from None
+    return session, f"{Path(path).name} {hashlib.sha256(data).hexdigest()[:12]}", told
+
+
 class Detector:
     """A network in an ONNX file.
 
@@ -46,21 +78,7 @@ class Detector:
 
     def __init__(self, options: Options):
         path = options.detector
-        if not path:
-            raise SdcError("E_USAGE", "needs a file: --detector FILE", "onnx")
-        runtime = need("onnxruntime", "onnx")
-        try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            raise SdcError("E_INPUT", f"no detector: {error.strerror}", path) from None
-        try:
-            settings = runtime.SessionOptions()
-            settings.log_severity_level = 4
-            self.session = runtime.InferenceSession(data, settings, providers=["CPUExecutionProvider"])
-            told = self.session.get_modelmeta().custom_metadata_map
-        except Exception as error:  # onnxruntime has many, and no common class of them
-            raise SdcError("E_USAGE", f"not an ONNX network: {_line(error)}", path) from None
-        self.model = f"{Path(path).name} {hashlib.sha256(data).hexdigest()[:12]}"
+        self.session, self.model, told = session_of(path, "detector", "--detector")
         self.names = _literal(told.get("names", ""), dict)
         self.entry = self.session.get_inputs()[0]
         shape, outputs = self.entry.shape, self.session.get_outputs()

@@ -1,15 +1,17 @@
 """What the analysis reaches: ``python -m sdc_reference.analysis.figures --coco DIR``.
 
 DIR holds COCO's ``instances.json`` and its pictures, there or in ``images/``.
-For the built-in default, for a detector if ``--detector FILE`` names one, and for the true objects, each with
-the default ranking, and for a centred rectangle of the same share of the cells, it prints for L1, L1+L2 and
-L1..L3:
+For the built-in default, for each network that ``--saliency FILE`` or ``--detector FILE`` names, and for the
+true objects, each with the default ranking, and for a centred rectangle of the same share of the cells, it
+prints for L1, L1+L2 and L1..L3:
 
 - *cells*: share of the cells of all pictures in groups of these levels, and *bytes*: share of the files up to
   there (with ``--bytes``, which encodes them);
 - *pixels*: share of the true objects' pixels that lie in these cells, of all pictures together;
 - *mean*: the same share as the mean over pictures;
-- *objects*: share of the true objects of which these cells hold half the pixels or more.
+- *objects*: share of the true objects of which these cells hold half the pixels or more;
+- *heads*: share of the pixels of a head in these cells, as the mean over the people who are higher than wide
+  and 64 pixels high or more; their heads are the upper fifth of them.
 
 The rectangle takes as many of the cells as the provider does over all pictures, the same share of each.
 The weights of the built-in default were fitted to the second, fourth, ... picture; the tables called *unseen*
@@ -22,6 +24,7 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,21 +43,24 @@ from .steps import Options, Scene
 
 Ints = npt.NDArray[np.int64]
 LEVELS = ("L1", "L1+L2", "L1..L3")
+HIGH = 64
+"""Pixels of the height of people whose heads are looked at, at least."""
 
 
 @dataclass(frozen=True)
 class Truth:
-    """Pixels of all true objects together, and of each, in the cells of a picture, ``int [rows, cols]``."""
+    """Pixels of all true objects together, of each, and of heads, in the cells, ``int [rows, cols]``."""
 
     union: Ints
     each: list[Ints]
+    heads: list[Ints]
 
 
 def truth_of(objects: Sequence[Object], height: int, width: int) -> Truth:
     """The true objects by cell."""
     rows, cols = -(-height // CELL), -(-width // CELL)
     union = np.zeros((rows * CELL, cols * CELL), bool)
-    each = []
+    each, heads = [], []
     for thing in objects:
         x, y, w, h = thing.box
         union[y : y + h, x : x + w] |= True if thing.mask is None else thing.mask
@@ -62,7 +68,17 @@ def truth_of(objects: Sequence[Object], height: int, width: int) -> Truth:
         cells = np.zeros((rows, cols), np.int64)
         cells[area] = pixels
         each.append(cells)
-    return Truth(union.reshape(rows, CELL, cols, CELL).sum((1, 3)), each)
+        if thing.label == "person" and h >= HIGH and h > w:
+            upper = np.zeros((rows * CELL, cols * CELL), bool)
+            upper[y : y + h // 5, x : x + w] = True if thing.mask is None else thing.mask[: h // 5]
+            heads.append(_by_cell(upper))
+    return Truth(_by_cell(union), each, heads)
+
+
+def _by_cell(pixels: npt.NDArray[np.bool_]) -> Ints:
+    """How many pixels of each cell are set, of a map of whole cells."""
+    rows, cols = pixels.shape[0] // CELL, pixels.shape[1] // CELL
+    return pixels.reshape(rows, CELL, cols, CELL).sum((1, 3), dtype=np.int64)
 
 
 def centred(rows: int, cols: int, share: float) -> npt.NDArray[np.bool_]:
@@ -75,14 +91,24 @@ def centred(rows: int, cols: int, share: float) -> npt.NDArray[np.bool_]:
     return out.reshape(rows, cols)
 
 
-def hold(chosen: Sequence[npt.NDArray[np.bool_]], truths: Sequence[Truth]) -> tuple[float, float, float]:
-    """Shares of the pixels, of the pixels as the mean over pictures, and of the objects, in chosen cells."""
+def hold(
+    chosen: Sequence[npt.NDArray[np.bool_]], truths: Sequence[Truth]
+) -> tuple[float, float, float, float]:
+    """Shares that chosen cells hold: of the pixels, the same as the mean over pictures, of the objects, and
+    of heads as the mean over people; the last is not a number where nobody is.
+    """
     inside = np.array([t.union[c].sum() for c, t in zip(chosen, truths, strict=True)], float)
     total = np.array([t.union.sum() for t in truths], float)
     objects = [
         2 * cells[c].sum() >= cells.sum() for c, t in zip(chosen, truths, strict=True) for cells in t.each
     ]
-    return inside.sum() / total.sum(), float((inside / total).mean()), float(np.mean(objects))
+    heads = [cells[c].sum() / cells.sum() for c, t in zip(chosen, truths, strict=True) for cells in t.heads]
+    return (
+        inside.sum() / total.sum(),
+        float((inside / total).mean()),
+        float(np.mean(objects)),
+        float(np.mean(heads)) if heads else float("nan"),
+    )
 
 
 def table(maps: Sequence[Any], bytes_: Sequence[Sequence[float]], truths: Sequence[Truth]) -> list[str]:
@@ -94,9 +120,8 @@ def table(maps: Sequence[Any], bytes_: Sequence[Sequence[float]], truths: Sequen
         spent = f"{np.mean([b[level] for b in bytes_]):.3f}" if bytes_ else "-"
         boxes = [centred(*c.shape, share) for c in chosen]
         for who, cells, cost in (("", chosen, spent), ("rectangle", boxes, "-")):
-            pixels, mean, objects = hold(cells, truths)
-            label = who or name
-            rows.append(f"  {label:10} {share:6.3f} {cost:>6} {pixels:7.3f} {mean:6.3f} {objects:8.3f}")
+            values = "".join(f"{value:8.3f}" for value in hold(cells, truths))
+            rows.append(f"  {who or name:10} {share:6.3f} {cost:>6} {values}")
     return rows
 
 
@@ -106,7 +131,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--coco", type=Path, required=True)
-    parser.add_argument("--detector", default="", help="ONNX detector or segmenter")
+    parser.add_argument("--saliency", default=[], action="append", metavar="FILE", help="ONNX network")
+    parser.add_argument("--detector", default=[], action="append", metavar="FILE", help="ONNX detector")
     parser.add_argument("--bytes", action="store_true", help="encode, to measure bytes too")
     parser.add_argument("--sheets", type=Path, help="folder for sheets of the first ten pictures")
     parser.add_argument("--limit", type=int, help="so many pictures only")
@@ -115,10 +141,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     truths = [truth_of(objects, *pixels.shape[:2]) for _, pixels, objects in pictures]
     kept = [k for k, truth in enumerate(truths) if truth.union.any()]
     ways: dict[str, Callable[[Any, list[Object]], tuple[list[Object], dict[str, Any]]]] = {
-        "built-in": lambda pixels, _: found(pixels, Options())
+        "built-in": partial(found, Options())
     }
-    if args.detector:
-        ways[Path(args.detector).name] = lambda pixels, _: found(pixels, Options(detector=args.detector))
+    asked = [Options(saliency=path) for path in args.saliency] + [Options(detector=d) for d in args.detector]
+    for options in asked:
+        ways[Path(options.saliency or options.detector).name] = partial(found, options)
     ways["true objects"] = lambda pixels, true: (
         DefaultRanking(Options()).rank(Scene(pixels), true).objects,
         {},
@@ -139,13 +166,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         groups = {"all": list(range(len(kept))), "unseen": [i for i, k in enumerate(kept) if k % 2 == 0]}
         for part, chosen in groups.items():
             print(f"{name}, {part}: {len(chosen)} pictures, {seconds / len(kept):.2f} s each")
-            print(f"  {'':10} {'cells':>6} {'bytes':>6} {'pixels':>7} {'mean':>6} {'objects':>8}")
+            print(f"  {'':10} {'cells':>6} {'bytes':>6}   pixels    mean objects   heads")
             costs = [spent[i] for i in chosen] if args.bytes else []
             print("\n".join(table([maps[i] for i in chosen], costs, [truths[kept[i]] for i in chosen])))
 
 
-def found(pixels: Any, options: Options) -> tuple[list[Object], dict[str, Any]]:
-    """Objects that the analysis finds, and what it says of how."""
+def found(options: Options, pixels: Any, true: list[Object]) -> tuple[list[Object], dict[str, Any]]:
+    """Objects that the analysis finds, whatever the true ones are, and what it says of how."""
     result = analyze(pixels, options)
     return list(result.objects), result.about
 

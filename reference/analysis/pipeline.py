@@ -56,7 +56,9 @@ class Analysis:
 def _chosen(options: Options) -> dict[str, str]:
     """Names of the providers: those asked for, or what goes with the other options; empty for no tags."""
     words = options.vocabulary and "file"
-    grounding = "onnx" if options.detector else "dino" if options.find or words or options.tags else "salient"
+    named = bool(options.find or words or options.tags)
+    unnamed = "saliency" if options.saliency else "salient"
+    grounding = "onnx" if options.detector else "dino" if named else unnamed
     return {
         "tags": "" if options.find else options.tags or words,
         "grounding": options.grounding or grounding,
@@ -110,7 +112,7 @@ def analyze(pixels: npt.NDArray[np.uint8], options: Options = DEFAULT) -> Analys
         warnings.append(f"{names['grounding']} found no object, so these are the regions that stand out")
         used["grounding"] = "salient"
         found = _provider("grounding", "salient", options).locate(scene, ())
-    if all(thing.mask is not None for thing in found) or used["grounding"] == "salient":
+    if all(thing.mask is not None for thing in found) or used["grounding"] in ("salient", "saliency"):
         del used["masks"]
     else:
         found = attempt(

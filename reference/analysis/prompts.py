@@ -28,11 +28,11 @@ ROLE = (
     "You help to compress photographs: what matters most is transmitted first. "
     "You answer with one JSON object and nothing else."
 )
-DESCRIBE = (
-    'Describe the picture. Answer as {"short": "one sentence", "detailed": "three to five sentences that '
-    "name "
-    'the things in it, where they are and what they do"}.'
-)
+SHORT = "one sentence"
+DETAILED = "three to five sentences that name the things in it, where they are and what they do"
+DESCRIBE = f'Describe the picture. Answer as {{"short": "{SHORT}", "detailed": "{DETAILED}"}}.'
+ECHOES = ("", SHORT, DETAILED)
+"""What stands for an answer in the prompts, without the dots at its end; a small model gives it back."""
 BLIND = "You cannot see the picture. These things were found in it: "
 RANK = (
     "Assign every object to a level of importance: L1 for what the picture is about and must arrive "
@@ -109,13 +109,21 @@ def find_json(text: str, key: str) -> dict[str, Any] | None:
 
 
 def read_captions(text: str) -> dict[str, str]:
-    """Captions of an answer; of one that is not as asked, the text itself as the short one."""
+    """Captions of an answer; of one that is not as asked, the text itself as the short one.
+
+    What only repeats the prompt is left out.
+    """
     found = find_json(text, "short") or {"short": text}
     captions = {}
     for key in ("short", "detailed"):
-        if isinstance(found.get(key), str) and found[key].strip():
+        if isinstance(found.get(key), str) and not _is_echo(found[key]):
             captions[key] = _plain(found[key], LONGEST_CAPTION)
     return captions
+
+
+def _is_echo(text: str) -> bool:
+    """Whether a text is empty or only repeats the prompt."""
+    return text.strip().rstrip(".").casefold() in ECHOES
 
 
 def read_tags(text: str) -> list[str]:
@@ -163,10 +171,8 @@ def read_levels(text: str, count: int) -> tuple[dict[int, tuple[int, str]], str]
             wrong.append(number)
         else:
             reason = row.get("reason")
-            levels[number] = (
-                LEVELS.index(level),
-                _plain(reason, LONGEST_REASON) if isinstance(reason, str) else "",
-            )
+            told = _plain(reason, LONGEST_REASON) if isinstance(reason, str) else ""
+            levels[number] = (LEVELS.index(level), "" if _is_echo(told) else told)
     missing = [k for k in range(count) if k not in levels and k not in wrong]
     faults = (
         ("there is no object of id", strange),

@@ -30,6 +30,7 @@ PROVIDERS: dict[str, dict[str, str]] = {
     "grounding": {
         "salient": ".salient:SalientRegions",
         "onnx": ".detector:Detector",
+        "saliency": ".saliency:SaliencyNetwork",
         "dino": ".networks:GroundingDino",
     },
     "masks": {"salient": ".salient:SalientRegions", "sam": ".networks:Sam", "sam2": ".networks:Sam2"},
@@ -52,6 +53,7 @@ class Options:
         find: what to look for.
         purpose: the task that the ranks are to serve.
         detector: ONNX file of a detector or segmenter.
+        saliency: ONNX file of a network of salient objects.
         vocabulary: text file with a word per line.
         grounding_model, masks_model: folder or name of a network of transformers.
         url: base of a chat endpoint, such as ``http://localhost:8000/v1``.
@@ -69,6 +71,7 @@ class Options:
     find: tuple[str, ...] = ()
     purpose: str = ""
     detector: str = ""
+    saliency: str = ""
     vocabulary: str = ""
     grounding_model: str = ""
     masks_model: str = ""
