@@ -15,7 +15,7 @@ define venv
 @test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
 endef
 
-SOURCES = pyproject.toml README.md LICENSE $(wildcard reference/analysis/*.py sdc/*.py sdc/*.json sdc/models/* spec/*.* spec/examples/*)
+SOURCES = pyproject.toml README.md LICENSE $(wildcard reference/hashes.py reference/analysis/*.py sdc/*.py sdc/*.json sdc/models/* spec/*.* spec/examples/*)
 
 .PHONY: help demo dev test check tables bench clean
 .DELETE_ON_ERROR:

@@ -254,6 +254,15 @@ def valid(book: Book) -> None:
             why=f"how the objects were found, {place} the latents",
             seed=0,
         )
+    nested = b'{"[{": "\\"[' + b"[" * 40 + b'", "n": ' + b"[" * 31 + b"-%s" + b"]" * 31 + b"}"
+    for name, number in (("fraction", b"0." + b"1" * 29), ("largest", b"1e" + b"0" * 26 + b"308")):
+        assert len(number) == 31
+        book.accept(
+            f"valid/prov-bounds-{name}.sdc",
+            compose(8, 8, after=((PROV, nested % number),)),
+            "PROV-01",
+            why="a PROV nested 32 deep, with a number of 32 characters",
+        )
 
 
 UNUSABLE = {
@@ -264,6 +273,11 @@ UNUSABLE = {
     "nan": b'{"n": NaN}',
     "deep": b'{"n": ' + b"[" * 5000,
     "too-long": b"{" + b" " * 65535 + b"}",
+    "infinite": b'{"n": 1e999}',
+    "above-10-308": b'{"n": -1.1e308}',
+    "nested-33": b'{"n": ' + b"[" * 32 + b"]" * 32 + b"}",
+    "number-33": b'{"n": ' + b"1" * 33 + b"}",
+    "number-5000": b'{"n": ' + b"1" * 5000 + b"}",
 }
 """Payloads of PROV that break PROV-01."""
 
@@ -379,7 +393,13 @@ def uncommon(book: Book) -> None:
     )
     book.accept(
         "uncommon/empty-objs-neighbour.sdc",
-        compose(1, 1, before=((0x81 - 1, b""),)),
+        compose(1, 1, before=((PROV, b""),)),
+        "PROV-01",
+        why="an empty PROV, which is no error, in front of the latents; its type is next to OBJS",
+    )
+    book.accept(
+        "uncommon/empty-unknown-below-objs.sdc",
+        compose(1, 1, before=((OBJS - 1, b""),)),
         "CHNK-09",
         why="an unknown ancillary chunk without payload whose type is next to OBJS",
     )

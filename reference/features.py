@@ -60,17 +60,20 @@ class FeatureDistance(nn.Module):
         examples: ``uint8 [N, 3, H, W]`` pictures that standard deviations are taken from.
 
     Raises:
-        ValueError: the file holds something else.
+        OSError: the file cannot be read.
+        ValueError: it holds something else.
     """
 
     def __init__(self, weights: Path, examples: Tensor):
         super().__init__()
         self.features = layers()
-        state = torch.load(weights, map_location="cpu", weights_only=True)
         try:
+            state = torch.load(weights, map_location="cpu", weights_only=True)
             own = {name: state[name] for name in self.state_dict()}
             self.load_state_dict(own)
-        except (KeyError, RuntimeError, TypeError) as error:
+        except OSError:
+            raise
+        except Exception as error:  # whatever comes of reading a file as what it is not
             raise ValueError(f"{weights}: not the weights of MobileNetV2: {error}") from None
         self.to(examples.device, memory_format=torch.channels_last)
         self.eval().requires_grad_(False)

@@ -467,6 +467,13 @@ def _objects_path(args: Args, source: str) -> str | None:
     return path
 
 
+def _unheard(args: Args, described: Any, what: str) -> Said:
+    """A note where no model has ranked by the words after ``--for``; what else they are not."""
+    if not args.purpose.strip() or "for" in (load_analysis(described) or {}):
+        return []
+    return [f"--for changes nothing: no model ranks by {_short(args.purpose)!r}{what}"]
+
+
 def _encode(args: Args, source: str, target: str) -> Said:
     from .pictures import read_picture
 
@@ -481,12 +488,16 @@ def _encode(args: Args, source: str, target: str) -> Said:
 
         described, warnings = analysed(picture.pixels, args)
         notes += warnings
+    preset = PRESETS.get(args.purpose.strip().casefold())
+    if preset is None:
+        ranked = {} if args.objects_file is not None else described
+        notes += _unheard(args, ranked, f", and it is no preset ({', '.join(PRESETS)})")
     data = encode(
         picture.pixels,
         objects=load_objects(described, width, height, None if source == PIPE else source),
         analysis=load_analysis(described),
         quality=args.quality,
-        preset=args.purpose if args.purpose in PRESETS else EQUAL,
+        preset=preset or EQUAL,
         margin=args.margin,
         group_by=args.group_by,
         icc=picture.icc,
@@ -521,7 +532,7 @@ def _analyze(args: Args, source: str, target: str) -> Said:
         data = write_picture(np.asarray(drawn), None, None, Path(args.picture).suffix)[0]
         _write(args.picture, data)
     _write(target, (json.dumps(described, indent=1, ensure_ascii=False) + "\n").encode())
-    return [*picture.notes, *warnings]
+    return [*picture.notes, *warnings, *_unheard(args, described, "")]
 
 
 def _decode(args: Args, source: str, target: str) -> Said:
@@ -635,7 +646,7 @@ def _extract(args: Args, source: str, target: str) -> Said:
 def _validate_one(args: Args, source: str, target: str) -> Said:
     with _open(source) as file:
         found = validate(file, deep=not args.shallow, limits=Limits(pixels=args.max_pixels))
-    return [_Out(f"{printable(source)}: {found.state}"), *found.errors]
+    return [_Out(f"{printable(source)}: {found.state}"), *found.errors, *found.notes]
 
 
 def _validate(args: Args) -> int:
@@ -663,7 +674,11 @@ def _validate(args: Args) -> int:
 def _info(args: Args) -> int:
     with _open(args.input) as file:
         report = info(file, trace=args.trace, limits=Limits(pixels=args.max_pixels))
-    _print(json.dumps(report, indent=2) + "\n" if args.json else format_text({**report, "errors": []}))
+    _print(
+        json.dumps(report, indent=2, allow_nan=False) + "\n"
+        if args.json
+        else format_text({**report, "errors": []})
+    )
     for e in report["errors"]:
         _say(_line(args.program, SdcError(e["code"], e["message"], e["where"], e["offset"])))
     return int({"valid": DONE, **spec_data("errors.json")["exit_status"]}[report["file_state"]])
@@ -810,9 +825,10 @@ def _sdc_parser() -> argparse.ArgumentParser:
     command = commands.add_parser(
         "encode",
         help="picture to stream",
-        epilog=f"What --for names are words for a model that ranks; {tasks} also choose how much lower the "
-        "qualities of less important levels are than --quality, and the margin. A --quality by level and "
-        "--margin go before these.",
+        epilog=f"What --for names are words for a model that ranks; {tasks} also choose the margin, and how "
+        "much lower the qualities of less important levels are than --quality, which is that of the most "
+        "important level in the picture. A --quality by level and --margin go before these; levels that it "
+        "does not name are as much lower than the most important one that it names.",
     )
     _files(command, "picture, folder, or - for standard input", "stream, folder, or - for standard output")
     command.add_argument(

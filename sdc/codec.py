@@ -20,7 +20,6 @@ from .container import (
     LEVELS,
     OBJS,
     PROV,
-    WITHDRAWN,
     Chunk,
     Group,
     Head,
@@ -238,17 +237,24 @@ def _check_arithmetic(arithmetic: str) -> None:
         raise SdcError("E_USAGE", f"arithmetic is float32, float64 or int64, not {arithmetic!r}")
 
 
-def qualities_of(quality: int | Mapping[str, int]) -> dict[int, int]:
-    """Quality index per level code.
+def qualities_of(
+    quality: int | Mapping[str, int], preset: Preset = EQUAL, levels: Iterable[int] = range(len(LEVELS))
+) -> dict[int, int]:
+    """Quality index per level code, cut to 0 to 63 where a preset shifts it.
 
     Args:
-        quality: one index for all, or by level name; levels not named take the lowest one named.
+        quality: one index, that of the most important of ``levels``, from which a preset shifts the others;
+            or by level name.  A level not named takes the lowest one named, but by a preset with offsets that
+            of the next more important one named, or else the most important, shifted by the difference of
+            their offsets.
+        preset: of a task.
+        levels: codes of the levels that the picture has.
 
     Raises:
         SdcError: ``E_USAGE``.
     """
     if not isinstance(quality, Mapping):
-        quality = dict.fromkeys(LEVELS, quality)
+        quality = {LEVELS[min(levels)]: quality}
     if not quality or set(quality) - set(LEVELS):
         named = ", ".join(map(str, quality)) or "none"
         raise SdcError("E_USAGE", f"quality is given for levels {', '.join(LEVELS)}, not {named}")
@@ -258,8 +264,15 @@ def qualities_of(quality: int | Mapping[str, int]) -> dict[int, int]:
         numbers = {}
     if len(numbers) != len(quality) or not all(0 <= q <= 63 for q in numbers.values()):
         raise SdcError("E_USAGE", "a quality index is a whole number of 0 to 63")
-    lowest = min(numbers.values())
-    return {k: numbers.get(name, lowest) for k, name in enumerate(LEVELS)}
+    if preset.offsets == EQUAL.offsets:
+        rest = dict.fromkeys(range(len(LEVELS)), min(numbers.values()))
+    else:
+        known = sorted(map(LEVELS.index, numbers))
+        rest = {}
+        for k, shift in enumerate(preset.offsets):
+            near = max((j for j in known if j < k), default=known[0])
+            rest[k] = min(max(numbers[LEVELS[near]] + shift - preset.offsets[near], 0), 63)
+    return {k: numbers.get(name, rest[k]) for k, name in enumerate(LEVELS)}
 
 
 def pad_to_cells(image: Pixels) -> Pixels:
@@ -416,8 +429,8 @@ def encode(
     Args:
         image: ``uint8 [H, W, 3]`` RGB.
         objects: what is in it, with levels; none makes one group of level ``other``.
-        quality: quality index 0..63 for all groups, which a preset shifts by level; or by level name, which
-            no preset changes.
+        quality: quality index 0..63 of the most important level that the picture has, and of the others as
+            far as no preset shifts them; or by level name, which no preset changes: :func:`qualities_of`.
         preset: what a task needs, by the task's name (:data:`sdc.presets.PRESETS`) or by itself.
         margin: cells of background around objects of L1 to L3 that are of their groups, 0 to 15; the
             preset's by default.
@@ -450,22 +463,15 @@ def encode(
     if icc is not None and not ICC_BYTES[0] <= len(icc) <= ICC_BYTES[1]:
         raise SdcError("E_PICTURE", f"a colour profile of {len(icc)} bytes")
     wanted = preset_of(preset)
-    by_level = qualities_of(quality)
-    if not isinstance(quality, Mapping):
-        by_level = qualities_of(wanted.qualities(quality))
     decoder, encoder = load_model(model), load_encoder(model)
     grouped = group_map(objects, width, height, group_by, wanted.margin if margin is None else margin)
-    stored = {k for k, level in enumerate(grouped.levels) if level in wanted.levels}
-    stored = stored or set(range(len(grouped.levels)))
+    by_level = qualities_of(quality, wanted, grouped.levels)
     groups = tuple(Group(k, level, by_level[level]) for k, level in enumerate(grouped.levels))
-    sites = sites_of(grouped.labels, groups, stored)
+    sites = sites_of(grouped.labels, groups, range(len(groups)))
     padded = pad_to_cells(image)
     latents = analyse(padded, sites, encoder, arithmetic=arithmetic, runner=runner)
-    payloads: list[bytes | None] = []
+    payloads: list[bytes] = []
     for g in groups:
-        if g.index not in stored:
-            payloads.append(None)
-            continue
         own = sites.labels == g.index
         coder = GroupCoder(sites.take(np.flatnonzero(own)), decoder, g.quality, arithmetic, runner)
         targets = latents[own]
@@ -480,9 +486,8 @@ def encode(
     head = Head(width, height, model, decoder.weights)
     before = [] if icc is None else [Chunk(ICCP, icc)]
     after = []
-    there = [thing for thing in grouped.objects if thing.group in stored]
-    if metadata and there:
-        described = objects_payload(there, pixel_masks=pixel_masks, mask_pixels=4 * width * height)
+    if metadata and grouped.objects:
+        described = objects_payload(grouped.objects, pixel_masks=pixel_masks, mask_pixels=4 * width * height)
         after.append(Chunk(OBJS, described))
     if metadata and analysis:
         after.append(Chunk(PROV, analysis_payload(analysis)))
@@ -492,7 +497,7 @@ def encode(
 def assemble(
     head: Head,
     groups: Sequence[Group],
-    payloads: Sequence[bytes | None],
+    payloads: Sequence[bytes],
     labels: Array,
     before: Sequence[Chunk] = (),
     after: Sequence[Chunk] = (),
@@ -500,14 +505,11 @@ def assemble(
     """Bytes of a stream from its coded groups.
 
     Args:
-        payloads: of the latent chunks, one per group; None for one that is withdrawn.
+        payloads: of the latent chunks, one per group.
         labels: ``uint8 [rows, cols]`` group map; coded unless one group fills the picture.
         before, after: chunks in front of and behind the latent chunks.
     """
     filled = len(groups) == 1 and bool((labels == 1).all())
     mask = None if filled else encode_map(labels, len(groups))
-    done = tuple(
-        replace(g, state=WITHDRAWN if p is None else COMPLETE, payload=p)
-        for g, p in zip(groups, payloads, strict=True)
-    )
+    done = tuple(replace(g, state=COMPLETE, payload=p) for g, p in zip(groups, payloads, strict=True))
     return build(Stream(head, done, mask, tuple(before), tuple(after)))

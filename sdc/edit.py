@@ -20,7 +20,7 @@ from .container import (
 )
 from .errors import SdcError
 from .info import icc_error, state_of
-from .metadata import parse_objects
+from .metadata import analysis_notes, parse_objects
 from .model import model_for
 from .structures import build_payload, parse_payload
 
@@ -107,10 +107,12 @@ class Validation:
     Attributes:
         state: ``valid``, ``partial``, ``invalid`` or ``unsupported``.
         errors: what is wrong or missing, in the order in which it was found.
+        notes: rules that are broken and leave the file valid, in words: PROV-01 and PROV-02.
     """
 
     state: str
     errors: tuple[SdcError, ...]
+    notes: tuple[str, ...] = ()
 
 
 def validate(source: Source, *, deep: bool = True, limits: Limits = Limits()) -> Validation:
@@ -122,7 +124,7 @@ def validate(source: Source, *, deep: bool = True, limits: Limits = Limits()) ->
         limits: what the caller agrees to hold in memory.
 
     Returns:
-        The state and all errors; an error in a group or in the metadata does not hide those in others.
+        The state, all errors, and notes; an error in a group or in the metadata does not hide others.
         No :class:`SdcError` is raised.
     """
     errors: list[SdcError] = []
@@ -150,4 +152,4 @@ def validate(source: Source, *, deep: bool = True, limits: Limits = Limits()) ->
                         decode_symbols(stream, model, g.index)
                     except SdcError as error:
                         errors.append(error)
-    return Validation(state_of(errors), tuple(errors))
+    return Validation(state_of(errors), tuple(errors), analysis_notes(stream))

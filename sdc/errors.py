@@ -40,6 +40,10 @@ class SdcError(Exception):
     def __str__(self) -> str:
         return f"{self.code}: {self.message}" + (f" ({self.where})" if self.where else "")
 
+    def __reduce__(self) -> tuple[type[SdcError], tuple[str, str, str, int | None]]:
+        """What makes it anew in another process."""
+        return type(self), (self.code, self.message, self.where, self.offset)
+
     @property
     def kind(self) -> str:
         """Class of the error: ``invalid``, ``unsupported``, ``partial``, ``usage``, ``input`` or ``io``."""

@@ -281,7 +281,7 @@ types:
     seq:
       - id: text
         size-eos: true
-        doc: '[PROV-01] a JSON object in UTF-8, of at most 65536 bytes'
+        doc: '[PROV-01] a JSON object in UTF-8, of at most 65536 bytes, nested at most 32 deep'
 
   objs:
     seq:

@@ -29,6 +29,7 @@ from sdc.container import (
     MASK,
     NAMES,
     OBJS,
+    PROV,
     WITHDRAWN,
     Chunk,
     Group,
@@ -174,12 +175,20 @@ def truncated() -> bytes:
     return data[: group.offset + group.size // 2]
 
 
+def provenance() -> bytes:
+    """``minimal`` with how its objects were found, and a second such chunk that nobody reads."""
+    told = '{"grounding": {"provider": "salient"}, "captions": {"short": "Ein Fleck \u00b7 a spot"}}'
+    after = (Chunk(PROV, told.encode()), Chunk(PROV, b'{"n": 1e999}'))
+    return build(replace(parse(minimal()), after=after))
+
+
 EXAMPLES: dict[str, Callable[[], bytes]] = {
     "minimal": minimal,
     "pixel": pixel,
     "groups": groups,
     "withdrawn": withdrawn,
     "truncated": truncated,
+    "provenance": provenance,
 }
 
 
@@ -221,7 +230,9 @@ def coded_rows(offset: int, data: bytes, field: str, id_: str) -> Iterator[Row]:
 def payload_rows(kind: int, offset: int, payload: bytes) -> Iterator[Row]:
     """Rows of a payload, field by field."""
     if kind not in (HEAD, GRPS, OBJS):
-        if kind in (MASK, LATN):
+        if kind == PROV:
+            yield Row(offset, payload, "PROV.text", payload.decode(), "PROV-01")
+        elif kind in (MASK, LATN):
             name, id_ = {MASK: ("MASK.map", "MASK-04"), LATN: ("LATN.stream", "LATN-03")}[kind]
             yield from coded_rows(offset, payload, name, id_)
         elif payload:

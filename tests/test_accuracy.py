@@ -60,6 +60,11 @@ def judge(pixels: np.ndarray) -> list[dict[str, Any]]:
     return found
 
 
+def silence(pixels: np.ndarray) -> list[str]:
+    """A model that has nothing to say."""
+    return ["..."]
+
+
 def name_it(pixels: np.ndarray) -> list[int]:
     """A classifier by the brightest channel."""
     return np.argsort(-pixels.reshape(-1, 3).mean(0), kind="stable").tolist()
@@ -190,11 +195,13 @@ def test_variants() -> None:
     variant = coders.parse_variant("sdc:1-3@L2-6,other-20,effort3,mean,metadata,margin1")
     assert variant.levels == (0, 1, 2) and variant.preset == Preset((0, -6, 0, -20), 1)
     assert (variant.effort, variant.fill, variant.metadata, variant.partial) == (3, "mean", True, True)
-    assert not coders.parse_variant("sdc:all").partial and coders.parse_variant("sdc:all@only1-3").partial
+    for text, partial in (("sdc", False), ("sdc:all@other-9", False), ("sdc:1-3", True), ("avif:1", True)):
+        assert coders.parse_variant(text).partial == partial
     for task, preset in PRESETS.items():
         variant = coders.parse_variant(f"sdc:for-{task}@margin2")
         assert variant.levels == (0, 1, 2, 3) and variant.preset == replace(preset, margin=2)
-    wrong = "sdc:4 sdc@ sdc:all@L4-2 avif@metadata sdc@other-4 avif@margin1 avif:1@other-4 avif:for-viewing"
+    wrong = "sdc:4 sdc@ sdc:all@L4-2 sdc:all@only1-3 avif@metadata sdc@other-4 avif@margin1 avif:1@other-4"
+    wrong += " avif:for-viewing"
     for text in wrong.split():
         with pytest.raises(ValueError, match=re.escape(text)):
             coders.parse_variant(text)
@@ -375,6 +382,27 @@ def test_short_tables() -> None:
     assert tables[2].splitlines()[2:] == ["| - | `avif` | 0.700 | 98% |"]
 
 
+def test_short_tables_of_what_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    about = {"pictures": 1, "judge": "j", "versions": {}}
+    point = {"source": "", "codec": "sdc", "bpp": {"value": 0.1}, "scores": {"s": {"value": 0.0}}}
+    results = {"about": about, "original": {"s": {"value": 0.0}}, "points": [point]}
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps({**results, "rates": [], "differences": []}))
+    digest.main([str(path)])
+    assert "| - | `sdc` | 0.100 | - |" in capsys.readouterr().out
+    for words, said in (
+        ([str(path), "--score", "S"], "there is no score 'S', only s"),
+        ([str(tmp_path / "none.json")], "No such file"),
+    ):
+        with pytest.raises(SystemExit, match=said):
+            digest.main(words)
+    for text, said in (("[1]", "not the results of a run"), ("{}", "not the results"), ("x", "Expecting")):
+        path.write_text(text)
+        with pytest.raises(SystemExit, match=said):
+            digest.main([str(path)])
+    assert capsys.readouterr().out == ""
+
+
 def test_neighbours_that_fall_become_one() -> None:
     # Luck in the third of five points is shared with those after it that do worse.
     curve = lines.pooled([(0.1, 10), (0.2, 20), (0.4, 40), (0.8, 30), (1.6, 50)])
@@ -419,9 +447,9 @@ def test_a_preset_is_chosen_over_scores_that_all_reach() -> None:
     assert found[1] - base == pytest.approx(np.log(0.8)) and found[2] > base
     # It costs what the whole picture costs from 30 on, and is charged as much below.
     assert found[3] - base == pytest.approx(np.log(2) * 10 / 16 / 2, abs=1e-3)
-    assert presets.candidates_of(Preset(), ["other+0", "margin0", "only1-3"]) == [
+    assert presets.candidates_of(Preset(), ["other+0", "margin0", "other-8"]) == [
         Preset(),
-        Preset(levels=(0, 1, 2)),
+        Preset((0, 0, 0, -8)),
     ]
 
 
@@ -430,7 +458,7 @@ def test_a_preset_is_searched_on_one_half_and_reported_on_the_other(
 ) -> None:
     out = tmp_path / "out"
     words = "--sources masks --draws 30 --qualities sdc=2,25,50 jpeg=5,80 --codecs jpeg --between 0.3 0.6"
-    words += " --axis other+0 other-20 only1-3 --axis margin0 margin1"
+    words += " --axis other+0 other-20 other-60 --axis margin0 margin1"
     command = ["--task", "text", "--network", f"{__name__}:spell", "--data", str(folder)]
     presets.main([*command, "--out", str(out), *words.split()])
     found = json.loads((out / "presets.json").read_text())
@@ -439,11 +467,18 @@ def test_a_preset_is_searched_on_one_half_and_reported_on_the_other(
     chosen = next(one["preset"] for one in found["tries"][1] if one["chosen"])
     assert found["preset"] == chosen and f'"text": "{chosen}"' in capsys.readouterr().out
     assert found["about"]["pictures"] == found["about"]["searched"] == 2
-    assert {"sdc", "jpeg"} <= {row["against"] for row in found["differences"]}
+    parts = {f"sdc:1-3@{chosen}" if chosen else "sdc:1-3", "sdc", "jpeg"}
+    assert parts <= {row["against"] for row in found["differences"]}
     # Most of what there is to read lies outside the objects.
-    dropped = next(one for one in found["tries"][0] if one["preset"] == "only1-3")
+    dropped = next(one for one in found["tries"][0] if one["preset"] == "other-60")
     assert dropped["cost"] is None and dropped["top"] < 0.6
-    for wrong, said in (("--axis side1", "no option of presets"), ("--score x", "no score 'x'")):
+    for wrong, said in (
+        ("--axis side1", "no option of presets"),
+        ("--score x", "no score 'x'"),
+        ("--sources masks+1", "hides those of the presets"),
+        ("--between 0.9 0.7", "the lower one first"),
+        ("--between 0 0.7", "above 0"),
+    ):
         with pytest.raises(SystemExit, match=said):
             presets.main([*command, "--out", str(out), *words.split(), *wrong.split()])
 
@@ -522,8 +557,9 @@ def test_captions_and_questions_through_a_chat_endpoint(endpoint: str) -> None:
     own, other = questions.answer(bright, bright), questions.answer(dark, bright)
     assert (own, other) == (["A Hall.", "dark", "7", ""], ["the hall", "dark, very", "", ""])
     scores = tasks.TASKS["questions"].scores([other], tasks.Asked([None], [own], [(60, 40)]))
-    assert scores["own answers"](np.ones((1, 1))) == [0.5]
-    assert scores["own answers, by words"](np.ones((1, 1))) == pytest.approx([(1 + 2 / 3 + 0 + 1) / 4])
+    # The fourth has no answer on the original either, and counts for nothing.
+    assert scores["own answers"](np.ones((1, 1))) == pytest.approx([1 / 3])
+    assert scores["own answers, by words"](np.ones((1, 1))) == pytest.approx([(1 + 2 / 3 + 0) / 3])
     sent = _Answers.asked[-1]
     assert sent["model"] == "tiny" and sent["key"] == "Bearer secret" and sent["temperature"] == 0
     assert "How many?" in sent["messages"][1]["content"][0]["text"]
@@ -547,6 +583,36 @@ def test_captions_from_pictures_to_tables(
     assert "share of the same answers, own answers" in capsys.readouterr().out
     # An original and two files of each of two pictures.
     assert len(_Answers.asked) == 6
+
+
+@pytest.mark.parametrize("task", ["captions", "questions"])
+def test_a_model_that_says_nothing_scores_nothing(
+    task: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["--task", task, "--network", f"{__name__}:silence", "--data", str(folder), "--draws", "20"]
+    command += ["--out", str(tmp_path), "--codecs", "sdc", "jpeg", "--qualities", "sdc=5,30", "jpeg=5,80"]
+    accuracy.main(command)
+    assert "4 of 4 answers on the originals have no words: left out." in capsys.readouterr().out
+    found = json.loads((tmp_path / "results.json").read_text())
+    assert {name: score.get("value") for name, score in found["original"].items()}["own answers"] is None
+    assert found["differences"] and not any(
+        "value" in row for row in found["differences"] if row["score"] == "own answers"
+    )
+    digest.main([str(tmp_path / "results.json"), "--score", "own answers"])
+    assert "| - | `sdc` |" in capsys.readouterr().out
+    presets_of = [*command[:-8], "--out", str(tmp_path), "--sources", "masks", "--qualities", "sdc=5"]
+    with pytest.raises(SystemExit, match="the originals' score, own answers, is nan"):
+        presets.main(presets_of)
+
+
+def test_what_is_not_said_of_the_original_does_not_count() -> None:
+    own, others = [["a hall"], [" ... "], ["a dog"]], [["the hall"], [""], ["cat"]]
+    asked = tasks.Asked([None] * 3, own, [(8, 8)] * 3)
+    score = tasks.TASKS["captions"].scores(others, asked)["own answers"]
+    assert score(np.array([[1, 1, 1], [3, 5, 1]])).tolist() == [0.5, 0.75]
+    assert np.isnan(score(np.array([[0, 4, 0]]))).all()
+    assert tasks.left_out("captions", own).startswith("1 of 3") and not tasks.left_out("captions", own[:1])
+    assert not tasks.left_out("text", own)
 
 
 def test_external_codec(tmp_path: Path) -> None:

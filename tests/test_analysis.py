@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import hashlib
 import io
 import json
 import os
@@ -29,12 +30,14 @@ from sdc.errors import SdcError
 from sdc.metadata import analysis_payload, parse_analysis
 from sdc.objects import Object, dump_objects, group_map, load_objects
 from sdc.sheet import objects_sheet, sheet
+from sdc_reference import hashes
 from sdc_reference.analysis import (
     Options,
     Ranked,
     Scene,
     analyze,
     chat,
+    command,
     figures,
     pipeline,
     prompts,
@@ -215,16 +218,85 @@ def test_the_stream_says_how_its_objects_were_found() -> None:
     assert drawn.size > sheet(sdc.encode(picture())).size
 
 
+def recorded(*payloads: bytes) -> bytes:
+    """A stream with PROV of these payloads."""
+    stream = parse(sdc.encode(picture()))
+    return build(replace(stream, after=tuple(Chunk(PROV, payload) for payload in payloads)))
+
+
 @pytest.mark.parametrize(
     "payload",
-    [b"", b"[1]", b"{", b'{"a": NaN}', b'{"a": "\xff"}', b'{"a": ' + b"[" * 9999, b"{" + b" " * 65535 + b"}"],
+    [
+        b"",
+        b"[1]",
+        b"{",
+        b'{"a": NaN}',
+        b'{"a": -Infinity}',
+        b'{"a": "\xff"}',
+        b"{" + b" " * 65535 + b"}",
+        b'{"a": 1e999}',
+        b'{"a": [-1.1e308]}',
+        b'{"a": ' + b"1" * 33 + b"}",
+        b'{"a": ' + b"1" * 5000 + b"}",
+        b'{"a": 0.' + b"1" * 31 + b"}",
+        b'{"a": ' + b"[" * 9999,
+        b'{"a": ' + b"[" * 32 + b"]" * 32 + b"}",
+        b'{"\\"": ' + b'{"]": ' * 31 + b"[]" + b"}" * 32,
+    ],
 )
 def test_a_record_that_cannot_be_used_is_no_error(payload: bytes) -> None:
-    stream = parse(sdc.encode(picture()))
-    data = build(replace(stream, after=(Chunk(PROV, payload),)))
+    data = recorded(payload)
     assert parse_analysis(parse(data)) is None
-    assert sdc.info(data)["file_state"] == sdc.validate(data).state == "valid"
-    assert np.array_equal(sdc.decode(data).pixels, sdc.decode(build(stream)).pixels)
+    assert sdc.info(data)["analysis"] is None
+    found = sdc.validate(data)
+    assert sdc.info(data)["file_state"] == found.state == "valid" and not found.errors
+    assert len(found.notes) == 1 and "PROV-01" in found.notes[0]
+    assert np.array_equal(sdc.decode(data).pixels, sdc.decode(recorded()).pixels)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"a": [1e308, -1E+308, 1e-999, 0, -' + b"1" * 31 + b", 0." + b"1" * 30 + b"]}",
+        b'{"a": ' + b"[" * 31 + b"]" * 31 + b', "b": ' + b"[" * 31 + b"]" * 31 + b"}",
+        b'{"a": "' + b"[" * 99 + b'\\"' + b"{" * 99 + b'"}',
+    ],
+)
+def test_a_record_at_the_bounds_is_read(payload: bytes) -> None:
+    data = recorded(payload)
+    assert parse_analysis(parse(data)) == json.loads(payload)
+    assert sdc.validate(data).notes == ()
+
+
+def test_what_is_printed_of_a_record_is_json(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    for payload, told in ((b'{"n": 1e999}', None), (b'{"n": 1e300}', {"n": 1e300})):
+        (tmp_path / "a.sdc").write_bytes(recorded(payload))
+        assert cli.info_main(["--json", str(tmp_path / "a.sdc")]) == 0
+        assert json.loads(capfd.readouterr().out, parse_constant=refuse)["analysis"] == told
+    # The worst that the bounds let through.
+    (tmp_path / "a.sdc").write_bytes(recorded(b'{"n":' + b"[" * 31 + b"1," * 32730 + b"1" + b"]" * 31 + b"}"))
+    assert cli.info_main(["--json", str(tmp_path / "a.sdc")]) == 0
+    assert 2_000_000 < len(capfd.readouterr().out) < 2_500_000
+
+
+def test_a_validator_notes_what_breaks_no_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.sdc"
+    for payloads, notes in (
+        ((), ()),
+        ((b"{}",), ()),
+        ((b"",), ("PROV-01",)),
+        ((b"{}", b"", b""), ("3 times",)),
+        ((b"", b"{}"), ("PROV-01", "PROV-02")),
+    ):
+        path.write_bytes(recorded(*payloads))
+        status, out, err = main(capfd, "validate", path)
+        assert (status, out) == (0, f"{path}: valid\n")
+        lines = err.splitlines()
+        assert len(lines) == len(notes) and all(line.startswith("sdc: note: PROV ") for line in lines)
+        assert all(note in line for note, line in zip(notes, lines, strict=True)), err
 
 
 def test_the_first_record_counts() -> None:
@@ -236,9 +308,14 @@ def test_the_first_record_counts() -> None:
 
 
 def test_what_is_no_json_is_not_written() -> None:
-    for about in ({"a": object()}, {"a": float("nan")}, {"a": "x" * 65529}, {"a": "\ud800"}):
+    deep: list[Any] = []
+    for _ in range(30):
+        deep = [deep]
+    assert analysis_payload({"a": deep}) == b'{"a":' + b"[" * 31 + b"]" * 31 + b"}"
+    wrong = (object(), float("nan"), "x" * 65529, "\ud800", [deep], 10**32, 10**5000, 1.1e308)
+    for value in wrong:
         with pytest.raises(SdcError, match="E_OBJECTS"):
-            analysis_payload(about)
+            analysis_payload({"a": value})
     assert len(analysis_payload({"a": "x" * 65528})) == 65536  # with the eight bytes around it
 
 
@@ -390,6 +467,10 @@ def test_encode_analyses_on_the_way(photo: str, capfd: pytest.CaptureFixture[str
     for name, extra in (("a", []), ("b", ["--objects", "o.json"]), ("n", ["--objects", "none"])):
         assert main(capfd, "encode", photo, f"{name}.sdc", *extra) == (0, "", "")
     assert Path("a.sdc").read_bytes() == Path("b.sdc").read_bytes()
+    asked = ["--for", "detection", "--quality", "40"]
+    for name, extra in (("c", []), ("d", ["--objects", "o.json"])):
+        assert main(capfd, "encode", photo, f"{name}.sdc", *extra, *asked)[0] == 0
+    assert Path("c.sdc").read_bytes() == Path("d.sdc").read_bytes() != Path("a.sdc").read_bytes()
     assert len(parse(Path("n.sdc").read_bytes()).groups) == 1
     status, out, _ = main(capfd, "info", "a.sdc")
     assert status == 0 and "grounding: salient" in out and "saliency" in out
@@ -406,6 +487,68 @@ def test_results_are_kept_by_picture_and_options(photo: str, capfd: pytest.Captu
     assert json.loads(Path("o.json").read_text())["objects"][0]["label"] == "kept"
     assert main(capfd, "analyze", photo, "-o", "o.json", "--cache", "kept", "--for", "x")[0] == 0
     assert len(list(Path("kept").iterdir())) == 2
+
+
+@pytest.mark.parametrize("changed", ["sdc_reference.analysis", "sdc"])
+def test_results_are_not_kept_when_the_code_changes(monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
+    before = command._fingerprint(picture(), Options())
+    assert command._fingerprint(picture(), Options()) == before
+    real = hashes.code_hash
+    other = lambda package, *names: "0" * 8 if package == changed else real(package, *names)  # noqa: E731
+    monkeypatch.setattr(command, "code_hash", other)
+    assert command._fingerprint(picture(), Options()) != before
+
+
+def test_the_hash_of_code_is_of_its_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "hashed_here").mkdir()
+    for name, text in (("b", b"two"), ("a", b"one"), ("__init__", b"")):
+        (tmp_path / "hashed_here" / f"{name}.py").write_bytes(text)
+    (tmp_path / "hashed_here" / "a.txt").write_bytes(b"no code")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert hashes.code_hash("hashed_here") == hashlib.sha256(b"onetwo").hexdigest()[:8]
+    assert hashes.code_hash("hashed_here", ("b", "a")) == hashlib.sha256(b"twoone").hexdigest()[:8]
+
+
+@pytest.mark.parametrize(
+    "given, named",
+    [
+        ("--saliency x --detector y", "--saliency"),
+        ("--saliency x --find dog", "--saliency"),
+        ("--saliency x --vocabulary y", "--saliency"),
+        ("--saliency x --tags chat --chat http://localhost", "--saliency"),
+        ("--saliency x --masks sam", "--masks"),
+        ("--masks sam2", "--masks"),
+        ("--masks-model y", "--masks-model"),
+        ("--detector x --grounding dino", "--detector"),
+        ("--detector x --grounding-model y", "--grounding-model"),
+        ("--find dog --grounding salient", "--find"),
+        ("--vocabulary x --grounding saliency --saliency y", "--vocabulary"),
+        ("--find dog --tags chat --chat http://localhost", "--tags"),
+        ("--find dog --vocabulary x", "--vocabulary"),
+        ("--vocabulary x --tags chat --chat http://localhost", "--vocabulary"),
+        ("--chat http://localhost --ranking default", "--chat"),
+        ("--chat-key k", "--chat-key"),
+        ("--chat-model m", "--chat-model"),
+        ("--text-only", "--text-only"),
+    ],
+)
+def test_an_option_without_effect_is_refused(
+    photo: str, capfd: pytest.CaptureFixture[str], given: str, named: str
+) -> None:
+    status, out, err = main(capfd, "analyze", photo, "-o", "o.json", *given.split())
+    assert status == 64 and not out and not Path("o.json").exists()
+    assert err.startswith("sdc: E_USAGE: has no effect: ") and err.endswith(f"({named})\n"), err
+
+
+def test_providers_of_others_look_at_what_they_like(others: None, photo: str) -> None:
+    asked = Options(
+        grounding="fixed", saliency="x", detector="y", masks="fixed", masks_model="z", find=("a",)
+    )
+    assert analyze(picture(), asked).objects[0].label == "a"
+    parser = argparse.ArgumentParser()
+    command.add_options(parser)
+    args = parser.parse_args(["--chat-model", "m", "--chat", "http://localhost", "--ranking", "fixed"])
+    assert command.options_of(args).model == "m"
 
 
 def test_wrong_arguments_are_one_line(photo: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -763,19 +906,29 @@ def test_a_trial_says_what_came_of_an_endpoint(
     assert trial.main(given) == 3
     out = capfd.readouterr().out
     assert "answer 3:" in out and "warning: 2 of 3 objects have their levels from the default" in out
-    assert trial.main([server.url, "none.png"]) == 66
-    assert trial.main(["ftp://nowhere", photo]) == 64
-    assert capfd.readouterr().err.count("\n") == 2
+    for argv, status in (
+        ([server.url, "none.png"], 66),
+        ([server.url, "."], 74),
+        (["ftp://nowhere", photo], 64),
+        ([server.url], 64),
+        ([server.url, photo, "--timeout", "never"], 64),
+        ([server.url, photo, "--chat", server.url], 64),
+        ([server.url, photo, "--ranking", "default"], 64),
+        ([server.url, photo, "--cache", "kept"], 64),
+        ([server.url, __file__], 64),
+    ):
+        assert trial.main(argv) == status, argv
+        out, err = capfd.readouterr()
+        assert not out and err.count("\n") == 1 and ": E_" in err, (argv, err)
+    assert not Path("kept").exists() and len(server.asked) == 5
 
 
 def test_options_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sdc_reference.analysis.command import add_options, options_of
-
     monkeypatch.setenv("SDC_CHAT_URL", "http://a/v1")
     monkeypatch.setenv("SDC_CHAT_KEY", "k")
     parser = argparse.ArgumentParser()
-    add_options(parser)
-    options = options_of(parser.parse_args(["--chat-model", "m", "--find", "dog, red car"]))
+    command.add_options(parser)
+    options = command.options_of(parser.parse_args(["--chat-model", "m", "--find", "dog, red car"]))
     assert (options.url, options.model, options.key) == ("http://a/v1", "m", "k")
     assert options.find == ("dog", "red car")
     assert "SDC_CHAT_URL" in os.environ

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import pickle
 import re
 import shlex
 import struct
@@ -889,6 +890,13 @@ def test_objects_for_a_folder(run: Run) -> None:
 
 
 # --- Whole processes ----------------------------------------------------------------------------------
+
+
+def test_errors_go_from_process_to_process() -> None:
+    error = SdcError("E_CHUNK_CRC", "wrong", offset=12)
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is SdcError and str(again) == str(error) == "E_CHUNK_CRC: wrong (byte 12)"
+    assert again.as_dict() == error.as_dict() and again.exit_status == error.exit_status
 
 
 def test_processes_return_their_status(tmp_path: Path) -> None:

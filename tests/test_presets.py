@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,30 +12,47 @@ from PIL import Image
 
 import sdc
 from sdc import cli
-from sdc.container import WITHDRAWN
+from sdc.codec import qualities_of
+from sdc.container import COMPLETE
 from sdc.errors import SdcError
+from sdc.metadata import parse_analysis
 from sdc.objects import Object, group_map
 from sdc.presets import PRESETS, Preset, parse_preset, preset_of
+from sdc_reference.analysis import Options, analyze
+from sdc_reference.analysis.steps import PROVIDERS
 
 PIXELS = np.random.default_rng(4).integers(0, 255, (48, 80, 3)).astype(np.uint8)
 FIRST, SECOND = Object("first", (0, 0, 16, 16), 0), Object("second", (64, 32, 16, 16), 1)
 
 
 def test_presets_are_written_as_they_are_read() -> None:
-    preset = parse_preset("L2-6,other-20,margin1,only1-3")
-    assert preset == Preset((0, -6, 0, -20), 1, (0, 1, 2))
-    for each in (preset, *PRESETS.values(), Preset(), Preset((1, 0, 0, -63), 15, (0,))):
+    preset = parse_preset("L2-6,other-20,margin1")
+    assert preset == Preset((0, -6, 0, -20), 1)
+    for each in (preset, *PRESETS.values(), Preset(), Preset((1, 0, 0, -63), 15)):
         assert parse_preset(str(each)) == each
-    for wrong in ("other", "L4-2", "margin16", "margin-1", "only2-3", "other-16,,", "only1-4"):
+    for wrong in ("other", "L4-2", "margin16", "margin-1", "only1-3", "other-16,,"):
         with pytest.raises(ValueError, match="is not such as"):
             parse_preset(wrong)
     with pytest.raises(SdcError, match="classification, detection, segmentation, viewing"):
         preset_of("reading")
+    assert preset_of(" Detection ") is PRESETS["detection"]
 
 
-def test_qualities_stay_in_their_range() -> None:
-    assert parse_preset("L1+4,other-20").qualities(10) == {"L1": 14, "L2": 10, "L3": 10, "other": 0}
-    assert parse_preset("L1+4").qualities(61)["L1"] == 63
+def test_the_most_important_level_gets_the_quality_asked_for() -> None:
+    preset = parse_preset("L2-6,other-20")
+    assert qualities_of(30, preset) == {0: 30, 1: 24, 2: 30, 3: 10}
+    assert [qualities_of(30, preset, levels)[3] for levels in ((0, 3), (1, 3), (3,))] == [10, 16, 30]
+    # They stay in their range.
+    assert qualities_of(10, preset)[3] == 0 and qualities_of(61, preset, (1, 2))[2] == 63
+    assert qualities_of(30, levels=(3,)) == dict.fromkeys(range(4), 30)
+
+
+def test_levels_that_are_not_named_follow_the_most_important_one_named() -> None:
+    preset = parse_preset("L2-6,other-20")
+    assert qualities_of({"L1": 44}, preset) == {0: 44, 1: 38, 2: 44, 3: 24}
+    assert qualities_of({"other": 3, "L2": 40}, preset) == {0: 46, 1: 40, 2: 46, 3: 3}
+    # Where a preset says nothing of levels, they take the lowest one named.
+    assert qualities_of({"L1": 44, "L2": 32}, parse_preset("margin1")) == {0: 44, 1: 32, 2: 32, 3: 32}
 
 
 def test_margin_takes_cells_of_nobody() -> None:
@@ -72,7 +90,7 @@ def test_encoder_does_as_the_preset_says() -> None:
     assert qualities(data) == {"L1": 30, "L2": 24, "other": 10}
     assert (sdc.parse(data).labels == 1).sum() == 4
     # What is said of a level, or of the margin, goes before the preset.
-    by_level = {"L1": 40, "other": 30}
+    by_level = {"L1": 40, "L2": 38, "other": 30}
     told = sdc.encode(PIXELS, objects=objects, quality=by_level, preset=shifted, margin=0, effort=0)
     assert told == sdc.encode(PIXELS, objects=objects, quality=by_level, effort=0)
     named = sdc.encode(PIXELS, objects=objects, quality=30, preset="detection", effort=0)
@@ -81,21 +99,17 @@ def test_encoder_does_as_the_preset_says() -> None:
         sdc.encode(PIXELS, preset="reading", effort=0)
 
 
-def test_levels_that_are_not_stored_are_as_if_extracted() -> None:
-    objects = [FIRST, SECOND]
-    whole = sdc.encode(PIXELS, objects=objects, quality=30, effort=0)
-    for text, levels in (("only1", ["L1"]), ("only1-3", ["L1", "L2"])):
-        data = sdc.encode(PIXELS, objects=objects, quality=30, preset=parse_preset(text), effort=0)
-        assert data == sdc.extract(whole, levels=levels)
-        assert sdc.validate(data).state == "valid"
-    # A picture of which nothing would be left is stored whole.
-    for things in ([], [Object("far", (0, 0, 16, 16), 3)]):
-        data = sdc.encode(PIXELS, objects=things, quality=30, preset=parse_preset("only1-3"), effort=0)
-        assert all(group.state != WITHDRAWN for group in sdc.parse(data).groups)
+def test_streams_by_a_preset_are_complete() -> None:
+    for preset in PRESETS:
+        data = sdc.encode(PIXELS, objects=[FIRST, SECOND], quality=30, preset=preset, effort=0)
+        assert {group.state for group in sdc.parse(data).groups} == {COMPLETE}
         assert sdc.decode(data).covered.all()
+        # One group is of the quality that was asked for, whatever its level.
+        alone = sdc.encode(PIXELS, quality=30, preset=preset, effort=0)
+        assert alone == sdc.encode(PIXELS, quality=30, effort=0)
 
 
-def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     Image.fromarray(PIXELS).save("a.png")
     things = [{"label": "first", "box": [0, 0, 16, 16], "level": "L1"}]
@@ -111,7 +125,37 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert coded("--quality", "30") == ({"L1": 30, "other": 30}, 1)
     assert coded("--quality", "30", "--for", "detection") == ({"L1": 30, "other": 21}, 4)
     assert coded("--quality", "L1=30,other=25", "--for", "detection") == ({"L1": 30, "other": 25}, 4)
+    assert coded("--quality", "L1=30", "--for", "detection") == ({"L1": 30, "other": 21}, 4)
     assert coded("--quality", "30", "--for", "detection", "--margin", "0")[1] == 1
-    assert coded("--quality", "30", "--for", "read the number plate") == ({"L1": 30, "other": 30}, 1)
+    assert coded("--quality", "30", "--for", " Detection ") == ({"L1": 30, "other": 21}, 4)
+    assert coded("--quality", "30", "--objects", "none", "--for", "detection")[0] == {"other": 30}
+    assert capsys.readouterr().err == ""
+    assert coded("--quality", "30", "--for", "detecton") == ({"L1": 30, "other": 30}, 1)
+    assert "no model ranks by 'detecton', and it is no preset (classification," in capsys.readouterr().err
     assert coded("--margin", "2")[1] == 9
     assert cli.main(["encode", "a.png", "a.sdc", "--objects", "o.json", "--margin", "99"]) == 64
+
+
+def test_a_task_is_recorded_where_a_model_ranked_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SDC_CHAT_URL", raising=False)
+    picture = np.full((64, 96, 3), 90, np.uint8)
+    picture[16:48, 32:64] = (220, 40, 30)
+    Image.fromarray(picture).save("a.png")
+    for task, notes in (("detection", 0), ("read the plate", 1)):
+        assert cli.main(["encode", "a.png", "a.sdc", "--for", task, "--effort", "0"]) == 0
+        assert capsys.readouterr().err.count("note: --for changes nothing") == notes
+        about = parse_analysis(sdc.parse(Path("a.sdc").read_bytes()))
+        assert about is not None and about["ranking"] and "for" not in about
+        assert cli.main(["analyze", "a.png", "-o", "a.json", "--for", task]) == 0
+        assert f"no model ranks by {task!r}" in capsys.readouterr().err
+
+    # Whatever is not the built-in ranking is told the task, unless that had to do its work.
+    monkeypatch.setitem(PROVIDERS["ranking"], "other", PROVIDERS["ranking"]["default"])
+    monkeypatch.setitem(PROVIDERS["ranking"], "broken", ".salient:SalientRegions")
+    asked = Options(ranking="other", purpose="read the plate")
+    assert analyze(picture, asked).about["for"] == "read the plate"
+    failed = analyze(picture, replace(asked, ranking="broken"))
+    assert failed.about["ranking"] == {"provider": "default"} and "for" not in failed.about

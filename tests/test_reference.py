@@ -212,6 +212,11 @@ def test_a_frozen_network_joins_the_distortion(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         FeatureDistance(weights, torch.zeros(1, 3, 64, 64))
     torch.save({"features.0.0.weight": torch.zeros(1)}, weights)
+    for wrong in (b"", b"no weights at all\n", weights.read_bytes()[:-200]):
+        weights.write_bytes(wrong)
+        with pytest.raises(ValueError, match="not the weights of MobileNetV2"):
+            FeatureDistance(weights, torch.zeros(1, 3, 64, 64))
+    torch.save({"features.0.0.weight": torch.zeros(1)}, weights)
     x = torch.from_numpy(np.stack([picture(64, 128), picture(64, 128)[:, ::-1]])).permute(0, 3, 1, 2)
     with pytest.raises(ValueError, match="not the weights of MobileNetV2"):
         FeatureDistance(weights, x)

@@ -39,7 +39,7 @@ from .page import examples_of, pair_of, write_page
 from .plots import draw
 from .report import as_json, as_markdown, results_of
 from .sources import Source
-from .tasks import TASKS, Asked
+from .tasks import TASKS, Asked, left_out
 
 Engine = Callable[[Plan, Sequence[Job], int], Iterator[list[Row]]]
 
@@ -219,6 +219,7 @@ def about_of(
         "measure": TASKS[args.task].words,
         "judge": judge_of(args.task, args.network, plan.questions).version,
         "pictures": len(pictures),
+        "left_out": left_out(args.task, [row["answer"] for row in rows if row["codec"] == ORIGINAL]),
         "sources": [source.text for source in plan.sources],
         "detector": args.detector.name if args.detector else "",
         "draws": args.draws,

@@ -5,7 +5,9 @@ that of ``SDC_CHAT_MODEL`` is asked, and ``SDC_CHAT_KEY`` is the key.
 The client is that of the analysis (:mod:`sdc_reference.analysis.chat`), which sends a JPEG of at most 768
 pixels a side, of the original as of what was decoded.
 What is compared are the words, as in SQuAD (Rajpurkar et al., 2016): small letters, without punctuation and
-articles.  Where a model does not answer as asked, the answer is empty, which agrees with an empty one alone.
+articles.  A caption that is not given as asked is all that the model said; an answer to a question that is
+not given as asked is empty.  Where it has no words for the original there is nothing to compare, and the
+picture or the question is left out of the scores.
 """
 
 from __future__ import annotations
@@ -79,7 +81,7 @@ class Asker:
         self.version = f"{model}, prompts {prompts}, pictures of {SIDE} pixels as JPEG of {QUALITY}"
 
     def __call__(self, pixels: Pixels) -> list[str]:
-        """A caption alone, or an answer to each question; empty where the model gives none.
+        """A caption alone, or an answer to each question; see the module for what is not as asked.
 
         Raises:
             OSError, ValueError: from the endpoint.

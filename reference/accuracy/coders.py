@@ -6,8 +6,9 @@
 - ``sdc:all``: the whole picture in groups of levels; ``sdc:1``, ``sdc:1-2``, ``sdc:1-3``: the stream of these
   levels alone, as :func:`sdc.extract` makes it;
 - ``avif:1-3``: the fair opponent: the picture with everything outside the cells of these levels flattened;
-- ``sdc:all@L2-6,other-20``: quality indices of levels below that of the setting, and the other options of
-  :mod:`sdc.presets`; ``sdc:for-detection``: those of the preset of a task;
+- ``sdc:all@L2-6,other-20``: quality indices of levels that differ, and the other options of
+  :mod:`sdc.presets`; the setting is that of the picture's most important level; ``sdc:for-detection``: the
+  preset of a task;
 - ``sdc:1-3@effort3``: the effort of the encoder; ``sdc@metadata``: with the objects described in the file;
 - ``sdc:1-3@margin1``, ``avif:1-3@margin1``: with a margin of a cell around the objects, unless that of the
   source is larger;
@@ -22,7 +23,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
 from typing import Protocol
 
 import numpy as np
@@ -31,6 +31,7 @@ import sdc
 from sdc.objects import Object
 from sdc.presets import EQUAL, PRESETS, Preset, with_option
 
+from .. import hashes
 from ..bench.codecs import PEERS, Codec
 from ..bench.common import model_hash
 from .areas import FILLS, Bools, Pixels, cells_of, filled
@@ -88,7 +89,7 @@ class Variant:
     @property
     def partial(self) -> bool:
         """Whether some of the picture may be left out."""
-        return bool(self.levels) and {self.levels, self.preset.levels} != {PARTS["all"]}
+        return self.levels not in ((), PARTS["all"])
 
 
 def parse_variant(text: str) -> Variant:
@@ -178,10 +179,7 @@ class Coder(Protocol):
 
 def code_hash() -> str:
     """Eight hexadecimal digits of the SHA-256 of the modules of ``CODE``."""
-    hashed = hashlib.sha256()
-    for name in CODE:
-        hashed.update((files("sdc") / f"{name}.py").read_bytes())
-    return hashed.hexdigest()[:8]
+    return hashes.code_hash("sdc", CODE)
 
 
 class SdcCoder:
@@ -193,7 +191,7 @@ class SdcCoder:
         self.version = f"model {model_hash(model)}, sdc {sdc.__version__}, code {code_hash()}"
 
     def encode(self, variant: Variant, subject: Subject, setting: float) -> bytes:
-        """A stream of all groups that the preset stores."""
+        """A stream of all groups."""
         return sdc.encode(
             subject.pixels,
             objects=subject.objects if variant.levels else (),

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,12 @@ def tables_of(
         score: its name.
         codecs: SDC's that are shown, in this order; all where there are none.
         against: the others; all where there are none.
+
+    Raises:
+        ValueError: there is no such score.
     """
+    if score not in results["original"]:
+        raise ValueError(f"there is no score {score!r}, only {', '.join(results['original'])}")
 
     def lines(kind: str, keep: Callable[[str], bool]) -> Iterator[tuple[list[str], list[Row]]]:
         """Rows of one line each, by the order of the codecs that are asked for."""
@@ -93,12 +99,13 @@ def tables_of(
             [[*name, *map(rate, found)] for name, found in lines("rates", wanted)],
         ),
     )
-    original = results["original"][score]["value"]
+    original = results["original"][score].get("value", 0.0)
     tops = []
     for name, found in lines("points", wanted):
         best = max(found, key=lambda row: row["scores"][score].get("value", 0.0))
         value = best["scores"][score].get("value", 0.0)
-        tops.append([*name, f"{best['bpp']['value']:.3f}", f"{value / original:.0%}"])
+        share = f"{value / original:.0%}" if original else "-"
+        tops.append([*name, f"{best['bpp']['value']:.3f}", share])
     yield (
         f"The highest score of each, as a share of the originals' {original:.3f}, {score}",
         table(["objects", "codec", "bits per pixel", "share"], tops),
@@ -117,13 +124,20 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--codecs", nargs="+", default=[], help="SDC's that are shown; all by default")
     parser.add_argument("--against", nargs="+", default=[], help="other codecs; all by default")
     args = parser.parse_args(argv)
-    results = json.loads(args.results.read_text())
-    about = results["about"]
-    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
-    print(f"{about['pictures']} pictures, judged by {about['judge']}; {versions}.\n")
-    for score in args.score or results["original"]:
-        for title, text in tables_of(results, score, args.codecs, args.against):
-            print(f"{title}:\n\n{text}\n")
+    try:
+        results = json.loads(args.results.read_text())
+        about = results["about"]
+        versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+        parts = [f"{about['pictures']} pictures, judged by {about['judge']}; {versions}."]
+        parts += [about["left_out"]] if about.get("left_out") else []
+        for score in args.score or results["original"]:
+            for title, text in tables_of(results, score, args.codecs, args.against):
+                parts += [f"{title}:", text]
+    except (OSError, ValueError) as error:
+        sys.exit(f"{error}")
+    except (AttributeError, KeyError, TypeError) as error:
+        sys.exit(f"{args.results}: not the results of a run: {type(error).__name__}: {error}")
+    print("\n\n".join(parts))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import numpy as np
 from ..bench.curves import Curve, bjontegaard_rate, common_range, rate_difference
 from .coco import Floats
 from .measure import ORIGINAL, Row
-from .tasks import TASKS, Asked, Score
+from .tasks import TASKS, Asked, Score, mean_score
 
 OWN_SCALE = {"PSNR": "psnr", "PSNR of the objects": "psnr_objects", "MS-SSIM": "ms_ssim"}
 """Measures that are no answer of a judge, and the field of a row that holds each."""
@@ -98,15 +98,8 @@ def asked_of(groups: Groups, truth: Mapping[str, Any]) -> Asked:
 
 def _field_score(values: Sequence[float | None], similarity: bool) -> Score:
     """The mean over the pictures that have a value; MS-SSIM is averaged first and then made dB."""
-    there = np.array([v is not None for v in values], np.float64)
-    numbers = np.array([v or 0.0 for v in values])
-
-    def score(weights: Floats) -> Floats:
-        with np.errstate(invalid="ignore"):
-            mean: Floats = weights @ numbers / (weights @ there)
-        return -10 * np.log10(np.maximum(1 - mean, 1e-9)) if similarity else mean
-
-    return score
+    mean = mean_score(values)
+    return (lambda weights: -10 * np.log10(np.maximum(1 - mean(weights), 1e-9))) if similarity else mean
 
 
 _shared: tuple[str, Asked, Floats]

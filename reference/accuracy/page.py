@@ -78,7 +78,7 @@ def write_page(
     parts = [
         f"<!doctype html><meta charset=utf-8><title>{html.escape(title)}</title><style>{STYLE}</style>",
         f"<h1>{html.escape(title)}</h1>",
-        f"<p>{about['pictures']} pictures, judged by {html.escape(about['judge'])}. "
+        f"<p>{about['pictures']} pictures, judged by {html.escape(about['judge'])}. {about['left_out']} "
         f"Intervals hold the middle 95 % of {about['draws']} draws of the pictures. "
         "Rates are bytes of whole files.</p>",
         *(f'<p><img src="{html.escape(name)}" alt="{html.escape(name)}"></p>' for name in plots),

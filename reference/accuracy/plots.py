@@ -16,7 +16,7 @@ OURS = ("#0b3c8c", "#1f78d1", "#56a8e8", "#7a3fb0", "#b22222", "#e06666")
 
 
 def draw(lines: Sequence[Line], words: str, folder: Path) -> list[str]:
-    """Plot every score of the originals, a panel for each source of objects, as PNG and SVG.
+    """Plot every score that the originals have, a panel for each source of objects, as PNG and SVG.
 
     SDC has thick lines and bands of its intervals, and what is flattened outside the objects is dashed.
 
@@ -38,6 +38,8 @@ def draw(lines: Sequence[Line], words: str, folder: Path) -> list[str]:
     sources = list(dict.fromkeys(line.source for line in rest if line.source)) or [""]
     out = []
     for score, values in original.scores.items():
+        if not np.isfinite(values[0, 0]):
+            continue
         figure, axes = pyplot.subplots(
             1, len(sources), figsize=(7.5 * len(sources), 6), layout="constrained", squeeze=False, sharey=True
         )

@@ -1,7 +1,7 @@
 """Finding presets: ``python -m sdc_reference.accuracy.presets``, for example::
 
     python -m sdc_reference.accuracy.presets --task detection --network yolo11n.onnx --data COCO --out OUT \\
-        --sources masks --axis other+0 other-8 other-16 other-24 only1-3 --axis margin0 margin1 margin2
+        --sources masks --axis other+0 other-8 other-16 other-24 --axis margin0 margin1 margin2
 
 Every second picture is for the search, and what it finds is reported on the others.
 An axis is a list of options of :mod:`sdc.presets`, of which one is chosen while the others stay as they are;
@@ -12,7 +12,8 @@ What does not reach the upper one is not chosen, whatever it saves below, and a 
 lower one is charged its lowest rate there.
 
 OUT gets ``presets.json`` and ``presets.md``.
-``--codecs`` names what the preset is measured against on the second half, besides SDC's whole picture.
+On the second half the preset is measured against SDC's whole picture, in one group and in groups that are all
+alike, against its own stream without level other, as ``sdc extract`` makes it, and against ``--codecs``.
 The other arguments are those of ``python -m sdc_reference.accuracy``, and so is the cache.
 """
 
@@ -36,7 +37,7 @@ from .lines import Figure, Line, difference
 from .report import as_figure, in_words
 
 WHOLE = "sdc"
-AXES = (("other+0", "other-8", "other-16", "other-24", "only1-3"), ("margin0", "margin1", "margin2"))
+AXES = (("other+0", "other-8", "other-16", "other-24"), ("margin0", "margin1", "margin2"))
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,9 @@ class Try:
     chosen: bool = False
 
 
-def codec_of(preset: Preset) -> str:
-    """The name of a codec of the bench that codes by a preset."""
-    return f"sdc:all@{preset}" if str(preset) else "sdc:all"
+def codec_of(preset: Preset, part: str = "all") -> str:
+    """The name of a codec of the bench that codes by a preset and sends a part of it, one of ``PARTS``."""
+    return f"sdc:{part}@{preset}" if str(preset) else f"sdc:{part}"
 
 
 def candidates_of(preset: Preset, axis: Sequence[str]) -> list[Preset]:
@@ -103,6 +104,8 @@ def search(args: argparse.Namespace, pictures: Sequence[Picture], score: str) ->
         measured = _measured(args, pictures, [WHOLE, *map(codec_of, presets)])
         original, *rest = measured.lines
         name = _score(original, score)
+        if not original.scores[name][0, 0] > 0:
+            raise ValueError(f"the originals' score, {name}, is {original.scores[name][0, 0]:g}")
         by_codec = {line.codec: line for line in rest}
         lines = [by_codec[codec_of(preset)] for preset in presets]
         base, *costs = (cost_of(ln, original, name, args.between) for ln in (by_codec[WHOLE], *lines))
@@ -158,11 +161,12 @@ def report(args: argparse.Namespace, halves: Sequence[Sequence[Picture]]) -> tup
     others = list(args.codecs or ())
     tries = search(args, halves[0], args.score)
     best = next(one.preset for one in tries[-1] if one.chosen)
-    ours = [codec_of(best), codec_of(EQUAL)]
+    # Other is what a receiver may do without; no encoder writes a stream that lacks it.
+    ours = [codec_of(best), codec_of(EQUAL), codec_of(best, "1-3")]
     measured = _measured(args, halves[1], [WHOLE, *ours, *others])
     original, *rest = measured.lines
     by_codec = {line.codec: line for line in rest}
-    against = [codec for codec in dict.fromkeys([WHOLE, codec_of(EQUAL), *others]) if codec != ours[0]]
+    against = [codec for codec in dict.fromkeys([WHOLE, *ours[1:], *others]) if codec != ours[0]]
     kept = [
         (codec, score, difference(by_codec[ours[0]], by_codec[codec], score))
         for codec in against
@@ -193,6 +197,7 @@ def report(args: argparse.Namespace, halves: Sequence[Sequence[Picture]]) -> tup
         f"the whole picture, at {' to '.join(f'{n:.0%}' for n in args.between)} of the originals' score:",
         *map(_table_of, tries),
         f"What it saves on the {len(halves[1])} others:",
+        *([about["left_out"]] if about["left_out"] else []),
         "\n".join(
             [
                 f"| against | {' | '.join(original.scores)} |",
@@ -225,6 +230,10 @@ def main(argv: list[str] | None = None) -> None:
     try:
         if len(args.sources) != 1:
             raise ValueError("a preset is found with one source of objects: --sources")
+        if "+" in args.sources[0]:
+            raise ValueError(f"{args.sources[0]!r}: a source with a margin hides those of the presets")
+        if not 0 < args.between[0] < args.between[1]:
+            raise ValueError("--between is two shares above 0, the lower one first")
         pictures = load_pictures(args.data, args.classes)[args.take]
         if len(pictures) < 2:
             raise ValueError("one picture has no halves")

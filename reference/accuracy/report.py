@@ -203,7 +203,7 @@ def as_markdown(results: Results) -> str:
     about = results.about
     parts = [
         f"# {about['task'].capitalize()}: rate against accuracy",
-        f"{about['pictures']} pictures, judged by {about['judge']}.\n"
+        f"{about['pictures']} pictures, judged by {about['judge']}. {about['left_out']}".rstrip() + "\n"
         f"Intervals hold the middle 95 % of {about['draws']} draws of the pictures; rates are bytes of whole"
         " files.\nA difference whose interval holds 0 is not resolved by these pictures.",
         "\n".join(f"- {name}: {version}" for name, version in about["versions"].items()),

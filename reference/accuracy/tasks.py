@@ -32,10 +32,17 @@ class Asked:
     sizes: Sequence[tuple[int, int]]
 
 
-def mean_score(values: Sequence[float]) -> Score:
-    """The score that is a mean over pictures."""
-    numbers = np.array(values, np.float64)
-    return lambda weights: weights @ numbers / weights.sum(1)
+def mean_score(values: Sequence[float | None]) -> Score:
+    """The score that is a mean over the pictures that have a value; not a number where none has."""
+    there = np.array([value is not None for value in values], np.float64)
+    numbers = np.array([0.0 if value is None else value for value in values], np.float64)
+
+    def score(weights: Weights) -> Floats:
+        with np.errstate(invalid="ignore"):
+            mean: Floats = weights @ numbers / (weights @ there)
+        return mean
+
+    return score
 
 
 def _precision(kind: str) -> Callable[[Sequence[Answer], Asked], dict[str, Score]]:
@@ -64,19 +71,34 @@ def _text(answers: Sequence[Answer], asked: Asked) -> dict[str, Score]:
     return {"own answers": mean_score(found)}
 
 
+def _in_words(
+    answers: Sequence[Answer], asked: Asked, alike: Callable[[str, str], float]
+) -> Sequence[float | None]:
+    """How alike a picture's answers are to the own ones on average, over those of the own that have words."""
+    pairs = [
+        [(a, b) for a, b in zip(answer, own, strict=True) if words_of(b)]
+        for answer, own in zip(answers, asked.own, strict=True)
+    ]
+    return [float(np.mean([alike(a, b) for a, b in each])) if each else None for each in pairs]
+
+
+def left_out(task: str, own: Sequence[Answer]) -> str:
+    """Which of the judge's answers on the originals measure nothing, in words; empty where all count."""
+    if task not in ("captions", "questions"):
+        return ""
+    every = [text for answer in own for text in answer]
+    silent = sum(not words_of(text) for text in every)
+    return f"{silent} of {len(every)} answers on the originals have no words: left out." if silent else ""
+
+
 def _captions(answers: Sequence[Answer], asked: Asked) -> dict[str, Score]:
-    found = [words_in_common(a[0], own[0]) for a, own in zip(answers, asked.own, strict=True)]
-    return {"own answers": mean_score(found)}
+    return {"own answers": mean_score(_in_words(answers, asked, words_in_common))}
 
 
 def _questions(answers: Sequence[Answer], asked: Asked) -> dict[str, Score]:
-    pairs = [list(zip(a, own, strict=True)) for a, own in zip(answers, asked.own, strict=True)]
-    same = [np.mean([words_of(a) == words_of(b) for a, b in each]) for each in pairs]
-    common = [np.mean([words_in_common(a, b) for a, b in each]) for each in pairs]
-    return {
-        "own answers": mean_score([float(s) for s in same]),
-        "own answers, by words": mean_score([float(c) for c in common]),
-    }
+    same = _in_words(answers, asked, lambda a, b: float(words_of(a) == words_of(b)))
+    common = _in_words(answers, asked, words_in_common)
+    return {"own answers": mean_score(same), "own answers, by words": mean_score(common)}
 
 
 def _restoration(answers: Sequence[Answer], asked: Asked) -> dict[str, Score]:

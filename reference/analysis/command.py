@@ -18,11 +18,14 @@ import numpy.typing as npt
 from sdc import __version__
 from sdc.errors import SdcError
 
-from .pipeline import analyze
-from .steps import Options
+from ..hashes import code_hash
+from .pipeline import _chosen, analyze
+from .steps import PROVIDERS, Options
 
 SETTINGS = {"url": "SDC_CHAT_URL", "model": "SDC_CHAT_MODEL", "key": "SDC_CHAT_KEY"}
 """Variables of the environment that stand for options not given."""
+OF_SDC = ("container", "objects")
+"""Modules of ``sdc`` on which the result of an analysis depends."""
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -70,7 +73,12 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def options_of(args: argparse.Namespace) -> Options:
-    """What the arguments ask for, and the environment where they are silent."""
+    """What the arguments ask for, and the environment where they are silent.
+
+    Raises:
+        SdcError: ``E_USAGE`` for arguments about a model that nothing asks; variables of the environment may
+            stay unused.
+    """
     found = {
         name: getattr(args, name)
         for name in Options.__dataclass_fields__
@@ -79,7 +87,20 @@ def options_of(args: argparse.Namespace) -> Options:
     given = {"url": args.url, "model": args.chat_model, "key": args.key}
     for name, variable in SETTINGS.items():
         found[name] = given[name] if given[name] is not None else os.environ.get(variable, "")
-    return Options(**found)
+    options = Options(**found)
+    chosen = _chosen(options)
+    asked = {chosen["tags"], chosen["ranking"]}
+    if asked <= {"", *PROVIDERS["tags"], *PROVIDERS["ranking"]}:  # others may look at what they like
+        for option, value, takers in (
+            ("--chat", args.url, {"chat"}),
+            ("--chat-key", args.key, {"chat"}),
+            ("--chat-model", args.chat_model, {"chat", "internvl"}),
+            ("--text-only", args.text_only, {"chat", "internvl"}),
+        ):
+            if value and not asked & takers:
+                message = "has no effect: no step is by " + " or ".join(sorted(takers))
+                raise SdcError("E_USAGE", message, option)
+    return options
 
 
 def analysed(pixels: npt.NDArray[np.uint8], args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
@@ -106,9 +127,10 @@ def analysed(pixels: npt.NDArray[np.uint8], args: argparse.Namespace) -> tuple[d
 
 
 def _fingerprint(pixels: npt.NDArray[np.uint8], options: Options) -> str:
-    """SHA-256 of a picture, of what was asked (but not of the key), and of files that are asked by name."""
+    """SHA-256 of a picture, of what was asked (but not of the key), of files named, and of the code."""
     asked = replace(options, key="", timeout=0.0)
-    hashed = hashlib.sha256(f"{__version__} {pixels.shape} {asked!r}".encode())
+    code = f"{code_hash('sdc_reference.analysis')} {code_hash('sdc', OF_SDC)}"
+    hashed = hashlib.sha256(f"{__version__} {code} {pixels.shape} {asked!r}".encode())
     hashed.update(np.ascontiguousarray(pixels))
     for path in (options.detector, options.saliency, options.vocabulary):
         with suppress(OSError):

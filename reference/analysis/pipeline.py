@@ -6,7 +6,7 @@ One that fails at work is not: the built-in one of its step does the work, and a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from sdc.errors import SdcError
 from sdc.objects import MAX_LABEL, MAX_OBJECTS, MAX_REASON, Object, dump_objects
 
-from .steps import Options, Ranked, Scene, provider
+from .steps import PROVIDERS, Options, Ranked, Scene, provider
 
 T = TypeVar("T")
 
@@ -67,6 +67,46 @@ def _chosen(options: Options) -> dict[str, str]:
     }
 
 
+TAKEN_BY = {
+    "detector": ("grounding", ("onnx",)),
+    "saliency": ("grounding", ("saliency",)),
+    "grounding_model": ("grounding", ("dino",)),
+    "masks_model": ("masks", ("sam", "sam2")),
+    "vocabulary": ("tags", ("file",)),
+}
+"""Options that name a file or a network: the step, and which of our providers of it look at them."""
+UNNAMED = ("salient", "saliency")
+"""Groundings that look for no words, and whose regions need no masks of another step."""
+
+
+def _check(options: Options, names: Mapping[str, str]) -> None:
+    """Refuse options that the chosen providers would not look at.
+
+    What a provider of another package looks at is its own matter.
+
+    Raises:
+        SdcError: ``E_USAGE``.
+    """
+
+    def refuse(name: str, why: str) -> SdcError:
+        return SdcError("E_USAGE", f"has no effect: {why}", "--" + name.replace("_", "-"))
+
+    own = {step: not name or name in PROVIDERS[step] for step, name in names.items()}
+    if options.find:
+        for name in ("tags", "vocabulary"):
+            if getattr(options, name):
+                raise refuse(name, "--find says what to look for")
+    for name, (step, takers) in TAKEN_BY.items():
+        if getattr(options, name) and own[step] and names[step] not in takers:
+            raise refuse(name, f"{step} is by {names[step] or 'nothing'}, not by {' or '.join(takers)}")
+    if names["grounding"] in UNNAMED:
+        for name in ("find", "vocabulary", "tags"):
+            if getattr(options, name):
+                raise refuse(name, f"{names['grounding']} looks for no words")
+        if options.masks not in ("", "salient"):
+            raise refuse("masks", f"the regions of {names['grounding']} are masks")
+
+
 # A folder of pictures is analysed with one set of networks in each process.
 _provider = lru_cache(maxsize=8)(provider)
 
@@ -85,10 +125,11 @@ def analyze(pixels: npt.NDArray[np.uint8], options: Options = DEFAULT) -> Analys
         options: what is asked for; by default the regions that stand out.
 
     Raises:
-        SdcError: ``E_USAGE`` for a provider that does not exist or lacks a package, ``E_INPUT`` for a file
-            that is not there or not what it should be.
+        SdcError: ``E_USAGE`` for a provider that does not exist or lacks a package, and for an option without
+            effect; ``E_INPUT`` for a file that is not there or not what it should be.
     """
     names = _chosen(options)
+    _check(options, names)
     steps = {step: _provider(step, name, options) for step, name in names.items() if name}
     scene = Scene(pixels)
     height, width = pixels.shape[:2]
@@ -112,7 +153,7 @@ def analyze(pixels: npt.NDArray[np.uint8], options: Options = DEFAULT) -> Analys
         warnings.append(f"{names['grounding']} found no object, so these are the regions that stand out")
         used["grounding"] = "salient"
         found = _provider("grounding", "salient", options).locate(scene, ())
-    if all(thing.mask is not None for thing in found) or used["grounding"] in ("salient", "saliency"):
+    if all(thing.mask is not None for thing in found) or used["grounding"] in UNNAMED:
         del used["masks"]
     else:
         found = attempt(
@@ -140,7 +181,9 @@ def analyze(pixels: npt.NDArray[np.uint8], options: Options = DEFAULT) -> Analys
                 if getattr(own, key, ""):
                     about[step][key] = getattr(own, key)
     told = [_cut(word, MAX_LABEL) for word in words[:MOST_WORDS]]
-    purpose = _cut(options.purpose, MAX_REASON)
+    # The built-in ranking asks for nothing but the objects.
+    by_words = bool(found) and used["ranking"] != "default"
+    purpose = _cut(options.purpose, MAX_REASON) if by_words else ""
     for key, value in (("find", told), ("for", purpose), ("captions", ranked.captions)):
         if value:
             about[key] = value
