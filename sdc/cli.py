@@ -37,7 +37,7 @@ from .errors import SdcError, spec_data
 from .info import format_text, icc_error, info, printable
 from .metadata import parse_objects
 from .objects import Object, load_analysis, load_objects
-from .presets import EQUAL, PRESETS
+from .presets import EQUAL, OF_OBJECTS, PRESETS
 from .refine import DEFAULT_EFFORT
 
 Colour = tuple[int, int, int]
@@ -488,7 +488,14 @@ def _encode(args: Args, source: str, target: str) -> Said:
 
         described, warnings = analysed(picture.pixels, args)
         notes += warnings
-    preset = PRESETS.get(args.purpose.strip().casefold())
+    task = args.purpose.strip().casefold()
+    preset = PRESETS.get(task)
+    about = load_analysis(described) or {}
+    if task in OF_OBJECTS and about.get("grounding") == {"provider": "salient"}:
+        preset = EQUAL
+        notes.append(
+            f"--for {task} changes nothing: what stands out is no object; name a --detector or --objects"
+        )
     if preset is None:
         ranked = {} if args.objects_file is not None else described
         notes += _unheard(args, ranked, f", and it is no preset ({', '.join(PRESETS)})")

@@ -84,6 +84,10 @@ PRESETS: Mapping[str, Preset] = {
 }
 """By task."""
 
+OF_OBJECTS = frozenset({"detection", "segmentation"})
+"""Tasks whose presets were found with objects: with regions that merely stand out, as the default analysis
+finds them, a whole picture of one quality does better."""
+
 
 def preset_of(preset: str | Preset) -> Preset:
     """A preset, or that of a task, whose name may be in capitals and have spaces around it.
