@@ -1,7 +1,7 @@
 """Finding presets: ``python -m sdc_reference.accuracy.presets``, for example::
 
     python -m sdc_reference.accuracy.presets --task detection --network yolo11n.onnx --data COCO --out OUT \\
-        --sources masks --axis other+0 other-8 other-16 other-24 --axis margin0 margin1 margin2
+        --sources masks --axis margin0 margin1 margin2 --axis other+0 other-8 other-16 other-24
 
 Every second picture is for the search, and what it finds is reported on the others.
 An axis is a list of options of :mod:`sdc.presets`, of which one is chosen while the others stay as they are;
@@ -37,7 +37,7 @@ from .lines import Figure, Line, difference
 from .report import as_figure, in_words
 
 WHOLE = "sdc"
-AXES = (("other+0", "other-8", "other-16", "other-24"), ("margin0", "margin1", "margin2"))
+AXES = (("margin0", "margin1", "margin2"), ("other+0", "other-8", "other-16", "other-24"))
 
 
 @dataclass(frozen=True)
