@@ -77,8 +77,8 @@ PRESETS: Mapping[str, Preset] = {
     name: parse_preset(text)
     for name, text in {
         "classification": "other-16",
-        "detection": "other-8,margin1",
-        "segmentation": "other-8,margin1",
+        "detection": "other-16,margin1",
+        "segmentation": "other-16,margin1",
         "viewing": "",
     }.items()
 }
