@@ -1,21 +1,6 @@
-"""Import of CompressAI that also works next to a CPU-only torch.
+"""Import of CompressAI that also works next to a CPU-only torch."""
 
-CompressAI imports torchvision.  The torchvision of the package index, beside a CPU build of
-torch, fails on import because two operators have no schema; declaring them first cures it.
-"""
-
-import torch
-
-_library = torch.library.Library("torchvision", "FRAGMENT")
-for _schema in (
-    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-):
-    try:
-        _library.define(_schema)
-    except RuntimeError:  # torchvision's own operators are already there
-        break
-
-from compressai.entropy_models import GaussianConditional  # noqa: E402
+from . import _torchvision  # noqa: F401  # isort: skip
+from compressai.entropy_models import GaussianConditional
 
 __all__ = ["GaussianConditional"]

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -1090,12 +1091,7 @@ WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "?", "disc", "dog", 
 def transformers() -> Any:
     pytest.importorskip("torch").manual_seed(1)
     pipeline._provider.cache_clear()
-    try:
-        import torchvision  # noqa: F401
-    except ImportError:
-        pass
-    except RuntimeError as error:  # of a build for another torch, on which transformers fails too
-        pytest.skip(f"torchvision does not load: {error}")
+    import_module("sdc_reference._torchvision")
     return pytest.importorskip("transformers")
 
 
@@ -1189,8 +1185,6 @@ def tiny_sam(transformers: Any, folder: Path, second: bool) -> str:
 
 @pytest.mark.parametrize("name", ["sam", "sam2"])
 def test_boxes_become_masks(transformers: Any, tmp_path: Path, name: str) -> None:
-    if name == "sam2":
-        pytest.importorskip("torchvision")
     folder = tiny_sam(transformers, tmp_path, name == "sam2")
     made = steps.provider("masks", name, Options(masks_model=folder))
     things = [*THINGS, replace(THINGS[1], mask=np.ones((48, 72), bool))]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ def _load(extra: str, options: Options, name: str, *classes: str) -> list[Any]:
         SdcError: ``E_USAGE`` when transformers or torch is missing, ``E_INPUT`` when the network is.
     """
     need("torch", extra)
+    import_module("sdc_reference._torchvision")
     transformers = need("transformers", extra)
     parts = []
     for wanted in classes:
