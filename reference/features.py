@@ -57,6 +57,7 @@ class FeatureDistance(nn.Module):
 
     Args:
         weights: torchvision's weights of MobileNetV2 as a file of torch.
+        factor: squared error, in 8-bit units, that a variance of the features counts as.
         examples: ``uint8 [N, 3, H, W]`` pictures that standard deviations are taken from.
 
     Raises:
@@ -64,8 +65,9 @@ class FeatureDistance(nn.Module):
         ValueError: it holds something else.
     """
 
-    def __init__(self, weights: Path, examples: Tensor):
+    def __init__(self, weights: Path, examples: Tensor, factor: float = 1.0):
         super().__init__()
+        self.factor = factor
         self.features = layers()
         try:
             state = torch.load(weights, map_location="cpu", weights_only=True)
@@ -99,7 +101,7 @@ class FeatureDistance(nn.Module):
             mask: ``[B, 1, H, W]``, 1 where ``decoded`` counts; elsewhere the network sees ``picture``.
 
         Returns:
-            ``[B]``: mean over channels and layers, times the pixels that a feature stands for.
+            ``[B]``: mean over channels and layers, times the pixels that a feature stands for and ``factor``.
         """
         with torch.no_grad():
             want = self._taps(picture)
@@ -108,4 +110,4 @@ class FeatureDistance(nn.Module):
         for a, b, scale, stride in zip(want, have, self.scales, TAPPED.values(), strict=True):
             square = ((a.float() - b.float()) ** 2 * scale).mean(1, keepdim=True)
             total = total + (square * F.avg_pool2d(mask, stride)).sum((1, 2, 3)) * float(stride**2)
-        return total / len(TAPPED)
+        return total * (self.factor / len(TAPPED))

@@ -251,13 +251,9 @@ def main(argv: list[str] | None = None) -> None:
     if args.features:
         examples, _ = data.batch(pictures, 4 * args.batch, args.size, np.random.default_rng(args.seed))
         try:
-            network = FeatureDistance(args.features, examples)
+            seen = FeatureDistance(args.features, examples, args.feature_weight)
         except (OSError, ValueError) as error:
             sys.exit(str(error))
-
-        def seen(picture: Tensor, decoded: Tensor, mask: Tensor) -> Tensor:
-            distance: Tensor = args.feature_weight * network(picture, decoded, mask)
-            return distance
 
     def feed() -> None:
         torch.set_num_threads(1)  # more would wait, spinning, for the processors that training uses

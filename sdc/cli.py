@@ -37,7 +37,7 @@ from .errors import SdcError, spec_data
 from .info import format_text, icc_error, info, printable
 from .metadata import parse_objects
 from .objects import Object, load_analysis, load_objects
-from .presets import EQUAL, OF_OBJECTS, PRESETS
+from .presets import EQUAL, OF_OBJECTS, OF_REGIONS, PRESETS
 from .refine import DEFAULT_EFFORT
 
 Colour = tuple[int, int, int]
@@ -490,11 +490,11 @@ def _encode(args: Args, source: str, target: str) -> Said:
         notes += warnings
     task = args.purpose.strip().casefold()
     preset = PRESETS.get(task)
-    about = load_analysis(described) or {}
-    if task in OF_OBJECTS and about.get("grounding") == {"provider": "salient"}:
+    found = (load_analysis(described) or {}).get("grounding")
+    if task in OF_OBJECTS and isinstance(found, dict) and found.get("provider") in OF_REGIONS:
         preset = EQUAL
         notes.append(
-            f"--for {task} changes nothing: what stands out is no object; name a --detector or --objects"
+            f"the preset of {task} is not used: what stands out is no object; name a --detector or --objects"
         )
     if preset is None:
         ranked = {} if args.objects_file is not None else described

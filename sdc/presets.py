@@ -87,6 +87,8 @@ PRESETS: Mapping[str, Preset] = {
 OF_OBJECTS = frozenset({"detection", "segmentation"})
 """Tasks whose presets were found with objects: with regions that merely stand out, as the default analysis
 finds them, a whole picture of one quality does better."""
+OF_REGIONS = frozenset({"salient", "saliency"})
+"""Providers of grounding that find such regions, by the names that an analysis records."""
 
 
 def preset_of(preset: str | Preset) -> Preset:

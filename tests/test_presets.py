@@ -153,9 +153,12 @@ def test_a_task_is_recorded_where_a_model_ranked_by_it(
         assert f"no model ranks by {task!r}" in capsys.readouterr().err
 
     # What stands out is no object, whether it is found on the way or stands in a file.
-    for more in ([], ["--objects", "a.json"]):
+    described = json.loads(Path("a.json").read_text())
+    described["analysis"]["grounding"] = {"provider": "saliency", "model": "net.onnx"}
+    Path("b.json").write_text(json.dumps(described))
+    for more in ([], ["--objects", "a.json"], ["--objects", "b.json"]):
         assert cli.main(["encode", "a.png", "a.sdc", "--for", "detection", "--effort", "0", *more]) == 0
-        assert "--for detection changes nothing: what stands out is no object" in capsys.readouterr().err
+        assert "the preset of detection is not used: what stands out is no object" in capsys.readouterr().err
         assert set(qualities(Path("a.sdc").read_bytes()).values()) == {32}
 
     # Whatever is not the built-in ranking is told the task, unless that had to do its work.

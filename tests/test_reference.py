@@ -237,6 +237,12 @@ def test_a_frozen_network_joins_the_distortion(tmp_path: Path) -> None:
         for seen in (None, lambda *a: 0 * distance(*a), lambda *a: 1e4 * distance(*a))
     )
     assert same == pytest.approx(plain) and more > 1.2 * plain
+    Image.fromarray(picture(80, 90)).save(tmp_path / "a.png")
+    run = ["--data", str(tmp_path), "--batch", "1", "--size", "64", "--late-size", "64", "--steps", "1"]
+    train.main([*run, "--out", str(tmp_path / "run"), "--features", str(weights)])
+    assert (tmp_path / "run" / "last.pt").exists()
+    with pytest.raises(SystemExit, match="No such file"):
+        train.main([*run, "--out", str(tmp_path / "other"), "--features", str(tmp_path / "none.pth")])
 
 
 def test_a_log_is_drawn(tmp_path: Path) -> None:
