@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +13,10 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from sdc.model import QUALITIES
+
+EXAMPLES, EXAMPLE_SIZE = 128, 256
+"""Crops from which ranges and moments of what layers see are taken, and their sides."""
 SUFFIXES = {".avif", ".jpg", ".jpeg", ".png", ".webp"}
 
 
@@ -59,7 +64,7 @@ def random_cells(rows: int, cols: int, rng: np.random.Generator) -> np.ndarray:
     Returns:
         ``bool`` array ``[rows, cols]`` with at least an eighth of the cells set.
     """
-    if rng.random() < 0.45:
+    if rng.random() < 0.6:
         return np.ones((rows, cols), bool)
     y, x = np.mgrid[:rows, :cols] + 0.5
     while True:
@@ -89,3 +94,17 @@ def batch(pictures: list[Tensor], count: int, size: int, rng: np.random.Generato
     crops = [random_crop(pictures[int(rng.integers(len(pictures)))], size, rng) for _ in range(count)]
     cells = np.stack([random_cells(size // 16, size // 16, rng) for _ in range(count)])
     return torch.stack(crops), torch.from_numpy(cells[:, None].astype(np.float32)).to(crops[0].device)
+
+
+def examples_of(pictures: list[Tensor], size: int = EXAMPLE_SIZE) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Arguments of a model, the same at every call: crops with masks, each at another part of the qualities.
+
+    Args:
+        pictures: ``uint8 [3, H, W]``, no side below ``size``.
+        size: side of the crops.
+    """
+    rng = np.random.default_rng(0)
+    for _ in range(EXAMPLES // 4):
+        crops, cells = batch(pictures, 4, size, rng)
+        quality = ((np.arange(4) + rng.random(4)) * (QUALITIES / 4)).astype(np.int64)
+        yield crops.float(), torch.from_numpy(quality.astype(np.float32)).to(crops.device), cells

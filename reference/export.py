@@ -3,6 +3,9 @@
 The decoder's file holds integers only and is refused when any output channel could leave the
 bound of 2**24 (NETW-12).  The encoder's file holds the integer analysis and the two small float
 networks of the hyper analysis.
+
+With photographs (``--data``) channels are scaled to the ranges of their integers (:mod:`.equalise`), weights
+rounded so that they err together less (:mod:`.rounding`), and symbol tables fitted to what is coded.
 """
 
 from __future__ import annotations
@@ -27,9 +30,11 @@ from sdc.model import ENCODER_NETWORKS, QUALITIES, networks_of, parse_model, rea
 from sdc.model import Model as Decoder
 from sdc.network import Network
 
-from .data import load_pictures
+from .data import EXAMPLE_SIZE, examples_of, load_pictures
+from .equalise import equalise
 from .layers import HIDDEN, Block, Depthwise, Pointwise, QualityBias
 from .networks import HYPER, LATENT, SCALE_MIN, SCALE_STEP, SCALES, STREAM, Context, Model
+from .rounding import round_weights
 from .train import load_model
 
 Tensors = dict[str, np.ndarray[Any, Any]]
@@ -243,11 +248,14 @@ def encoder_file(model: Model, name: str) -> bytes:
         *w.real("hyper_blocks.0", gather_weight, gather.bias, [0, wide]),
         *w.real("hyper_blocks.1", code.weight * 2.0**HYPER.frac, code.bias * 2.0**HYPER.frac, [-wide, wide]),
     ]
+    blocks: Ops = []
+    for k, (bias, block) in enumerate(analysis.steps()):
+        blocks += w.quality(f"analysis.{k}.quality", bias) if bias else []
+        blocks += w.block(f"analysis.{k}", block)
     networks = {
         "analysis": [
             *w.affine("analysis.first", [analysis.first], cols=shuffled(192, 8)),
-            *w.quality("analysis.quality", analysis.quality),
-            *(op for k, b in enumerate(analysis.blocks) for op in w.block(f"analysis.{k}", b)),
+            *blocks,
             {"op": "unshuffle", "factor": 2},
             *w.affine("analysis.last", [analysis.last], cols=shuffled(4 * s.channels, 2)),
         ],
@@ -264,7 +272,9 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("checkpoint", type=Path, help="last.pt of a training run")
     parser.add_argument("--number", type=int, required=True, help="number in the registry of models")
-    parser.add_argument("--data", type=Path, nargs="+", help="photographs to which symbol tables are fitted")
+    parser.add_argument(
+        "--data", type=Path, nargs="+", help="photographs that integers and symbol tables are fitted to"
+    )
     parser.add_argument("--pictures", type=int, default=60, help="how many of them, evenly picked")
     parser.add_argument("--name", default="SDC reference")
     parser.add_argument("--out", type=Path, required=True, help="folder of model files")
@@ -272,10 +282,13 @@ def main(argv: list[str] | None = None) -> None:
     model = load_model(args.checkpoint)
     if not (model.sizes.gated and model.sizes.with_hyper):
         sys.exit("the model is an ablation: decoders gate every tap and read hyper-latents")
+    if args.data:
+        pictures = load_pictures(args.data, EXAMPLE_SIZE)
+        pictures = pictures[:: max(1, len(pictures) // args.pictures)]
+        equalise(model, examples_of(pictures))
+        round_weights(model, examples_of(pictures))
     decoder, encoder = decoder_file(model, args.name), encoder_file(model, args.name)
     if args.data:
-        pictures = load_pictures(args.data, 64)
-        pictures = pictures[:: max(1, len(pictures) // args.pictures)]
         tables = fitted_tables(
             parse_model(decoder, args.number), networks_of(*read_tensors(encoder), ENCODER_NETWORKS), pictures
         )

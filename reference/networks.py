@@ -11,8 +11,9 @@ for each pair of a 64x64 block and a group.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 import torch
 import torch.nn.functional as F
@@ -90,6 +91,7 @@ class Sizes:
         wide: hidden channels of contexts.
         analysis_blocks, synthesis_blocks: of the transforms.
         passes: 4, or 2: the checkerboard with all channels at once.
+        analysis_quality: whether every block of the analysis sees the quality, not the first alone.
         early: latents of the first two of four passes, or 0 for half of them.
         with_hyper: whether hyper-latents are coded; else they are 0.
         with_context: whether contexts see the latents of earlier passes.
@@ -103,6 +105,7 @@ class Sizes:
     wide: int = 256
     analysis_blocks: int = 4
     synthesis_blocks: int = 6
+    analysis_quality: bool = False
     passes: int = 4
     early: int = 0
     with_hyper: bool = True
@@ -155,15 +158,21 @@ class Analysis(nn.Module):
         self.first = Pointwise(192, s.channels, STREAM, STREAM)
         self.quality = QualityBias(s.channels, STREAM)
         self.blocks = nn.ModuleList(Block(s.channels) for _ in range(s.analysis_blocks))
+        more = s.analysis_blocks - 1 if s.analysis_quality else 0
+        self.qualities = nn.ModuleList(QualityBias(s.channels, STREAM) for _ in range(more))
         self.last = Pointwise(4 * s.channels, s.latents, STREAM, LATENT)
 
     def forward(self, picture: Tensor, quality: Tensor, mask: Tensor | None) -> Tensor:
         """Latents of a group: see the class."""
         x = F.pixel_unshuffle((picture - 128.0) / UNIT, 8)
-        x = self.quality(self.first(x), quality)
-        for block in self.blocks:
-            x = block(x, mask)
+        x = self.first(x)
+        for bias, block in self.steps():
+            x = block(bias(x, quality) if bias else x, mask)
         return self.last(F.pixel_unshuffle(x, 2))
+
+    def steps(self) -> Iterator[tuple[QualityBias | None, Block]]:
+        """The blocks, each with what tells it the quality."""
+        yield from zip_longest([self.quality, *self.qualities], self.blocks)
 
 
 class Synthesis(nn.Module):

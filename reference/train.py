@@ -42,6 +42,7 @@ from .features import FeatureDistance
 from .layers import set_integer
 from .networks import LAMBDA_HIGH, LAMBDA_LOW, Model, Sizes, quality_to_lambda
 from .optim import Muon
+from .revive import revive
 from .widen import widened
 
 LOG_FIELDS = ["step", "minutes", "phase", "rate", "loss", "bpp", "hyper_bpp", "psnr", "mpixel_s"]
@@ -172,6 +173,13 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--feature-weight", type=float, default=300.0, help="squared error that a variance of them equals"
     )
+    parser.add_argument(
+        "--revive",
+        type=float,
+        nargs="*",
+        default=[],
+        help="parts of the run, from 0, at which dead units start anew",
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
@@ -265,6 +273,7 @@ def main(argv: list[str] | None = None) -> None:
             ready.put((*data.batch(pictures, count, size, rng), quality.to(args.device)))
 
     threading.Thread(target=feed, daemon=True).start()
+    revivals = sorted(p for p in args.revive if p > part_done() or not step)
     log_path = args.out / "log.csv"
     new_log = not log_path.exists()
     with log_path.open("a", newline="") as log_file:
@@ -277,6 +286,12 @@ def main(argv: list[str] | None = None) -> None:
         while (part := part_done()) < 1:
             integer = part >= 1 - args.integer_part
             set_integer(model, integer)
+            if revivals and part >= revivals[0]:
+                del revivals[0]
+                examples = data.examples_of(pictures, max(args.size, args.late_size))
+                print(f"{revive(model, examples)} dead units start anew", flush=True)
+                if not step:
+                    average.load_state_dict(model.state_dict())
             rate = learning_rate(part)
             for optimiser, peak in zip(optimisers, (args.matrix_rate, args.rate), strict=True):
                 optimiser.param_groups[0]["lr"] = peak * rate

@@ -2,7 +2,8 @@
 
 The new latents stand for what the old ones cannot: the principal components of the error that the
 transforms leave without quantisation at the highest quality, as far as the last layer of the
-synthesis can paint them.  New blocks of the analysis begin as the identity.
+synthesis can paint them.  New blocks of the analysis begin as the identity, and what newly tells blocks
+the quality says nothing yet.
 """
 
 from __future__ import annotations
@@ -37,12 +38,19 @@ def widened(old: Model, sizes: Sizes, pictures: Sequence[Tensor]) -> Model:
     model = Model(sizes)
     state = old.state_dict()
     had, count = old.sizes.latents, sizes.latents - old.sizes.latents
-    may_differ = {name: getattr(old.sizes, name) for name in ("latents", "early", "analysis_blocks")}
+    free = ("latents", "early", "analysis_blocks", "analysis_quality")
+    may_differ = {name: getattr(old.sizes, name) for name in free}
     slices = list(zip(old.passes[::2], model.passes[::2], strict=False))
     growth = [(d - c) - (b - a) for (_, a, b), (_, c, d) in slices]
-    fewer = sizes.analysis_blocks < old.sizes.analysis_blocks or min(growth) < 0
+    fewer = (
+        sizes.analysis_blocks < old.sizes.analysis_blocks
+        or sizes.analysis_quality < old.sizes.analysis_quality
+        or min(growth) < 0
+    )
     if dataclasses.replace(sizes, **may_differ) != old.sizes or fewer:
-        raise ValueError("a model can only get more latents, in each slice, and more analysis blocks")
+        raise ValueError(
+            "only latents, in each slice, and blocks of the analysis and their sight of the quality can grow"
+        )
     if count:
         state |= _more_latents(old, count, pictures)
     # Latents in the order of the new model: in each slice of channels the old ones come first.
@@ -63,9 +71,12 @@ def widened(old: Model, sizes: Sizes, pictures: Sequence[Tensor]) -> Model:
             state[name] = tensor[order]
         elif name == "log_step":
             state[name] = tensor[:, order]
-    added = range(old.sizes.analysis_blocks, sizes.analysis_blocks)
-    new_blocks = tuple(f"analysis.blocks.{k}." for k in added)
-    state |= {name: t for name, t in model.state_dict().items() if name.startswith(new_blocks)}
+    # New blocks are the identity, and new biases 0.
+    state |= {
+        name: tensor
+        for name, tensor in model.state_dict().items()
+        if name.startswith(("analysis.blocks.", "analysis.qualities.")) and name not in state
+    }
     model.load_state_dict(state)
     return model
 

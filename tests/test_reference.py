@@ -20,11 +20,14 @@ from sdc.network import Sites, run
 from sdc.objects import Object
 from sdc.testing import random_stream
 from sdc_reference import data, export, train
+from sdc_reference.equalise import equalise
 from sdc_reference.export import decoder_file, encoder_file
 from sdc_reference.features import FeatureDistance, layers
 from sdc_reference.layers import BOUND, Format, Pointwise, set_integer
 from sdc_reference.networks import Model, Sizes
 from sdc_reference.optim import Muon
+from sdc_reference.revive import revive
+from sdc_reference.rounding import round_weights, rounded
 from sdc_reference.runner import InexactDevice, TorchRunner
 from sdc_reference.widen import widened
 
@@ -197,7 +200,7 @@ def test_training_learns_resumes_and_logs(tmp_path: Path) -> None:
         Image.fromarray(np.roll(picture(80, 90), k * 7, 1)).save(folder / f"{k}.png")
     base = ["--data", str(folder), "--out", str(tmp_path / "run"), "--batch", "2"]
     base += ["--size", "64", "--late-size", "64"]
-    train.main([*base, "--steps", "4"])
+    train.main([*base, "--steps", "4", "--revive", "0", "0.6"])
     first = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
     train.main([*base, "--steps", "6", "--integer-part", "0.4"])
     second = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
@@ -325,7 +328,7 @@ def test_ablations_train_and_are_not_exported(tmp_path: Path) -> None:
 @torch.no_grad()
 def test_a_widened_model_does_what_it_did_and_paints_more() -> None:
     old = small_model()
-    sizes = dataclasses.replace(SMALL, latents=34, early=14, analysis_blocks=2)
+    sizes = dataclasses.replace(SMALL, latents=34, early=14, analysis_blocks=2, analysis_quality=True)
     x = torch.from_numpy(picture(128, 192)).permute(2, 0, 1)
     new = widened(old, sizes, [x, x.flip(2)])
     kept = [*range(12), *range(14, 26)]  # where the old latents are now
@@ -350,8 +353,109 @@ def test_a_widened_model_does_what_it_did_and_paints_more() -> None:
     "change", [{"latents": 20}, {"channels": 40}, {"early": 8}, {"passes": 2}, {"analysis_blocks": 0}]
 )
 def test_a_model_is_widened_in_some_ways_only(change: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="only get more"):
+    with pytest.raises(ValueError, match="can grow"):
         widened(small_model(), dataclasses.replace(SMALL, **change), [torch.zeros(3, 64, 64)])
+
+
+def pictures_of(side: int) -> list[torch.Tensor]:
+    x = torch.from_numpy(picture(side, side + 40)).permute(2, 0, 1)
+    return [x, x.flip(2).contiguous(), x.flip(1).contiguous()]
+
+
+@torch.no_grad()
+def test_an_equalised_model_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "EXAMPLES", 16)
+    model = small_model().eval()
+    pictures = pictures_of(128)
+    x = pictures[0][None, :, :128, :128].float()
+    cells = torch.ones(1, 1, 8, 8)
+
+    def outputs() -> list[dict[str, torch.Tensor]]:
+        return [model(x, torch.tensor([q]), cells) for q in (5.0, 30.0, 60.0)]
+
+    before = outputs()
+    equalise(model, data.examples_of(pictures, 64))
+    after = outputs()
+    for was, now in zip(before, after, strict=True):
+        # But where a latent was about to be rounded the other way.
+        assert (was["picture"] - now["picture"]).abs().quantile(0.9) < 1e-2
+        assert torch.allclose(was["bits"], now["bits"], rtol=1e-3)
+
+    assert parse_model(decoder_file(model, "test"), 9).latents == SMALL.latents
+
+
+@torch.no_grad()
+def test_an_equalised_synthesis_errs_less_in_integers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "EXAMPLES", 16)
+    model = small_model().eval()
+    model.synthesis.last.dst = Format(4, 0, 255 * 16)  # else the error of rounding to bytes is most of all
+    pictures = pictures_of(128)
+    x = pictures[0][None, :, :128, :128].float()
+    quality = torch.tensor([60.0])
+
+    def error() -> float:
+        found = []
+        latents = (model.analysis(x, quality, None) * 64).round() / 64
+        for integer in (False, True):
+            set_integer(model, integer)
+            found.append(model.synthesis(latents, quality, None).clamp(0, 255))
+        set_integer(model, False)
+        return float(((found[0] - found[1]) ** 2).mean())
+
+    errors = [error()]
+    for improve in (equalise, round_weights):
+        improve(model, data.examples_of(pictures, 64))
+        errors.append(error())
+    assert errors[1] < 0.75 * errors[0] and errors[2] < 0.75 * errors[1]
+
+
+@torch.no_grad()
+def test_weights_rounded_together_err_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    g = torch.Generator().manual_seed(1)
+    x = torch.randn(2000, 24, generator=g).double() @ torch.randn(24, 24, generator=g).double()
+    x = torch.cat([x, torch.ones(2000, 1).double()], 1)
+    weight = torch.randn(8, 25, generator=g).double() * 3
+    result = rounded(weight, x.T @ x)
+    assert torch.equal(result, result.round()) and float((result - weight).abs().max()) < 8
+
+    def error(w: torch.Tensor) -> float:
+        return float(((x @ (w - weight).T) ** 2).mean())
+
+    assert error(result) < 0.5 * error(weight.round())
+
+    monkeypatch.setattr(data, "EXAMPLES", 16)
+    model = small_model()
+    # Every sum of this layer is close to the bound, so that some of its rows must take a smaller shift.
+    layer = model.synthesis.blocks[0].contract
+    layer.weight.copy_(torch.randn(layer.weight.shape, generator=g).sign() * 0.124)
+    round_weights(model, data.examples_of(pictures_of(128), 64))
+    for part in model.modules():
+        if isinstance(part, Pointwise) and part not in (model.hyper.cell, model.hyper.code):
+            was, _, shift = part.integers()
+            scale = 2.0 ** (shift + part.dst.frac - part.src.frac)[:, None, None, None]
+            assert torch.equal(was, part.weight.double() * scale)
+
+
+@torch.no_grad()
+def test_dead_units_start_anew_and_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "EXAMPLES", 16)
+    model = small_model().eval()
+    pictures = pictures_of(128)
+    dead = model.synthesis.blocks[1].expand, model.context[2].mix
+    for layer in dead:
+        layer.bias[:20] = -1e4
+    x = pictures[0][None, :, :128, :128].float()
+    arguments = x, torch.tensor([30.0]), torch.ones(1, 1, 8, 8)
+    before = model(*arguments)
+    assert revive(model, data.examples_of(pictures, 64)) >= 40
+    after = model(*arguments)
+    assert torch.allclose(before["bits"], after["bits"], rtol=1e-2)
+    above = []
+    handle = dead[0].register_forward_hook(lambda m, i, out: above.append((out > 0).float().mean((0, 2, 3))))
+    model(*arguments)
+    handle.remove()
+    assert 0.05 < float(above[0][:20].mean()) < 0.8
+    assert revive(model, data.examples_of(pictures, 64)) <= 4
 
 
 def test_fitted_tables_code_the_same_photographs_in_fewer_bits() -> None:
