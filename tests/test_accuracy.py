@@ -168,11 +168,12 @@ def test_classification_in_two_processes(folder: Path, tmp_path: Path, engine: s
     classes.write_text(json.dumps(NAMES))
     command = ["--task", "classification", "--network", f"{__name__}:name_it", "--data", str(named)]
     command += ["--classes", str(classes), "--out", str(tmp_path / "out"), "--draws", "20", "--jobs", "2"]
-    command += ["--codecs", "sdc", "jpeg", "--qualities", "sdc=10,40", "jpeg=10,80"]
+    command += ["--codecs", "sdc", "sdc@model1", "jpeg", "--qualities", "sdc=10,40", "jpeg=10,80"]
     accuracy.main([*command, "--ray"] if engine == "ray" else command)
     found = json.loads((tmp_path / "out" / "results.json").read_text())
     assert found["original"]["true labels"]["value"] == 1
     assert found["original"]["true labels, top 5"]["value"] == 1
+    assert found["about"]["versions"]["sdc"] == found["about"]["versions"]["sdc@model1"]
 
 
 def test_wrong_arguments_are_told_in_a_line(folder: Path, tmp_path: Path) -> None:
@@ -182,6 +183,7 @@ def test_wrong_arguments_are_told_in_a_line(folder: Path, tmp_path: Path) -> Non
         (["--codecs", "sdc:1-3"], "needs objects"),
         (["--codecs", "nonesuch"], "no codec 'nonesuch'"),
         (["--codecs", "jpeg@effort3"], "no option of jpeg"),
+        (["--codecs", "sdc@model9999"], "model 9999"),
         (["--codecs", "jpeg:all", "--sources", "masks"], "has no groups"),
         (["--sources", "elsewhere"], "is not one of masks"),
         (["--sources", "detector"], "needs --detector"),
@@ -195,12 +197,13 @@ def test_variants() -> None:
     variant = coders.parse_variant("sdc:1-3@L2-6,other-20,effort3,mean,metadata,margin1")
     assert variant.levels == (0, 1, 2) and variant.preset == Preset((0, -6, 0, -20), 1)
     assert (variant.effort, variant.fill, variant.metadata, variant.partial) == (3, "mean", True, True)
+    assert coders.parse_variant("sdc:all@model2").coder == "sdc@model2"
     for text, partial in (("sdc", False), ("sdc:all@other-9", False), ("sdc:1-3", True), ("avif:1", True)):
         assert coders.parse_variant(text).partial == partial
     for task, preset in PRESETS.items():
         variant = coders.parse_variant(f"sdc:for-{task}@margin2")
         assert variant.levels == (0, 1, 2, 3) and variant.preset == replace(preset, margin=2)
-    wrong = "sdc:4 sdc@ sdc:all@L4-2 sdc:all@only1-3 avif@metadata sdc@other-4 avif@margin1 avif:1@other-4"
+    wrong = "sdc:4 sdc@ sdc@model avif@model2 sdc:all@L4-2 sdc:all@only1-3 avif@metadata sdc@other-4 avif@margin1 avif:1@other-4"
     wrong += " avif:for-viewing"
     for text in wrong.split():
         with pytest.raises(ValueError, match=re.escape(text)):

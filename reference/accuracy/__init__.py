@@ -124,7 +124,7 @@ def variants_of(args: argparse.Namespace) -> tuple[tuple[Variant, tuple[float, .
         if variant.levels and not args.sources:
             raise ValueError(f"{text!r} needs objects: --sources")
         try:
-            coder = coder_of(variant.name, args.model, externals)
+            coder = coder_of(variant.coder, args.model, externals)
         except ImportError as error:
             if args.codecs is not None:
                 raise
@@ -211,9 +211,8 @@ def about_of(
     args: argparse.Namespace, plan: Plan, pictures: Sequence[Picture], rows: Sequence[Row]
 ) -> dict[str, Any]:
     """What was measured, in words and numbers."""
-    versions = {
-        row["codec"].partition(":")[0].partition("@")[0]: row["version"] for row in rows if row["version"]
-    }
+    coders = {variant.text: variant.coder for variant, _ in plan.variants}
+    versions = {coders[row["codec"]]: row["version"] for row in rows if row["version"]}
     return {
         "task": args.task,
         "measure": TASKS[args.task].words,

@@ -9,6 +9,7 @@
 - ``sdc:all@L2-6,other-20``: quality indices of levels that differ, and the other options of
   :mod:`sdc.presets`; the setting is that of the picture's most important level; ``sdc:for-detection``: the
   preset of a task;
+- ``sdc@model2``: another model than that of ``--model``;
 - ``sdc:1-3@effort3``: the effort of the encoder; ``sdc@metadata``: with the objects described in the file;
 - ``sdc:1-3@margin1``, ``avif:1-3@margin1``: with a margin of a cell around the objects, unless that of the
   source is larger;
@@ -76,6 +77,7 @@ class Variant:
         effort: of SDC's encoder.
         fill: one of ``FILLS``.
         metadata: whether SDC's file describes the objects.
+        model: number of SDC's model, or None for that of the command.
     """
 
     text: str
@@ -85,6 +87,12 @@ class Variant:
     effort: int = 0
     fill: str = "grey"
     metadata: bool = False
+    model: int | None = None
+
+    @property
+    def coder(self) -> str:
+        """Name of what codes: the codec, and its model where the variant names one."""
+        return self.name if self.model is None else f"{self.name}@model{self.model}"
 
     @property
     def partial(self) -> bool:
@@ -102,7 +110,7 @@ def parse_variant(text: str) -> Variant:
     tasks = {FOR + task: preset for task, preset in PRESETS.items()}
     if match is None or (match[2] is not None and match[2] not in PARTS | tasks):
         raise ValueError(f"{text!r} is not NAME[:{'|'.join([*PARTS, *tasks])}][@OPTION,...]")
-    name, effort, fill, metadata = match[1], 0, "grey", False
+    name, effort, fill, metadata, model = match[1], 0, "grey", False, None
     part = match[2] or ""
     preset = tasks.get(part, EQUAL)
     levels = PARTS.get(part, PARTS["all"]) if part else ()
@@ -114,6 +122,8 @@ def parse_variant(text: str) -> Variant:
             fill = option
         elif name == "sdc" and re.fullmatch(r"effort\d", option):
             effort = int(option[-1])
+        elif name == "sdc" and re.fullmatch(r"model\d{1,8}", option):
+            model = int(option[5:])
         elif name == "sdc" and option == "metadata":
             metadata = True
         elif shaped is not None and (name == "sdc" or option.startswith("margin")):
@@ -121,7 +131,7 @@ def parse_variant(text: str) -> Variant:
         else:
             where = "" if levels else " on whole pictures"
             raise ValueError(f"{text!r}: {option!r} is no option of {name}{where}")
-    return Variant(text, name, levels, preset, effort, fill, metadata)
+    return Variant(text, name, levels, preset, effort, fill, metadata, model)
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,14 +257,15 @@ class PeerCoder:
 
 @cache
 def coder_of(name: str, model: int, externals: tuple[Codec, ...] = ()) -> Coder:
-    """The coder of a name: ``sdc``, one of ``PEERS``, or that of an external codec.
+    """The coder of a name: ``sdc``, ``sdc@modelN``, one of ``PEERS``, or that of an external codec.
 
     Raises:
         ValueError: there is none of this name.
         ImportError: it is not installed.
     """
-    if name == "sdc":
-        return SdcCoder(model)
+    base, _, own = name.partition("@model")
+    if base == "sdc":
+        return SdcCoder(int(own) if own else model)
     for codec in externals:
         if codec.name == name:
             return PeerCoder(codec, codec.settings)

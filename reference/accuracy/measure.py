@@ -83,7 +83,7 @@ def coders_of(plan: Plan) -> dict[str, Coder]:
         ImportError: one is not installed.
     """
     externals = tuple(load_external(path) for path in plan.externals)
-    return {v.name: coder_of(v.name, plan.model, externals) for v, _ in plan.variants}
+    return {v.coder: coder_of(v.coder, plan.model, externals) for v, _ in plan.variants}
 
 
 class Worker:
@@ -104,7 +104,7 @@ class Worker:
             out.append(self._row(job, (ORIGINAL, 0.0, ""), [*marks, ORIGINAL, 0.0, ""], subject, clean, None))
         for variant, settings in self.plan.variants:
             if bool(variant.levels) == bool(job.source):
-                version = self.coders[variant.name].version
+                version = self.coders[variant.coder].version
                 for setting in settings:
                     get = functools.partial(self._coded, variant, subject, setting, marks)
                     made_from = [*marks, variant.text, setting, version]
@@ -136,7 +136,7 @@ class Worker:
     def _made_from(self, variant: Variant, subject: Subject, marks: list[str]) -> list[Any]:
         """What a file is made from but the setting."""
         content, objects = marks
-        coder = self.coders[variant.name]
+        coder = self.coders[variant.coder]
         margin = subject.margin_of(variant) if variant.levels else 0
         if variant.name == "sdc":
             # Its file is the same whatever levels of it are sent, and however the rest is filled.
@@ -150,7 +150,7 @@ class Worker:
         self, variant: Variant, subject: Subject, setting: float, marks: list[str]
     ) -> tuple[bytes, Pixels]:
         """The bytes that are sent and what is seen of them."""
-        coder = self.coders[variant.name]
+        coder = self.coders[variant.coder]
         made_from = [*self._made_from(variant, subject, marks), setting]
         data = self.store.file(made_from, lambda: coder.encode(variant, subject, setting))
         sent = coder.sent(variant, data)
