@@ -17,6 +17,8 @@ from sdc.model import QUALITIES
 
 EXAMPLES, EXAMPLE_SIZE = 128, 256
 """Crops from which ranges and moments of what layers see are taken, and their sides."""
+Example = tuple[Tensor, Tensor, Tensor]
+"""Arguments of a model, float: pictures ``[B, 3, H, W]``, qualities ``[B]``, cells ``[B, 1, H/16, W/16]``."""
 SUFFIXES = {".avif", ".jpg", ".jpeg", ".png", ".webp"}
 
 

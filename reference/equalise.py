@@ -1,7 +1,8 @@
-"""Give every channel of a model the whole range of its fixed-point format.
+"""Let every channel of a model fill the range of its fixed-point format, as far as is safe.
 
 Between two layers a channel may be multiplied by any gain if what reads it divides by the same gain:
-in real numbers the model stays the same, while the rounding of integers shrinks with the gain.
+in real numbers the model stays the same, up to values :data:`MARGIN` times as large as were seen, which
+clamps now cut, while the rounding of integers shrinks with the gain.
 Nagel et al., *Data-free quantization through weight equalization and bias correction* (2019), do this for
 pairs of layers.  Here the gains come from the largest values that pictures cause.
 """
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from .data import Example
 from .layers import LATENT, STREAM, Block, Format, QualityBias, _Affine
 from .networks import MEAN, SCALE_STEP, STEP_FRAC, TABLE_MAX, Model
 
@@ -43,12 +45,15 @@ class Edge:
     tables: list[QualityBias] = field(default_factory=list)
 
     def peaks(self, inputs: dict[nn.Module, Tensor]) -> Tensor:
-        """Largest magnitude of each channel in what the readers were given: ``[channels]``."""
+        """Largest magnitude of each channel in what readers and tables were given: ``[channels]``.
+
+        Integers are clamped before a table adds to them, too.
+        """
         found = [
             inputs[layer][first : first + self.channels * count].view(self.channels, count).amax(1)
             for layer, first, count in self.readers
         ]
-        return torch.stack(found).amax(0)
+        return torch.stack(found + [inputs[table] for table in self.tables]).amax(0)
 
     @torch.no_grad()
     def scale(self, gain: Tensor) -> None:
@@ -104,9 +109,9 @@ def edges(model: Model) -> Iterator[Edge]:
 
 
 @contextmanager
-def watched(model: Model, note: Callable[[_Affine, Tensor], None]) -> Iterator[None]:
-    """Tell ``note`` of every layer with weights and its input, ``[B, C, H, W]``, while this lasts."""
-    layers = [m for m in model.modules() if isinstance(m, _Affine)]
+def watched(model: Model, note: Callable[[nn.Module, Tensor], None]) -> Iterator[None]:
+    """Tell ``note`` of every layer with weights or a table and of its input ``[B, C, H, W]``."""
+    layers = [m for m in model.modules() if isinstance(m, _Affine | QualityBias)]
     handles = [m.register_forward_pre_hook(lambda m, inputs: note(m, inputs[0])) for m in layers]
     # The synthesis takes the weights of its last layer without calling it.
     end = model.synthesis.last
@@ -119,12 +124,12 @@ def watched(model: Model, note: Callable[[_Affine, Tensor], None]) -> Iterator[N
 
 
 @torch.no_grad()
-def equalise(model: Model, examples: Iterable[tuple[Tensor, Tensor, Tensor]]) -> None:
+def equalise(model: Model, examples: Iterable[Example]) -> None:
     """Scale the channels of a model, in place, to the ranges of their formats.
 
     Args:
-        model: a trained model in floating point; in real numbers it stays what it was.
-        examples: arguments of the model: pictures, qualities and cells.
+        model: a trained model in floating point.
+        examples: arguments of the model.
     """
     inputs: dict[nn.Module, Tensor] = {}
 
@@ -133,8 +138,8 @@ def equalise(model: Model, examples: Iterable[tuple[Tensor, Tensor, Tensor]]) ->
         inputs[layer] = torch.maximum(inputs[layer], peak) if layer in inputs else peak
 
     with watched(model, note):
-        for picture, quality, cells in examples:
-            model(picture, quality, cells)
+        for example in examples:
+            model(*example)
     for edge in edges(model):
         edge.scale(_gain(edge.format, edge.peaks(inputs)))
     # The largest step must stay in its table.
@@ -149,6 +154,5 @@ def equalise(model: Model, examples: Iterable[tuple[Tensor, Tensor, Tensor]]) ->
         context.index.bias.add_(gain[a:b].log() / SCALE_STEP / 8)
 
 
-def _gain(format: Format, peaks: Tensor) -> Tensor:
-    limit = min(-format.lo or format.hi, format.hi) * 2.0**-format.frac
-    return (limit / (MARGIN * peaks.clamp_min(1e-6))).clamp(1.0, LARGEST)
+def _gain(values: Format, peaks: Tensor) -> Tensor:
+    return (values.hi * 2.0**-values.frac / (MARGIN * peaks.clamp_min(1e-6))).clamp(1.0, LARGEST)

@@ -141,9 +141,10 @@ class _Writer:
         return [{"op": kind, "name": name, "clamp": [lo, hi]}]
 
     def quality(self, name: str, layer: QualityBias) -> Ops:
-        self.tensors[name + ".table"] = (
-            torch.round(layer.rows().detach() * 2.0**layer.dst.frac).numpy().astype("<i2")
-        )
+        table = torch.round(layer.rows().detach() * 2.0**layer.dst.frac)
+        if float(table.abs().max()) > 32767:
+            raise ValueError(f"table of {name} leaves 16 bits: {float(table.abs().max()):.0f}")
+        self.tensors[name + ".table"] = table.numpy().astype("<i2")
         return [{"op": "quality", "name": name, "clamp": [layer.dst.lo, layer.dst.hi]}]
 
     def block(self, name: str, block: Block) -> Ops:
@@ -249,8 +250,8 @@ def encoder_file(model: Model, name: str) -> bytes:
         *w.real("hyper_blocks.1", code.weight * 2.0**HYPER.frac, code.bias * 2.0**HYPER.frac, [-wide, wide]),
     ]
     blocks: Ops = []
-    for k, (bias, block) in enumerate(analysis.steps()):
-        blocks += w.quality(f"analysis.{k}.quality", bias) if bias else []
+    for k, (bias, block) in enumerate(analysis.stages()):
+        blocks += [] if bias is None else w.quality(f"analysis.{k}.quality", bias)
         blocks += w.block(f"analysis.{k}", block)
     networks = {
         "analysis": [

@@ -166,11 +166,11 @@ class Analysis(nn.Module):
         """Latents of a group: see the class."""
         x = F.pixel_unshuffle((picture - 128.0) / UNIT, 8)
         x = self.first(x)
-        for bias, block in self.steps():
-            x = block(bias(x, quality) if bias else x, mask)
+        for bias, block in self.stages():
+            x = block(x if bias is None else bias(x, quality), mask)
         return self.last(F.pixel_unshuffle(x, 2))
 
-    def steps(self) -> Iterator[tuple[QualityBias | None, Block]]:
+    def stages(self) -> Iterator[tuple[QualityBias | None, Block]]:
         """The blocks, each with what tells it the quality."""
         yield from zip_longest([self.quality, *self.qualities], self.blocks)
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from .data import Example
 from .equalise import watched
-from .layers import Pointwise, _Affine
+from .layers import Depthwise, Pointwise, _Affine
 from .networks import Model
 
 RARE = 1e-3
@@ -23,30 +24,32 @@ DEVIATION = 0.5
 """Standard deviation of what a new unit gets, before its bias of minus half of that."""
 
 
-def _hidden(model: Model) -> Iterator[tuple[Pointwise, list[Pointwise]]]:
-    """Layers with a ReLU, and what reads them."""
+def _hidden(model: Model) -> Iterator[tuple[Pointwise, _Affine, list[Pointwise]]]:
+    """Layers with a ReLU in the blocks and contexts, what sees their units first, and what mixes them."""
     for part in (model.analysis, model.synthesis):
         for block in part.blocks:
-            yield block.expand, [block.contract]
+            yield block.reduce, block.spatial, [block.project]
+            yield block.expand, block.contract, [block.contract]
     for context in model.context:
-        yield context.merge, [context.mix]
-        yield context.mix, [context.mean, context.index]
+        yield context.merge, context.mix, [context.mix]
+        yield context.mix, context.mean, [context.mean, context.index]
 
 
 @torch.no_grad()
-def revive(model: Model, examples: Iterable[tuple[Tensor, Tensor, Tensor]]) -> int:
+def revive(model: Model, examples: Iterable[Example], average: Model | None = None) -> int:
     """Begin dead units anew, in place, and say how many there were.
 
     Args:
         model: a model in training; it goes on computing the same, but for what rare units did.
-        examples: arguments of the model: pictures, qualities and cells.
+        examples: arguments of the model.
+        average: its averaged weights, in which the same units begin the same way.
     """
-    first: dict[_Affine, Tensor] = {}
-    second: dict[_Affine, Tensor] = {}
-    above: dict[_Affine, Tensor] = {}
-    count: dict[_Affine, int] = {}
+    first: dict[nn.Module, Tensor] = {}
+    second: dict[nn.Module, Tensor] = {}
+    above: dict[nn.Module, Tensor] = {}
+    count: dict[nn.Module, int] = {}
 
-    def note(layer: _Affine, values: Tensor) -> None:
+    def note(layer: nn.Module, values: Tensor) -> None:
         flat = values.movedim(1, 0).flatten(1)
         zero = flat.new_zeros(())
         first[layer] = first.get(layer, zero) + flat.sum(1)
@@ -55,20 +58,25 @@ def revive(model: Model, examples: Iterable[tuple[Tensor, Tensor, Tensor]]) -> i
         count[layer] = count.get(layer, 0) + flat.shape[1]
 
     with watched(model, note):
-        for picture, quality, cells in examples:
-            model(picture, quality, cells)
+        for example in examples:
+            model(*example)
     total = 0
-    for writer, readers in _hidden(model):
-        dead = (above[readers[0]] < RARE * count[readers[0]]).nonzero()[:, 0]
+    models = [model] if average is None else [model, average]
+    for layers in zip(*(_hidden(m) for m in models), strict=True):
+        writer, witness, _ = layers[0]
+        dead = (above[witness] < RARE * count[witness]).nonzero()[:, 0]
         mean = first[writer] / count[writer]
         covariance = second[writer] / count[writer] - mean[:, None] * mean
         spread = covariance.diagonal().clamp_min(1e-6) ** 0.25  # half way to inputs that weigh alike
         rows = torch.randn(len(dead), len(mean), device=mean.device) / spread
         deviation = ((rows @ covariance) * rows).sum(1).clamp_min(1e-9).sqrt()
         rows = rows * (DEVIATION / deviation)[:, None]
-        writer.weight[dead] = rows[:, :, None, None]
-        writer.bias[dead] = -(rows @ mean) - 0.5 * DEVIATION
-        for reader in readers:
-            reader.weight[:, dead] = 0
+        for own_writer, own_witness, readers in layers:
+            own_writer.weight[dead] = rows[:, :, None, None]
+            own_writer.bias[dead] = -(rows @ mean) - 0.5 * DEVIATION
+            for reader in readers:
+                if isinstance(own_witness, Depthwise):  # of a dead unit it makes its bias
+                    reader.bias += reader.weight[:, dead, 0, 0] @ own_witness.bias[dead]
+                reader.weight[:, dead] = 0
         total += len(dead)
     return total

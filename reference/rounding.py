@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from .data import Example
 from .equalise import watched
-from .layers import Pointwise, _Affine, choose_shift, set_integer
+from .layers import Pointwise, choose_shift, set_integer
 from .networks import Model
 
 DAMPING = 0.01
-"""Added to the diagonal of the second moments, as a part of its mean."""
+"""Added to the diagonal of the second moments, as a part of its mean, and of the bias's own."""
 
 
 def rounded(weight: Tensor, moments: Tensor) -> Tensor:
@@ -35,8 +36,9 @@ def rounded(weight: Tensor, moments: Tensor) -> Tensor:
     order = torch.cat([moments.diagonal()[:-1].argsort(descending=True), torch.tensor([count - 1])])
     square = moments[order][:, order]
     # A layer may see nothing but zeros.
-    damping = DAMPING * square.diagonal()[:-1].mean().clamp_min(1.0)
-    square = square + torch.eye(count, dtype=square.dtype) * damping
+    damping = torch.full((count,), float(square.diagonal()[:-1].mean().clamp_min(1.0)), dtype=square.dtype)
+    damping[-1] = square[-1, -1]
+    square = square + torch.diag(DAMPING * damping)
     factor = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(square)), upper=True)
     rest, result = weight[:, order].clone(), torch.zeros_like(weight)
     for k in range(count):
@@ -48,29 +50,42 @@ def rounded(weight: Tensor, moments: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def round_weights(model: Model, examples: Iterable[tuple[Tensor, Tensor, Tensor]]) -> None:
+def round_weights(model: Model, examples: Iterable[Example]) -> None:
     """Put the weights of a model's pointwise layers, in place, on the grids of their integers.
 
     Args:
-        model: a trained model, equalised.
-        examples: arguments of the model: pictures, qualities and cells.
+        model: a trained model in floating point, equalised.
+        examples: arguments of the model, whose masks are not used: all cells count.
     """
-    moments: dict[_Affine, Tensor] = {}
+    moments: dict[Pointwise, Tensor] = {}
+    # The encoder has these two in floating point.
+    real = (model.hyper.cell, model.hyper.code)
+    parities = {
+        layer: parity
+        for (parity, _, _), c in zip(model.passes, model.context, strict=True)
+        for layer in (c.merge, c.mix, c.mean, c.index)
+    }
 
-    def note(layer: _Affine, values: Tensor) -> None:
+    def note(layer: nn.Module, values: Tensor) -> None:
+        if not isinstance(layer, Pointwise) or layer in real:
+            return
+        if layer in parities:  # only cells of the pass are coded
+            y, x = (torch.arange(n, device=values.device) for n in values.shape[2:])
+            values = values[:, :, (y[:, None] + x) % 2 == parities[layer], None]
         flat = values.movedim(1, 0).flatten(1) * 2.0**layer.src.frac
         flat = torch.cat([flat, flat.new_ones(1, flat.shape[1])])
-        moments[layer] = moments.get(layer, torch.tensor(0.0)) + (flat @ flat.T).double()
+        square = (flat @ flat.T).double()
+        moments[layer] = moments[layer] + square if layer in moments else square
 
     set_integer(model, True)
-    with watched(model, note):
-        for picture, quality, cells in examples:
-            model(picture, quality, cells)
-    set_integer(model, False)
+    try:
+        with watched(model, note):
+            for picture, quality, cells in examples:
+                model(picture, quality, torch.ones_like(cells))
+    finally:
+        set_integer(model, False)
     for layer, square in moments.items():
-        # The encoder has these two in floating point.
-        if isinstance(layer, Pointwise) and layer not in (model.hyper.cell, model.hyper.code):
-            _round_layer(layer, square)
+        _round_layer(layer, square)
 
 
 def _round_layer(layer: Pointwise, moments: Tensor) -> None:

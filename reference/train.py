@@ -2,8 +2,9 @@
 
 The loss is ``lambda * squared error + bits`` per coded pixel, with a random quality and a
 random group mask per sample.  Rate is estimated with additive noise, distortion with
-straight-through rounding.  The last part of the run computes with the integers of
-the exported model (fake quantisation).  A run is resumed from ``last.pt`` in its folder, where
+straight-through rounding.  The last part of a run may compute with integers (``--integer-part``, fake
+quantisation with weights rounded one by one), of which an export that scales channels and rounds weights
+together has no need.  A run is resumed from ``last.pt`` in its folder, where
 it also writes ``log.csv`` and, with matplotlib, a plot of it.
 
 Every option may stand in a TOML file instead (``--config``), under its name with ``_`` for ``-``;
@@ -160,7 +161,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--steps", type=int, help="length of the whole run in steps, instead of minutes")
     parser.add_argument(
-        "--integer-part", type=float, default=0.1, help="last part of the run, fake-quantised"
+        "--integer-part", type=float, default=0.0, help="last part of the run, fake-quantised"
     )
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--size", type=int, default=192, help="side of a crop, a multiple of 64")
@@ -207,6 +208,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if not args.data or not args.out:
         parser.error("--data and --out are needed")
+    args.revive = sorted([args.revive] if isinstance(args.revive, float) else args.revive)
+    if not all(0 <= p < 1 for p in args.revive):
+        parser.error("--revive takes parts of the run, 0 to below 1")
     if args.size % 64 or args.late_size % 64:
         parser.error("sides of crops must be multiples of 64")
     try:
@@ -224,7 +228,7 @@ def main(argv: list[str] | None = None) -> None:
     model = Model(args.sizes).to(args.device, memory_format=torch.channels_last)
     average = copy.deepcopy(model)
     optimisers = optimisers_of(model, args.matrix_rate, args.rate)
-    step, spent = 0, 0.0
+    step, spent, revived = 0, 0.0, 0
     last = args.out / "last.pt"
     if last.exists():
         state = torch.load(last, map_location=args.device, weights_only=True)
@@ -232,7 +236,7 @@ def main(argv: list[str] | None = None) -> None:
         average.load_state_dict(state["average"])
         for optimiser, saved_state in zip(optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved_state)
-        step, spent = state["step"], state["seconds"]
+        step, spent, revived = state["step"], state["seconds"], state["revived"]
     pictures = data.load_pictures(args.data, max(args.size, args.late_size), args.device)
     if args.start and not last.exists():
         old = load_model(args.start)
@@ -273,7 +277,6 @@ def main(argv: list[str] | None = None) -> None:
             ready.put((*data.batch(pictures, count, size, rng), quality.to(args.device)))
 
     threading.Thread(target=feed, daemon=True).start()
-    revivals = sorted(p for p in args.revive if p > part_done() or not step)
     log_path = args.out / "log.csv"
     new_log = not log_path.exists()
     with log_path.open("a", newline="") as log_file:
@@ -286,12 +289,10 @@ def main(argv: list[str] | None = None) -> None:
         while (part := part_done()) < 1:
             integer = part >= 1 - args.integer_part
             set_integer(model, integer)
-            if revivals and part >= revivals[0]:
-                del revivals[0]
+            if revived < len(args.revive) and part >= args.revive[revived]:
+                revived += 1
                 examples = data.examples_of(pictures, max(args.size, args.late_size))
-                print(f"{revive(model, examples)} dead units start anew", flush=True)
-                if not step:
-                    average.load_state_dict(model.state_dict())
+                print(f"{revive(model, examples, average)} dead units start anew", flush=True)
             rate = learning_rate(part)
             for optimiser, peak in zip(optimisers, (args.matrix_rate, args.rate), strict=True):
                 optimiser.param_groups[0]["lr"] = peak * rate
@@ -349,6 +350,7 @@ def main(argv: list[str] | None = None) -> None:
                         "optimisers": [o.state_dict() for o in optimisers],
                         "step": step,
                         "seconds": spent,
+                        "revived": revived,
                     },
                 )
     plot(log_path, args.out / "log.png")

@@ -1,4 +1,4 @@
-"""A trained model with more latents and analysis blocks that computes what it did before.
+"""A trained model with more latents and a larger analysis that computes what it did before.
 
 The new latents stand for what the old ones cannot: the principal components of the error that the
 transforms leave without quantisation at the highest quality, as far as the last layer of the
@@ -29,7 +29,8 @@ def widened(old: Model, sizes: Sizes, pictures: Sequence[Tensor]) -> Model:
 
     Args:
         old: a trained model.
-        sizes: as those of ``old`` but for more latents, in either slice, or more analysis blocks.
+        sizes: as those of ``old`` but for more latents, in either slice, more blocks of the analysis, and
+            whether these see the quality.
         pictures: ``uint8 [3, H, W]``, from which new latents are fitted.
 
     Raises:

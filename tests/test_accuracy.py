@@ -203,8 +203,10 @@ def test_variants() -> None:
     for task, preset in PRESETS.items():
         variant = coders.parse_variant(f"sdc:for-{task}@margin2")
         assert variant.levels == (0, 1, 2, 3) and variant.preset == replace(preset, margin=2)
-    wrong = "sdc:4 sdc@ sdc@model avif@model2 sdc:all@L4-2 sdc:all@only1-3 avif@metadata sdc@other-4 avif@margin1 avif:1@other-4"
-    wrong += " avif:for-viewing"
+    wrong = (
+        "sdc@model avif@model2 sdc:4 sdc@ sdc:all@L4-2 sdc:all@only1-3 avif@metadata sdc@other-4 avif@margin1"
+    )
+    wrong += " avif:1@other-4 avif:for-viewing"
     for text in wrong.split():
         with pytest.raises(ValueError, match=re.escape(text)):
             coders.parse_variant(text)

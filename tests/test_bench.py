@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from argparse import Namespace
 from dataclasses import asdict
 from pathlib import Path
@@ -254,3 +255,9 @@ def test_integers_against_floating_point(tmp_path: Path, capsys: pytest.CaptureF
     bench.main(["integers", "--checkpoint", str(tmp_path / "last.pt"), *some])
     said = capsys.readouterr().out
     assert said.count("dB  integers ") == 2 and "bits of integers at equal PSNR: -" in said
+    lost = float(re.search(r"at most ([\d.]+) dB lost", said)[1])
+    (tmp_path / "fit").mkdir()
+    Image.fromarray(picture(260, 260)).save(tmp_path / "fit" / "b.png")
+    bench.main(["integers", "--checkpoint", str(tmp_path / "last.pt"), *some, "--fit", str(tmp_path / "fit")])
+    said = capsys.readouterr().out
+    assert float(re.search(r"at most ([\d.]+) dB lost", said)[1]) < 0.7 * lost

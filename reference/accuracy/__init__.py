@@ -130,7 +130,7 @@ def variants_of(args: argparse.Namespace) -> tuple[tuple[Variant, tuple[float, .
                 raise
             print(f"{text} left out: {error}")
             continue
-        out.append((variant, wanted.get(variant.name, tuple(coder.settings))))
+        out.append((variant, wanted.get(variant.coder, wanted.get(variant.name, tuple(coder.settings)))))
     return tuple(out)
 
 

@@ -7,7 +7,7 @@ How well it codes:
 - ``compare --csv FILE``: rate at equal PSNR and MS-SSIM against those and against published figures.
 - ``partial --data DIR --coco DIR``: L1 alone has the pixels of the whole picture, and what that costs.
 - ``parts --data DIR``: bytes with the context or the hyperprior switched off.
-- ``integers --checkpoint FILE --data DIR``: the integer codec against the same model in floating point.
+- ``integers --checkpoint FILE --data DIR --fit DIR ...``: the integer codec against the same model in floats.
 - ``checkpoints --checkpoints FILE ... --data DIR``: models in training against each other.
 - ``efforts --data DIR [--efforts N ...]``: what a longer search of the encoder buys.
 - ``sheet --coco DIR --out FILE``: ten photographs, whole and in part, to look at.
@@ -50,6 +50,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "out": {"type": Path, "help": "picture to write"},
     "plot": {"type": Path, "help": "picture of the curves to write: PNG or SVG"},
     "checkpoint": {"type": Path, "help": "last.pt of a training run"},
+    "fit": {
+        "type": Path,
+        "nargs": "+",
+        "help": "photographs to which an export fits integers",
+    },
     "checkpoints": {"type": Path, "nargs": "+", "help": "last.pt of training runs"},
     "efforts": {"type": int, "nargs": "+", "default": list(range(len(EFFORTS)))},
     "every": {"type": int, "default": 1, "help": "take every n-th picture"},
@@ -69,7 +74,7 @@ COMMANDS = {
     compare: "csv!",
     partial: "data coco effort model",
     parts: "data! qualities model",
-    integers: "checkpoint! data! qualities",
+    integers: "checkpoint! data! fit qualities",
     efforts: "data! qualities efforts every model",
     checkpoints: "checkpoints! data! qualities every",
     sheet: "coco! out! effort model",

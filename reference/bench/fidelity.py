@@ -8,7 +8,7 @@ import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -218,13 +218,14 @@ def checkpoints(args: argparse.Namespace) -> None:
 
 
 @contextmanager
-def _exported(checkpoint: Path) -> Iterator[Encode]:
+def _exported(checkpoint: Path, fit: Sequence[Path]) -> Iterator[Encode]:
     """The integer codec of a checkpoint, as :func:`sdc.codec.encode`; its model has a private number."""
     from .. import export
 
     before = os.environ.get("SDC_MODELS", "")
     with tempfile.TemporaryDirectory() as folder:
-        export.main([str(checkpoint), "--number", str(PRIVATE), "--out", folder])
+        fitted = ["--data", *map(str, fit)] if fit else []
+        export.main([str(checkpoint), "--number", str(PRIVATE), "--out", folder, *fitted])
         os.environ["SDC_MODELS"] = folder
         try:
             yield functools.partial(encode, model=PRIVATE, effort=0)
@@ -238,13 +239,13 @@ def integers(args: argparse.Namespace) -> None:
     """The integer codec against the same model in floating point; fails beyond what is asked.
 
     Both round latents to the nearest, but only integers leave out those whose scale index is 0.
-    The rate of floats is ideal, that of integers the payload's, with what the entropy coder adds; its tables
-    are Gaussian, not fitted to counts.
+    With ``--fit`` they are those of an export with these photographs, as of a model that is shipped.
+    The rate of floats is ideal for Gaussians, that of integers the payload's, with what the coder adds.
     Pictures are cut to multiples of 64 pixels.
     """
     code = _float_codec(args.checkpoint)
     worst, curves = 0.0, ([], [])
-    with _exported(args.checkpoint) as coder:
+    with _exported(args.checkpoint, args.fit or ()) as coder:
         for quality in args.qualities:
             rows = []
             for _, picture in photographs(args.data):
