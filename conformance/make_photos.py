@@ -1,7 +1,8 @@
-"""Photographs on the trained model: streams for decoders, and pictures for encoders.
+"""Photographs on the trained models: streams for decoders, and pictures for encoders.
 
-The streams are on model 1, and made again when it is: a stream that names the model's weights is kept as it
-is, since an encoder, unlike a decoder, may give other bytes on another machine or in another version.
+The streams are on models 1 and 2, and made again when these are: a stream that names the model's weights
+is kept as it is, since an encoder, unlike a decoder, may give other bytes on another machine or in another
+version.
 
 ``python -m sdc_conformance.make_photos`` makes the pictures in ``vectors/picture`` from photographs that come
 with scikit-image (the extra ``demo``), of which nothing else here has need.
@@ -26,7 +27,8 @@ from sdc.model import load_model
 from .book import PIXEL_IDS, SYMBOL_IDS, Book
 from .runner import VECTORS
 
-MODEL = 1
+MODEL, MACHINES = 1, 2
+"""Model of most streams, and that of the others."""
 LEVELS = {"L1": 48, "L2": 36, "L3": 24, "other": 8}
 PUBLIC = "CC-PDM-1.0"
 FREE = "CC0-1.0"
@@ -125,8 +127,13 @@ STREAMS: dict[str, dict[str, Any]] = {
     "rocket-q08": {"quality": 8},
     "rocket-q56": {"quality": 56},
     "rocket-levels": {"quality": LEVELS},
+    "astronaut-machines": {"quality": 32, "model": MACHINES},
+    "coffee-machines": {"quality": LEVELS, "model": MACHINES},
 }
-"""Streams by name, which begins with that of the photograph; ``keep``: the groups that are not withdrawn."""
+"""Streams by name, which begins with that of the photograph.
+
+``keep``: the groups that are not withdrawn; ``model``: where it is not ``MODEL``.
+"""
 
 
 def picture(name: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -137,11 +144,12 @@ def picture(name: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
 def encoded(name: str) -> bytes:
     """A stream: the one that is there if it is on the model of today, else a new one."""
     path = VECTORS / "photo" / f"{name}.sdc"
+    photograph, settings = name.split("-")[0], STREAMS[name]
+    model = settings.get("model", MODEL)
     if path.is_file():
         data = path.read_bytes()
-        if sdc.parse(data).head.weights == load_model(MODEL).weights:
+        if sdc.parse(data).head.weights == load_model(model).weights:
             return data
-    photograph, settings = name.split("-")[0], STREAMS[name]
     image, quality = picture(photograph), settings["quality"]
     objects: list[sdc.Object] = []
     if isinstance(quality, Mapping):
@@ -152,14 +160,13 @@ def encoded(name: str) -> bytes:
         quality=quality,
         group_by=settings.get("group_by", "level"),
         metadata=settings.get("metadata", False),
-        model=MODEL,
+        model=model,
     )
     return sdc.extract(data, groups=settings["keep"]) if "keep" in settings else data
 
 
 def photographs(book: Book) -> None:
     """The streams."""
-    load_model(MODEL)
     for name, settings in STREAMS.items():
         source = PHOTOGRAPHS[name.split("-")[0]]
         data = encoded(name)
@@ -170,10 +177,10 @@ def photographs(book: Book) -> None:
             f"photo/{name}.sdc",
             data,
             " ".join(ids),
-            why="a photograph on the trained model, as an encoder writes it",
+            why="a photograph on a trained model, as an encoder writes it",
             how=f"quality {settings['quality']}, of {source.credit}",
             selections=some,
-            needs=[f"model-{MODEL}", *(["OBJS"] if settings.get("metadata") else [])],
+            needs=[f"model-{settings.get('model', MODEL)}", *(["OBJS"] if settings.get("metadata") else [])],
             licence=source.licence,
         )
 

@@ -25,7 +25,7 @@ from .book import LICENCE, Book, sentences
 from .make_invalid import invalid_container, invalid_foreign, invalid_map, invalid_metadata, invalid_symbols
 from .make_models import models
 from .make_partial import editors, partial
-from .make_photos import MODEL, photographs, tasks
+from .make_photos import MACHINES, MODEL, photographs, tasks
 from .make_valid import forward, permissive, private, uncommon, valid
 from .second_model import NUMBER, second_model_file
 from .stages import stage_files
@@ -81,7 +81,7 @@ def _everything(own: dict[str, bytes]) -> dict[str, bytes]:
             str(number): {"file": name, "sha256": digest(own[name])}
             for number, name in zip((0, NUMBER), own, strict=True)
         }
-        | {str(MODEL): {"sha256": load_model(MODEL).sha256}},
+        | {str(number): {"sha256": load_model(number).sha256} for number in (MODEL, MACHINES)},
         "codes": {code: {"class": row["class"], "ids": row["ids"]} for code, row in error_table().items()},
         "stages": {path: digest(data) for path, data in files.items() if path.startswith("stages/")},
     }

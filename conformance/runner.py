@@ -1247,7 +1247,7 @@ def _parser() -> argparse.ArgumentParser:
         "--without",
         action="append",
         default=[],
-        choices=["OBJS", "ICCP", "model-1"],
+        choices=["OBJS", "ICCP", "model-1", "model-2"],
         help="a chunk that it does not read, or a model that it does not have",
     )
     runs.add_argument(

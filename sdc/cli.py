@@ -37,7 +37,7 @@ from .errors import SdcError, spec_data
 from .info import format_text, icc_error, info, printable
 from .metadata import parse_objects
 from .objects import Object, load_analysis, load_objects
-from .presets import EQUAL, OF_OBJECTS, OF_REGIONS, PRESETS
+from .presets import EQUAL, OF_OBJECTS, OF_REGIONS, PRESETS, Preset
 from .refine import DEFAULT_EFFORT
 
 Colour = tuple[int, int, int]
@@ -492,9 +492,11 @@ def _encode(args: Args, source: str, target: str) -> Said:
     preset = PRESETS.get(task)
     found = (load_analysis(described) or {}).get("grounding")
     if task in OF_OBJECTS and isinstance(found, dict) and found.get("provider") in OF_REGIONS:
-        preset = EQUAL
+        preset = Preset(model=PRESETS[task].model)
+        used = "nothing" if preset == EQUAL else "only the model"
         notes.append(
-            f"the preset of {task} is not used: what stands out is no object; name a --detector or --objects"
+            f"of the preset of {task} {used} is used: what stands out is no object; "
+            "name a --detector or --objects"
         )
     if preset is None:
         ranked = {} if args.objects_file is not None else described
@@ -876,7 +878,7 @@ def _sdc_parser() -> argparse.ArgumentParser:
         "--pixel-masks", action="store_true", help="describe the objects' outlines too, pixel by pixel"
     )
     command.add_argument(
-        "--model", type=int, default=1, metavar="N", help="number of the model (default %(default)s)"
+        "--model", type=int, metavar="N", help="number of the model (default: that of the preset, or 1)"
     )
     command.add_argument(
         "--background", type=_colour, metavar="#rrggbb", help="colour behind transparent pixels"

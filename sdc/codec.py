@@ -419,7 +419,7 @@ def encode(
     metadata: bool = True,
     pixel_masks: bool = False,
     analysis: Mapping[str, Any] | None = None,
-    model: int = 1,
+    model: int | None = None,
     effort: int = DEFAULT_EFFORT,
     arithmetic: str = "float32",
     runner: Runner = run,
@@ -439,7 +439,7 @@ def encode(
         metadata: whether objects and analysis are described in the stream.
         pixel_masks: whether their exact masks are, too.
         analysis: how the objects were found, what ``spec/objects.md`` calls ``analysis``.
-        model: number of the model in the registry.
+        model: number of the model in the registry; the preset's by default, or else 1.
         effort: 0 rounds the latents; 1 to 9 search for better ones (:mod:`sdc.refine`), ever longer.
         arithmetic, runner: as for :func:`decode`.
 
@@ -463,6 +463,8 @@ def encode(
     if icc is not None and not ICC_BYTES[0] <= len(icc) <= ICC_BYTES[1]:
         raise SdcError("E_PICTURE", f"a colour profile of {len(icc)} bytes")
     wanted = preset_of(preset)
+    if model is None:
+        model = 1 if wanted.model is None else wanted.model
     decoder, encoder = load_model(model), load_encoder(model)
     grouped = group_map(objects, width, height, group_by, wanted.margin if margin is None else margin)
     by_level = qualities_of(quality, wanted, grouped.levels)

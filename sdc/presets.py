@@ -4,7 +4,8 @@ A preset is written as its options with commas between, each of which may be lef
 
 - ``L2-6``, ``other-20``: how far the quality index of a level is from those of the others; the most
   important level of a picture always gets the quality that is asked for (:func:`sdc.codec.qualities_of`);
-- ``margin1``: cells of background around objects that are coded as theirs are.
+- ``margin1``: cells of background around objects that are coded as theirs are;
+- ``model2``: the number of the model, where none is asked for.
 
 ``docs/accuracy.md`` says where each preset comes from, and how to search for better ones
 (``python -m sdc_reference.accuracy.presets``).
@@ -29,16 +30,20 @@ class Preset:
     Attributes:
         offsets: of the quality indices of L1, L2, L3 and other; only their differences count.
         margin: cells of background around objects of L1 to L3 that are coded with them.
+        model: number of the model, or None for the usual one.
     """
 
     offsets: tuple[int, int, int, int] = (0, 0, 0, 0)
     margin: int = 0
+    model: int | None = None
 
     def __str__(self) -> str:
         """The options; :func:`parse_preset` gives the same preset again."""
         parts = [f"{name}{shift:+d}" for name, shift in zip(LEVELS, self.offsets, strict=True) if shift]
         if self.margin:
             parts.append(f"margin{self.margin}")
+        if self.model is not None:
+            parts.append(f"model{self.model}")
         return ",".join(parts)
 
 
@@ -55,6 +60,8 @@ def with_option(preset: Preset, option: str) -> Preset | None:
         return replace(preset, offsets=(a, b, c, d))
     if (cells := re.fullmatch(r"margin(\d\d?)", option)) and int(cells[1]) <= MAX_MARGIN:
         return replace(preset, margin=int(cells[1]))
+    if number := re.fullmatch(r"model(\d{1,10})", option):
+        return replace(preset, model=int(number[1]))
     return None
 
 
@@ -68,7 +75,7 @@ def parse_preset(text: str) -> Preset:
     for option in text.split(",") if text else ():
         found = with_option(preset, option)
         if found is None:
-            raise ValueError(f"{option!r} is not such as other-16 or margin1")
+            raise ValueError(f"{option!r} is not such as other-16, margin1 or model2")
         preset = found
     return preset
 

@@ -167,7 +167,7 @@ def test_gradient_is_that_of_finite_differences() -> None:
 
 def test_bits_are_those_that_the_coder_takes() -> None:
     rng = np.random.default_rng(3)
-    for number in (0, 1):
+    for number in (0, 1, 2):
         tables = tables_of(load_model(number))
         t = rng.integers(0, 64, 4000)
         r = np.where(t > 0, np.rint(rng.laplace(0, 1 + t / 3)), 0).astype(np.int64)

@@ -28,7 +28,8 @@ FIRST, SECOND = Object("first", (0, 0, 16, 16), 0), Object("second", (64, 32, 16
 def test_presets_are_written_as_they_are_read() -> None:
     preset = parse_preset("L2-6,other-20,margin1")
     assert preset == Preset((0, -6, 0, -20), 1)
-    for each in (preset, *PRESETS.values(), Preset(), Preset((1, 0, 0, -63), 15)):
+    assert parse_preset("margin1,model2") == Preset(margin=1, model=2)
+    for each in (preset, *PRESETS.values(), Preset(), Preset((1, 0, 0, -63), 15, 2)):
         assert parse_preset(str(each)) == each
     for wrong in ("other", "L4-2", "margin16", "margin-1", "only1-3", "other-16,,"):
         with pytest.raises(ValueError, match="is not such as"):
@@ -158,7 +159,10 @@ def test_a_task_is_recorded_where_a_model_ranked_by_it(
     Path("b.json").write_text(json.dumps(described))
     for more in ([], ["--objects", "a.json"], ["--objects", "b.json"]):
         assert cli.main(["encode", "a.png", "a.sdc", "--for", "detection", "--effort", "0", *more]) == 0
-        assert "the preset of detection is not used: what stands out is no object" in capsys.readouterr().err
+        assert (
+            "of the preset of detection only the model is used: what stands out is no object"
+            in capsys.readouterr().err
+        )
         assert set(qualities(Path("a.sdc").read_bytes()).values()) == {32}
 
     # Whatever is not the built-in ranking is told the task, unless that had to do its work.

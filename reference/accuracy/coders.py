@@ -77,7 +77,6 @@ class Variant:
         effort: of SDC's encoder.
         fill: one of ``FILLS``.
         metadata: whether SDC's file describes the objects.
-        model: number of SDC's model, or None for that of the command.
     """
 
     text: str
@@ -87,12 +86,11 @@ class Variant:
     effort: int = 0
     fill: str = "grey"
     metadata: bool = False
-    model: int | None = None
 
     @property
     def coder(self) -> str:
-        """Name of what codes: the codec, and its model where the variant names one."""
-        return self.name if self.model is None else f"{self.name}@model{self.model}"
+        """Name of what codes: the codec, and its model where the preset names one."""
+        return self.name if self.preset.model is None else f"{self.name}@model{self.preset.model}"
 
     @property
     def partial(self) -> bool:
@@ -110,20 +108,18 @@ def parse_variant(text: str) -> Variant:
     tasks = {FOR + task: preset for task, preset in PRESETS.items()}
     if match is None or (match[2] is not None and match[2] not in PARTS | tasks):
         raise ValueError(f"{text!r} is not NAME[:{'|'.join([*PARTS, *tasks])}][@OPTION,...]")
-    name, effort, fill, metadata, model = match[1], 0, "grey", False, None
+    name, effort, fill, metadata = match[1], 0, "grey", False
     part = match[2] or ""
     preset = tasks.get(part, EQUAL)
     levels = PARTS.get(part, PARTS["all"]) if part else ()
     if name != "sdc" and levels == PARTS["all"]:
         raise ValueError(f"{text!r}: {name} has no groups; the whole picture is just {name!r}")
     for option in match[3].split(",") if match[3] else ():
-        shaped = with_option(preset, option) if levels else None
+        shaped = with_option(preset, option) if levels or option.startswith("model") else None
         if option in FILLS:
             fill = option
         elif name == "sdc" and re.fullmatch(r"effort\d", option):
             effort = int(option[-1])
-        elif name == "sdc" and re.fullmatch(r"model\d{1,8}", option):
-            model = int(option[5:])
         elif name == "sdc" and option == "metadata":
             metadata = True
         elif shaped is not None and (name == "sdc" or option.startswith("margin")):
@@ -131,7 +127,7 @@ def parse_variant(text: str) -> Variant:
         else:
             where = "" if levels else " on whole pictures"
             raise ValueError(f"{text!r}: {option!r} is no option of {name}{where}")
-    return Variant(text, name, levels, preset, effort, fill, metadata, model)
+    return Variant(text, name, levels, preset, effort, fill, metadata)
 
 
 @dataclass(frozen=True, eq=False)
