@@ -84,8 +84,8 @@ PRESETS: Mapping[str, Preset] = {
     name: parse_preset(text)
     for name, text in {
         "classification": "other-16",
-        "detection": "other-16,margin1",
-        "segmentation": "other-16,margin1",
+        "detection": "other-16,margin1,model2",
+        "segmentation": "other-16,margin1,model2",
         "viewing": "",
     }.items()
 }

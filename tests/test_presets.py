@@ -107,7 +107,13 @@ def test_streams_by_a_preset_are_complete() -> None:
         assert sdc.decode(data).covered.all()
         # One group is of the quality that was asked for, whatever its level.
         alone = sdc.encode(PIXELS, quality=30, preset=preset, effort=0)
-        assert alone == sdc.encode(PIXELS, quality=30, effort=0)
+        assert alone == sdc.encode(PIXELS, quality=30, model=PRESETS[preset].model, effort=0)
+
+
+def test_a_preset_names_the_model_where_none_is_asked_for() -> None:
+    for preset, model, number in (("detection", None, 2), ("detection", 1, 1), ("viewing", None, 1)):
+        data = sdc.encode(PIXELS, preset=preset, model=model, effort=0)
+        assert sdc.parse(data).head.model == number
 
 
 def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -134,6 +140,10 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert coded("--quality", "30", "--for", "detecton") == ({"L1": 30, "other": 30}, 1)
     assert "no model ranks by 'detecton', and it is no preset (classification," in capsys.readouterr().err
     assert coded("--margin", "2")[1] == 9
+    monkeypatch.setitem(PRESETS, "detection", parse_preset("model2"))  # type: ignore[arg-type]
+    for more, number in (([], 2), (["--model", "1"], 1)):
+        coded("--for", "detection", *more)
+        assert sdc.parse(Path("a.sdc").read_bytes()).head.model == number
     assert cli.main(["encode", "a.png", "a.sdc", "--objects", "o.json", "--margin", "99"]) == 64
 
 
