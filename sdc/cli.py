@@ -492,11 +492,10 @@ def _encode(args: Args, source: str, target: str) -> Said:
     preset = PRESETS.get(task)
     found = (load_analysis(described) or {}).get("grounding")
     if task in OF_OBJECTS and isinstance(found, dict) and found.get("provider") in OF_REGIONS:
-        preset = Preset(model=PRESETS[task].model)
-        used = "nothing" if preset == EQUAL else "only the model"
+        preset = Preset(model=PRESETS[task].model, effort=PRESETS[task].effort)
+        used = "is not used" if preset == EQUAL else "gives the model and the effort alone"
         notes.append(
-            f"of the preset of {task} {used} is used: what stands out is no object; "
-            "name a --detector or --objects"
+            f"the preset of {task} {used}: what stands out is no object; name a --detector or --objects"
         )
     if preset is None:
         ranked = {} if args.objects_file is not None else described
@@ -863,9 +862,9 @@ def _sdc_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--effort",
         type=int,
-        default=DEFAULT_EFFORT,
         metavar="E",
-        help="0 to 9: how long to search for fewer bits and smaller errors (default %(default)s)",
+        help="0 to 9: how long to search for fewer bits and smaller errors (default: that of the preset, or "
+        f"{DEFAULT_EFFORT})",
     )
     command.add_argument(
         "--group-by", choices=("level", "object"), default="level", help="a group per level, or per object"

@@ -420,7 +420,7 @@ def encode(
     pixel_masks: bool = False,
     analysis: Mapping[str, Any] | None = None,
     model: int | None = None,
-    effort: int = DEFAULT_EFFORT,
+    effort: int | None = None,
     arithmetic: str = "float32",
     runner: Runner = run,
 ) -> bytes:
@@ -440,7 +440,8 @@ def encode(
         pixel_masks: whether their exact masks are, too.
         analysis: how the objects were found, what ``spec/objects.md`` calls ``analysis``.
         model: number of the model in the registry; the preset's by default, or else 1.
-        effort: 0 rounds the latents; 1 to 9 search for better ones (:mod:`sdc.refine`), ever longer.
+        effort: 0 rounds the latents; 1 to 9 search for better ones (:mod:`sdc.refine`), ever longer; the
+            preset's by default, or else 2.
         arithmetic, runner: as for :func:`decode`.
 
     Returns:
@@ -451,6 +452,9 @@ def encode(
     """
     image = np.asarray(image)
     _check_arithmetic(arithmetic)
+    wanted = preset_of(preset)
+    if effort is None:
+        effort = DEFAULT_EFFORT if wanted.effort is None else wanted.effort
     if type(effort) is not int or effort not in range(len(EFFORTS)):
         raise SdcError("E_USAGE", f"an effort is a whole number of 0 to {len(EFFORTS) - 1}, not {effort!r}")
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
@@ -462,7 +466,6 @@ def encode(
         raise SdcError("E_PICTURE", f"a picture of {width} x {height} pixels cannot be coded")
     if icc is not None and not ICC_BYTES[0] <= len(icc) <= ICC_BYTES[1]:
         raise SdcError("E_PICTURE", f"a colour profile of {len(icc)} bytes")
-    wanted = preset_of(preset)
     if model is None:
         model = 1 if wanted.model is None else wanted.model
     decoder, encoder = load_model(model), load_encoder(model)

@@ -5,7 +5,7 @@ A preset is written as its options with commas between, each of which may be lef
 - ``L2-6``, ``other-20``: how far the quality index of a level is from those of the others; the most
   important level of a picture always gets the quality that is asked for (:func:`sdc.codec.qualities_of`);
 - ``margin1``: cells of background around objects that are coded as theirs are;
-- ``model2``: the number of the model, where none is asked for.
+- ``model2``, ``effort0``: the number of the model, and the encoder's effort, where none is asked for.
 
 ``docs/accuracy.md`` says where each preset comes from, and how to search for better ones
 (``python -m sdc_reference.accuracy.presets``).
@@ -31,11 +31,13 @@ class Preset:
         offsets: of the quality indices of L1, L2, L3 and other; only their differences count.
         margin: cells of background around objects of L1 to L3 that are coded with them.
         model: number of the model, or None for the usual one.
+        effort: of the encoder, or None for the usual one.
     """
 
     offsets: tuple[int, int, int, int] = (0, 0, 0, 0)
     margin: int = 0
     model: int | None = None
+    effort: int | None = None
 
     def __str__(self) -> str:
         """The options; :func:`parse_preset` gives the same preset again."""
@@ -44,6 +46,8 @@ class Preset:
             parts.append(f"margin{self.margin}")
         if self.model is not None:
             parts.append(f"model{self.model}")
+        if self.effort is not None:
+            parts.append(f"effort{self.effort}")
         return ",".join(parts)
 
 
@@ -62,6 +66,8 @@ def with_option(preset: Preset, option: str) -> Preset | None:
         return replace(preset, margin=int(cells[1]))
     if number := re.fullmatch(r"model(\d{1,10})", option):
         return replace(preset, model=int(number[1]))
+    if effort := re.fullmatch(r"effort(\d)", option):
+        return replace(preset, effort=int(effort[1]))
     return None
 
 
@@ -84,8 +90,8 @@ PRESETS: Mapping[str, Preset] = {
     name: parse_preset(text)
     for name, text in {
         "classification": "other-16",
-        "detection": "other-16,margin1,model2",
-        "segmentation": "other-16,margin1,model2",
+        "detection": "other-16,margin1,model2,effort0",
+        "segmentation": "other-16,margin1,model2,effort0",
         "viewing": "",
     }.items()
 }

@@ -195,8 +195,8 @@ def test_wrong_arguments_are_told_in_a_line(folder: Path, tmp_path: Path) -> Non
 
 def test_variants() -> None:
     variant = coders.parse_variant("sdc:1-3@L2-6,other-20,effort3,mean,metadata,margin1")
-    assert variant.levels == (0, 1, 2) and variant.preset == Preset((0, -6, 0, -20), 1)
-    assert (variant.effort, variant.fill, variant.metadata, variant.partial) == (3, "mean", True, True)
+    assert variant.levels == (0, 1, 2) and variant.preset == Preset((0, -6, 0, -20), 1, effort=3)
+    assert (variant.preset.effort, variant.fill, variant.metadata, variant.partial) == (3, "mean", True, True)
     assert coders.parse_variant("sdc:all@model2").coder == "sdc@model2"
     for text, partial in (("sdc", False), ("sdc:all@other-9", False), ("sdc:1-3", True), ("avif:1", True)):
         assert coders.parse_variant(text).partial == partial

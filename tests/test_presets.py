@@ -29,7 +29,7 @@ def test_presets_are_written_as_they_are_read() -> None:
     preset = parse_preset("L2-6,other-20,margin1")
     assert preset == Preset((0, -6, 0, -20), 1)
     assert parse_preset("margin1,model2") == Preset(margin=1, model=2)
-    for each in (preset, *PRESETS.values(), Preset(), Preset((1, 0, 0, -63), 15, 2)):
+    for each in (preset, *PRESETS.values(), Preset(), Preset((1, 0, 0, -63), 15, 2, 9)):
         assert parse_preset(str(each)) == each
     for wrong in ("other", "L4-2", "margin16", "margin-1", "only1-3", "other-16,,"):
         with pytest.raises(ValueError, match="is not such as"):
@@ -114,6 +114,8 @@ def test_a_preset_names_the_model_where_none_is_asked_for() -> None:
     for preset, model, number in (("detection", None, 2), ("detection", 1, 1), ("viewing", None, 1)):
         data = sdc.encode(PIXELS, preset=preset, model=model, effort=0)
         assert sdc.parse(data).head.model == number
+        effort = PRESETS[preset].effort
+        assert (sdc.encode(PIXELS, preset=preset, model=model) == data) == (effort == 0)
 
 
 def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,7 +172,7 @@ def test_a_task_is_recorded_where_a_model_ranked_by_it(
     for more in ([], ["--objects", "a.json"], ["--objects", "b.json"]):
         assert cli.main(["encode", "a.png", "a.sdc", "--for", "detection", "--effort", "0", *more]) == 0
         assert (
-            "of the preset of detection only the model is used: what stands out is no object"
+            "the preset of detection gives the model and the effort alone: what stands out is no object"
             in capsys.readouterr().err
         )
         assert set(qualities(Path("a.sdc").read_bytes()).values()) == {32}

@@ -74,7 +74,6 @@ class Variant:
         name: of the codec.
         levels: codes of the levels that are transmitted; empty for a picture without objects.
         preset: how SDC treats its levels; of other codecs the margin alone.
-        effort: of SDC's encoder.
         fill: one of ``FILLS``.
         metadata: whether SDC's file describes the objects.
     """
@@ -83,7 +82,6 @@ class Variant:
     name: str
     levels: tuple[int, ...] = ()
     preset: Preset = EQUAL
-    effort: int = 0
     fill: str = "grey"
     metadata: bool = False
 
@@ -108,18 +106,16 @@ def parse_variant(text: str) -> Variant:
     tasks = {FOR + task: preset for task, preset in PRESETS.items()}
     if match is None or (match[2] is not None and match[2] not in PARTS | tasks):
         raise ValueError(f"{text!r} is not NAME[:{'|'.join([*PARTS, *tasks])}][@OPTION,...]")
-    name, effort, fill, metadata = match[1], 0, "grey", False
+    name, fill, metadata = match[1], "grey", False
     part = match[2] or ""
     preset = tasks.get(part, EQUAL)
     levels = PARTS.get(part, PARTS["all"]) if part else ()
     if name != "sdc" and levels == PARTS["all"]:
         raise ValueError(f"{text!r}: {name} has no groups; the whole picture is just {name!r}")
     for option in match[3].split(",") if match[3] else ():
-        shaped = with_option(preset, option) if levels or option.startswith("model") else None
+        shaped = with_option(preset, option) if levels or option.startswith(("model", "effort")) else None
         if option in FILLS:
             fill = option
-        elif name == "sdc" and re.fullmatch(r"effort\d", option):
-            effort = int(option[-1])
         elif name == "sdc" and option == "metadata":
             metadata = True
         elif shaped is not None and (name == "sdc" or option.startswith("margin")):
@@ -127,7 +123,7 @@ def parse_variant(text: str) -> Variant:
         else:
             where = "" if levels else " on whole pictures"
             raise ValueError(f"{text!r}: {option!r} is no option of {name}{where}")
-    return Variant(text, name, levels, preset, effort, fill, metadata)
+    return Variant(text, name, levels, preset, fill, metadata)
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +200,7 @@ class SdcCoder:
             quality=int(setting),
             preset=variant.preset,
             margin=subject.margin_of(variant),
-            effort=variant.effort,
+            effort=variant.preset.effort or 0,
             metadata=variant.metadata,
             model=self.model,
         )

@@ -140,7 +140,8 @@ class Worker:
         margin = subject.margin_of(variant) if variant.levels else 0
         if variant.name == "sdc":
             # Its file is the same whatever levels of it are sent, and however the rest is filled.
-            how = [str(replace(variant.preset, margin=margin)), variant.effort, variant.metadata]
+            effort = variant.preset.effort or 0
+            how = [str(replace(variant.preset, margin=margin, model=None, effort=effort)), variant.metadata]
             return [content, objects, variant.name, coder.version, *how]
         # Of the objects, other codecs are told the cells alone.
         area = [subject.hash(variant.levels, margin), variant.fill] if variant.levels else ["", ""]
