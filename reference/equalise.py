@@ -9,8 +9,7 @@ pairs of layers.  Here the gains come from the largest values that pictures caus
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 
 from .data import Example
 from .layers import LATENT, STREAM, Block, Format, QualityBias, _Affine
-from .networks import MEAN, SCALE_STEP, STEP_FRAC, TABLE_MAX, Model
+from .networks import MEAN, SCALE_STEP, STEP_FRAC, TABLE_MAX, Model, watched
 
 MARGIN = 2.0
 """How far beyond the largest value that was seen the range goes."""
@@ -106,21 +105,6 @@ def edges(model: Model) -> Iterator[Edge]:
         for writer, reader in pairs:
             yield Edge(writer.dst, len(writer.bias), [(writer, 1)], [(reader, 0, 1)])
         yield Edge(c.mix.dst, s.wide, [(c.mix, 1)], [(c.mean, 0, 1), (c.index, 0, 1)])
-
-
-@contextmanager
-def watched(model: Model, note: Callable[[nn.Module, Tensor], None]) -> Iterator[None]:
-    """Tell ``note`` of every layer with weights or a table and of its input ``[B, C, H, W]``."""
-    layers = [m for m in model.modules() if isinstance(m, _Affine | QualityBias)]
-    handles = [m.register_forward_pre_hook(lambda m, inputs: note(m, inputs[0])) for m in layers]
-    # The synthesis takes the weights of its last layer without calling it.
-    end = model.synthesis.last
-    handles.append(model.synthesis.blocks[-1].register_forward_hook(lambda m, i, out: note(end, out)))
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @torch.no_grad()

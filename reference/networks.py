@@ -11,7 +11,8 @@ for each pair of a 64x64 block and a group.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise, zip_longest
 
@@ -35,6 +36,7 @@ from .layers import (
     Format,
     Pointwise,
     QualityBias,
+    _Affine,
     interpolate_anchors,
     ste_floor,
 )
@@ -406,3 +408,18 @@ class Model(nn.Module):
             "bits": bits,
             "hyper_bits": hyper_bits,
         }
+
+
+@contextmanager
+def watched(model: Model, note: Callable[[nn.Module, Tensor], None]) -> Iterator[None]:
+    """Tell ``note`` of every layer with weights or a table and of its input ``[B, C, H, W]``."""
+    layers = [m for m in model.modules() if isinstance(m, _Affine | QualityBias)]
+    handles = [m.register_forward_pre_hook(lambda m, inputs: note(m, inputs[0])) for m in layers]
+    # The synthesis takes the weights of its last layer without calling it.
+    end = model.synthesis.last
+    handles.append(model.synthesis.blocks[-1].register_forward_hook(lambda m, i, out: note(end, out)))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -14,9 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from .data import Example
-from .equalise import watched
 from .layers import Depthwise, Pointwise, _Affine
-from .networks import Model
+from .networks import Model, watched
 
 RARE = 1e-3
 """A unit that is above 0 at fewer places than this part is dead."""

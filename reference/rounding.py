@@ -13,9 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from .data import Example
-from .equalise import watched
 from .layers import Pointwise, choose_shift, set_integer
-from .networks import Model
+from .networks import Model, watched
 
 DAMPING = 0.01
 """Added to the diagonal of the second moments, as a part of its mean, and of the bias's own."""

@@ -467,9 +467,9 @@ def _objects_path(args: Args, source: str) -> str | None:
     return path
 
 
-def _unheard(args: Args, described: Any, what: str) -> Said:
+def _unheard(args: Args, about: dict[str, Any] | None, what: str) -> Said:
     """A note where no model has ranked by the words after ``--for``; what else they are not."""
-    if not args.purpose.strip() or "for" in (load_analysis(described) or {}):
+    if not args.purpose.strip() or "for" in (about or {}):
         return []
     return [f"--for changes nothing: no model ranks by {_short(args.purpose)!r}{what}"]
 
@@ -490,7 +490,8 @@ def _encode(args: Args, source: str, target: str) -> Said:
         notes += warnings
     task = args.purpose.strip().casefold()
     preset = PRESETS.get(task)
-    found = (load_analysis(described) or {}).get("grounding")
+    about = load_analysis(described)
+    found = (about or {}).get("grounding")
     if task in OF_OBJECTS and isinstance(found, dict) and found.get("provider") in OF_REGIONS:
         preset = Preset(model=PRESETS[task].model, effort=PRESETS[task].effort)
         used = "is not used" if preset == EQUAL else "gives the model and the effort alone"
@@ -498,12 +499,12 @@ def _encode(args: Args, source: str, target: str) -> Said:
             f"the preset of {task} {used}: what stands out is no object; name a --detector or --objects"
         )
     if preset is None:
-        ranked = {} if args.objects_file is not None else described
+        ranked = None if args.objects_file is not None else about
         notes += _unheard(args, ranked, f", and it is no preset ({', '.join(PRESETS)})")
     data = encode(
         picture.pixels,
         objects=load_objects(described, width, height, None if source == PIPE else source),
-        analysis=load_analysis(described),
+        analysis=about,
         quality=args.quality,
         preset=preset or EQUAL,
         margin=args.margin,
@@ -540,7 +541,7 @@ def _analyze(args: Args, source: str, target: str) -> Said:
         data = write_picture(np.asarray(drawn), None, None, Path(args.picture).suffix)[0]
         _write(args.picture, data)
     _write(target, (json.dumps(described, indent=1, ensure_ascii=False) + "\n").encode())
-    return [*picture.notes, *warnings, *_unheard(args, described, "")]
+    return [*picture.notes, *warnings, *_unheard(args, load_analysis(described), "")]
 
 
 def _decode(args: Args, source: str, target: str) -> Said:

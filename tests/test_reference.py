@@ -29,11 +29,11 @@ from sdc.network import Sites, run
 from sdc.objects import Object
 from sdc.testing import random_stream
 from sdc_reference import data, export, train
-from sdc_reference.equalise import edges, equalise, watched
+from sdc_reference.equalise import edges, equalise
 from sdc_reference.export import decoder_file, encoder_file
 from sdc_reference.features import FeatureDistance, layers
 from sdc_reference.layers import BOUND, Format, Pointwise, set_integer
-from sdc_reference.networks import Model, Sizes
+from sdc_reference.networks import Model, Sizes, watched
 from sdc_reference.optim import Muon
 from sdc_reference.revive import revive
 from sdc_reference.rounding import round_weights, rounded

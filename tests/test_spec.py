@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -169,3 +170,22 @@ def test_ids_cited_in_code_exist() -> None:
                         unknown.append(f"{path.relative_to(ROOT)}:{number}: {i}")
     assert unknown == []
     assert known > 20
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_guide_counts_the_work_of_the_shipped_models(number: int) -> None:
+    """Its script, as it stands there, prints the numbers of its table."""
+    guide = (ROOT / "spec" / "implementers.md").read_text("utf-8")
+    found = re.search(r"```python\n(import json, sys\n.*?)```", guide, re.DOTALL)
+    assert found is not None
+    model = ROOT / "sdc" / "models" / f"sdc-model-{number}.safetensors"
+    done = subprocess.run([sys.executable, "-c", found[1], model], capture_output=True, text=True, check=True)
+    rows = re.findall(r"^(\S+) ([\d.]+) per pixel, reaches (\d+) pixels$", done.stdout, re.MULTILINE)
+    assert [name for name, *_ in rows] == ["hyper", *(f"context.{k}" for k in range(4)), "synthesis"]
+    table = guide[guide.index("| network of models 1 and 2 |") :].splitlines()
+    for name, work, reach in rows:
+        line = next(x for x in table if f"`{name}`" in x.split("|")[1])
+        assert line.split("|")[2].strip() == f"{float(work):g}", name
+        assert line.split("|")[4].strip().startswith(f"{reach} pixels" if int(reach) else "none"), name
+    total = next(x for x in table if x.startswith("| together |"))
+    assert round(sum(float(work) for _, work, _ in rows)) == int(total.split("|")[2])
