@@ -92,7 +92,7 @@ def edges(model: Model) -> Iterator[Edge]:
             s.channels,
             [(first, count), *((w, 1) for b in inner for w in (b.project, b.contract))],
             [*((r, 0, 1) for b in inner for r in (b.reduce, b.expand)), (last, 0, span)],
-            [part.quality, *(part.qualities if part is a else [])],
+            [part.quality, *part.qualities],
         )
         yield from _of_blocks(inner)
     yield Edge(h.quality.dst, s.features, [(h.expand, 1)], [(h.spread, 0, 1)], [h.quality])

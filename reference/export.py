@@ -33,7 +33,18 @@ from sdc.network import Network
 from .data import EXAMPLE_SIZE, examples_of, load_pictures
 from .equalise import equalise
 from .layers import HIDDEN, Block, Depthwise, Pointwise, QualityBias
-from .networks import HYPER, LATENT, SCALE_MIN, SCALE_STEP, SCALES, STREAM, Context, Model
+from .networks import (
+    HYPER,
+    LATENT,
+    SCALE_MIN,
+    SCALE_STEP,
+    SCALES,
+    STREAM,
+    Analysis,
+    Context,
+    Model,
+    Synthesis,
+)
 from .rounding import round_weights
 from .train import load_model
 
@@ -161,6 +172,13 @@ class _Writer:
             add,
         ]
 
+    def blocks(self, name: str, part: Analysis | Synthesis) -> Ops:
+        ops: Ops = []
+        for k, (bias, block) in enumerate(part.stages()):
+            ops += [] if bias is None else self.quality(f"{name}.{k}.quality", bias)
+            ops += self.block(f"{name}.{k}", block)
+        return ops
+
     def real(self, name: str, weight: torch.Tensor, bias: torch.Tensor, clamp: list[int]) -> Ops:
         self.tensors[name + ".weight"] = weight.detach().flatten(1).numpy().astype("<f4")
         self.tensors[name + ".bias"] = bias.detach().numpy().astype("<f4")
@@ -201,8 +219,7 @@ def decoder_file(model: Model, name: str, probabilities: Sequence[Sequence[float
         "synthesis": [
             *w.affine("synthesis.first", [synthesis.first], rows=shuffled(4 * s.channels, 2)),
             {"op": "shuffle", "factor": 2},
-            *w.quality("synthesis.quality", synthesis.quality),
-            *(op for k, b in enumerate(synthesis.blocks) for op in w.block(f"synthesis.{k}", b)),
+            *w.blocks("synthesis", synthesis),
             *w.affine("synthesis.last", [synthesis.last], rows=shuffled(192, 8)),
             {"op": "shuffle", "factor": 8},
         ],
@@ -249,14 +266,10 @@ def encoder_file(model: Model, name: str) -> bytes:
         *w.real("hyper_blocks.0", gather_weight, gather.bias, [0, wide]),
         *w.real("hyper_blocks.1", code.weight * 2.0**HYPER.frac, code.bias * 2.0**HYPER.frac, [-wide, wide]),
     ]
-    blocks: Ops = []
-    for k, (bias, block) in enumerate(analysis.stages()):
-        blocks += [] if bias is None else w.quality(f"analysis.{k}.quality", bias)
-        blocks += w.block(f"analysis.{k}", block)
     networks = {
         "analysis": [
             *w.affine("analysis.first", [analysis.first], cols=shuffled(192, 8)),
-            *blocks,
+            *w.blocks("analysis", analysis),
             {"op": "unshuffle", "factor": 2},
             *w.affine("analysis.last", [analysis.last], cols=shuffled(4 * s.channels, 2)),
         ],

@@ -94,6 +94,7 @@ class Sizes:
         analysis_blocks, synthesis_blocks: of the transforms.
         passes: 4, or 2: the checkerboard with all channels at once.
         analysis_quality: whether every block of the analysis sees the quality, not the first alone.
+        synthesis_quality: whether the middle block of the synthesis sees it, too.
         early: latents of the first two of four passes, or 0 for half of them.
         with_hyper: whether hyper-latents are coded; else they are 0.
         with_context: whether contexts see the latents of earlier passes.
@@ -108,6 +109,7 @@ class Sizes:
     analysis_blocks: int = 4
     synthesis_blocks: int = 6
     analysis_quality: bool = False
+    synthesis_quality: bool = False
     passes: int = 4
     early: int = 0
     with_hyper: bool = True
@@ -187,20 +189,27 @@ class Synthesis(nn.Module):
         self.first = Pointwise(s.latents, 4 * s.channels, LATENT, STREAM)
         self.quality = QualityBias(s.channels, STREAM)
         self.blocks = nn.ModuleList(Block(s.channels) for _ in range(s.synthesis_blocks))
+        more = 1 if s.synthesis_quality else 0
+        self.qualities = nn.ModuleList(QualityBias(s.channels, STREAM) for _ in range(more))
         self.last = Pointwise(s.channels, 192, STREAM, self.OUT)
         nn.init.constant_(self.last.bias, 128.0)
 
     def forward(self, latents: Tensor, quality: Tensor, mask: Tensor | None) -> Tensor:
         """Pixels of a group: see the class."""
         x = F.pixel_shuffle(self.first(latents), 2)
-        x = self.quality(x, quality)
-        for block in self.blocks:
-            x = block(x, mask)
+        for bias, block in self.stages():
+            x = block(x if bias is None else bias(x, quality), mask)
         # The last layer is rounded and clamped to bytes by decoders; gradients pass.
         weight, bias = self.last._parameters_now()
         x = F.conv2d(x, weight, bias)
         x = F.pixel_shuffle(x.float(), 8)
         return self.last._requantise(x) if self.last.integer else x
+
+    def stages(self) -> Iterator[tuple[QualityBias | None, Block]]:
+        """The blocks, each with what tells it the quality."""
+        told = {0: self.quality} | {len(self.blocks) // 2: bias for bias in self.qualities}
+        for k, block in enumerate(self.blocks):
+            yield told.get(k), block
 
 
 class Hyper(nn.Module):

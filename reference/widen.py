@@ -30,7 +30,7 @@ def widened(old: Model, sizes: Sizes, pictures: Sequence[Tensor]) -> Model:
     Args:
         old: a trained model.
         sizes: as those of ``old`` but for more latents, in either slice, more blocks of the analysis, and
-            whether these see the quality.
+            whether these, and the middle of the synthesis, see the quality.
         pictures: ``uint8 [3, H, W]``, from which new latents are fitted.
 
     Raises:
@@ -39,18 +39,17 @@ def widened(old: Model, sizes: Sizes, pictures: Sequence[Tensor]) -> Model:
     model = Model(sizes)
     state = old.state_dict()
     had, count = old.sizes.latents, sizes.latents - old.sizes.latents
-    free = ("latents", "early", "analysis_blocks", "analysis_quality")
+    free = ("latents", "early", "analysis_blocks", "analysis_quality", "synthesis_quality")
     may_differ = {name: getattr(old.sizes, name) for name in free}
     slices = list(zip(old.passes[::2], model.passes[::2], strict=False))
     growth = [(d - c) - (b - a) for (_, a, b), (_, c, d) in slices]
-    fewer = (
-        sizes.analysis_blocks < old.sizes.analysis_blocks
-        or sizes.analysis_quality < old.sizes.analysis_quality
-        or min(growth) < 0
+    fewer = min(growth) < 0 or any(
+        getattr(sizes, name) < may_differ[name]
+        for name in ("analysis_blocks", "analysis_quality", "synthesis_quality")
     )
     if dataclasses.replace(sizes, **may_differ) != old.sizes or fewer:
         raise ValueError(
-            "only latents, in each slice, and blocks of the analysis and their sight of the quality can grow"
+            "only latents, in each slice, blocks of the analysis and what sees the quality can grow"
         )
     if count:
         state |= _more_latents(old, count, pictures)
@@ -76,7 +75,8 @@ def widened(old: Model, sizes: Sizes, pictures: Sequence[Tensor]) -> Model:
     state |= {
         name: tensor
         for name, tensor in model.state_dict().items()
-        if name.startswith(("analysis.blocks.", "analysis.qualities.")) and name not in state
+        if name.startswith(("analysis.blocks.", "analysis.qualities.", "synthesis.qualities."))
+        and name not in state
     }
     model.load_state_dict(state)
     return model

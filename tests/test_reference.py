@@ -42,6 +42,7 @@ from sdc_reference.widen import widened
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 SMALL = Sizes(channels=32, latents=24, hyper=8, features=16, wide=32, analysis_blocks=1, synthesis_blocks=2)
+DEEPER: dict[str, Any] = {"analysis_blocks": 2, "analysis_quality": True, "synthesis_quality": True}
 
 
 @pytest.fixture(scope="module", params=DEVICES)
@@ -339,7 +340,7 @@ def test_ablations_train_and_are_not_exported(tmp_path: Path) -> None:
 @torch.no_grad()
 def test_a_widened_model_does_what_it_did_and_paints_more() -> None:
     old = small_model()
-    sizes = dataclasses.replace(SMALL, latents=34, early=14, analysis_blocks=2, analysis_quality=True)
+    sizes = dataclasses.replace(SMALL, latents=34, early=14, **DEEPER)
     x = torch.from_numpy(picture(128, 192)).permute(2, 0, 1)
     new = widened(old, sizes, [x, x.flip(2)])
     kept = [*range(12), *range(14, 26)]  # where the old latents are now
@@ -364,6 +365,7 @@ def test_a_widened_model_does_what_it_did_and_paints_more() -> None:
     "change",
     [
         {"analysis_quality": False},
+        {"synthesis_quality": False},
         {"latents": 20},
         {"channels": 40},
         {"early": 8},
@@ -373,7 +375,7 @@ def test_a_widened_model_does_what_it_did_and_paints_more() -> None:
 )
 def test_a_model_is_widened_in_some_ways_only(change: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="can grow"):
-        old = small_model(analysis_quality=True)
+        old = small_model(analysis_quality=True, synthesis_quality=True)
         widened(old, dataclasses.replace(old.sizes, **change), [torch.zeros(3, 64, 64)])
 
 
@@ -385,7 +387,7 @@ def pictures_of(side: int) -> list[torch.Tensor]:
 @torch.no_grad()
 def test_an_equalised_model_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "EXAMPLES", 16)
-    model = small_model(analysis_blocks=2, analysis_quality=True).eval()
+    model = small_model(**DEEPER).eval()
     # Hyper features that hardly move, and a table that keeps them below 0: a clamp must not bring them up.
     model.hyper.expand.weight.mul_(0.01)
     model.hyper.quality.table[:, :4] -= 1
@@ -516,7 +518,10 @@ def test_dead_units_start_anew_and_change_nothing(monkeypatch: pytest.MonkeyPatc
 
 def test_an_export_fitted_to_photographs_codes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "EXAMPLES", 8)
-    model = small_model(analysis_blocks=2, analysis_quality=True)
+    model = small_model(**DEEPER)
+    with torch.no_grad():
+        for table in (*model.analysis.qualities, *model.synthesis.qualities):
+            table.table.normal_(0, 0.3)
     checkpoint = {"sizes": dataclasses.asdict(model.sizes), "average": model.state_dict()}
     torch.save(checkpoint, tmp_path / "last.pt")
     folder = tmp_path / "photographs"
