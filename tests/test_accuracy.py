@@ -635,6 +635,16 @@ def test_external_codec(tmp_path: Path) -> None:
     coder = coders.coder_of("copy", 1, (codec,))
     variant = coders.parse_variant("copy")
     assert (coder.decode(variant, coder.encode(variant, coders.Subject(pixels), 1)) == pixels).all()
+    path.write_text(json.dumps({**described, "multiple": 4}))
+    padded = external.load_external(path)
+    data = padded.encode(pixels, 1)
+    assert data[:4] == bytes([0, 6, 0, 7]) and (padded.decode(data) == pixels).all()
+    with Image.open(io.BytesIO(data[4:])) as picture:
+        seen = np.asarray(picture)
+    assert seen.shape == (8, 8, 3) and (seen[6:, 7] == pixels[5, 6]).all()
+    path.write_text(json.dumps({**described, "multiple": 0}))
+    with pytest.raises(ValueError, match="whole number from 1"):
+        external.load_external(path)
     fails = f'"{sys.executable}" -c "import sys; sys.exit(sys.argv[1])" {{input}}'
     path.write_text(json.dumps({**described, "encode": fails}))
     with pytest.raises(RuntimeError, match=r"in\.png"):
@@ -642,6 +652,8 @@ def test_external_codec(tmp_path: Path) -> None:
     path.write_text(json.dumps({**described, "settings": 3}))
     with pytest.raises(ValueError, match="'settings' must be given as list"):
         external.load_external(path)
+    vvc = external.load_external(Path(external.__file__).with_name("vvc.json"))
+    assert vvc.name == "vvc" and list(vvc.settings) == sorted(vvc.settings, reverse=True)
 
 
 def test_store_survives_files_that_were_cut_off(tmp_path: Path) -> None:

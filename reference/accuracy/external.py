@@ -13,12 +13,16 @@ A JSON file describes one::
 ``{input}`` and ``{output}`` are files; pictures are PNG, or what ``"picture": ".ppm"`` says, and the rate is
 the size of the coded file.  ``{setting}``, ``{width}`` and ``{height}`` are numbers.
 Commands run without a shell.
+A codec that takes only some sizes says so by ``"multiple": 2``: pictures are padded to it by their last rows
+and columns, and what is coded is preceded by four bytes with the size, which count.
+[vvc.json](vvc.json) is VVC by an ffmpeg with libvvenc, such as the package imageio-ffmpeg has.
 """
 
 from __future__ import annotations
 
 import json
 import shlex
+import struct
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -32,6 +36,7 @@ from PIL import Image
 from ..bench.codecs import Codec
 from .areas import Pixels
 
+SIZE = struct.Struct(">HH")
 FIELDS = {"name": str, "settings": list, "encode": str, "decode": str}
 
 
@@ -43,6 +48,7 @@ class _Commands:
     decoder: str
     suffix: str
     words: str
+    multiple: int
 
     def version(self) -> str:
         return self.words
@@ -50,20 +56,24 @@ class _Commands:
     def encode(self, pixels: Pixels, setting: float) -> bytes:
         with tempfile.TemporaryDirectory() as folder:
             source, out = Path(folder) / f"in{self.suffix}", Path(folder) / "out.bin"
-            Image.fromarray(pixels).save(source)
-            height, width = pixels.shape[:2]
+            size = pixels.shape[:2]
+            height, width = (-(-n // self.multiple) * self.multiple for n in size)
+            padding = ((0, height - size[0]), (0, width - size[1]), (0, 0))
+            Image.fromarray(np.pad(pixels, padding, "edge")).save(source)
             self._run(
                 self.encoder, source, out, {"setting": f"{setting:g}", "width": width, "height": height}
             )
-            return out.read_bytes()
+            return (SIZE.pack(*size) if self.multiple > 1 else b"") + out.read_bytes()
 
     def decode(self, data: bytes) -> Pixels:
         with tempfile.TemporaryDirectory() as folder:
             source, out = Path(folder) / "in.bin", Path(folder) / f"out{self.suffix}"
-            source.write_bytes(data)
+            source.write_bytes(data[SIZE.size if self.multiple > 1 else 0 :])
             self._run(self.decoder, source, out, {})
             with Image.open(out) as picture:
-                return np.asarray(picture.convert("RGB"))
+                pixels = np.asarray(picture.convert("RGB"))
+        height, width = SIZE.unpack_from(data) if self.multiple > 1 else pixels.shape[:2]
+        return pixels[:height, :width]
 
     def _run(self, template: str, source: Path, out: Path, values: Mapping[str, object]) -> None:
         given = {"input": source, "output": out, **values}
@@ -86,5 +96,8 @@ def load_external(path: Path) -> Codec:
             raise ValueError(f"{path}: {name!r} must be given as {kind.__name__}")
     settings = tuple(float(value) for value in data["settings"])
     version = str(data.get("version", "")) or f"{data['encode']} | {data['decode']}"
-    commands = _Commands(data["encode"], data["decode"], data.get("picture", ".png"), version)
+    multiple = data.get("multiple", 1)
+    if not isinstance(multiple, int) or multiple < 1:
+        raise ValueError(f"{path}: 'multiple' must be a whole number from 1")
+    commands = _Commands(data["encode"], data["decode"], data.get("picture", ".png"), version, multiple)
     return Codec(data["name"], settings, commands.version, commands.encode, commands.decode)
