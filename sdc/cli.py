@@ -31,7 +31,7 @@ import numpy.typing as npt
 
 from . import __version__
 from .codec import Decoded, decode, encode
-from .container import CELL, ICCP, LEVELS, Limits, Stream, build, parse
+from .container import CELL, ICCP, LEVELS, MAGIC, WITHDRAWN, Limits, Stream, build, parse
 from .edit import validate, withdraw
 from .errors import SdcError, spec_data
 from .info import format_text, icc_error, info, printable
@@ -210,6 +210,33 @@ def _check_output(args: Args, source: str, target: str) -> None:
             raise SdcError("E_USAGE", f"the output is the {what}, which would be lost", target)
 
 
+def _check_stream_output(target: str) -> None:
+    """Refuse to give a stream the name of a picture, and to replace a file that is no stream.
+
+    A shell makes ``sdc encode *.png`` into ``sdc encode 1.png 2.png``.
+
+    Raises:
+        SdcError: ``E_USAGE``, ``E_INPUT`` or ``E_IO``.
+    """
+    if target == PIPE:
+        return
+    if _is_picture(target):
+        other = Path(target).with_suffix(STREAM_SUFFIX).name
+        raise SdcError(
+            "E_USAGE",
+            f"a stream gets no picture's name: {other} will do; for several files give their folder",
+            target,
+        )
+    if os.path.isfile(target) and os.path.getsize(target):
+        with _open(target) as file:
+            if file.read(len(MAGIC)) != MAGIC:
+                raise SdcError(
+                    "E_USAGE",
+                    "the file there is no stream and would be lost: remove it or name another",
+                    target,
+                )
+
+
 def _is_same(one: str, two: str) -> bool:
     """Whether two paths lead to the same file, which is there."""
     try:
@@ -298,6 +325,13 @@ def _run_all(work: Work, args: Args, takes: Callable[[str], bool], suffix: str) 
     jobs: dict[str, _Job] = {}
     statuses: list[int] = []
     found = list(_files_below(args.input, takes))
+    if _is_same(args.input, args.output):
+        for path, error in found:
+            target = str(Path(path).with_suffix(suffix))
+            if error is None and _is_picture(target) and os.path.exists(target):
+                raise SdcError(
+                    "E_USAGE", "the picture beside the stream would be lost: name another folder", target
+                )
     inputs = {_identity(path) for path, error in found if error is None} - {None}
     for path, error in found:
         name = os.path.relpath(path, args.input)
@@ -308,7 +342,7 @@ def _run_all(work: Work, args: Args, takes: Callable[[str], bool], suffix: str) 
             error = SdcError("E_USAGE", "the output is an input, which would be lost", target)
         if error is None:
             try:
-                os.makedirs(os.path.dirname(target), exist_ok=True)
+                os.makedirs(Path(target).parent, exist_ok=True)
             except OSError as wrong:
                 error = SdcError("E_IO", f"could not write: {wrong.strerror}", target)
         if error is None:
@@ -477,6 +511,7 @@ def _unheard(args: Args, about: dict[str, Any] | None, what: str) -> Said:
 def _encode(args: Args, source: str, target: str) -> Said:
     from .pictures import read_picture
 
+    _check_stream_output(target)
     picture = read_picture(_read(source), background=args.background, max_pixels=args.max_pixels)
     height, width = picture.pixels.shape[:2]
     notes: Said = list(picture.notes)
@@ -525,6 +560,9 @@ def _analyze(args: Args, source: str, target: str) -> Said:
     from .pictures import format_of, read_picture, write_picture
     from .sheet import objects_sheet
 
+    if target != PIPE and (_is_picture(target) or _is_stream(target)):
+        other = Path(target).with_suffix(".json").name
+        raise SdcError("E_USAGE", f"objects get no name of a picture or stream: {other} will do", target)
     if args.picture is not None:
         format_of(Path(args.picture).suffix)
         if os.path.isdir(args.input):
@@ -557,12 +595,17 @@ def _decode(args: Args, source: str, target: str) -> Said:
     if wrong is not None:
         raise wrong
     objects = _named_objects(stream, args.objects, limits) if args.objects is not None else []
-    groups = _asked(stream, args) if not objects else {o.group for o in objects if o.group is not None}
+    chosen = stream.select(args.groups, args.levels)
+    groups = chosen if not objects else {o.group for o in objects if o.group is not None}
+    lacking = _lacking(stream, args)
     picture = decode(stream, groups=groups, fill=fill, limits=limits)
     damaged = [str(error) for error in stream.errors if error.code == "E_CHUNK_DAMAGED"]
     if not picture.groups:
         # There is nothing to show; when every group is withdrawn, none was asked for either.
-        return [*(picture.missing or [stream.missing(g.index) for g in stream.groups]), *damaged]
+        missing = picture.missing
+        if not missing and all(g.state == WITHDRAWN for g in stream.groups):
+            missing = tuple(stream.missing(g.index) for g in stream.groups)
+        return [*missing, *damaged, *(f"{note}: no picture is written" for note in lacking)]
     pixels, covered = picture.pixels, picture.covered
     if objects:
         pixels, covered = _cropped(picture, objects, fill)
@@ -570,17 +613,15 @@ def _decode(args: Args, source: str, target: str) -> Said:
     icc = None if profile is None else profile.payload
     data, notes = write_picture(pixels, covered if args.fill is None else None, icc, suffix)
     _write(target, data)
-    return [*picture.missing, *damaged, *notes]
+    return [*picture.missing, *damaged, *lacking, *notes]
 
 
-def _asked(stream: Stream, args: Args) -> list[int]:
-    """Indices of the groups that the arguments name, or all that are not withdrawn."""
-    chosen = stream.select(args.groups, args.levels)
-    if args.levels is not None and not chosen:
-        has = ", ".join(dict.fromkeys(g.level_name for g in stream.groups))
-        wanted = " or ".join(LEVELS[k] for k in args.levels)
-        raise SdcError("E_USAGE", f"the stream has no group of level {wanted}, only {has}")
-    return chosen
+def _lacking(stream: Stream, args: Args) -> list[str]:
+    """A note of the levels that were asked for and that the stream does not have."""
+    has = list(dict.fromkeys(g.level_name for g in stream.groups))
+    wanted = dict.fromkeys(LEVELS[k] for k in args.levels or [])
+    lacking = " or ".join(name for name in wanted if name not in has)
+    return [f"the stream has no group of level {lacking}, only {', '.join(has)}"] if lacking else []
 
 
 def _named_objects(stream: Stream, text: str, limits: Limits) -> list[Object]:
@@ -645,11 +686,14 @@ def _cropped(
 
 
 def _extract(args: Args, source: str, target: str) -> Said:
+    _check_stream_output(target)
     with _open(source) as file:
         stream = parse(file, limits=Limits(pixels=args.max_pixels))
-    kept, missing = withdraw(stream, _asked(stream, args))
+    groups = stream.select(args.groups, args.levels)
+    kept, missing = withdraw(stream, groups)
     _write(target, build(kept))
-    return list(missing)
+    without = "" if groups else ": every group is withdrawn"
+    return [*missing, *(note + without for note in _lacking(stream, args))]
 
 
 def _validate_one(args: Args, source: str, target: str) -> Said:

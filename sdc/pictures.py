@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, ImageCms, TiffImagePlugin, UnidentifiedImageError
 
 from .container import ICC_BYTES, Limits
 from .errors import SdcError
@@ -123,7 +123,7 @@ def read_picture(data: bytes, *, background: Colour | None = None, max_pixels: i
             if max(width, height) > MAX_SIDE or width * height > max_pixels:
                 raise SdcError("E_PICTURE", f"{width} x {height} pixels are more than is accepted")
             picture = _converted(image, background)
-            if data[:4] == b"\x89PNG" and data[24] == 16 and len(image.getbands()) > 1:
+            if len(image.getbands()) > 1 and _has_16_bits(data, image):
                 picture = replace(picture, notes=("16-bit samples are cut to 8 bits", *picture.notes))
             return picture
     except UnidentifiedImageError:
@@ -133,6 +133,12 @@ def read_picture(data: bytes, *, background: Colour | None = None, max_pixels: i
     except Exception as error:  # Pillow's readers raise whatever a broken file makes them
         what = " ".join(str(error).split()) or type(error).__name__
         raise SdcError("E_PICTURE", f"the picture cannot be read: {what}") from None
+
+
+def _has_16_bits(data: bytes, image: Image.Image) -> bool:
+    """Whether samples of a PNG or TIFF file have 16 bits, which Pillow cuts to 8 where there are colours."""
+    bits = image.tag_v2.get(258, ()) if isinstance(image, TiffImagePlugin.TiffImageFile) else ()
+    return 16 in bits or (data[:4] == b"\x89PNG" and data[24] == 16)
 
 
 def _converted(image: Image.Image, background: Colour | None) -> Picture:
@@ -151,7 +157,9 @@ def _converted(image: Image.Image, background: Colour | None) -> Picture:
     pixels = np.array(image, np.uint8)
     if alpha is not None and int(alpha.min()) < 255:
         if background is None:
-            raise SdcError("E_PICTURE", "the picture is transparent in places: give a background colour")
+            raise SdcError(
+                "E_PICTURE", "the picture is transparent in places: give a colour with --background"
+            )
         weight = alpha.astype(np.uint32)[:, :, None]
         mixed = pixels * weight + np.array(background, np.uint32) * (255 - weight)
         pixels = ((mixed + 127) // 255).astype(np.uint8)
@@ -256,7 +264,7 @@ def write_picture(
     if covered is not None and not covered.all():
         if name not in WITH_ALPHA:
             raise SdcError(
-                "E_USAGE", f"{name} has no transparency for what is not decoded: give a fill colour"
+                "E_USAGE", f"{name} has no transparency for what is not decoded: give a colour with --fill"
             )
         image.putalpha(Image.fromarray(covered.astype(np.uint8) * np.uint8(255)))
     options = dict(WRITABLE[name])

@@ -165,7 +165,7 @@ def test_levels_and_groups(run: Run, coded: str) -> None:
     assert run("decode", coded, "out.png", "--levels", "1", "--fill", "#102030").status == 0
     out = image("out.png")
     assert out.shape == (34, 50, 3)
-    assert (out[~decode(data, levels=[0]).covered] == (16, 32, 48)).all()
+    assert (out[~decode(data, levels=["L1"]).covered] == (16, 32, 48)).all()
 
 
 def test_objects_are_cut_out(run: Run, coded: str) -> None:
@@ -263,10 +263,10 @@ def test_formats_by_suffix(run: Run, coded: str) -> None:
     assert Image.open("out.jpg").format == "JPEG"
     ran = run("decode", coded, "part.jpg", "--levels", "1")
     assert (ran.status, ran.codes) == (64, ["E_USAGE"])
-    assert "fill" in ran.err and not Path("part.jpg").exists()
+    assert "--fill" in ran.err and not Path("part.jpg").exists()
     assert run("decode", coded, "part.jpg", "--levels", "1", "--fill", "#000000").status == 0
     assert run("decode", coded, "out.webp", "--levels", "1").status == 0
-    assert (image("out.webp")[..., 3] == decode(Path(coded).read_bytes(), levels=[0]).covered * 255).all()
+    assert (image("out.webp")[..., 3] == decode(Path(coded).read_bytes(), levels=["L1"]).covered * 255).all()
     for name in ("out.xyz", "out"):
         assert run("decode", coded, name).codes == ["E_USAGE"]
 
@@ -339,9 +339,41 @@ def test_extract(run: Run, coded: str) -> None:
         assert (ran.status, ran.codes) == (3, ["E_GROUP_WITHDRAWN"])
         assert "other" in ran.err
     assert Path("c.sdc").read_bytes() == data
-    ran = run("decode", "l1.sdc", "c.png", "--levels", "3")
-    assert (ran.status, ran.codes) == (64, ["E_USAGE"])
     assert run("extract", coded, "c.sdc", "--groups", "3").codes == ["E_USAGE"]
+
+
+def test_levels_that_a_stream_does_not_have_are_noted(run: Run, coded: str) -> None:
+    Path("folder").mkdir()
+    Image.fromarray(gradient()).save("in.png")
+    assert run("encode", "in.png", "folder/b.sdc", "--objects", "none").status == 0
+    Path("folder/a.sdc").write_bytes(Path(coded).read_bytes())
+    plain = Path("folder/b.sdc").read_bytes()
+    # Spec, "Commands": no picture where no group that is asked for is complete.
+    for levels, lacking in (("1", "L1"), ("3,1", "L3 or L1")):
+        ran = run("decode", "folder/b.sdc", "n.png", "--levels", levels)
+        assert (ran.status, ran.codes, ran.err.count("\n")) == (0, [], 1)
+        assert (
+            f"no group of level {lacking}, only other: no picture" in ran.err and not Path("n.png").exists()
+        )
+        ran = run("extract", "folder/b.sdc", "n.sdc", "--levels", levels)
+        assert (ran.status, ran.codes, ran.err.count("\n")) == (0, [], 1)
+        assert f"no group of level {lacking}, only other: every group is withdrawn" in ran.err
+        assert Path("n.sdc").read_bytes() == extract(plain, levels=["L1"])
+        assert validate(Path("n.sdc").read_bytes()).state == "valid"
+        ran = run("decode", "n.sdc", "n.png", "--levels", levels)
+        assert (ran.status, ran.codes) == (3, ["E_GROUP_WITHDRAWN"])
+    for command, out in (("decode", "o.png"), ("extract", "o.sdc")):
+        ran = run(command, "folder/b.sdc", out, "--levels", "1,other")
+        assert (ran.status, ran.codes, ran.err.count("\n")) == (0, [], 1)
+        assert ran.err.endswith("no group of level L1, only other\n")
+        assert run(command, coded, out, "--levels", "1,2,other").err == ""
+        ran = run(command, "folder", command, "--levels", "1", "--jobs", "1")
+        assert (ran.status, ran.codes, ran.err.count("\n")) == (0, [], 1) and "(b.sdc)" in ran.err
+        assert run(command, coded, out, "--levels", "1,4").codes == ["E_USAGE"]
+    assert os.listdir("decode") == ["a.png"] and sorted(os.listdir("extract")) == ["a.sdc", "b.sdc"]
+    cut = Path(coded).read_bytes()[:-3]
+    ran = run("decode", "-", "n.png", "--levels", "3", stdin=cut)
+    assert (ran.status, ran.codes) == (0, []) and not Path("n.png").exists()
 
 
 def test_partial_files(run: Run) -> None:
@@ -512,7 +544,7 @@ def test_output_that_cannot_be_written(run: Run, coded: str) -> None:
 
 
 def test_output_is_whole_or_absent(run: Run, coded: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    Path("old.sdc").write_bytes(b"old")
+    Path("old.sdc").write_bytes(FULL)
 
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -521,7 +553,7 @@ def test_output_is_whole_or_absent(run: Run, coded: str, monkeypatch: pytest.Mon
         patch.setattr(os, "replace", fail)
         ran = run("extract", coded, "old.sdc")
     assert (ran.status, ran.codes) == (74, ["E_IO"])
-    assert Path("old.sdc").read_bytes() == b"old"
+    assert Path("old.sdc").read_bytes() == FULL
     os.chmod("old.sdc", 0o640)
     os.symlink("old.sdc", "link.sdc")
     assert run("extract", coded, "link.sdc").status == 0
@@ -562,6 +594,73 @@ def test_no_file_that_is_read_is_replaced(run: Run, coded: str) -> None:
     ran = run("extract", "in", "in", "--groups", "0", "--jobs", "1")
     assert ran.status == 64 and set(ran.codes) == {"E_USAGE"}
     assert Path("in/a.sdc").read_bytes() == Path(coded).read_bytes() and Path("in/a.SDC").read_bytes() == FULL
+
+
+def test_a_stream_replaces_no_picture_and_nothing_but_streams(run: Run, coded: str) -> None:
+    Image.fromarray(gradient(16, 16)).save("victim.png")
+    os.link("victim.png", "victim.sdc")
+    os.symlink("victim.png", "victim")
+    before = Path("victim.png").read_bytes()
+    Path("short.sdc").write_bytes(b"\xd3SD")
+    names = set(os.listdir())
+    suffixes = (".png", ".JPG", ".jpeg", ".webp", ".tiff", ".bmp", ".gif", ".ppm", ".jp2", ".tga", ".qoi")
+    for target in ("victim.sdc", "victim", "short.sdc", *(f"victim{suffix}" for suffix in suffixes)):
+        for argv in (["encode", "in.png", target, "--objects", "none"], ["extract", coded, target]):
+            ran = run(*argv)
+            assert (ran.status, ran.codes, ran.err.count(target)) == (64, ["E_USAGE"], 1), ran.err
+            if Path(target).suffix in ("", ".sdc"):
+                assert "remove it or name another" in ran.err
+            else:
+                assert "victim.sdc will do" in ran.err and "folder" in ran.err
+        assert Path("victim.png").read_bytes() == before and set(os.listdir()) == names
+    # Before anything is read.
+    assert run("encode", "none.png", "victim.png").codes == ["E_USAGE"]
+    assert run("extract", "none.sdc", "victim.png").codes == ["E_USAGE"]
+    # Empty files, streams and devices may be replaced; of a folder the others are done.
+    Path("empty").touch()
+    for target in ("empty", "empty", "/dev/null"):
+        assert run("extract", coded, target).status == 0
+    assert Path("empty").read_bytes() == Path(coded).read_bytes()
+    Path("in").mkdir()
+    for name in ("short", "whole"):
+        Path(f"in/{name}.sdc").write_bytes(FULL)
+    ran = run("extract", "in", ".", "--jobs", "1")
+    assert (ran.status, ran.codes) == (64, ["E_USAGE"]) and "short.sdc" in ran.err
+    assert Path("short.sdc").read_bytes() == b"\xd3SD" and Path("whole.sdc").read_bytes() == FULL
+
+
+def test_objects_replace_no_picture_and_no_stream(run: Run, coded: str) -> None:
+    Image.fromarray(gradient(16, 16)).save("victim.png")
+    before = {name: Path(name).read_bytes() for name in ("victim.png", coded)}
+    for target in ("victim.png", coded, "new.JPG", "new.SDC"):
+        for source in ("in.png", "none.png"):
+            ran = run("analyze", source, "-o", target)
+            assert (ran.status, ran.codes) == (64, ["E_USAGE"])
+            assert f"{Path(target).stem}.json will do" in ran.err
+    assert all(Path(name).read_bytes() == data for name, data in before.items())
+    assert not list(Path().glob("new*")) and run("analyze", "in.png", "-o", "victim.json").status == 0
+
+
+def test_a_folder_decoded_in_place_replaces_no_picture(run: Run) -> None:
+    Path("rt/deep").mkdir(parents=True)
+    os.symlink("rt", "link")
+    for name in ("rt/deep/b", "rt/deep/c"):
+        Path(f"{name}.sdc").write_bytes(FULL)
+    Path("rt/a.sdc").write_bytes(FULL)
+    Image.fromarray(gradient()).save("rt/deep/b.png")
+    Image.fromarray(gradient()).save("rt/deep/c.png")
+    before = Path("rt/deep/b.png").read_bytes()
+    for output in ("rt", "./rt/", "link"):
+        ran = run("decode", "rt", output, "--jobs", "1")
+        assert (ran.status, ran.codes) == (64, ["E_USAGE"])
+        assert "rt/deep/b.png" in ran.err and "another folder" in ran.err
+        assert Path("rt/deep/b.png").read_bytes() == before and not Path("rt/a.png").exists()
+    for _ in range(2):
+        assert run("decode", "rt", "other", "--jobs", "1").status == 0
+    Path("rt/deep/b.png").unlink()
+    Path("rt/deep/c.png").unlink()
+    assert run("decode", "rt", "rt", "--jobs", "1").status == 0
+    assert Path("rt/deep/b.png").read_bytes() == Path("other/deep/b.png").read_bytes()
 
 
 def test_standard_input_is_read_once(run: Run, coded: str) -> None:
@@ -658,6 +757,20 @@ def test_16_bit_grey(run: Run) -> None:
     )
     assert np.abs(pixels_of(run, "in.png") - rgb / 257).max() <= 1
     assert "16-bit" in run("encode", "in.png", "o.sdc").err
+    # TIFF: a header of 8 bytes, a directory of 9 entries, three numbers of bits, the samples.
+    entries = (
+        (256, 4, 1, 256), (257, 4, 1, 8), (258, 3, 3, 122), (259, 4, 1, 1), (262, 4, 1, 2), (273, 4, 1, 128),
+        (277, 4, 1, 3), (278, 4, 1, 8), (279, 4, 1, rgb.nbytes),
+    )  # fmt: skip
+    directory = b"".join(struct.pack(">HHII", *entry) for entry in entries)
+    bits = struct.pack(">3H", 16, 16, 16)
+    Path("in.tif").write_bytes(
+        b"MM\0*" + struct.pack(">IH", 8, 9) + directory + bytes(4) + bits + rgb.tobytes()
+    )
+    assert np.abs(pixels_of(run, "in.tif") - rgb / 257).max() <= 1
+    assert "16-bit samples are cut" in run("encode", "in.tif", "o.sdc").err
+    Image.fromarray(gradient()).save("in.tif")
+    assert run("encode", "in.tif", "o.sdc").err == ""
     Image.fromarray(values.astype(np.float32)).save("in.tif")
     ran = run("encode", "in.tif", "o.sdc")
     assert (ran.status, ran.codes) == (64, ["E_PICTURE"])
@@ -674,7 +787,7 @@ def test_transparency(run: Run) -> None:
     Image.fromarray(clear).save("in.png")
     ran = run("encode", "in.png", "p.sdc")
     assert (ran.status, ran.codes, Path("p.sdc").exists()) == (64, ["E_PICTURE"], False)
-    assert "background" in ran.err
+    assert "--background" in ran.err
     out = pixels_of(run, "in.png", "--background", "#ff0080")
     assert out[3, 4].tolist() == [255, 0, 128]
     assert np.abs(out[5, 6] - (0.2 * gradient()[5, 6] + 0.8 * np.array([255, 0, 128]))).max() <= 1
@@ -975,18 +1088,6 @@ def test_no_torch_is_needed(tmp_path: Path) -> None:
 # --- The README ---------------------------------------------------------------------------------------
 
 README = Path(__file__).resolve().parents[1].joinpath("README.md").read_text("utf-8")
-
-
-def test_python_of_the_readme_runs_as_it_stands(run: Run) -> None:
-    Image.fromarray(gradient()).save("photo.jpg")
-    objects_file("objects.json")
-    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    names: dict[str, Any] = {}
-    exec(block, names)
-    assert names["l1"].groups == (0,)
-    assert (names["l1"].covered == decode(names["data"], levels=[0]).covered).all()
-    assert parse(names["small"]).groups[1].state == "withdrawn"
-    assert [g.quality for g in parse(names["data"]).groups] == [44, 32, 16]
 
 
 def test_commands_of_the_readme_run(run: Run) -> None:
