@@ -1,18 +1,25 @@
 """SDC: a picture format in which the important things come first and can be decoded alone.
 
 >>> import sdc
+>>> picture = sdc.read_picture(Path("photo.jpg").read_bytes())
+>>> height, width = picture.pixels.shape[:2]
 >>> objects = sdc.load_objects("objects.json", width, height)
->>> data = sdc.encode(pixels, objects=objects, quality={"L1": 44, "other": 16})
+>>> data = sdc.encode(picture.pixels, icc=picture.icc, objects=objects, quality={"L1": 44, "other": 16})
 >>> pixels = sdc.decode(data, levels=["L1"]).pixels
 >>> report = sdc.info(data)
 """
 
+from typing import TYPE_CHECKING, Any
+
 from .codec import Decoded, decode, encode
-from .container import LEVELS, Limits, Stream, build, parse
+from .container import LEVELS, Limits, Stream, build, parse, preamble_size
 from .edit import Validation, extract, validate
 from .errors import SdcError
 from .info import info
 from .objects import Object, load_objects
+
+if TYPE_CHECKING:
+    from .pictures import read_picture
 
 __version__ = "1.0.0.dev0"
 
@@ -31,5 +38,16 @@ __all__ = [
     "info",
     "load_objects",
     "parse",
+    "preamble_size",
+    "read_picture",
     "validate",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import Pillow when it is needed."""
+    if name == "read_picture":
+        from .pictures import read_picture
+
+        return read_picture
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -27,7 +27,8 @@ from .container import (
     Source,
     Stream,
     build,
-    parse,
+    level_codes,
+    parse_asked,
 )
 from .errors import SdcError
 from .gradient import pull_back
@@ -69,6 +70,11 @@ class Decoded:
     groups: tuple[int, ...]
     missing: tuple[SdcError, ...]
     stream: Stream
+
+    @property
+    def objects(self) -> tuple[Object, ...]:
+        """Objects that the stream describes, of all its groups: :attr:`sdc.container.Stream.objects`."""
+        return self.stream.objects
 
 
 def sites_of(labels: Array, groups: Sequence[Group], chosen: Iterable[int]) -> Sites:
@@ -177,7 +183,7 @@ def decode(
     source: Source | Stream,
     *,
     groups: Iterable[int] | None = None,
-    levels: Iterable[int | str] | None = None,
+    levels: Iterable[str] | None = None,
     fill: tuple[int, int, int] = (128, 128, 128),
     limits: Limits = Limits(),
     arithmetic: str = "float32",
@@ -185,11 +191,14 @@ def decode(
 ) -> Decoded:
     """Decode a picture, or what can be had of it.
 
+    Of a reader only what is asked for is read, and the chunks in front of the groups; other groups, and
+    objects that stand behind all groups, are then unread (STAT-11).
+
     Args:
         source: the file's bytes, a seekable binary reader, or a stream that was parsed, perhaps
             with only some of its chunks (:meth:`sdc.container.Stream.with_chunk`).
         groups: indices of the groups wanted; all that are there by default.
-        levels: or levels wanted, as names (``L1``) or codes (0 to 3).
+        levels: or levels wanted, by name: ``L1``, ``l1`` or ``1``, and so on, or ``other``.
         fill: colour of what is not decoded.
         limits: what the caller agrees to hold in memory.
         arithmetic: ``float32``, ``float64`` or ``int64``; the pixels are the same.
@@ -203,10 +212,16 @@ def decode(
             ``E_MODEL_FILE`` for its model; ``E_USAGE`` for wrong arguments.
     """
     _check_arithmetic(arithmetic)
-    if len(fill) != 3 or not all(0 <= v <= 255 for v in fill):
-        raise SdcError("E_USAGE", f"a fill colour is three numbers of 0 to 255, not {fill}")
-    stream = source if isinstance(source, Stream) else parse(source, limits=limits)
-    wanted = stream.select(groups, levels)
+    try:
+        right = len(fill) == 3 and all(0 <= index(v) <= 255 for v in fill)
+    except TypeError:
+        right = False
+    if not right:
+        raise SdcError("E_USAGE", f"a fill colour is three whole numbers of 0 to 255, not {fill!r}")
+    if isinstance(source, Stream):
+        stream, wanted = source, source.select(groups, level_codes(levels))
+    else:
+        stream, wanted = parse_asked(source, groups, levels, limits=limits, behind=False)
     missing = tuple(stream.missing(k) for k in wanted if stream.groups[k].state != COMPLETE)
     good = [k for k in wanted if stream.groups[k].state == COMPLETE]
     head = stream.head
@@ -244,9 +259,8 @@ def qualities_of(
 
     Args:
         quality: one index, that of the most important of ``levels``, from which a preset shifts the others;
-            or by level name.  A level not named takes the lowest one named, but by a preset with offsets that
-            of the next more important one named, or else the most important, shifted by the difference of
-            their offsets.
+            or by level name.  A level not named takes that of the next more important one named, or else
+            of the most important, shifted by the difference of their offsets in the preset.
         preset: of a task.
         levels: codes of the levels that the picture has.
 
@@ -256,7 +270,7 @@ def qualities_of(
     if not isinstance(quality, Mapping):
         quality = {LEVELS[min(levels)]: quality}
     if not quality or set(quality) - set(LEVELS):
-        named = ", ".join(map(str, quality)) or "none"
+        named = ", ".join(str(name) for name in quality if name not in LEVELS) or "none"
         raise SdcError("E_USAGE", f"quality is given for levels {', '.join(LEVELS)}, not {named}")
     try:
         numbers = {name: index(q) for name, q in quality.items() if not isinstance(q, bool)}
@@ -264,14 +278,11 @@ def qualities_of(
         numbers = {}
     if len(numbers) != len(quality) or not all(0 <= q <= 63 for q in numbers.values()):
         raise SdcError("E_USAGE", "a quality index is a whole number of 0 to 63")
-    if preset.offsets == EQUAL.offsets:
-        rest = dict.fromkeys(range(len(LEVELS)), min(numbers.values()))
-    else:
-        known = sorted(map(LEVELS.index, numbers))
-        rest = {}
-        for k, shift in enumerate(preset.offsets):
-            near = max((j for j in known if j < k), default=known[0])
-            rest[k] = min(max(numbers[LEVELS[near]] + shift - preset.offsets[near], 0), 63)
+    known = sorted(map(LEVELS.index, numbers))
+    rest = {}
+    for k, shift in enumerate(preset.offsets):
+        near = max((j for j in known if j < k), default=known[0])
+        rest[k] = min(max(numbers[LEVELS[near]] + shift - preset.offsets[near], 0), 63)
     return {k: numbers.get(name, rest[k]) for k, name in enumerate(LEVELS)}
 
 
@@ -416,7 +427,7 @@ def encode(
     margin: int | None = None,
     group_by: str = "level",
     icc: bytes | None = None,
-    metadata: bool = True,
+    metadata: bool | str = True,
     pixel_masks: bool = False,
     analysis: Mapping[str, Any] | None = None,
     model: int | None = None,
@@ -436,7 +447,8 @@ def encode(
             preset's by default.
         group_by: ``level`` (a group per level) or ``object`` (a group per object).
         icc: ICC profile of the picture, kept as it is.
-        metadata: whether objects and analysis are described in the stream.
+        metadata: whether objects and analysis are described in the stream, behind the groups; ``first``
+            puts the objects in front of them, where whoever fetches a prefix has them.
         pixel_masks: whether their exact masks are, too.
         analysis: how the objects were found, what ``spec/objects.md`` calls ``analysis``.
         model: number of the model in the registry; the preset's by default, or else 1.
@@ -452,6 +464,8 @@ def encode(
     """
     image = np.asarray(image)
     _check_arithmetic(arithmetic)
+    if metadata not in (True, False, "first"):
+        raise SdcError("E_USAGE", f'metadata is True, False or "first", not {metadata!r}')
     wanted = preset_of(preset)
     if effort is None:
         effort = DEFAULT_EFFORT if wanted.effort is None else wanted.effort
@@ -490,10 +504,10 @@ def encode(
         payloads.append(encode_group(targets, hyper, coder, residuals)[0])
     head = Head(width, height, model, decoder.weights)
     before = [] if icc is None else [Chunk(ICCP, icc)]
-    after = []
+    after: list[Chunk] = []
     if metadata and grouped.objects:
         described = objects_payload(grouped.objects, pixel_masks=pixel_masks, mask_pixels=4 * width * height)
-        after.append(Chunk(OBJS, described))
+        (before if metadata == "first" else after).append(Chunk(OBJS, described))
     if metadata and analysis:
         after.append(Chunk(PROV, analysis_payload(analysis)))
     return assemble(head, groups, payloads, grouped.labels, before, after)

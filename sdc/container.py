@@ -1,28 +1,34 @@
 """The container: bytes to frozen structures and back (spec sections "Container" to "MASK").
 
-No I/O of its own beyond reading from what it is given: ``bytes`` or a seekable binary reader.
+No I/O of its own beyond reading from what it is given: bytes or a seekable binary reader.
 """
 
 from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import index
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from .errors import SdcError
 from .mask import Labels, decode_map
 from .structures import Traced, build_payload, decode_varint, encode_varint, parse_payload
 
+if TYPE_CHECKING:
+    from .objects import Object
+
 MAGIC = b"\xd3SDC"
 VERSION = 0x10
 CELL = 16
 LEVELS = ("L1", "L2", "L3", "other")
+LEVEL_CODES = {"1": 0, "2": 1, "3": 2, **{name.lower(): code for code, name in enumerate(LEVELS)}}
+"""Code of each level by what a caller may call it, in lower case."""
 
 HEAD, GRPS, MASK, LATN = 0x01, 0x02, 0x03, 0x04
 OBJS, PROV, ICCP = 0x81, 0x82, 0xC1
@@ -43,7 +49,7 @@ ICC_BYTES = (128, 1 << 20)
 COMPLETE, WITHDRAWN, TRUNCATED, DAMAGED = "complete", "withdrawn", "truncated", "damaged"
 UNREAD = "unread"
 
-Source = bytes | bytearray | memoryview | BinaryIO
+Source = bytes | bytearray | memoryview | npt.NDArray[np.uint8] | BinaryIO
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,7 @@ class Group:
         size: bytes of the whole chunk, 0 when withdrawn.
         offset: of its chunk in the file (where it would stand, when withdrawn).
         state: ``complete``, ``withdrawn``, ``truncated``, ``damaged``, or ``unread`` when a
-            reader stopped after MASK.
+            reader stopped after MASK or was asked for other groups.
         payload: the rANS stream of a complete group.
     """
 
@@ -182,6 +188,19 @@ class Stream:
         """The first ancillary chunk of a type, if there is one."""
         return next((c for c in self.before + self.after if c.type == kind), None)
 
+    @cached_property
+    def objects(self) -> tuple[Object, ...]:
+        """Objects that the stream describes, with their pixel masks, in order of rank.
+
+        There are none when it has no OBJS, and when OBJS has not been read: it may stand behind all groups.
+
+        Raises:
+            SdcError: as :func:`sdc.metadata.parse_objects`, which can do without the masks.
+        """
+        from .metadata import parse_objects
+
+        return parse_objects(self)
+
     def select(
         self, groups: Iterable[int] | None = None, levels: Iterable[int | str] | None = None
     ) -> list[int]:
@@ -189,8 +208,9 @@ class Stream:
 
         Args:
             groups: by index.
-            levels: by level, as code (0 to 3) or name (``L1``).  Neither of the two asks for all
-                groups that are not withdrawn or unread.
+            levels: by level, as name or code (0 to 3); what a caller gave as levels goes through
+                :func:`level_codes` first.  Neither of the two asks for all groups that are not withdrawn or
+                unread.
 
         Raises:
             SdcError: ``E_USAGE`` for a group that the stream does not have, for what is no level,
@@ -221,21 +241,45 @@ class Stream:
             return SdcError("E_GROUP_TRUNCATED", "the group's chunk has not been read", where, g.offset)
         return SdcError(f"E_GROUP_{g.state.upper()}", where=where, offset=g.offset)
 
-    def ranges(
-        self, groups: Iterable[int] | None = None, levels: Iterable[int | str] | None = None
-    ) -> list[tuple[int, int]]:
-        """Byte ranges ``(offset, length)`` of some groups' chunks (all by default), neighbours merged."""
-        merged: list[tuple[int, int]] = []
+    def _chunks(self, groups: Iterable[int] | None, levels: Iterable[str] | None) -> list[Group]:
+        """The groups asked for, all by default, but those that are withdrawn."""
+        codes = level_codes(levels)
         everything = range(len(self.groups))
-        for k in everything if groups is None and levels is None else self.select(groups, levels):
-            g = self.groups[k]
-            if not g.size:
-                continue
+        chosen = everything if groups is None and codes is None else self.select(groups, codes)
+        return [self.groups[k] for k in chosen if self.groups[k].size]
+
+    def ranges(
+        self, groups: Iterable[int] | None = None, levels: Iterable[str] | None = None
+    ) -> list[tuple[int, int]]:
+        """Byte ranges ``(offset, length)`` of some groups' chunks (all by default), neighbours merged.
+
+        Args:
+            groups, levels: as for :func:`sdc.decode`.
+
+        Raises:
+            SdcError: ``E_USAGE``.
+        """
+        merged: list[tuple[int, int]] = []
+        for g in self._chunks(groups, levels):
             if merged and sum(merged[-1]) == g.offset:
                 merged[-1] = (merged[-1][0], merged[-1][1] + g.size)
             else:
                 merged.append((g.offset, g.size))
         return merged
+
+    def prefix(self, groups: Iterable[int] | None = None, levels: Iterable[str] | None = None) -> int:
+        """Bytes from the start of the file up to the end of some groups' chunks (all by default).
+
+        That is the preamble at least, also when the stream has none of these groups.
+
+        Args:
+            groups, levels: as for :func:`sdc.decode`.
+
+        Raises:
+            SdcError: ``E_USAGE``.
+        """
+        ends = [g.offset + g.size for g in self._chunks(groups, levels)]
+        return max(ends, default=self.groups[0].offset)
 
     def seed(self, group: Group) -> bytes:
         """What the CRC of a latent chunk starts with (LATN-04)."""
@@ -249,9 +293,10 @@ class Stream:
             data: its chunk; bytes beyond its size are not looked at.
 
         Raises:
-            SdcError: ``E_LATN_SIZE`` or ``E_VARINT``.
+            SdcError: ``E_LATN_SIZE`` or ``E_VARINT``; ``E_USAGE`` for a group that the stream does not have.
         """
-        group = _judge(self, self.groups[index], data[: self.groups[index].size])
+        (index,) = self.select([index])
+        group = _judge(self, self.groups[index], Reader(data).at(0, self.groups[index].size))
         changed = replace(self, groups=(*self.groups[:index], group, *self.groups[index + 1 :]))
         errors = tuple(e for e in self.errors if e.offset != group.offset)
         if group.state in (TRUNCATED, DAMAGED):
@@ -366,11 +411,31 @@ def level_code(level: int | str) -> int:
     Raises:
         SdcError: ``E_USAGE``.
     """
-    if isinstance(level, str) and level in LEVELS:
-        return LEVELS.index(level)
+    if isinstance(level, str) and level.lower() in LEVEL_CODES:
+        return LEVEL_CODES[level.lower()]
     if isinstance(level, int) and 0 <= level < len(LEVELS):
         return level
-    raise SdcError("E_USAGE", f"a level is one of {', '.join(LEVELS)} or 0 to 3, not {level!r}")
+    raise SdcError("E_USAGE", f"a level is one of {', '.join(LEVELS)}, not {level!r}")
+
+
+def level_codes(levels: Iterable[str] | None) -> list[int] | None:
+    """Codes of levels by name: ``L1``, ``l1`` or ``1``, and so on; ``None`` when no levels are given.
+
+    Raises:
+        SdcError: ``E_USAGE``, also for numbers: 1 is L1 on the command line and L2 in GRPS.
+    """
+    if levels is None:
+        return None
+    if isinstance(levels, str) or not isinstance(levels, Iterable):
+        raise SdcError("E_USAGE", f'levels are a list of names, such as ["L1"], not {levels!r}')
+    codes = []
+    for level in levels:
+        if not isinstance(level, str):
+            counted = isinstance(level, (int, np.integer)) and 1 <= level <= 3
+            hint = f'; level {level:d} is "L{level:d}"' if counted else ""
+            raise SdcError("E_USAGE", f"a level is one of the names {', '.join(LEVELS)}, not {level!r}{hint}")
+        codes.append(level_code(level))
+    return codes
 
 
 def _with_labels(stream: Stream, old: Stream) -> Stream:
@@ -381,11 +446,41 @@ def _with_labels(stream: Stream, old: Stream) -> Stream:
 
 
 class Reader:
-    """Reads ranges of a source, whole even where the source gives them in parts."""
+    """Reads ranges of a source, whole even where the source gives them in parts.
+
+    Attributes:
+        held: whether the source is bytes, of which none need be fetched.
+        size: bytes of the source.
+
+    Raises:
+        SdcError: ``E_USAGE`` for what is no source.
+    """
 
     def __init__(self, source: Source):
-        self.file = io.BytesIO(source) if isinstance(source, (bytes, bytearray, memoryview)) else source
-        self.size = self.file.seek(0, io.SEEK_END)
+        wrong = SdcError(
+            "E_USAGE", f"a stream is bytes or a seekable binary reader, not {type(source).__name__}"
+        )
+        self.held = not hasattr(source, "seek")
+        self.file: BinaryIO
+        if not self.held:
+            self.file = cast(BinaryIO, source)
+        elif isinstance(source, bytes):
+            self.file = io.BytesIO(source)
+        else:
+            try:
+                view = memoryview(cast(bytearray, source))
+            except TypeError:
+                raise wrong from None
+            if not (view.ndim == view.itemsize == 1 and view.contiguous):
+                raise SdcError("E_USAGE", "bytes of a stream that are an array lie in one row without gaps")
+            self.file = io.BytesIO(view)
+        if isinstance(source, io.TextIOBase):
+            raise wrong
+        try:
+            end = cast("int | None", self.file.seek(0, io.SEEK_END))
+        except io.UnsupportedOperation:
+            raise wrong from None
+        self.size = self.file.tell() if end is None else end  # mmap has given no place before Python 3.13
 
     def at(self, offset: int, size: int) -> bytes:
         """``size`` bytes from ``offset`` on, fewer only where the file ends.
@@ -475,18 +570,93 @@ def parse(
     Args:
         source: the file's bytes, or a seekable binary reader.
         limits: what the caller agrees to hold in memory.
-        body: ``False`` stops after MASK; groups are then ``unread`` and :meth:`Stream.ranges`
-            says which bytes to fetch.
+        body: ``False`` stops after MASK; groups are then ``unread`` and :meth:`Stream.prefix` and
+            :meth:`Stream.ranges` say which bytes to fetch.  A prefix will do that holds so much
+            (:func:`preamble_size`).
         trace: receives what is met on the way, also before an error.
 
     Returns:
         The stream; ``state`` is ``valid`` or ``partial``.
 
     Raises:
-        SdcError: the stream is invalid or unsupported, or breaks ``limits``.
+        SdcError: the stream is invalid or unsupported, or breaks ``limits``; ``E_USAGE`` for what is no
+            source.
     """
     reader = Reader(source)
     trace = Trace() if trace is None else trace
+    stream, first = _front(reader, limits, body, trace)
+    return _body(stream, reader, first, limits, trace) if body else stream
+
+
+def parse_asked(
+    source: Source,
+    groups: Iterable[int] | None,
+    levels: Iterable[str] | None,
+    *,
+    limits: Limits,
+    behind: bool,
+) -> tuple[Stream, list[int]]:
+    """Parse a stream of which some groups are asked for, without reading the others from a reader (STAT-11).
+
+    Bytes, which are here, are parsed whole, and so is a reader when no groups and no levels are given.
+
+    Args:
+        groups, levels: as for :func:`sdc.decode`.
+        behind: whether chunks behind the groups are read all the same.
+
+    Returns:
+        ``(the stream, indices of the groups asked for)``; groups that were not read are ``unread``.
+
+    Raises:
+        SdcError: as :func:`parse`; ``E_USAGE`` as :meth:`Stream.select`.
+    """
+    codes = level_codes(levels)
+    reader, trace = Reader(source), Trace()
+    stream, first = _front(reader, limits, True, trace)
+    if reader.held or (groups is None and codes is None):
+        stream = _body(stream, reader, first, limits, trace)
+        return stream, stream.select(groups, codes)
+    chosen = stream.select(groups, codes)
+    return _body(stream, reader, first, limits, trace, chosen, behind), chosen
+
+
+def preamble_size(prefix: bytes) -> int:
+    """Bytes from the start of a stream up to its first group, or up to what tells where that is.
+
+    With 64 bytes or more to begin with, the third fetch at the latest has all that stands in front of the
+    groups: HEAD, GRPS, MASK, the colour profile, and the objects where they are written first.
+
+    Args:
+        prefix: some bytes of the file from its start, at least one.
+
+    Returns:
+        The size, which may be less than the prefix has.
+
+    Raises:
+        SdcError: as :func:`parse`, but for ``E_TRUNCATED``.
+    """
+    trace = Trace()
+    try:
+        return parse(prefix, body=False, trace=trace).groups[0].offset
+    except SdcError as error:
+        if error.code != "E_TRUNCATED":
+            raise
+    if trace.stream is not None:
+        return trace.stream.groups[0].offset
+    at = len(MAGIC) if trace.head is None else trace.places[0].offset + trace.places[0].size
+    try:
+        length, used = decode_varint(Reader(prefix).at(at, SMALLEST_CHUNK), 1, at)
+    except IndexError:
+        return at + SMALLEST_CHUNK
+    return at + used + length + 4
+
+
+def _front(reader: Reader, limits: Limits, body: bool, trace: Trace) -> tuple[Stream, int]:
+    """Read HEAD, GRPS, MASK and, for a body, the rest of the preamble.
+
+    Returns:
+        ``(the stream, offset of the first latent chunk)``.
+    """
     magic = reader.at(0, 4)
     if magic != MAGIC:
         if MAGIC.startswith(magic) and magic:
@@ -513,7 +683,7 @@ def parse(
     trace.stream = stream = Stream(head, groups, size=reader.size)
     trace.stream = stream = _preamble(stream, reader, chunk.end, first, limits, body, trace)
     trace.labels = stream.labels
-    return _body(stream, reader, first, limits, trace) if body else stream
+    return stream, first
 
 
 def _groups(head: Head, chunk: _Walk, trace: Trace) -> tuple[tuple[Group, ...], int]:
@@ -629,26 +799,34 @@ def _judge(stream: Stream, group: Group, data: bytes) -> Group:
     return replace(group, state=COMPLETE, payload=data[used:-4])
 
 
-def _body(stream: Stream, reader: Reader, first: int, limits: Limits, trace: Trace) -> Stream:
-    """Read the latent chunks and what stands behind them."""
+def _body(
+    stream: Stream,
+    reader: Reader,
+    first: int,
+    limits: Limits,
+    trace: Trace,
+    chosen: Collection[int] | None = None,
+    behind: bool = True,
+) -> Stream:
+    """Read the latent chunks, of the chosen groups if any are named, and what stands behind them."""
     groups: list[Group] = []
     errors = list(stream.errors)
     at = first
     for g in stream.groups:
-        if g.size:
+        if g.size and (chosen is None or g.index in chosen):
             if g.size > limits.chunk_bytes and g.offset + g.size <= reader.size:
                 raise SdcError("E_LIMIT", f"a chunk of {g.size} bytes", f"group {g.index}", g.offset)
             available = min(g.size, max(0, reader.size - g.offset))
             g = _judge(stream, g, reader.at(g.offset, available))
             if available:
                 trace.places.append(Place(LATN, g.offset, available, g.state, g.index))
-            at = g.offset + g.size
+        at = g.offset + g.size
         groups.append(g)
     known = replace(stream, groups=tuple(groups))
     errors += [known.missing(g.index) for g in groups if g.state in (TRUNCATED, DAMAGED)]
     after: list[Chunk] = []
     seen = {c.type for c in stream.before} | ({MASK} if stream.mask is not None else set())
-    while at < reader.size:
+    while behind and at < reader.size:
         chunk = _lenient(reader, at, limits)
         trace.note(chunk)
         if not chunk.good:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from .cli import info_main, main
 from .container import LEVELS, parse
-from .sheet import levels_present, prefix_bytes
+from .sheet import levels_present
 
 QUALITY = "L1=40,L2=32,L3=28,other=20"
 
@@ -59,7 +59,7 @@ def demo(folder: Path) -> None:
         picture = str(folder / f"{name}.png")
         codes = ",".join(LEVELS[k].removeprefix("L") for k in chosen)
         _run("sdc", "decode", stream, picture, "--levels", codes)
-        rows.append((name, prefix_bytes(head, level), picture))
+        rows.append((name, head.prefix(levels=LEVELS[: level + 1]), picture))
     _run("sdc", "extract", stream, first, "--levels", "1")
     _run("sdc", "sheet", stream, sheet, "--original", photo)
     _run("sdc", "analyze", photo, "-o", objects, "--picture", drawn)

@@ -17,6 +17,7 @@ from .container import (
     Stream,
     build,
     parse,
+    parse_asked,
 )
 from .errors import SdcError
 from .info import icc_error, state_of
@@ -29,15 +30,17 @@ def extract(
     source: Source,
     *,
     groups: Iterable[int] | None = None,
-    levels: Iterable[int | str] | None = None,
+    levels: Iterable[str] | None = None,
     limits: Limits = Limits(),
 ) -> bytes:
     """A stream of some groups, with the others withdrawn; see :func:`withdraw`.
 
+    Of a reader the chunks of the other groups are not read (STAT-11).
+
     Args:
         source: the file's bytes, or a seekable binary reader.
         groups: indices of the groups to keep; all by default.
-        levels: or levels to keep, by name (``L1``) or code, 0 for L1 to 3 for other.
+        levels: or levels to keep, by name: ``L1``, ``l1`` or ``1``, and so on, or ``other``.
         limits: what the caller agrees to hold in memory.
 
     Returns:
@@ -47,8 +50,8 @@ def extract(
         SdcError: the stream is invalid or unsupported; ``E_LIMIT``; ``E_USAGE`` for a group that it does not
             have, for what is no level, or when both are given.
     """
-    stream = parse(source, limits=limits)
-    return build(withdraw(stream, stream.select(groups, levels))[0])
+    stream, kept = parse_asked(source, groups, levels, limits=limits, behind=True)
+    return build(withdraw(stream, kept)[0])
 
 
 def withdraw(stream: Stream, keep: Iterable[int]) -> tuple[Stream, tuple[SdcError, ...]]:
@@ -125,12 +128,16 @@ def validate(source: Source, *, deep: bool = True, limits: Limits = Limits()) ->
 
     Returns:
         The state, all errors, and notes; an error in a group or in the metadata does not hide others.
-        No :class:`SdcError` is raised.
+
+    Raises:
+        SdcError: ``E_USAGE`` for what is no source; any other becomes part of the result.
     """
     errors: list[SdcError] = []
     try:
         stream = parse(source, limits=limits)
     except SdcError as error:
+        if error.code == "E_USAGE":
+            raise
         return Validation(error.kind, (error,))
     errors += stream.errors
     wrong = icc_error(stream)

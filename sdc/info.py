@@ -68,7 +68,8 @@ def info(source: Source, *, trace: bool = False, limits: Limits = Limits()) -> R
         A model that is not here is no error.
 
     Raises:
-        OSError: whatever the reader raises; an :class:`SdcError` becomes part of the report.
+        OSError: whatever the reader raises.
+        SdcError: ``E_USAGE`` for what is no source; any other becomes part of the report.
     """
     reader = Reader(source)
     met, objects, errors = Trace(), list[Report](), list[SdcError]()

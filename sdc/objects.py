@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from operator import index
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -83,10 +84,14 @@ class Object:
     group: int | None = None
 
     def __post_init__(self) -> None:
-        if min(self.box[:2]) < 0 or min(self.box[2:]) < 1:
+        try:
+            x, y, width, height = map(index, self.box)
+        except (TypeError, ValueError):
+            raise _error("box", f"must be four whole numbers, not {self.box!r}") from None
+        if min(x, y) < 0 or min(width, height) < 1:
             raise _error("box", f"not a box inside a picture: {self.box}")
-        if self.level is not None and not 0 <= self.level <= OTHER:
-            raise _error("level", "must be 0 to 3")
+        if self.level is not None and self.level not in range(OTHER + 1):
+            raise _error("level", f"must be 0 for L1 to 3 for other, not {self.level!r}")
         if not 0 <= self.score <= 1:
             raise _error("score", "must be 0 to 1")
         mask, size = self.mask, self.box[3:1:-1]
@@ -788,6 +793,8 @@ def group_map(
         raise SdcError("E_USAGE", "must be level or object", "group-by")
     if type(margin) is not int or not 0 <= margin <= MAX_MARGIN:
         raise SdcError("E_USAGE", f"must be a whole number of 0 to {MAX_MARGIN} cells", "margin")
+    if not all(isinstance(thing, Object) for thing in objects):
+        raise SdcError("E_USAGE", "must be sdc.Object, as sdc.load_objects gives them", "objects")
     for i, thing in enumerate(objects):
         x, y, w, h = thing.box
         if x + w > width or y + h > height:

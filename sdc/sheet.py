@@ -112,15 +112,6 @@ def _bpp(count: int, pixels: int) -> str:
     return f"{value:.3f} bpp" if value < 10 else f"{value:,.0f} bpp"
 
 
-def prefix_bytes(stream: Stream, level: int) -> int:
-    """Bytes from the start of a file up to the end of the last group of a level or a more important one.
-
-    Args:
-        level: code of a level that is present, 0 for L1 to 3 for other.
-    """
-    return max(g.offset + g.size for g in stream.groups if g.level <= level)
-
-
 def levels_present(stream: Stream) -> list[int]:
     """Level codes of the groups that have not been withdrawn, most important first."""
     return sorted({g.level for g in stream.groups if g.state != WITHDRAWN})
@@ -322,7 +313,7 @@ def _level_panel(
     heading = " + ".join(names)
     if level == present[-1] and all(g.state != WITHDRAWN for g in stream.groups):
         heading = "all" if len(names) > 1 else f"all ({heading})"
-    size_needed = prefix_bytes(stream, level)
+    size_needed = stream.prefix(levels=LEVELS[: level + 1])
     items: Line = [
         (f"first {_bytes(size_needed)}", INK),
         (_bpp(size_needed, pixels), INK),

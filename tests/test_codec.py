@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image, ImageCms
 
-from sdc import codec
+from sdc import cli, codec
 from sdc.codec import decode, decode_symbols, encode, qualities_of, sites_of
-from sdc.container import COMPLETE, build, parse
+from sdc.container import COMPLETE, ICCP, build, parse
 from sdc.edit import validate
 from sdc.errors import SdcError
 from sdc.latents import GroupCoder, decode_group, encode_group, read_symbols, tables_of, write_symbols
@@ -21,6 +26,7 @@ from sdc.metadata import parse_objects
 from sdc.model import check_network, load_model, parse_model, read_tensors, write_tensors
 from sdc.network import TAPS, Op, Sites, reach, run
 from sdc.objects import Object
+from sdc.pictures import ORIENTATION
 from sdc.rans import AdaptiveBit, Decoder, Encoder
 from sdc.synthetic import synthetic_model_file
 from sdc.testing import random_labels, random_stream
@@ -354,7 +360,7 @@ def test_quality_and_level_qualities() -> None:
     ]
     assert errors == sorted(errors, reverse=True)
     stream = parse(encode(picture, objects=four_groups(96, 144), quality={"L1": 44, "L2": 32, "other": 16}))
-    assert [g.quality for g in stream.groups] == [44, 32, 16, 16]
+    assert [g.quality for g in stream.groups] == [44, 32, 32, 16]
     for bad in ({}, {"L4": 3}, {"L1": 64}, -1):
         with pytest.raises(SdcError, match="E_USAGE"):
             qualities_of(bad)  # type: ignore[arg-type]
@@ -509,17 +515,26 @@ def test_wrong_arguments_are_named() -> None:
     for options in (
         {"levels": ["L9"]},
         {"levels": [9]},
+        {"levels": [None]},
         {"levels": 0},
         {"levels": "L1"},
         {"groups": [7]},
         {"groups": ["0"]},
-        {"groups": [0], "levels": [0]},
+        {"groups": [0], "levels": ["L1"]},
         {"arithmetic": "float16"},
         {"fill": (300, 0, 0)},
+        {"fill": (0.5, 0, 0)},
+        {"fill": 0},
+        {"fill": None},
     ):
         with pytest.raises(SdcError, match="E_USAGE"):
             decode(data, **options)  # type: ignore[arg-type]
-    assert decode(data, levels=["L1"]).groups == decode(data, levels=[0]).groups == (0,)
+    for levels in (["L1"], ["l1"], ("1",), iter(["1", "L1"])):
+        assert decode(data, levels=levels).groups == (0,)
+    assert decode(data, levels=["OTHER"]).groups == (1,)
+    for number in (1, np.int64(1), True):
+        with pytest.raises(SdcError, match=r'E_USAGE.*level 1 is "L1"'):
+            decode(data, levels=[number])  # type: ignore[list-item]
     for quality in (3.5, None, True, {"L1": True}, {"L1": 2.0}):
         with pytest.raises(SdcError, match="E_USAGE"):
             encode(photograph(8, 8), quality=quality)  # type: ignore[arg-type]
@@ -543,6 +558,94 @@ def test_decoding_from_byte_ranges() -> None:
     broken = stream.with_chunk(0, b"")
     assert broken.state == "partial" and broken.groups[0].state == "truncated"
     assert broken.with_chunk(0, data[slice(*np.cumsum(stream.ranges([0])[0]))]).state == "valid"
+
+
+def test_objects_are_written_first_or_last() -> None:
+    things = four_groups(96, 144)
+    options = {"objects": things, "analysis": {"by": "hand"}, "icc": bytes(200), "effort": 0}
+    last, first = (encode(photograph(96, 144), metadata=m, **options) for m in (True, "first"))  # type: ignore[arg-type]
+    assert [c.name for c in parse(last).before + parse(last).after] == ["ICCP", "OBJS", "PROV"]
+    assert [c.name for c in parse(first).before] == ["ICCP", "OBJS"]
+    assert [c.name for c in parse(first).after] == ["PROV"]
+    assert len(first) == len(last) and validate(first).state == "valid"
+    for data in (last, first):
+        whole = decode(data)
+        assert [o.label for o in whole.objects] == ["one", "two", "three"]
+        assert whole.objects == whole.stream.objects == parse_objects(parse(data))
+        size = parse(data).prefix(levels=["L1"])
+        for some in (
+            decode(data[:size], levels=["L1"]),
+            decode(io.BytesIO(data), levels=["L1"]),
+            decode(data[:size]),
+        ):
+            assert some.groups == (0,)
+            assert some.objects == (whole.objects if data is first else ())
+            assert np.array_equal(some.pixels[some.covered], whole.pixels[some.covered])
+        assert parse(data, body=False).objects == ()
+    assert decode(last, levels=["L1"]).objects == decode(last).objects
+    for metadata in ("last", None, 2):
+        with pytest.raises(SdcError, match="E_USAGE"):
+            encode(photograph(8, 8), metadata=metadata)  # type: ignore[arg-type]
+
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def files_of_the_pages(folder: Path) -> Path:
+    """A folder with a photograph, which lies on its side and has a colour profile, and its objects."""
+    turned = Image.fromarray(np.rot90(photograph(96, 144)))
+    exif = turned.getexif()
+    exif[ORIENTATION] = 6
+    turned.save(
+        folder / "photo.jpg",
+        exif=exif,
+        icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
+    )
+    things = [
+        {"label": label, "box": [x, 10, 40, 30], "level": level}
+        for label, x, level in (("one", 2, "L1"), ("two", 50, "L2"), ("three", 100, "L2"))
+    ]
+    (folder / "objects.json").write_text(json.dumps(things))
+    return folder
+
+
+def python_of(page: str) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def test_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(files_of_the_pages(tmp_path))
+    whole, part = python_of("README.md")
+    names: dict[str, Any] = {}
+    exec(whole, names)
+    data, l1 = names["data"], names["l1"]
+    stream = parse(data)
+    assert (stream.head.width, stream.head.height) == (144, 96)
+    assert stream.chunk(ICCP).payload == names["picture"].icc != b""  # type: ignore[union-attr]
+    assert [g.quality for g in stream.groups] == [44, 32, 16]
+    assert l1.groups == (0,) and [o.label for o in l1.objects] == ["one", "two", "three"]
+    assert parse(names["small"]).groups[1].state == "withdrawn"
+    for metadata in (True, "first"):
+        names["data"] = data = encode(
+            names["picture"].pixels, objects=names["objects"], icc=names["picture"].icc, metadata=metadata
+        )
+        exec(part, names)
+        first, second = names["first"], names["second"]
+        assert len(names["start"]) == max(512, parse(data).prefix(levels=["L1"])) < len(data)
+        assert first.groups == (0,) and second.groups == (1,)
+        assert bool(first.objects) == (metadata == "first")
+        for some in (first, second):
+            assert np.array_equal(some.pixels, decode(data, groups=some.groups).pixels)
+
+
+def test_python_of_the_page_on_analysis_does_what_the_command_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(files_of_the_pages(tmp_path))
+    names: dict[str, Any] = {}
+    exec(python_of("docs/analysis.md")[0], names)
+    assert cli.main(["encode", "photo.jpg", "out.sdc"]) == 0
+    assert names["data"] == Path("out.sdc").read_bytes()
 
 
 def test_pixel_masks_stay_within_the_total_that_a_stream_may_hold() -> None:

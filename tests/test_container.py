@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import mmap
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,8 +36,11 @@ from sdc.container import (
     build_chunk,
     build_head,
     parse,
+    preamble_size,
 )
+from sdc.edit import extract, validate
 from sdc.errors import SdcError, spec_data
+from sdc.info import info
 from sdc.mask import encode_map
 from sdc.model import load_model
 from sdc.structures import build_payload, decode_varint, encode_varint, parse_payload
@@ -175,6 +181,152 @@ def test_reader_stops_after_mask_and_fetches_ranges() -> None:
         assert stream.groups[k].state == COMPLETE
         assert stream.groups[k].payload == parse(drawn.data).groups[k].payload
     assert stream.with_chunk(1, b"").groups[1].state == TRUNCATED
+
+
+class Logging(io.BytesIO):
+    """A reader that knows which of its bytes were read."""
+
+    def __init__(self, data: bytes):
+        super().__init__(data)
+        self.seen: set[int] = set()
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        start = self.tell()
+        data = super().read(size)
+        self.seen |= set(range(start, start + len(data)))
+        return data
+
+
+def test_of_a_reader_only_what_is_asked_for_is_read() -> None:
+    data = TINY.data
+    stream = parse(data)
+    chunks = [set(range(g.offset, g.offset + g.size)) for g in stream.groups]
+    behind = set(range(stream.after[0].offset, len(data)))
+    for chosen in ((), (0,), (1,), (0, 2), (0, 1, 2)):
+        unread = set().union(*(chunk for k, chunk in enumerate(chunks) if k not in chosen))
+        reader, whole = Logging(data), decode(data, groups=chosen)
+        got = decode(reader, groups=chosen)
+        assert set(range(len(data))) - reader.seen == unread | behind
+        assert got.groups == chosen and not got.missing and got.stream.state == "valid"
+        assert [g.state for g in got.stream.groups] == [COMPLETE if k in chosen else UNREAD for k in range(3)]
+        assert np.array_equal(got.pixels, whole.pixels) and np.array_equal(got.covered, whole.covered)
+        assert got.stream.before == stream.before
+        assert {g.state for g in whole.stream.groups} == {COMPLETE} and whole.stream.after == stream.after
+        # An editor copies what stands around the groups (EDIT-02, EDIT-04).
+        reader = Logging(data)
+        assert extract(reader, groups=chosen) == extract(data, groups=chosen)
+        assert set(range(len(data))) - reader.seen == unread
+    names = {g.level_name for g in stream.groups[:1]}
+    reader = Logging(data)
+    assert decode(reader, levels=iter(names)).groups == decode(data, levels=names).groups != ()
+    assert not reader.seen & behind
+    for work in (decode, extract, parse, info, validate):
+        reader = Logging(data)
+        work(reader)
+        assert len(reader.seen) == len(data)
+
+
+def test_what_is_damaged_and_not_asked_for_is_not_met() -> None:
+    stream = parse(TINY.data)
+    data = bytearray(TINY.data[: stream.groups[2].offset + 9])
+    data[stream.groups[1].offset + 9] ^= 1
+    assert len(decode(data).missing) == len(decode(data, groups=[0]).stream.errors) == 2
+    got = decode(io.BytesIO(data), groups=[0])
+    assert (got.groups, got.missing, got.stream.errors) == ((0,), (), ())
+    got = decode(io.BytesIO(data), groups=[1, 2])
+    assert [e.code for e in got.missing] == ["E_GROUP_DAMAGED", "E_GROUP_TRUNCATED"]
+    assert extract(io.BytesIO(data)) == extract(data) == extract(data, groups=[0])
+
+
+def test_prefix_holds_the_groups_asked_for() -> None:
+    stream = parse(TINY.data)
+    ends = [g.offset + g.size for g in stream.groups]
+    assert stream.prefix() == stream.prefix([2, 0]) == ends[2] == stream.after[0].offset
+    assert stream.prefix([1]) == sum(stream.ranges([1])[0]) == ends[1]
+    assert stream.prefix([]) == stream.groups[0].offset
+    for level in ("L1", "l2", "3", "other"):
+        own = [e for e, g in zip(ends, stream.groups, strict=True) if g.level_name[-1] == level[-1]]
+        assert stream.prefix(levels=[level]) == max(own, default=stream.groups[0].offset)
+        assert bool(stream.ranges(levels=[level])) == bool(own)
+    less = parse(extract(TINY.data, groups=[0]))
+    assert less.prefix() == less.prefix([0, 2]) == sum(less.ranges()[0])
+    assert less.prefix([2]) == less.groups[0].offset and less.ranges([2]) == []
+    for wrong in ({"groups": [3]}, {"levels": [1]}, {"levels": "L1"}):
+        for ask in (stream.prefix, stream.ranges):
+            with pytest.raises(SdcError, match="E_USAGE"):
+                ask(**wrong)  # type: ignore[arg-type]
+
+
+def test_preamble_size_leads_to_the_groups() -> None:
+    """From any prefix on, each answer is past what is held until the preamble is there."""
+    several = random_stream(2, width=300, height=300, count=200, amplitude=0, extras=True).data
+    for data in (TINY.data, several, random_stream(1, width=9, height=9, count=1, extras=False).data):
+        first = parse(data).groups[0].offset
+        needed = parse(Logging(data), body=False).mask_offset + 1
+        for start in (*range(1, min(first + 3, 120)), 512, len(data)):
+            sizes = [start]
+            while (size := preamble_size(data[: sizes[-1]])) > sizes[-1]:
+                sizes.append(size)
+            assert size == first <= sizes[-1]
+            assert len(sizes) <= (3 if start >= 64 else 6)
+            assert parse(data[: sizes[-1]], body=False).groups[0].offset == first >= needed
+        for held in (bytearray, memoryview, lambda data: np.frombuffer(data, np.uint8)):
+            assert preamble_size(held(data[:64])) == preamble_size(data[:64])
+    assert preamble_size(several[:64]) > 400
+    for wrong, code in ((b"", "E_MAGIC"), (b"nothing", "E_MAGIC"), ("text", "E_USAGE")):
+        with pytest.raises(SdcError, match=code):
+            preamble_size(wrong)  # type: ignore[arg-type]
+    with pytest.raises(SdcError, match="E_CHUNK_CRC"):
+        preamble_size(TINY.data[:10] + b"\xff" + TINY.data[11:])
+
+
+def test_whatever_holds_bytes_is_a_source(tmp_path: Path) -> None:
+    path = tmp_path / "a.sdc"
+    path.write_bytes(TINY.data)
+    whole = decode(TINY.data)
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        row = np.fromfile(path, np.uint8)
+        for source in (bytearray(TINY.data), memoryview(TINY.data), row, row.data, file, mapped):
+            assert np.array_equal(decode(source).pixels, whole.pixels)  # type: ignore[arg-type]
+            assert parse(source) == parse(TINY.data)  # type: ignore[arg-type]
+            assert extract(source) == TINY.data  # type: ignore[arg-type]
+            assert info(source) == info(TINY.data)  # type: ignore[arg-type]
+            assert validate(source).state == "valid"  # type: ignore[arg-type]
+        size = preamble_size(row)  # type: ignore[arg-type]
+        stream = parse(row[:size], body=False)
+        for g in stream.groups:
+            stream = stream.with_chunk(g.index, row[g.offset : g.offset + g.size])  # type: ignore[arg-type]
+        assert stream.groups == parse(TINY.data).groups
+
+
+@pytest.mark.parametrize("work", [decode, extract, info, parse, validate])
+def test_what_is_no_source_is_named(work: Callable[[Any], object], tmp_path: Path) -> None:
+    path = tmp_path / "a.sdc"
+    path.write_bytes(TINY.data)
+    row = np.frombuffer(TINY.data, np.uint8)
+
+    class Pipe(io.BytesIO):
+        def seek(self, offset: int, whence: int = 0, /) -> int:
+            raise io.UnsupportedOperation("seek")
+
+    with path.open(encoding="latin-1") as text:
+        for source in ("a.sdc", path, None, 7, [1, 2], text, io.StringIO("a"), Pipe(TINY.data)):
+            words = f"E_USAGE: a stream is bytes or a seekable binary reader, not {type(source).__name__}"
+            with pytest.raises(SdcError) as caught:
+                work(source)
+            assert str(caught.value) == words
+    for array in (row[::2], row.astype(np.float32), np.zeros((4, 4), np.uint8), row.data[::2]):
+        with pytest.raises(SdcError, match="E_USAGE"):
+            work(array)
+
+
+def test_chunks_of_groups_that_are_not_there_are_refused() -> None:
+    stream = parse(TINY.data, body=False)
+    for wrong in (3, -1, "0", None):
+        with pytest.raises(SdcError, match="E_USAGE"):
+            stream.with_chunk(wrong, b"")  # type: ignore[arg-type]
+    with pytest.raises(SdcError, match="E_USAGE"):
+        stream.with_chunk(0, "text")  # type: ignore[arg-type]
 
 
 def test_unknown_ancillary_chunks_are_kept() -> None:

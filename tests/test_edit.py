@@ -97,23 +97,24 @@ def chunks(data: bytes) -> list[tuple[int, int]]:
 def test_keeping_everything_keeps_every_byte(data: bytes) -> None:
     assert extract(data) == data
     assert extract(data, groups=[0, 1, 2]) == data
-    assert extract(data, levels=range(4)) == data
+    assert extract(data, levels=LEVELS) == data
     once = extract(data, groups=[0])
     assert extract(once) == once
 
 
 def test_levels_name_groups() -> None:
-    levels = [g.level for g in FULL.groups]
+    levels = [g.level_name for g in FULL.groups]
     assert extract(FULL.data, levels=[levels[0]]) == extract(
         FULL.data, groups=[k for k, level in enumerate(levels) if level == levels[0]]
     )
-    assert extract(io.BytesIO(FULL.data), levels=[levels[0]]) == extract(FULL.data, levels=[levels[0]])
-    assert extract(FULL.data, levels=[LEVELS[levels[0]]]) == extract(FULL.data, levels=[levels[0]])
+    for called in {levels[0].lower(), levels[0].upper(), levels[0].removeprefix("L")}:
+        assert extract(FULL.data, levels=[called]) == extract(FULL.data, levels=[levels[0]])
     stream = parse(FULL.data)
     for call in (
         lambda: extract(FULL.data, groups=[3]),
         lambda: extract(FULL.data, levels=["L9"]),
-        lambda: extract(FULL.data, groups=[0], levels=[0]),
+        lambda: extract(FULL.data, levels=[0]),
+        lambda: extract(FULL.data, groups=[0], levels=["L1"]),
         lambda: withdraw(stream, [3]),
         lambda: withdraw(stream, [-1]),
     ):

@@ -296,6 +296,17 @@ def test_a_reader_serves_as_well_as_bytes() -> None:
     assert info(io.BytesIO(FULL.data), trace=True) == info(FULL.data, trace=True)
 
 
+def test_pictures_are_imported_when_they_are_needed() -> None:
+    code = (
+        "import sys, sdc; before = 'PIL' in sys.modules; from sdc import *;"
+        "from sdc.pictures import read_picture as own; print(before, sdc.read_picture is read_picture is own)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["False", "True"]
+    with pytest.raises(AttributeError, match="write_nothing"):
+        sdc.write_nothing  # type: ignore[attr-defined] # noqa: B018
+
+
 def test_import_is_quick_and_needs_no_torch() -> None:
     code = (
         "import sys, time; t = time.process_time(); import sdc; t = time.process_time() - t;"

@@ -520,7 +520,10 @@ def test_coco_errors() -> None:
     [
         {"box": (-1, 0, 5, 5)},
         {"box": (0, 0, 0, 5)},
+        {"box": (0.0, 0, 5, 4)},
+        {"box": (0, 0, 5)},
         {"level": 4},
+        {"level": "L1"},
         {"score": 1.5},
         {"score": float("nan")},
         {"mask": np.ones((5, 4), bool)},
@@ -531,6 +534,12 @@ def test_coco_errors() -> None:
 def test_object_refuses_wrong_values(wrong: dict[str, Any]) -> None:
     with pytest.raises(SdcError, match="E_OBJECTS"):
         replace(Object("thing", (0, 0, 5, 4)), **wrong)
+
+
+@pytest.mark.parametrize("objects", ["objects.json", [{"label": "dog", "box": [0, 0, 5, 4]}], [None]])
+def test_a_map_is_made_of_objects_only(objects: Any) -> None:
+    with pytest.raises(SdcError, match=r"E_USAGE.*sdc\.Object"):
+        group_map(objects, 32, 32)
 
 
 def test_object_equality_looks_at_the_mask() -> None:

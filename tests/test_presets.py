@@ -54,6 +54,7 @@ def test_levels_that_are_not_named_follow_the_most_important_one_named() -> None
     assert qualities_of({"other": 3, "L2": 40}, preset) == {0: 46, 1: 40, 2: 46, 3: 3}
     # Where a preset says nothing of levels, they take the lowest one named.
     assert qualities_of({"L1": 44, "L2": 32}, parse_preset("margin1")) == {0: 44, 1: 32, 2: 32, 3: 32}
+    assert qualities_of({"L2": 50, "other": 5}) == {0: 50, 1: 50, 2: 50, 3: 5}
 
 
 def test_margin_takes_cells_of_nobody() -> None:

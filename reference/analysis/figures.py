@@ -32,9 +32,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sdc.codec import encode
-from sdc.container import CELL, parse
+from sdc.container import CELL, LEVELS, parse
 from sdc.objects import Object, _coverage, group_map
-from sdc.sheet import prefix_bytes
 
 from ..bench.common import coco_pictures
 from .pipeline import analyze
@@ -42,7 +41,7 @@ from .ranking import DefaultRanking
 from .steps import Options, Scene
 
 Ints = npt.NDArray[np.int64]
-LEVELS = ("L1", "L1+L2", "L1..L3")
+SPANS = ("L1", "L1+L2", "L1..L3")
 HIGH = 64
 """Pixels of the height of people whose heads are looked at, at least."""
 
@@ -114,7 +113,7 @@ def hold(
 def table(maps: Sequence[Any], bytes_: Sequence[Sequence[float]], truths: Sequence[Truth]) -> list[str]:
     """Rows of the table for one provider and some pictures, the rectangle's below each."""
     rows = []
-    for level, name in enumerate(LEVELS):
+    for level, name in enumerate(SPANS):
         chosen = [np.asarray(m.levels)[m.labels.astype(int) - 1] <= level for m in maps]
         share = sum(int(c.sum()) for c in chosen) / sum(c.size for c in chosen)
         spent = f"{np.mean([b[level] for b in bytes_]):.3f}" if bytes_ else "-"
@@ -179,7 +178,9 @@ def found(options: Options, pixels: Any, true: list[Object]) -> tuple[list[Objec
 
 def _prefix(stream: Any, level: int) -> int:
     """Bytes up to the end of the last group of a level or a more important one; none before the first."""
-    return prefix_bytes(stream, level) if any(g.level <= level for g in stream.groups) else 0
+    return (
+        int(stream.prefix(levels=LEVELS[: level + 1])) if any(g.level <= level for g in stream.groups) else 0
+    )
 
 
 def _sheet(path: Path, stream: Any, pixels: Any) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from sdc.codec import decode
-from sdc.container import parse
+from sdc.container import LEVELS, parse
 from sdc.objects import group_map
-from sdc.sheet import GAP, INK, MARGIN, PAPER, TEXT, TITLE, _bpp, _draw_lines, _shown, prefix_bytes
+from sdc.sheet import GAP, INK, MARGIN, PAPER, TEXT, TITLE, _bpp, _draw_lines, _shown
 
 from .common import Encode, Pixels, coco_pictures, encoder_of, quality_for
 
@@ -33,9 +33,9 @@ def panels(picture: Pixels, data: bytes) -> list[Panel]:
         (_shown(picture, None, size), "original"),
         (_shown(whole.pixels, None, size), f"whole, {_bpp(len(data), count)}"),
     ]
-    for words, levels in (("L1", [0]), ("L1 to L3", [0, 1, 2])):
+    for words, levels in (("L1", LEVELS[:1]), ("L1 to L3", LEVELS[:3])):
         part = decode(stream, levels=levels)
-        needed = prefix_bytes(stream, levels[-1])
+        needed = stream.prefix(levels=levels)
         out.append((_shown(part.pixels, part.covered, size), f"{words}, {_bpp(needed, count)}"))
     return out
 

@@ -23,7 +23,6 @@ import numpy as np
 from sdc.codec import decode
 from sdc.container import parse
 from sdc.objects import Object
-from sdc.sheet import prefix_bytes
 
 from .codecs import PEERS
 from .common import THREADS, Pixels, bits_per_pixel, encoder_of, four_levels, photographs, quality_for
@@ -78,7 +77,7 @@ def speed(args: argparse.Namespace) -> None:
     def report_l1(what: str, stream: bytes, full: float) -> None:
         share = float((parse(stream).labels == 1).mean())
         what = f"numpy decode L1{what}, {share:.1%} of the cells"
-        report(what, lambda: decode(stream, levels=[0]), 0.1 + 1.2 * share * full)
+        report(what, lambda: decode(stream, levels=["L1"]), 0.1 + 1.2 * share * full)
 
     print(
         f"{picture.shape[1]}x{picture.shape[0]}, quality 32, {len(data)} bytes, four groups; median of five"
@@ -144,13 +143,18 @@ def _own_times(pictures: list[Pixels], args: argparse.Namespace) -> Iterator[tup
     picture, coder = pictures[0], encoder_of(args)
     many = [coder(pictures[k % len(pictures)], quality=args.quality) for k in range(BATCH)]
     parts = coder(picture, quality=args.quality, objects=four_levels(*picture.shape[:2]), metadata=False)
-    l1 = prefix_bytes(parse(parts), 0) * 8 * 3 / picture.size
+    l1 = parse(parts).prefix(levels=["L1"]) * 8 * 3 / picture.size
     for torch in (False, True):
         name, own = f"SDC {'torch' if torch else 'NumPy'}", _runner(torch)
         encoding = median_time(lambda own=own: coder(picture, quality=args.quality, **own), 10)
         decoding = median_time(lambda own=own: decode(many[0], **own), 10)
         yield name, bits_per_pixel(many[0], picture), encoding, decoding
-        yield f"{name}, L1 only", l1, None, median_time(lambda own=own: decode(parts, levels=[0], **own), 10)
+        yield (
+            f"{name}, L1 only",
+            l1,
+            None,
+            median_time(lambda own=own: decode(parts, levels=["L1"], **own), 10),
+        )
         work = functools.partial(_decode_in_child, torch=torch)
         with ProcessPoolExecutor(args.threads, multiprocessing.get_context("spawn")) as pool:
             seconds = median_time(lambda pool=pool, work=work: list(pool.map(work, many)), 20)
