@@ -59,6 +59,7 @@ def sample_loss(
     cells: Tensor,
     quality: Tensor,
     seen: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
+    factor: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """Loss of one batch, and what the log wants to know.
 
@@ -68,6 +69,7 @@ def sample_loss(
         cells: ``[B, 1, H/16, W/16]`` float.
         quality: ``[B]`` float 0..63.
         seen: a further distance of pictures as a sum over the pixels of a mask, in squared 8-bit units.
+        factor: on all distortion.
 
     Returns:
         ``(loss, [loss, bits, bits of hyper-latents, squared error])``, per coded pixel.
@@ -80,7 +82,7 @@ def sample_loss(
     distortion = error if seen is None else error + seen(picture, out["picture"].float(), mask)
     weight = (quality_to_lambda(quality) / math.sqrt(LAMBDA_LOW * LAMBDA_HIGH)) ** -0.35
     pixels = cells.sum() * 256.0
-    loss = (weight * (quality_to_lambda(quality) * distortion + bits)).sum() / pixels
+    loss = (weight * (quality_to_lambda(quality) * factor * distortion + bits)).sum() / pixels
     parts = torch.stack([bits.sum(), out["hyper_bits"].sum(), error.sum()]) / pixels
     return loss, torch.cat([loss[None], parts]).detach()
 
@@ -173,6 +175,12 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--feature-weight", type=float, default=300.0, help="squared error that a variance of them equals"
+    )
+    parser.add_argument(
+        "--distortion-factor",
+        type=float,
+        default=1.0,
+        help="below 1 a quality has fewer bits: with features about as many as without them",
     )
     parser.add_argument(
         "--revive",
@@ -299,7 +307,7 @@ def main(argv: list[str] | None = None) -> None:
             crops, cells, quality = ready.get()
             quality = quality.round() if integer else quality
             with torch.autocast(model.log_step.device.type, torch.bfloat16, enabled=not integer):
-                loss, figures = sample_loss(codec, crops, cells, quality, seen)
+                loss, figures = sample_loss(codec, crops, cells, quality, seen, args.distortion_factor)
             model.zero_grad(set_to_none=True)
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)

@@ -253,6 +253,8 @@ def test_a_frozen_network_joins_the_distortion(tmp_path: Path) -> None:
         for seen in (None, lambda *a: 0 * distance(*a), lambda *a: 1e4 * distance(*a))
     )
     assert same == pytest.approx(plain) and more > 1.2 * plain
+    half, none = (train.sample_loss(model, *rest, None, factor)[0].item() for factor in (0.5, 0.0))
+    assert half - none == pytest.approx(0.5 * (plain - none)) and 0 < none < plain
     Image.fromarray(picture(80, 90)).save(tmp_path / "a.png")
     run = ["--data", str(tmp_path), "--batch", "1", "--size", "64", "--late-size", "64", "--steps", "1"]
     train.main([*run, "--out", str(tmp_path / "run"), "--features", str(weights)])
