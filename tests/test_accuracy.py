@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import io
 import json
 import re
@@ -40,7 +41,9 @@ from sdc_reference.accuracy import (
     store,
     tasks,
 )
+from sdc_reference.analysis import detector
 from sdc_reference.analysis.detector import distinct
+from sdc_reference.bench import curves
 
 COLOURS = {"red": (230, 30, 30), "green": (20, 200, 60)}
 NAMES = ["red, crimson", "green", "blue"]
@@ -188,9 +191,124 @@ def test_wrong_arguments_are_told_in_a_line(folder: Path, tmp_path: Path) -> Non
         (["--sources", "elsewhere"], "is not one of masks"),
         (["--sources", "detector"], "needs --detector"),
         (["--network", "nonesuch.onnx"], "nonesuch|onnxruntime"),
+        (["--network", f"{__name__}:nonesuch"], "has no 'nonesuch'"),
+        (["--network", f"{__name__}:NAMES"], "has no 'NAMES' that can be called"),
+        (["--network", str(folder / "instances.json")], "instances.json: |onnxruntime"),
+        (["--take", "9:"], "leaves no picture"),
+        (["--qualities", "jpg=5"], "no codec 'jpg'"),
+        (["--qualities", "jpeg=5.5", "--codecs", "jpeg"], "whole numbers"),
+        (["--questions", "x.txt"], "--task questions"),
+        (["--classes", "x.json"], "--task classification"),
+        (["--task", "classification"], "no labels from instances.json"),
+        (["--task", "text", "--network", "x.onnx"], "no network for text"),
     ):
         with pytest.raises(SystemExit, match=words):
-            accuracy.main([*command, *wrong])
+            accuracy.main([*command, *wrong, "--jobs", "2"])
+
+
+def test_what_has_no_effect_is_told_and_what_is_said_twice_is_once(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = "--codecs jpeg jpeg --qualities jpeg=5,5,80 avif=3 --sources default default --detector x.onnx"
+    command = ["--task", "text", "--network", f"{__name__}:spell", "--data", str(folder), "--draws", "20"]
+    accuracy.main([*command, "--out", str(tmp_path), *words.split(), "--take", ":2"])
+    said = capsys.readouterr().err
+    for part in ("effect on avif", "--sources has no effect", "--detector has no effect", "6/6 measurements"):
+        assert part in said
+    args = accuracy.parser_of("", "").parse_args(
+        [*command, "--out", str(tmp_path), "--codecs", "sdc:1", "--sources", "default", "masks", "default"]
+    )
+    assert [source.text for source in accuracy.plan_of(args).sources] == ["default", "masks"]
+
+
+@pytest.mark.parametrize("task", ["text", "restoration"])
+def test_ms_ssim_is_not_left_out_silently(
+    task: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accuracy, "judge_of", lambda *_: None)
+    monkeypatch.setitem(sys.modules, "pytorch_msssim", None)
+    command = [
+        "--task",
+        task,
+        "--network",
+        f"{__name__}:spell",
+        "--data",
+        str(folder),
+        "--out",
+        str(tmp_path),
+    ]
+    command += ["--codecs", "jpeg", *(["--ms-ssim"] if task == "text" else [])]
+    # Torch may be missing as well.
+    with pytest.raises(SystemExit, match=r'MS-SSIM needs .*torch.*: pip install "\.\[ms-ssim\]"'):
+        accuracy.main(command)
+
+
+def test_ms_ssim_that_was_not_measured_is_made_up_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(5)
+    for name, side in (("small", 160), ("large", 161)):
+        Image.fromarray(random.integers(0, 255, (side, 170, 3)).astype(np.uint8)).save(
+            tmp_path / f"{name}.png"
+        )
+    variants = ((coders.parse_variant("jpeg"), (50.0,)),)
+    plan = measure.Plan("text", f"{__name__}:spell", tmp_path / "cache", 1, (), (), variants, similarity=True)
+
+    def similarities() -> list[float | None]:
+        jobs = measure.jobs_of(plan, [data.Picture(tmp_path / f"{n}.png") for n in ("small", "large")])
+        return [measure.Worker(plan).rows(job)[1]["ms_ssim"] for job in jobs]
+
+    monkeypatch.setattr(measure, "ms_ssim", lambda *_: None)
+    assert similarities() == [None, None]
+    monkeypatch.setattr(measure, "ms_ssim", lambda a, _: 0.5 if min(a.shape[:2]) > 160 else None)
+    assert similarities() == [None, 0.5]
+    monkeypatch.setattr(measure, "ms_ssim", None)
+    assert similarities() == [None, 0.5]
+
+
+def test_a_small_picture_takes_ms_ssim_from_no_other() -> None:
+    asked = tasks.Asked([None] * 2, [[30, 0.9], [30, None]], [(200, 200), (90, 90)])
+    scores = tasks.TASKS["restoration"].scores([[20, 0.9], [30, None]], asked)
+    assert scores["MS-SSIM to the clean picture"](np.ones((1, 2))) == pytest.approx([10])
+    assert scores["PSNR to the clean picture"](np.ones((1, 2))) == [25]
+
+
+def test_answers_of_python_are_kept_by_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    path = tmp_path / "judge_of_mine.py"
+    versions = []
+    for code in ("see = list", "see = tuple", "see = list", "def see(p): ...\nsee.version = 'v7'"):
+        path.write_text(code)
+        sys.modules.pop("judge_of_mine", None)
+        importlib.invalidate_caches()
+        versions.append(judges.judge_of("text", "judge_of_mine:see").version)
+    assert versions[0] == versions[2] != versions[1] and versions[3] == "text by judge_of_mine:see v7"
+
+
+def dislikes(*anything: object) -> Any:
+    """A judge, or an encoder, that likes nothing."""
+    raise KeyError("wide")
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_failures_name_the_picture_and_the_codec(
+    folder: Path, tmp_path: Path, jobs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["--task", "text", "--data", str(folder), "--out", str(tmp_path), "--take", "2:3"]
+    command += ["--codecs", "jpeg", "--qualities", "jpeg=50"]
+    with pytest.raises(SystemExit, match=r"^2\.png, original: KeyError: 'wide'$"):
+        accuracy.main([*command, "--network", f"{__name__}:dislikes", "--jobs", jobs])
+    monkeypatch.setattr(coders.PeerCoder, "encode", dislikes)
+    with pytest.raises(SystemExit, match=r"^2\.png, jpeg at 50: KeyError: 'wide'$"):
+        accuracy.main([*command, "--network", f"{__name__}:spell"])
+
+
+def test_segmenters_give_masks() -> None:
+    found = judges.judge_of("segmentation", f"{__name__}:judge")
+    red = np.full((20, 20, 3), COLOURS["red"], np.uint8)
+    with pytest.raises(ValueError, match="no 'rle'"):
+        found.answer(red, red)
+    assert judges.judge_of("detection", f"{__name__}:judge").answer(red, red)
 
 
 def test_variants() -> None:
@@ -384,7 +502,8 @@ def test_short_tables() -> None:
         "| - | `sdc` | not reached |",
         "| - | `avif` | 0.612 [0.300, not reached] |",
     ]
-    assert tables[2].splitlines()[2:] == ["| - | `avif` | 0.700 | 98% |"]
+    # As the pooled curve has it, of which luck is no part.
+    assert tables[2].splitlines()[2:] == ["| - | `avif` | 0.700 | 97.0% |"]
 
 
 def test_short_tables_of_what_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -411,13 +530,50 @@ def test_short_tables_of_what_is_none(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_neighbours_that_fall_become_one() -> None:
     # Luck in the third of five points is shared with those after it that do worse.
     curve = lines.pooled([(0.1, 10), (0.2, 20), (0.4, 40), (0.8, 30), (1.6, 50)])
-    assert np.array(curve) == pytest.approx(np.array([(0.1, 10), (0.2, 20), (np.sqrt(0.32), 35), (1.6, 50)]))
-    # One that falls below several takes them all along; equal scores are one point too.
-    assert np.array(lines.pooled([(1, 20), (2, 30), (4, 10)])) == pytest.approx(np.array([(2, 20)]))
-    assert np.array(lines.pooled([(1, 5), (4, 5)])) == pytest.approx(np.array([(2, 5)]))
+    assert curve == [(0.1, 10), (0.2, 20), (0.4, 35), (0.8, 35), (1.6, 50)]
+    # One that falls below several takes them all along; equal scores are a plateau too.
+    assert lines.pooled([(1, 20), (2, 30), (4, 10)]) == [(1, 20), (4, 20)]
+    assert lines.pooled([(1, 5), (4, 5)]) == [(1, 5), (4, 5)]
     assert lines.pooled([]) == []
     # In a draw of the pictures the order of the rates may be another.
     assert [rate for rate, _ in lines.pooled([(2, 3), (1, 1)])] == pytest.approx([1, 2])
+
+
+def test_a_plateau_is_reached_where_it_begins_and_weighs_nothing() -> None:
+    original = line("original", [0.0], [40])
+    short, long = line("sdc", [0.1, 0.2], [30, 40]), line("sdc", [0.1, 0.2, 0.8, 3.2], [30, 40, 40, 40])
+    assert lines.steep([(1, 5), (4, 5)]) == [(1, 5)]
+    for share in (0.8, 1.0):
+        at = lines.rate_at(short, original, "s", share).value
+        assert lines.rate_at(long, original, "s", share).value == pytest.approx(at, rel=1e-12)
+    costs = [presets.cost_of(each, original, "s", (0.8, 1)) for each in (short, long)]
+    assert costs[0] == pytest.approx(costs[1], rel=1e-12)
+    # At the top, at the bottom and between, the logarithm is joined from its ends.
+    other = line("jpeg", [0.2, 0.4], [30, 40])
+    for each in (long, line("sdc", [0.01, 0.1, 0.2], [30, 30, 40])):
+        assert lines.difference(each, other, "s").value == pytest.approx(-0.5, abs=1e-8)
+    middle = lines.steep([(0.05, 30), (0.1, 35), (0.4, 35), (0.8, 40)])
+    assert middle[1:3] == [(0.1, 35), (0.4, pytest.approx(35))] and middle[2][1] > 35
+    assert lines.mean_log_rate(middle, 30, 40) == pytest.approx(np.log(0.2), abs=1e-8)
+    # Scores that only rounding tells apart stay in order.
+    near = [(1.0, 0.3), (2.0, 0.3), (4.0, float(np.nextafter(0.3, 1)))]
+    assert lines.steep(near) == [near[0], near[2]]
+    with_lines = curves.rate_difference([(1, 30), (2, 40), (3, 45)], [(2, 31), (4, 50)])
+    ours, theirs = line("sdc", [1, 2, 3], [30, 40, 45]), line("avif", [2, 4], [31, 50])
+    assert lines.difference(ours, theirs, "s").value == pytest.approx(with_lines, abs=1e-4)
+
+
+def test_piecewise_cubics_take_plateaus() -> None:
+    pytest.importorskip("bjontegaard")
+    other = line("jpeg", [0.2, 0.4, 0.8], [30, 40, 50])
+    plain = lines.difference(line("sdc", [0.1, 0.2, 0.4], [30, 40, 50]), other, "s").cubic
+    for rates, scores in (
+        ([0.1, 0.2, 0.4, 0.8], [30, 40, 50, 50]),
+        ([0.05, 0.1, 0.2, 0.4], [30, 30, 40, 50]),
+    ):
+        assert lines.difference(line("sdc", rates, scores), other, "s").cubic == pytest.approx(plain)
+    flat = lines.difference(line("sdc", [0.1, 0.2, 0.21, 0.4], [30, 40, 40, 50]), other, "s").cubic
+    assert flat is not None and plain is not None and abs(flat - plain) < 0.05
 
 
 def test_examples_are_of_the_preset_if_there_is_one() -> None:
@@ -597,7 +753,7 @@ def test_a_model_that_says_nothing_scores_nothing(
     command = ["--task", task, "--network", f"{__name__}:silence", "--data", str(folder), "--draws", "20"]
     command += ["--out", str(tmp_path), "--codecs", "sdc", "jpeg", "--qualities", "sdc=5,30", "jpeg=5,80"]
     accuracy.main(command)
-    assert "4 of 4 answers on the originals have no words: left out." in capsys.readouterr().out
+    assert "4 of 4 answers on the originals say nothing: left out." in capsys.readouterr().out
     found = json.loads((tmp_path / "results.json").read_text())
     assert {name: score.get("value") for name, score in found["original"].items()}["own answers"] is None
     assert found["differences"] and not any(
@@ -618,6 +774,13 @@ def test_what_is_not_said_of_the_original_does_not_count() -> None:
     assert np.isnan(score(np.array([[0, 4, 0]]))).all()
     assert tasks.left_out("captions", own).startswith("1 of 3") and not tasks.left_out("captions", own[:1])
     assert not tasks.left_out("text", own)
+    # Unknown is a word of a caption, but of no answer.
+    own, others = [["Unknown.", "two"]], [["red", "unknown"]]
+    asked = tasks.Asked([None], own, [(8, 8)])
+    for name in ("own answers", "own answers, by words"):
+        assert tasks.TASKS["questions"].scores(own, asked)[name](np.ones((1, 1))) == [1]
+        assert tasks.TASKS["questions"].scores(others, asked)[name](np.ones((1, 1))) == [0]
+    assert tasks.left_out("questions", own).startswith("1 of 2") and not tasks.left_out("captions", own)
 
 
 def test_external_codec(tmp_path: Path) -> None:
@@ -652,6 +815,19 @@ def test_external_codec(tmp_path: Path) -> None:
     path.write_text(json.dumps({**described, "settings": 3}))
     with pytest.raises(ValueError, match="'settings' must be given as list"):
         external.load_external(path)
+    for wrong, said in (
+        ({"name": "avif"}, "name of another"),
+        ({"decode": "x {input} {output} {width}"}, "'decode' cannot have {width}"),
+        ({"encode": "x {input} {out}"}, "'encode' cannot have {out}"),
+    ):
+        path.write_text(json.dumps(described | wrong))
+        with pytest.raises(ValueError, match=said):
+            external.load_external(path)
+    versions = set()
+    for more in ({}, {"multiple": 2}, {"encode": described["encode"] + " 1"}, {"decode": "x"}):
+        path.write_text(json.dumps({**described, "version": "7", **more}))
+        versions.add(external.load_external(path).version())
+    assert len(versions) == 4 and all(version.startswith("7, file ") for version in versions)
     vvc = external.load_external(Path(external.__file__).with_name("vvc.json"))
     assert vvc.name == "vvc" and list(vvc.settings) == sorted(vvc.settings, reverse=True)
 
@@ -679,6 +855,48 @@ def test_objects_of_the_default_analysis() -> None:
     source = sources.Source("default+1")
     found = source.objects(pixels, "")
     assert source.margin == 1 and found and all(thing.level is not None for thing in found)
+
+
+def test_masks_of_pictures_in_folders(folder: Path) -> None:
+    told = folder / "instances.json"
+    described = json.loads(told.read_text())
+    (folder / "images" / "val").mkdir()
+    for row in described["images"]:
+        (folder / "images" / row["file_name"]).rename(folder / "images" / "val" / row["file_name"])
+        row["file_name"] = f"val/{row['file_name']}"
+    told.write_text(json.dumps(described))
+    pictures = data.load_pictures(folder)
+    assert [picture.name for picture in pictures] == [f"val/{k}.png" for k in range(4)]
+    pixels = np.zeros((64, 96, 3), np.uint8)
+    source = sources.Source("masks", told)
+    assert all(len(source.objects(pixels, picture.name)) == 1 for picture in pictures)
+    with pytest.raises(ValueError, match="does not name it"):
+        source.objects(pixels, "9.png")
+    # True boxes are in pixels of the size that is told.
+    described["images"][2]["width"] = 48
+    told.write_text(json.dumps(described))
+    with pytest.raises(ValueError, match=r"2\.png has 96 x 64 pixels, instances.json says 48 x 64"):
+        data.load_pictures(folder)
+
+
+def test_objects_of_a_detector_are_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxruntime")
+    _network(tmp_path / "quarters.onnx", False)
+    source = sources.Source("detector", None, tmp_path / "quarters.onnx")
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    pixels[:32, :32] = (255, 0, 0)
+    assert [thing.label for thing in source.objects(pixels, "")] == ["red"]
+    # Nothing found is nothing, though the analysis would take what stands out.
+    grey = np.zeros((64, 64, 3), np.uint8)
+    grey[20:40, 20:40] = 60
+    assert not source.objects(grey, "") and sources.Source("default").objects(grey, "")
+
+    def fail(*args: object) -> list[Object]:
+        raise OSError("out of memory")
+
+    monkeypatch.setattr(detector.Detector, "locate", fail)
+    with pytest.raises(RuntimeError, match="failed: OSError: out of memory"):
+        source.objects(pixels, "")
 
 
 def _network(path: Path, segments: bool) -> None:
@@ -727,6 +945,14 @@ def test_onnx_detector_and_segmenter(tmp_path: Path) -> None:
         red = [thing for thing in found if thing["label"] == "red" and thing["score"] > 0.6]
         assert sorted(thing["box"] for thing in red) == [[0, 0, 64, 32], [0, 32, 64, 32]]
         assert ("rle" in found[0]) == segments
+        if not segments:
+            with pytest.raises(ValueError, match="has no masks"):
+                judges.judge_of("segmentation", str(tmp_path / "quarters.onnx"))
+        # Other names than the table has columns for are those of another export.
+        yolo = judges.Yolo(tmp_path / "quarters.onnx")
+        yolo.names = dict(enumerate(NAMES * 2))
+        with pytest.raises(ValueError, match=r"not \[1, 1[01], n\] for 6 classes"):
+            yolo(pixels)
     area = mask.decode({"size": [64, 128], "counts": min(red, key=lambda thing: thing["box"])["rle"]})
     assert area[:30, 2:60].all() and not area[34:].any() and not area[:, 66:].any()
 
@@ -778,6 +1004,11 @@ def test_text_agrees_by_characters() -> None:
     assert reading.agreement([], ["x"]) == 0
     scores = tasks.TASKS["text"].scores([["ab"], []], tasks.Asked([None] * 2, [["ab"], ["cd"]], [(8, 8)] * 2))
     assert scores["own answers"](np.ones((1, 2))).tolist() == [0.5]
+    # Where there is nothing to read in the original, nothing is measured, whatever is read later.
+    own = [["ab"], [], [" "]]
+    scores = tasks.TASKS["text"].scores([["ab"], [], ["x"]], tasks.Asked([None] * 3, own, [(8, 8)] * 3))
+    assert scores["own answers"](np.ones((1, 3))).tolist() == [1]
+    assert tasks.left_out("text", own) == "2 of 3 originals have no text: left out."
 
 
 def test_overlapping_boxes_are_one() -> None:

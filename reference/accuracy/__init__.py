@@ -18,8 +18,9 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from sdc.presets import PRESETS
 
 from ..bench.codecs import PEERS
 from .cluster import measured_by_ray
-from .coders import PARTS, Variant, coder_of, parse_variant
+from .coders import PARTS, SETTINGS, Variant, coder_of, parse_variant
 from .data import Picture, instances_of, load_pictures
 from .external import load_external
 from .judges import judge_of
@@ -41,6 +42,8 @@ from .report import as_json, as_markdown, results_of
 from .sources import Source
 from .tasks import TASKS, Asked, left_out
 
+WHOLE_NUMBERS = set(SETTINGS) - {"jxl"}
+"""Codecs whose settings have no fractions."""
 Engine = Callable[[Plan, Sequence[Job], int], Iterator[list[Row]]]
 
 
@@ -107,19 +110,25 @@ def variants_of(args: argparse.Namespace) -> tuple[tuple[Variant, tuple[float, .
     """What is measured, with the settings of each; codecs by default that are not installed are left out.
 
     Raises:
-        ValueError: a codec or an option does not exist.
+        ValueError: a codec, an option or a setting does not exist.
         ImportError: a codec that was asked for is not installed.
     """
     externals = tuple(load_external(path) for path in args.external)
+    known = ["sdc", *PEERS, *(codec.name for codec in externals)]
+    if len(set(known)) < len(known):
+        raise ValueError("--external: two codecs have the same name")
+    wanted: dict[str, tuple[float, ...]] = dict(args.qualities)
+    for name in wanted:
+        if name.partition("@model")[0] not in known:
+            raise ValueError(f"--qualities: no codec {name!r}; there are {', '.join(known)}")
     texts = args.codecs
     if texts is None:
         peers = [*PEERS, *(codec.name for codec in externals)]
         texts = ["sdc", *peers]
         if args.sources:
             texts += [*(f"sdc:{part}" for part in PARTS), *(f"{peer}:1-3" for peer in peers)]
-    out = []
-    wanted = dict(args.qualities)
-    for text in texts:
+    out: list[tuple[Variant, tuple[float, ...]]] = []
+    for text in dict.fromkeys(texts):
         variant = parse_variant(text)
         if variant.levels and not args.sources:
             raise ValueError(f"{text!r} needs objects: --sources")
@@ -130,7 +139,12 @@ def variants_of(args: argparse.Namespace) -> tuple[tuple[Variant, tuple[float, .
                 raise
             print(f"{text} left out: {error}")
             continue
-        out.append((variant, wanted.get(variant.coder, wanted.get(variant.name, tuple(coder.settings)))))
+        settings = wanted.get(variant.coder, wanted.get(variant.name, tuple(coder.settings)))
+        if variant.name in WHOLE_NUMBERS and any(setting % 1 for setting in settings):
+            raise ValueError(f"--qualities: {variant.name} takes whole numbers")
+        out.append((variant, tuple(dict.fromkeys(settings))))
+    if args.sources and not any(variant.levels for variant, _ in out):
+        print("--sources has no effect: no codec names levels, as sdc:1-3 does", file=sys.stderr)
     return tuple(out)
 
 
@@ -152,8 +166,14 @@ def plan_of(args: argparse.Namespace) -> Plan:
         ImportError: it is not installed.
         OSError: it cannot be read.
     """
-    sources = tuple(Source(text, instances_of(args.data), args.detector) for text in args.sources)
-    questions = args.questions.read_text("utf-8").split("\n") if args.questions else ()
+    texts = dict.fromkeys(args.sources)
+    sources = tuple(Source(text, instances_of(args.data), args.detector) for text in texts)
+    if args.questions and args.task != "questions":
+        raise ValueError("--questions is for --task questions")
+    lines = args.questions.read_text("utf-8").split("\n") if args.questions else []
+    questions = tuple(line.strip() for line in lines if line.strip())
+    if args.questions and not questions:
+        raise ValueError(f"{args.questions} asks nothing")
     return Plan(
         args.task,
         args.network,
@@ -163,8 +183,49 @@ def plan_of(args: argparse.Namespace) -> Plan:
         sources,
         variants_of(args),
         args.ms_ssim,
-        tuple(line.strip() for line in questions if line.strip()),
+        questions,
     )
+
+
+def pictures_of(args: argparse.Namespace) -> list[Picture]:
+    """The pictures that the arguments ask for.
+
+    Raises:
+        ValueError: there are none, or what is known about them is not for the task.
+    """
+    if args.classes and args.task != "classification":
+        raise ValueError("--classes is for --task classification")
+    if args.task == "classification" and not args.classes and instances_of(args.data):
+        raise ValueError("--task classification takes no labels from instances.json: --classes")
+    pictures: list[Picture] = load_pictures(args.data, args.classes)[args.take]
+    if not pictures:
+        raise ValueError("--take leaves no picture")
+    return pictures
+
+
+def check(args: argparse.Namespace, measured: Collection[str]) -> None:
+    """Refuse, before anything is measured, what could not be judged or scored, and say what has no effect.
+
+    Args:
+        measured: names of codecs, with the model where they name one.
+
+    Raises:
+        ImportError: something is not installed.
+        OSError, SdcError, ValueError: there is no such judge.
+    """
+    for name in dict(args.qualities):
+        if name not in measured:
+            print(f"--qualities has no effect on {name}, which is not measured", file=sys.stderr)
+    if args.detector and not any(text.partition("+")[0] == "detector" for text in args.sources):
+        print("--detector has no effect: no source is detector", file=sys.stderr)
+    judge_of(args.task, args.network)
+    needed = [("pycocotools", "accuracy")] if args.task in ("detection", "segmentation") else []
+    if args.ms_ssim or args.task == "restoration":
+        needed += [("torch", "ms-ssim"), ("pytorch_msssim", "ms-ssim")]
+    for package, extra in needed:
+        if find_spec(package) is None:
+            what = "MS-SSIM" if extra == "ms-ssim" else f"--task {args.task}"
+            raise ImportError(f'{what} needs {package}: pip install ".[{extra}]"')
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,7 +295,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parser_of("sdc_reference.accuracy", __doc__ or "").parse_args(argv)
     try:
         plan = plan_of(args)
-        pictures = load_pictures(args.data, args.classes)[args.take]
+        pictures = pictures_of(args)
+        check(args, {name for variant, _ in plan.variants for name in (variant.name, variant.coder)})
         args.out.mkdir(parents=True, exist_ok=True)
         found = measure_all(args, plan, pictures)
     except (ImportError, OSError, RuntimeError, SdcError, ValueError) as error:

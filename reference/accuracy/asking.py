@@ -6,8 +6,8 @@ The client is that of the analysis (:mod:`sdc_reference.analysis.chat`), which s
 pixels a side, of the original as of what was decoded.
 What is compared are the words, as in SQuAD (Rajpurkar et al., 2016): small letters, without punctuation and
 articles.  A caption that is not given as asked is all that the model said; an answer to a question that is
-not given as asked is empty.  Where it has no words for the original there is nothing to compare, and the
-picture or the question is left out of the scores.
+not given as asked is empty.  Where it has no words for the original, or says of a question that it does not
+know, there is nothing to compare, and the picture or the question is left out of the scores.
 """
 
 from __future__ import annotations
@@ -99,6 +99,12 @@ class Asker:
 def words_of(text: str) -> list[str]:
     """The words of a text, without articles."""
     return [word for word in re.findall(r"\w+", text.lower()) if word not in ("a", "an", "the")]
+
+
+def says_something(text: str, question: bool) -> bool:
+    """Whether a text has words, and, where a question was asked, others than that nobody knows."""
+    words = words_of(text)
+    return bool(words) and not (question and words == ["unknown"])
 
 
 def words_in_common(a: str, b: str) -> float:

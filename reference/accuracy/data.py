@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from ..bench.common import picture_paths
 from .coco import true_objects
@@ -21,15 +23,17 @@ class Picture:
     Attributes:
         path: of its file.
         truth: what a judge ought to answer: annotations, or a label; None where nobody knows.
+        called: its name in ``instances.json``, perhaps with a folder.
     """
 
     path: Path
     truth: Any = None
+    called: str = ""
 
     @property
     def name(self) -> str:
-        """Of its file."""
-        return self.path.name
+        """That of ``instances.json``, or that of its file."""
+        return self.called or self.path.name
 
 
 def instances_of(folder: Path) -> Path | None:
@@ -48,6 +52,7 @@ def load_pictures(folder: Path, classes: Path | None = None) -> list[Picture]:
 
     Raises:
         SystemExit: there are none.
+        ValueError: one is not of the size that ``instances.json`` says, so its boxes are those of another.
     """
     if classes is not None:
         paths = picture_paths(folder)
@@ -61,12 +66,26 @@ def load_pictures(folder: Path, classes: Path | None = None) -> list[Picture]:
     if instances is None:
         return [Picture(path) for path in picture_paths(folder)]
     source = json.loads(instances.read_text())
-    names = sorted(row["file_name"] for row in source["images"])
+    rows = {row["file_name"]: row for row in source["images"]}
     images = folder / "images" if (folder / "images").is_dir() else folder
-    found = [Picture(images / n, true_objects(source, n)) for n in names if (images / n).is_file()]
+    there = [name for name in sorted(rows) if (images / name).is_file()]
+    for name in there:
+        _check_size(images / name, rows[name])
+    found = [Picture(images / name, true_objects(source, name), name) for name in there]
     if not found:
         sys.exit(f"none of the pictures of {instances} is there")
     return found
+
+
+def _check_size(path: Path, row: Mapping[str, Any]) -> None:
+    with Image.open(path) as picture:
+        size = picture.size
+    told = row.get("width", size[0]), row.get("height", size[1])
+    if told != size:
+        raise ValueError(
+            f"{path} has {size[0]} x {size[1]} pixels, instances.json says {told[0]} x {told[1]}: "
+            "its boxes would not fit"
+        )
 
 
 def labels_of(stems: Sequence[str], classes: Sequence[str]) -> dict[str, int | None]:

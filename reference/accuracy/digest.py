@@ -6,7 +6,7 @@
         --codecs sdc sdc:for-detection sdc:1-3 --against avif avif:1-3 sdc
 
 It prints Markdown: the BD-rates in per cent, the rates at shares of the originals' score, and how far each
-codec gets.
+codec gets, by its curve (:func:`.lines.pooled`) as all other figures.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from .lines import pooled, steep
 
 Row = dict[str, Any]
 
@@ -102,10 +104,10 @@ def tables_of(
     original = results["original"][score].get("value", 0.0)
     tops = []
     for name, found in lines("points", wanted):
-        best = max(found, key=lambda row: row["scores"][score].get("value", 0.0))
-        value = best["scores"][score].get("value", 0.0)
-        share = f"{value / original:.0%}" if original else "-"
-        tops.append([*name, f"{best['bpp']['value']:.3f}", share])
+        points = [(row["bpp"]["value"], row["scores"][score].get("value")) for row in found]
+        curve = steep(pooled((bpp, value) for bpp, value in points if value is not None))
+        share = f"{curve[-1][1] / original:.1%}" if curve and original else "-"
+        tops.append([*name, f"{curve[-1][0]:.3f}" if curve else "-", share])
     yield (
         f"The highest score of each, as a share of the originals' {original:.3f}, {score}",
         table(["objects", "codec", "bits per pixel", "share"], tops),

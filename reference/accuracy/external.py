@@ -11,7 +11,9 @@ A JSON file describes one::
     }
 
 ``{input}`` and ``{output}`` are files; pictures are PNG, or what ``"picture": ".ppm"`` says, and the rate is
-the size of the coded file.  ``{setting}``, ``{width}`` and ``{height}`` are numbers.
+the size of the coded file.  ``{setting}``, ``{width}`` and ``{height}`` are numbers, for ``encode`` alone: a
+decoder has the file and nothing else.
+What was coded is kept under the hash of all that the JSON says.
 Commands run without a shell.
 A codec that takes only some sizes says so by ``"multiple": 2``: pictures are padded to it by their last rows
 and columns, and what is coded is preceded by four bytes with the size, which count.
@@ -20,7 +22,9 @@ and columns, and what is coded is preceded by four bytes with the size, which co
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import shlex
 import struct
 import subprocess
@@ -28,15 +32,18 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from ..bench.codecs import Codec
+from ..bench.codecs import PEERS, Codec
 from .areas import Pixels
 
 SIZE = struct.Struct(">HH")
+PLACES = {"encode": {"input", "output", "setting", "width", "height"}, "decode": {"input", "output"}}
+"""What the templates may name."""
 FIELDS = {"name": str, "settings": list, "encode": str, "decode": str}
 
 
@@ -94,8 +101,16 @@ def load_external(path: Path) -> Codec:
     for name, kind in FIELDS.items():
         if not isinstance(data.get(name), kind):
             raise ValueError(f"{path}: {name!r} must be given as {kind.__name__}")
+    if data["name"] in ("sdc", *PEERS):
+        raise ValueError(f"{path}: {data['name']!r} is the name of another codec")
+    for field, known in PLACES.items():
+        places = [place for _, place, _, _ in Formatter().parse(data[field]) if place is not None]
+        named = {re.split(r"[.\[]", place)[0] for place in places}
+        if named - known:
+            raise ValueError(f"{path}: {field!r} cannot have {{{min(named - known)}}}")
     settings = tuple(float(value) for value in data["settings"])
-    version = str(data.get("version", "")) or f"{data['encode']} | {data['decode']}"
+    digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
+    version = f"{data.get('version') or data['encode'] + ' | ' + data['decode']}, file {digest}"
     multiple = data.get("multiple", 1)
     if not isinstance(multiple, int) or multiple < 1:
         raise ValueError(f"{path}: 'multiple' must be a whole number from 1")

@@ -9,7 +9,8 @@ A judge is called with pixels ``uint8 [H, W, 3]`` and gives what JSON can hold:
 - of restoration, PSNR and MS-SSIM (:mod:`.restoration`).
 
 ``--network`` is an ONNX file, for text ``rapidocr``, for captions and questions the address of a chat
-endpoint (:mod:`.asking`), or ``module:name`` of a Python callable that answers so.
+endpoint (:mod:`.asking`), or, but for restoration, ``module:name`` of a Python callable that answers so.
+Answers are kept under its attribute ``version`` if it has one, else under the hash of its module's file.
 """
 
 from __future__ import annotations
@@ -67,14 +68,25 @@ def _session(path: Path) -> tuple[Any, str]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    try:
+        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors have no kind in common
+        raise ValueError(f"{path}: {error}") from error
     return session, hashlib.sha256(data).hexdigest()[:12]
 
 
-def _python(name: str) -> Callable[[Pixels], Answer]:
+def _python(name: str) -> tuple[Callable[[Pixels], Answer], str]:
+    """A callable, and its attribute ``version`` or the start of the SHA-256 of its module's file."""
     module, _, attribute = name.partition(":")
-    found: Callable[[Pixels], Answer] = getattr(import_module(module), attribute)
-    return found
+    home = import_module(module)
+    found: Callable[[Pixels], Answer] | None = getattr(home, attribute, None)
+    if not callable(found):
+        raise ValueError(f"{module} has no {attribute!r} that can be called")
+    version = getattr(found, "version", None)
+    if version is None:
+        file = getattr(home, "__file__", None)
+        version = hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12] if file else ""
+    return found, f"{version}"
 
 
 class Yolo:
@@ -87,9 +99,12 @@ class Yolo:
     def __init__(self, path: Path):
         self.session, digest = _session(path)
         told = self.session.get_modelmeta().custom_metadata_map
+        if "names" not in told:
+            raise ValueError(f"{path}: its metadata has no 'names' of classes, as Ultralytics' exports have")
         self.names: dict[int, str] = ast.literal_eval(told["names"])
         self.entry = self.session.get_inputs()[0]
         rows, cols = self.entry.shape[2:]
+        self.segments = len(self.session.get_outputs()) > 1
         self.size = (rows, cols) if isinstance(rows, int) and isinstance(cols, int) else None
         self.side = max(ast.literal_eval(told.get("imgsz", "[640]")))
         self.version = f"{path.name} {digest}, score {LEAST}, overlap {OVERLAP}, at most {MOST}"
@@ -111,8 +126,14 @@ class Yolo:
         )
         values = np.ascontiguousarray(frame.transpose(2, 0, 1)[None], np.float32) / 255
         outputs = self.session.run(None, {self.entry.name: values})
-        table = outputs[0][0].T
         classes = len(self.names)
+        wanted = 4 + classes + (outputs[1].shape[1] if self.segments else 0)
+        if outputs[0].ndim != 3 or outputs[0].shape[1] != wanted:
+            raise ValueError(
+                f"the network's output is {list(outputs[0].shape)}, not [1, {wanted}, n] for {classes} "
+                "classes: exports with suppression built in are not for this"
+            )
+        table = outputs[0][0].T
         scores = table[:, 4 : 4 + classes]
         best = scores.argmax(1)
         score = scores.max(1)
@@ -134,7 +155,7 @@ class Yolo:
                     "box": [round(v, 2) for v in (x, y, past_x - x, past_y - y)],
                 }
             )
-        if len(outputs) > 1 and answer:
+        if self.segments and answer:
             inner = (left / cols, top / rows, (left + w) / cols, (top + h) / rows)
             masks = _masks(table[order[kept], 4 + classes :], outputs[1][0], boxes, (height, width), inner)
             for thing, rle in zip(answer, masks, strict=True):
@@ -230,10 +251,23 @@ def judge_of(task: str, network: str, questions: Sequence[str] = ()) -> Judge:
         asker = Asker(task, network, questions)
         return Judge(f"{task} by {asker.version}", lambda shown, _: asker(shown))
     if ":" in network and not Path(network).is_file():
-        python = _python(network)
-        return Judge(f"{task} by {network}", lambda shown, _: python(shown))
+        python, version = _python(network)
+        return Judge(f"{task} by {network} {version}", lambda shown, _: _with_masks(task, python(shown)))
     if task == "text" and network == "rapidocr":
         reader = Reader()
         return Judge(f"{task} by {reader.version}", lambda shown, _: reader(shown))
-    found = Classifier(Path(network)) if task == "classification" else Yolo(Path(network))
-    return Judge(f"{task} by {found.version}", lambda shown, _: found(shown))
+    if task == "classification":
+        classifier = Classifier(Path(network))
+        return Judge(f"{task} by {classifier.version}", lambda shown, _: classifier(shown))
+    if task not in ("detection", "segmentation"):
+        raise ValueError(f"{network!r} is no network for {task}")
+    yolo = Yolo(Path(network))
+    if task == "segmentation" and not yolo.segments:
+        raise ValueError(f"{network} has no masks")
+    return Judge(f"{task} by {yolo.version}", lambda shown, _: yolo(shown))
+
+
+def _with_masks(task: str, answer: Answer) -> Answer:
+    if task == "segmentation" and any("rle" not in thing for thing in answer):
+        raise ValueError("an answer has no 'rle', the mask of what was found")
+    return answer

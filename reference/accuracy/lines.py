@@ -11,11 +11,12 @@ import multiprocessing
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
-from ..bench.curves import Curve, bjontegaard_rate, common_range, rate_difference
+from ..bench.curves import Curve, bjontegaard_rate, common_range
 from .coco import Floats
 from .measure import ORIGINAL, Row
 from .tasks import TASKS, Asked, Score, mean_score
@@ -24,6 +25,8 @@ OWN_SCALE = {"PSNR": "psnr", "PSNR of the objects": "psnr_objects", "MS-SSIM": "
 """Measures that are no answer of a judge, and the field of a row that holds each."""
 NARROW = 0.5
 """Share of the scores of two curves under which a difference over those in common says so."""
+STEP = 1e-9
+"""Share of the way to the next score on which a curve joined by score climbs to the end of a plateau."""
 FEW = 20
 """Groups under which it takes longer to start processes than to score."""
 
@@ -61,20 +64,61 @@ class Line:
 
 
 def pooled(points: Iterable[tuple[float, float]]) -> Curve:
-    """Points by rising rate and score: neighbours of which the dearer shows no more become one.
+    """Points by rising rate, made to rise: neighbours of which the dearer shows no more become a plateau.
 
-    It has their mean score and the mean of the logarithms of their rates: isotonic regression by pooling
+    It has their mean score, from the first of their rates to the last: isotonic regression by pooling
     adjacent violators.  Leaving the worse one out instead would keep whatever luck has put too high, and
     the more of it the more points a curve has.
     """
-    blocks: list[tuple[float, float, int]] = []
+    blocks: list[tuple[float, float, float, int]] = []
     for rate, score in sorted(points):
-        block = (float(np.log(rate)), score, 1)
-        while blocks and blocks[-1][1] * block[2] >= block[1] * blocks[-1][2]:
+        block = (rate, rate, score, 1)
+        while blocks and blocks[-1][2] * block[3] >= block[2] * blocks[-1][3]:
             before = blocks.pop()
-            block = (before[0] + block[0], before[1] + block[1], before[2] + block[2])
+            block = (before[0], block[1], before[2] + block[2], before[3] + block[3])
         blocks.append(block)
-    return [(float(np.exp(log / count)), score / count) for log, score, count in blocks]
+    return [
+        (rate, score / count)
+        for first, last, score, count in blocks
+        for rate in ((first, last) if count > 1 else (first,))
+    ]
+
+
+def steep(curve: Curve) -> Curve:
+    """A curve with scores that rise strictly, for what asks for the rate of a score.
+
+    The rate at the score of a plateau is the first that has it, and nearly at once above it the last.
+    A plateau at the top is its first rate alone: whatever costs more shows no more.
+    """
+    blocks = [(score, [rate for rate, _ in same]) for score, same in groupby(curve, lambda point: point[1])]
+    out = []
+    for k, (score, rates) in enumerate(blocks):
+        out.append((rates[0], score))
+        if len(rates) > 1 and k + 1 < len(blocks):
+            after = blocks[k + 1][0]
+            above = score + STEP * (after - score)
+            out += [(rates[-1], above)] if score < above < after else []
+    return out
+
+
+def mean_log_rate(curve: Curve, low: float, high: float) -> float:
+    """Mean logarithm of the rate over the scores from one to another, joined by straight lines.
+
+    Below its lowest score a curve costs its lowest rate, and nothing is to be asked above its highest.
+    """
+    rates, scores = np.array(steep(curve)).T
+    at = np.unique(np.clip([low, *scores, high], low, high))
+    logs = np.interp(at, scores, np.log(rates))
+    return float((logs[1:] + logs[:-1]) / 2 @ np.diff(at) / (high - low))
+
+
+def _cubic(ours: Curve, other: Curve) -> float | None:
+    """The Bjøntegaard measure, from where a plateau at the bottom ends; None where it is not installed."""
+    curves = [steep(c[1:] if c[0][1] == c[1][1] else c) for c in (ours, other)]
+    try:
+        return bjontegaard_rate(*curves)
+    except ImportError:
+        return None
 
 
 Groups = Mapping[tuple[str, str, float], Sequence[Row]]
@@ -185,30 +229,27 @@ def interval(values: Floats) -> tuple[float | None, float | None]:
 def difference(ours: Line, other: Line, score: str) -> Figure:
     """Mean relative difference of rate at equal score, as :func:`sdc_reference.bench.curves.rate_difference`.
 
-    It is over the scores that both curves cover, and nothing is extrapolated.
+    It is over the scores that both curves cover, and nothing is extrapolated.  Plateaus weigh nothing.
     """
     values = np.full(ours.rates.shape[1], np.nan)
     for draw in range(len(values)):
         a, b = ours.curve(score, draw), other.curve(score, draw)
         if len(a) > 1 and len(b) > 1:
             try:
-                values[draw] = rate_difference(a, b)
+                span = common_range(a, b)
             except ValueError:
                 continue
+            values[draw] = np.exp(mean_log_rate(a, *span) - mean_log_rate(b, *span)) - 1
     without = float(np.isnan(values[1:]).mean()) if len(values) > 1 else 0.0
     if np.isnan(values[0]):
         return Figure(None, note="nothing in common", without=without)
     a, b = ours.curve(score), other.curve(score)
-    try:
-        cubic = bjontegaard_rate(a, b)
-    except ImportError:
-        cubic = None
     low, high = interval(values[1:])
     span = common_range(a, b)
     notes = [f"nothing in common in {without:.0%} of the draws"] if without > 0.05 else []
     if span[1] - span[0] < NARROW * (max(a[-1][1], b[-1][1]) - min(a[0][1], b[0][1])):
         notes.append(f"over {span[0]:.3g} to {span[1]:.3g} only")
-    return Figure(float(values[0]), low, high, ", ".join(notes), span, cubic, without)
+    return Figure(float(values[0]), low, high, ", ".join(notes), span, _cubic(a, b), without)
 
 
 def rate_at(line: Line, original: Line, score: str, share: float) -> Figure:
@@ -220,7 +261,7 @@ def rate_at(line: Line, original: Line, score: str, share: float) -> Figure:
     note = ""
     for draw in range(len(values)):
         target = share * original.scores[score][0, draw]
-        curve = line.curve(score, draw)
+        curve = steep(line.curve(score, draw))
         rates, scores = np.array(curve).T if curve else (np.zeros(0), np.zeros(0))
         if not curve or scores[-1] < target:
             values[draw] = np.inf

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ Row = dict[str, Any]
 The original is the codec ``original`` of 0 bytes.
 """
 ORIGINAL = "original"
+SMALLEST = 161
+"""Pictures of a shorter side have no MS-SSIM."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +100,9 @@ class Worker:
 
     def rows(self, job: Job) -> list[Row]:
         """The measurements of a job, from the cache as far as they are there."""
-        clean = read(job.picture.path)
-        subject, marks = self._subject(job, self.judge.prepare(clean))
+        with _saying(f"{job.picture.name}{f', objects from {job.source.text}' if job.source else ''}"):
+            clean = read(job.picture.path)
+            subject, marks = self._subject(job, self.judge.prepare(clean))
         out = []
         if job.source is None:
             out.append(self._row(job, (ORIGINAL, 0.0, ""), [*marks, ORIGINAL, 0.0, ""], subject, clean, None))
@@ -186,24 +190,42 @@ class Worker:
         }
         made_from = [*made_from, self.judge.version, self.plan.similarity]
         found = self.store.find(made_from)
-        if found is None:
-            data, shown = get() if get else (b"", subject.pixels)
-            found = {
-                "bytes": len(data),
-                "bpp": bits_per_pixel(data, subject.pixels),
-                "psnr": psnr(shown, subject.pixels) if get else None,
-                "psnr_objects": None,
-                "ms_ssim": None,
-                "answer": self.judge.answer(shown, clean),
-            }
-            if get and job.source:
-                found["psnr_objects"] = _psnr_in(
-                    subject.area(PARTS["1-3"], subject.margin), shown, subject.pixels
-                )
-            if get and self.plan.similarity:
-                found["ms_ssim"] = ms_ssim(shown, subject.pixels)
+        if found is None or self._lacks_similarity(found, subject, get is not None):
+            with _saying(f"{job.picture.name}, {codec}{f' at {setting:g}' if get else ''}"):
+                data, shown = get() if get else (b"", subject.pixels)
+                found = {
+                    "bytes": len(data),
+                    "bpp": bits_per_pixel(data, subject.pixels),
+                    "psnr": psnr(shown, subject.pixels) if get else None,
+                    "psnr_objects": None,
+                    "ms_ssim": None,
+                    "answer": self.judge.answer(shown, clean),
+                }
+                if get and job.source:
+                    found["psnr_objects"] = _psnr_in(
+                        subject.area(PARTS["1-3"], subject.margin), shown, subject.pixels
+                    )
+                if get and self.plan.similarity:
+                    found["ms_ssim"] = ms_ssim(shown, subject.pixels)
             self.store.keep(made_from, found)
         return {**names, **found}
+
+    def _lacks_similarity(self, found: Row, subject: Subject, coded: bool) -> bool:
+        """Whether a row was kept by a run that could not measure the MS-SSIM that is asked for."""
+        if min(subject.pixels.shape[:2]) < SMALLEST:
+            return False
+        if self.plan.task == "restoration" and None in found["answer"]:
+            return True
+        return coded and self.plan.similarity and found["ms_ssim"] is None
+
+
+@contextmanager
+def _saying(words: str) -> Iterator[None]:
+    """Whatever goes wrong is told with what it happened to, in a form that comes home from any process."""
+    try:
+        yield
+    except Exception as error:  # whatever a program, a network or somebody's judge may do
+        raise RuntimeError(f"{words}: {type(error).__name__}: {error}") from error
 
 
 def _psnr_in(area: Bools, a: Pixels, b: Pixels) -> float | None:

@@ -31,9 +31,10 @@ import numpy as np
 from sdc.errors import SdcError
 from sdc.presets import EQUAL, Preset, with_option
 
-from . import Measured, about_of, measure_all, parser_of, plan_of
-from .data import Picture, load_pictures
-from .lines import Figure, Line, difference
+from . import Measured, about_of, check, measure_all, parser_of, pictures_of, plan_of
+from .coders import parse_variant
+from .data import Picture
+from .lines import Figure, Line, difference, mean_log_rate
 from .report import as_figure, in_words
 
 WHOLE = "sdc"
@@ -92,8 +93,7 @@ def cost_of(line: Line, original: Line, score: str, between: Sequence[float]) ->
     curve = line.curve(score)
     if not curve or curve[-1][1] < high:
         return None
-    rates, scores = np.array(curve).T
-    return float(np.interp(np.linspace(low, high, 1001), scores, np.log(rates)).mean())
+    return mean_log_rate(curve, low, high)
 
 
 def search(args: argparse.Namespace, pictures: Sequence[Picture], score: str) -> list[list[Try]]:
@@ -234,9 +234,12 @@ def main(argv: list[str] | None = None) -> None:
             raise ValueError(f"{args.sources[0]!r}: a source with a margin hides those of the presets")
         if not 0 < args.between[0] < args.between[1]:
             raise ValueError("--between is two shares above 0, the lower one first")
-        pictures = load_pictures(args.data, args.classes)[args.take]
+        pictures = pictures_of(args)
         if len(pictures) < 2:
             raise ValueError("one picture has no halves")
+        others = [parse_variant(text).name for text in args.codecs or ()]
+        # Of which models SDC's are, the search decides.
+        check(args, {WHOLE, *others, *(n for n, _ in args.qualities if n.startswith(f"{WHOLE}@"))})
         args.out.mkdir(parents=True, exist_ok=True)
         data, text = report(args, [pictures[::2], pictures[1::2]])
     except (ImportError, OSError, RuntimeError, SdcError, ValueError) as error:

@@ -38,10 +38,13 @@ class Denoiser:
         import torch
 
         data = path.read_bytes()
-        weights: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        names = [name for name in weights if name.endswith(".weight")]
-        self.layers = [(weights[name], weights[name[:-6] + "bias"]) for name in names]
-        inputs, outputs = self.layers[0][0].shape[1], self.layers[-1][0].shape[0]
+        try:
+            weights: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            names = [name for name in weights if name.endswith(".weight")]
+            self.layers = [(weights[name], weights[name[:-6] + "bias"]) for name in names]
+            inputs, outputs = self.layers[0][0].shape[1], self.layers[-1][0].shape[0]
+        except Exception as error:  # whatever another file makes of this
+            raise ValueError(f"{path} is neither FFDNet nor DnCNN for colour") from error
         if (inputs, outputs) not in ((3, 3), (13, 12)):
             raise ValueError(f"{path} is neither FFDNet nor DnCNN for colour")
         self.halved = inputs == 13

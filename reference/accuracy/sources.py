@@ -1,7 +1,8 @@
 """Where the objects for the encoder come from.
 
 - ``masks``: the true objects of ``instances.json``: an oracle, which no encoder has;
-- ``detector``: a detector or segmenter of :mod:`sdc_reference.analysis`, which should not be the judge;
+- ``detector``: a detector or segmenter of :mod:`sdc_reference.analysis`, which should not be the judge; where
+  it finds nothing there are no objects;
 - ``default``: the built-in analysis, without any network.
 
 ``masks+1`` is the same with a margin of one cell around every object, which SDC's encoder makes
@@ -65,23 +66,40 @@ class Source:
             assert self.instances is not None
             source: dict[str, Any] = json.loads(self.instances.read_text())
             with_objects = {row["image_id"] for row in source["annotations"] if not row.get("iscrowd")}
-            names = {row["file_name"] for row in source["images"] if row["id"] in with_objects}
-            return lambda p, name: load_objects(source, p.shape[1], p.shape[0], name) if name in names else []
+            some = {row["file_name"]: row["id"] in with_objects for row in source["images"]}
+
+            def true(pixels: Pixels, name: str) -> list[Object]:
+                if name not in some:
+                    raise ValueError(f"{self.instances} does not name it")
+                return load_objects(source, pixels.shape[1], pixels.shape[0], name) if some[name] else []
+
+            return true
         from ..analysis import Options, analyze
 
-        options = (
-            Options()
-            if self.detector is None or self.kind == "default"
-            else Options(detector=str(self.detector))
-        )
-        return lambda p, _: list(analyze(p, options).objects)
+        if self.kind == "default":
+            return lambda pixels, _: list(analyze(pixels, Options()).objects)
+        options = Options(detector=str(self.detector))
+
+        def found(pixels: Pixels, name: str) -> list[Object]:
+            # The analysis makes good what a detector fails at or does not find, by what stands out.
+            made = analyze(pixels, options)
+            for warning in made.warnings:
+                if warning.startswith("grounding by"):
+                    raise RuntimeError(warning)
+            return list(made.objects) if made.about["grounding"]["provider"] == "onnx" else []
+
+        return found
 
     def objects(self, pixels: Pixels, name: str) -> list[Object]:
         """The objects of a picture, without the margin.
 
         Args:
             pixels: ``uint8 [H, W, 3]``.
-            name: of its file.
+            name: of its file, as ``instances.json`` has it.
+
+        Raises:
+            RuntimeError: the detector failed.
+            ValueError: ``instances.json`` does not name the picture.
         """
         return self._find(pixels, name)
 

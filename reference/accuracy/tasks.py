@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .asking import words_in_common, words_of
+from .asking import says_something, words_in_common, words_of
 from .coco import Floats, Weights, average_precision, sure_answers
 from .judges import Answer
 from .reading import agreement
@@ -67,16 +67,20 @@ def _classification(answers: Sequence[Answer], asked: Asked) -> dict[str, Score]
 
 
 def _text(answers: Sequence[Answer], asked: Asked) -> dict[str, Score]:
-    found = [agreement(a, own) for a, own in zip(answers, asked.own, strict=True)]
+    found = [agreement(a, o) if _has_text(o) else None for a, o in zip(answers, asked.own, strict=True)]
     return {"own answers": mean_score(found)}
 
 
+def _has_text(lines: Sequence[str]) -> bool:
+    return any(line.strip() for line in lines)
+
+
 def _in_words(
-    answers: Sequence[Answer], asked: Asked, alike: Callable[[str, str], float]
+    answers: Sequence[Answer], asked: Asked, alike: Callable[[str, str], float], question: bool = False
 ) -> Sequence[float | None]:
-    """How alike a picture's answers are to the own ones on average, over those of the own that have words."""
+    """How alike a picture's answers are to the own ones on average, over the own that say something."""
     pairs = [
-        [(a, b) for a, b in zip(answer, own, strict=True) if words_of(b)]
+        [(a, b) for a, b in zip(answer, own, strict=True) if says_something(b, question)]
         for answer, own in zip(answers, asked.own, strict=True)
     ]
     return [float(np.mean([alike(a, b) for a, b in each])) if each else None for each in pairs]
@@ -84,11 +88,14 @@ def _in_words(
 
 def left_out(task: str, own: Sequence[Answer]) -> str:
     """Which of the judge's answers on the originals measure nothing, in words; empty where all count."""
+    if task == "text":
+        without = sum(not _has_text(answer) for answer in own)
+        return f"{without} of {len(own)} originals have no text: left out." if without else ""
     if task not in ("captions", "questions"):
         return ""
     every = [text for answer in own for text in answer]
-    silent = sum(not words_of(text) for text in every)
-    return f"{silent} of {len(every)} answers on the originals have no words: left out." if silent else ""
+    silent = sum(not says_something(text, task == "questions") for text in every)
+    return f"{silent} of {len(every)} answers on the originals say nothing: left out." if silent else ""
 
 
 def _captions(answers: Sequence[Answer], asked: Asked) -> dict[str, Score]:
@@ -96,16 +103,16 @@ def _captions(answers: Sequence[Answer], asked: Asked) -> dict[str, Score]:
 
 
 def _questions(answers: Sequence[Answer], asked: Asked) -> dict[str, Score]:
-    same = _in_words(answers, asked, lambda a, b: float(words_of(a) == words_of(b)))
-    common = _in_words(answers, asked, words_in_common)
+    same = _in_words(answers, asked, lambda a, b: float(words_of(a) == words_of(b)), True)
+    common = _in_words(answers, asked, words_in_common, True)
     return {"own answers": mean_score(same), "own answers, by words": mean_score(common)}
 
 
 def _restoration(answers: Sequence[Answer], asked: Asked) -> dict[str, Score]:
-    """PSNR in dB, and MS-SSIM, averaged first, in dB."""
+    """PSNR in dB, and MS-SSIM, averaged first, in dB; the latter of the pictures that are large enough."""
     out = {"PSNR to the clean picture": mean_score([a[0] for a in answers])}
     similarity = [a[1] for a in answers]
-    if None not in similarity:
+    if any(value is not None for value in similarity):
         mean = mean_score(similarity)
         out["MS-SSIM to the clean picture"] = lambda w: -10 * np.log10(np.maximum(1 - mean(w), 1e-9))
     return out
