@@ -511,6 +511,8 @@ def _unheard(args: Args, about: dict[str, Any] | None, what: str) -> Said:
 def _encode(args: Args, source: str, target: str) -> Said:
     from .pictures import read_picture
 
+    if args.metadata_first and args.no_metadata:
+        raise SdcError("E_USAGE", "--metadata-first and --no-metadata exclude each other")
     _check_stream_output(target)
     picture = read_picture(_read(source), background=args.background, max_pixels=args.max_pixels)
     height, width = picture.pixels.shape[:2]
@@ -545,7 +547,7 @@ def _encode(args: Args, source: str, target: str) -> Said:
         margin=args.margin,
         group_by=args.group_by,
         icc=picture.icc,
-        metadata=not args.no_metadata,
+        metadata="first" if args.metadata_first else not args.no_metadata,
         pixel_masks=args.pixel_masks,
         model=args.model,
         effort=args.effort,
@@ -913,6 +915,11 @@ def _sdc_parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--group-by", choices=("level", "object"), default="level", help="a group per level, or per object"
+    )
+    command.add_argument(
+        "--metadata-first",
+        action="store_true",
+        help="describe the objects in front of the groups, where whoever fetches a prefix has them",
     )
     described = command.add_mutually_exclusive_group()
     described.add_argument(

@@ -241,8 +241,13 @@ def test_pixel_masks_are_encoded(run: Run) -> None:
         (found,) = metadata.parse_objects(parse(Path("m.sdc").read_bytes()))
         assert (found.mask is not None) == with_mask
     assert found.mask is not None and found.mask.sum() == pytest.approx(38 * 28 / 2, rel=0.1)
-    ran = run("encode", "in.png", "m.sdc", "--objects", "o.json", "--pixel-masks", "--no-metadata")
-    assert (ran.status, ran.codes) == (64, ["E_USAGE"])
+    for one in ("--pixel-masks", "--metadata-first"):
+        ran = run("encode", "in.png", "m.sdc", "--objects", "o.json", one, "--no-metadata")
+        assert (ran.status, ran.codes) == (64, ["E_USAGE"])
+    assert run("encode", "in.png", "m.sdc", "--objects", "o.json", "--metadata-first").status == 0
+    data = Path("m.sdc").read_bytes()
+    (found,) = parse(data[: parse(data).prefix(levels=["L1"])]).objects
+    assert found.label == "a"
 
 
 def test_a_pixel_mask_chooses_the_cells(run: Run) -> None:
