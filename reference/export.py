@@ -53,7 +53,7 @@ from .networks import (
     Model,
     Synthesis,
 )
-from .rounding import round_weights
+from .rounding import means_of, round_weights, settle_means
 from .train import load_model
 
 Tensors = dict[str, np.ndarray[Any, Any]]
@@ -318,7 +318,10 @@ def main(argv: list[str] | None = None) -> None:
         pictures = load_pictures(args.data, EXAMPLE_SIZE)
         pictures = pictures[:: max(1, len(pictures) // args.pictures)]
         equalise(model, examples_of(pictures))
+        crops, _, _ = next(examples_of(pictures))
+        means = means_of(model, crops)
         round_weights(model, examples_of(pictures))
+        settle_means(model, means, crops)
     decoder, encoder = decoder_file(model, args.name), encoder_file(model, args.name, args.search)
     if args.data:
         tables = fitted_tables(

@@ -161,7 +161,13 @@ def interpolate_anchors(table: Tensor, quality: Tensor) -> Tensor:
 
 
 class QualityBias(nn.Module):
-    """Adds a learned row per quality index (NETW-04)."""
+    """Adds a learned row per quality index (NETW-04).
+
+    Attributes:
+        settled: rows of an export ``[64, C]``, in place of those that the learned ones give by interpolation.
+    """
+
+    settled: Tensor | None = None
 
     def __init__(self, channels: int, dst: Format):
         super().__init__()
@@ -171,14 +177,19 @@ class QualityBias(nn.Module):
 
     def rows(self) -> Tensor:
         """All 64 rows on the output grid, ``[64, C]``."""
+        if self.settled is not None:
+            return self.settled
         real = interpolate_anchors(self.table, torch.arange(QUALITIES, dtype=torch.float32))
         return ste_floor(real, self.dst.frac)
 
     def forward(self, x: Tensor, quality: Tensor) -> Tensor:
         """See the class."""
-        row = interpolate_anchors(self.table, quality)
-        if self.integer:
-            row = ste_floor(row, self.dst.frac)
+        if self.settled is not None:
+            row = self.settled[quality.long()]
+        else:
+            row = interpolate_anchors(self.table, quality)
+            if self.integer:
+                row = ste_floor(row, self.dst.frac)
         x = x + row[:, :, None, None].to(x.dtype)
         return self.dst.clamp(x) if self.integer or self.dst.lo == 0 else x
 

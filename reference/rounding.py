@@ -3,6 +3,8 @@
 Column after column is rounded, and what that does to a layer's output is made good, as far as can be,
 in the columns that are still to come: Frantar et al., *GPTQ: accurate post-training quantization for
 generative pre-trained transformers* (2023), with inputs that the integer model itself computes.
+Rows of a table by quality are rounded so that the means of the latents stay: what rounding adds to hundreds
+of biases is the same in every cell, and can be most of a step of the latent of the mean at high qualities.
 """
 
 from __future__ import annotations
@@ -12,12 +14,16 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from sdc.model import QUALITIES
+
 from .data import Example
 from .layers import Pointwise, choose_shift, set_integer
 from .networks import Model, watched
 
 DAMPING = 0.01
 """Added to the diagonal of the second moments, as a part of its mean, and of the bias's own."""
+MOST = 4
+"""Units that an entry of a table moves at most."""
 
 
 def rounded(weight: Tensor, moments: Tensor) -> Tensor:
@@ -101,3 +107,57 @@ def _round_layer(layer: Pointwise, moments: Tensor) -> None:
         if bool((least >= shift).all()):
             return
         shift = torch.minimum(shift, least)
+
+
+@torch.no_grad()
+def settle_means(model: Model, means: Tensor, crops: Tensor) -> None:
+    """Round the last table by quality of the analysis so that latents have the means that they had.
+
+    Args:
+        model: with weights on the grids of their integers.
+        means: ``[64, M]`` of the latents of ``crops`` before, at each quality.
+        crops: ``[B, 3, H, W]`` float, 0..255.
+    """
+    table = [model.analysis.quality, *model.analysis.qualities][-1]
+    unit = 2.0**-table.dst.frac
+    rows = table.rows()
+    table.settled = rows.clone()
+    middle = torch.tensor([QUALITIES // 2.0])
+    base = means_of(model, crops, True)
+    # What 8 units more in a channel do to the means.
+    columns = []
+    start = model.analysis(crops, middle, None).mean((0, 2, 3))
+    for channel in range(rows.shape[1]):
+        table.settled[QUALITIES // 2, channel] += 8 * unit
+        columns.append((model.analysis(crops, middle, None).mean((0, 2, 3)) - start) / 8)
+        table.settled[QUALITIES // 2, channel] -= 8 * unit
+    effect = torch.stack(columns, 1).double()  # [M, C]
+    for quality in range(QUALITIES):
+        step = model.steps(torch.tensor([float(quality)]), True)[0, :, 0, 0].double()
+        slopes = effect / step[:, None]
+        error = (base[quality] - means[quality]).double() / step
+        change = torch.zeros(rows.shape[1], dtype=torch.float64)
+        norms = (slopes**2).sum(0)
+        # One unit at a time, where it takes most away.
+        for _ in range(4 * len(change)):
+            pull = slopes.T @ error
+            gain = 2 * pull.abs() - norms
+            gain[change.abs() >= MOST] = -1
+            best = int(gain.argmax())
+            if gain[best] <= 0:
+                break
+            sign = -float(torch.sign(pull[best]))
+            change[best] += sign
+            error = error + sign * slopes[:, best]
+        table.settled[quality] = rows[quality] + change.to(rows.dtype) * unit
+
+
+@torch.no_grad()
+def means_of(model: Model, crops: Tensor, integer: bool = False) -> Tensor:
+    """Means of the latents of ``crops`` ``[B, 3, H, W]`` at each quality, ``[64, M]``."""
+    set_integer(model.analysis, integer)
+    try:
+        at = (torch.tensor([float(quality)]) for quality in range(QUALITIES))
+        return torch.stack([model.analysis(crops, q, None).mean((0, 2, 3)) for q in at])
+    finally:
+        set_integer(model.analysis, False)
