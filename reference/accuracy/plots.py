@@ -12,7 +12,7 @@ from .lines import Line, interval
 from .report import is_ours
 
 COLOURS = ("#555555", "#d98c00", "#009e73", "#cc79a7", "#8c564b", "#999933")
-OURS = ("#0b3c8c", "#1f78d1", "#56a8e8", "#7a3fb0", "#b22222", "#e06666")
+OURS = ("#0b3c8c", "#1f78d1", "#56a8e8", "#7a3fb0", "#b22222", "#e06666", "#00838f", "#c71585")
 
 
 def draw(lines: Sequence[Line], words: str, folder: Path) -> list[str]:
