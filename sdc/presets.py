@@ -89,7 +89,7 @@ def parse_preset(text: str) -> Preset:
 PRESETS: Mapping[str, Preset] = {
     name: parse_preset(text)
     for name, text in {
-        "classification": "other-16",
+        "classification": "model2,effort0",
         "detection": "other-16,margin1,model2,effort0",
         "segmentation": "other-16,margin1,model2,effort0",
         "viewing": "",
