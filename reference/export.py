@@ -26,15 +26,7 @@ from torch import nn
 from sdc.codec import analyse, analyse_hyper, sites_of
 from sdc.container import Group
 from sdc.latents import GroupCoder, encode_group
-from sdc.model import (
-    ENCODER_NETWORKS,
-    QUALITIES,
-    SEARCH_MAX,
-    networks_of,
-    parse_model,
-    read_tensors,
-    write_tensors,
-)
+from sdc.model import ENCODER_NETWORKS, QUALITIES, networks_of, parse_model, read_tensors, write_tensors
 from sdc.model import Model as Decoder
 from sdc.network import Network
 
@@ -256,8 +248,8 @@ def decoder_file(model: Model, name: str, probabilities: Sequence[Sequence[float
 
 
 @torch.no_grad()
-def encoder_file(model: Model, name: str, search: float = 1.0) -> bytes:
-    """The encoder's networks, and what squared error weighs in its search; not normative."""
+def encoder_file(model: Model, name: str) -> bytes:
+    """The encoder's networks; not normative."""
     s, w = model.sizes, _Writer()
     analysis, hyper = model.analysis, model.hyper
     gather: nn.Conv2d = hyper.gather
@@ -284,8 +276,7 @@ def encoder_file(model: Model, name: str, search: float = 1.0) -> bytes:
         "hyper_cells": cell_ops,
         "hyper_blocks": block_ops,
     }
-    described = {"profile": 1, "name": name + " encoder", "search": search, "networks": networks}
-    return write_tensors(w.tensors, described)
+    return write_tensors(w.tensors, {"profile": 1, "name": name + " encoder", "networks": networks})
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -300,17 +291,8 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--pictures", type=int, default=60, help="how many of them, evenly picked")
     parser.add_argument("--name", default="SDC reference")
-    parser.add_argument(
-        "--search",
-        type=float,
-        default=1.0,
-        help="what squared error weighs in the encoder's search, beside lambda: more for a model whose "
-        "training counted more than it as distortion",
-    )
     parser.add_argument("--out", type=Path, required=True, help="folder of model files")
     args = parser.parse_args(argv)
-    if not 0 < args.search < SEARCH_MAX:
-        sys.exit(f"--search is a factor above 0, not {args.search:g}")
     model = load_model(args.checkpoint)
     if not (model.sizes.gated and model.sizes.with_hyper):
         sys.exit("the model is an ablation: decoders gate every tap and read hyper-latents")
@@ -322,7 +304,7 @@ def main(argv: list[str] | None = None) -> None:
         means = means_of(model, crops)
         round_weights(model, examples_of(pictures))
         settle_means(model, means, crops)
-    decoder, encoder = decoder_file(model, args.name), encoder_file(model, args.name, args.search)
+    decoder, encoder = decoder_file(model, args.name), encoder_file(model, args.name)
     if args.data:
         tables = fitted_tables(
             parse_model(decoder, args.number), networks_of(*read_tensors(encoder), ENCODER_NETWORKS), pictures

@@ -139,7 +139,7 @@ def settle_means(model: Model, means: Tensor, crops: Tensor) -> None:
         change = torch.zeros(rows.shape[1], dtype=torch.float64)
         norms = (slopes**2).sum(0)
         # One unit at a time, where it takes most away.
-        for _ in range(4 * len(change)):
+        for _ in range(MOST * len(change)):
             pull = slopes.T @ error
             gain = 2 * pull.abs() - norms
             gain[change.abs() >= MOST] = -1

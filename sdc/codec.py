@@ -488,19 +488,19 @@ def encode(
     groups = tuple(Group(k, level, by_level[level]) for k, level in enumerate(grouped.levels))
     sites = sites_of(grouped.labels, groups, range(len(groups)))
     padded = pad_to_cells(image)
-    latents = analyse(padded, sites, encoder.networks, arithmetic=arithmetic, runner=runner)
+    latents = analyse(padded, sites, encoder, arithmetic=arithmetic, runner=runner)
     payloads: list[bytes] = []
     for g in groups:
         own = sites.labels == g.index
         coder = GroupCoder(sites.take(np.flatnonzero(own)), decoder, g.quality, arithmetic, runner)
         targets = latents[own]
-        hyper = analyse_hyper(targets, coder, encoder.networks, runner)
+        hyper = analyse_hyper(targets, coder, encoder, runner)
         residuals = None
         if effort:
             measure = partial(
                 squared_error, sites=coder.sites, model=decoder, padded=padded, size=(height, width)
             )
-            residuals = refine(targets, hyper, coder, measure, effort, encoder.search)
+            residuals = refine(targets, hyper, coder, measure, effort)
         payloads.append(encode_group(targets, hyper, coder, residuals)[0])
     head = Head(width, height, model, decoder.weights)
     before = [] if icc is None else [Chunk(ICCP, icc)]

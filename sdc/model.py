@@ -441,27 +441,11 @@ def model_for(head: Head) -> Model:
 
 
 ENCODER_NETWORKS = ["analysis", "hyper_cells", "hyper_blocks"]
-SEARCH_MAX = 1e6
-"""What squared error may not weigh in a search."""
-
-
-@dataclass(frozen=True)
-class EncoderPart:
-    """What an encoder has of a model beside the decoder's part (not normative).
-
-    Attributes:
-        networks: ``analysis``, ``hyper_cells``, ``hyper_blocks``.
-        search: what squared error weighs in the search, beside :func:`sdc.refine.weight_of`; above 1 for a
-            model whose training counted more than squared error as distortion.
-    """
-
-    networks: dict[str, Network]
-    search: float = 1.0
 
 
 @cache
-def load_encoder(number: int) -> EncoderPart:
-    """The encoder that belongs to a model.
+def load_encoder(number: int) -> dict[str, Network]:
+    """Networks of the encoder that belongs to a model: ``analysis``, ``hyper_cells``, ``hyper_blocks``.
 
     Raises:
         SdcError: ``E_MODEL``, or ``E_MODEL_FILE`` when its integers could leave the bound.
@@ -469,10 +453,6 @@ def load_encoder(number: int) -> EncoderPart:
     path = _find(f"sdc-model-{number}-encoder.safetensors")
     if path is None:
         raise SdcError("E_MODEL", f"model {number} has no encoder here")
-    tensors, description = read_tensors(path.read_bytes())
-    networks = networks_of(tensors, description, ENCODER_NETWORKS)
+    networks = networks_of(*read_tensors(path.read_bytes()), ENCODER_NETWORKS)
     check_network("analysis", networks["analysis"], 192, 128)
-    search = description.get("search", 1.0)
-    if type(search) not in (int, float) or not 0 < search < SEARCH_MAX:
-        raise _bad(f"the search of the encoder cannot weigh squared error by {search!r}")
-    return EncoderPart(networks, float(search))
+    return networks

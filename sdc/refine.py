@@ -76,16 +76,15 @@ class _Search:
         targets: ``int [cells, M]`` latents of the analysis.
         hyper: ``int64 [blocks, K]`` hyper residuals.
         coder: the group's cells, model and quality.
-        weight: of the squared error, in bits.
     """
 
-    def __init__(self, targets: Array, hyper: Array, coder: GroupCoder, weight: float):
+    def __init__(self, targets: Array, hyper: Array, coder: GroupCoder):
         model, q = coder.model, coder.quality
         self.coder, self.tables = coder, tables_of(model)
         self.hyper = coder.hyper_values(hyper)
         step = np.maximum(model.step[q], 1) * 16 / (1 << model.shifts["step"])
         self.step = step.astype(np.float32)
-        self.slope = weight * self.step
+        self.slope = weight_of(q) * self.step
         self.bend = self.slope * self.step * curvature(targets, coder)
 
     def _costs(self, index: Array, at: Array, slope: Array, bend: Array) -> tuple[Array, Array, Array]:
@@ -155,9 +154,7 @@ class _Search:
         return residuals, latents, bits
 
 
-def refine(
-    targets: Array, hyper: Array, coder: GroupCoder, measure: Measure, effort: int, factor: float = 1.0
-) -> Array:
+def refine(targets: Array, hyper: Array, coder: GroupCoder, measure: Measure, effort: int) -> Array:
     """Residuals of a group.
 
     Args:
@@ -167,13 +164,11 @@ def refine(
         measure: gives, of latents ``[cells, M]``, the squared error and its gradient, or with
             ``gradient=False`` the error alone.
         effort: 1 to 9.
-        factor: on the weight of the squared error (:attr:`sdc.model.EncoderPart.search`).
 
     Returns:
         ``int16 [cells, M]``.
     """
-    weight = factor * weight_of(coder.quality)
-    search = _Search(targets, hyper, coder, weight)
+    weight, search = weight_of(coder.quality), _Search(targets, hyper, coder)
     expected = targets.astype(np.float32)
     candidates: list[tuple[float, Array]] = []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from sdc.container import Group, parse
 from sdc.errors import SdcError
 from sdc.gradient import pull_back
 from sdc.latents import NEAR, GroupCoder, encode_group, tables_of, write_symbols
-from sdc.model import load_encoder, load_model
+from sdc.model import load_model
 from sdc.network import Array, Network, Op, Sites, Tape, run
 from sdc.objects import Object
 from sdc.rans import Encoder
@@ -199,19 +198,6 @@ def test_search_on_a_network_that_codes_nothing_well() -> None:
             error = measure(symbols.latents, gradient=False)[0]
             costs.append(weight_of(quality) * error + 8 * len(payload))
         assert costs[1] <= costs[0] + SLACK
-
-
-def test_a_search_weighs_squared_error_as_the_encoder_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    pixels, found = photograph(), []
-    for factor in (1.0, 4.0):
-        encoder = replace(load_encoder(1), search=factor)
-        monkeypatch.setattr(codec, "load_encoder", lambda _, encoder=encoder: encoder)
-        data = encode(pixels, quality=20, effort=2)
-        error = float(np.square(decode(data).pixels.astype(float) - pixels).sum()) / 3
-        found.append((8 * len(data), error))
-    (bits, error), (more_bits, less_error) = found
-    assert more_bits > 1.01 * bits
-    assert more_bits + 4 * weight_of(20) * less_error < bits + 4 * weight_of(20) * error
 
 
 @pytest.mark.training

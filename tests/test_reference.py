@@ -14,7 +14,6 @@ from PIL import Image
 
 from sdc.codec import analyse, analyse_hyper, decode, encode, sites_of
 from sdc.container import Group, parse
-from sdc.errors import SdcError
 from sdc.latents import GroupCoder, encode_group
 from sdc.model import (
     ENCODER_NETWORKS,
@@ -576,26 +575,6 @@ def test_an_export_fitted_to_photographs_codes_them(tmp_path: Path, monkeypatch:
             error += float(np.abs(found - want.clamp(0, 255).permute(1, 2, 0).numpy()).mean()) / 3
         errors.append(error)
     assert errors[1] < errors[0] < 2
-
-
-def test_an_encoders_file_says_what_squared_error_weighs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model, checkpoint = small_model(), tmp_path / "last.pt"
-    torch.save({"sizes": dataclasses.asdict(model.sizes), "average": model.state_dict()}, checkpoint)
-    monkeypatch.setenv("SDC_MODELS", str(tmp_path))
-    command = [str(checkpoint), "--number", "20000000", "--out", str(tmp_path), "--search"]
-    export.main([*command, "2.5"])
-    load_encoder.cache_clear()
-    assert load_encoder(20000000).search == 2.5
-    for wrong in ("0", "nan"):
-        with pytest.raises(SystemExit, match="--search"):
-            export.main([*command, wrong])
-    (tmp_path / "sdc-model-20000000-encoder.safetensors").write_bytes(encoder_file(model, "t", -1))
-    load_encoder.cache_clear()
-    with pytest.raises(SdcError, match="cannot weigh squared error by -1") as caught:
-        load_encoder(20000000)
-    assert caught.value.code == "E_MODEL_FILE"
 
 
 def test_fitted_tables_code_the_same_photographs_in_fewer_bits() -> None:
