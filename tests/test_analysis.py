@@ -431,6 +431,7 @@ def test_a_missing_package_is_named_with_what_brings_it(monkeypatch: pytest.Monk
     assert caught.value.exit_status == 64
     monkeypatch.setitem(sys.modules, "transformers", None)
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "sdc_reference._torchvision", SimpleNamespace())
     with pytest.raises(SdcError, match=r'pip install "sdc-codec\[grounding\]"'):
         analyze(picture(), Options(find=("dog",)))
     with pytest.raises(SdcError, match=r'pip install "sdc-codec\[lmm\]"'):

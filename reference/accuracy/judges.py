@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ..analysis.detector import distinct
+from ..analysis.detector import distinct, fitted
 from .areas import Pixels
 from .asking import Asker
 from .reading import Reader
@@ -42,7 +42,6 @@ OVERLAP = 0.7
 """Of two boxes of a class with more intersection over union than this, the worse is left out."""
 MOST = 100
 STRIDE = 32
-PAD = 114
 
 
 @dataclass(frozen=True)
@@ -114,17 +113,10 @@ class Yolo:
         height, width = pixels.shape[:2]
         if self.size:
             rows, cols = self.size
-            scale = min(rows / height, cols / width)
         else:
             scale = self.side / max(height, width)
             rows, cols = (-(-round(n * scale) // STRIDE) * STRIDE for n in (height, width))
-        h, w = round(height * scale), round(width * scale)
-        top, left = (rows - h) // 2, (cols - w) // 2
-        frame = np.full((rows, cols, 3), PAD, np.uint8)
-        frame[top : top + h, left : left + w] = np.asarray(
-            Image.fromarray(pixels).resize((w, h), Image.Resampling.BILINEAR)
-        )
-        values = np.ascontiguousarray(frame.transpose(2, 0, 1)[None], np.float32) / 255
+        values, (left, top, w, h) = fitted(pixels, rows, cols)
         outputs = self.session.run(None, {self.entry.name: values})
         classes = len(self.names)
         wanted = 4 + classes + (outputs[1].shape[1] if self.segments else 0)

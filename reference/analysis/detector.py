@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from sdc.codec import Pixels
 from sdc.errors import SdcError
 from sdc.objects import MAX_LABEL, Object
 
@@ -68,6 +69,26 @@ def session_of(path: str, what: str, option: str) -> tuple[Any, str, dict[str, s
     return session, f"{Path(path).name} {hashlib.sha256(data).hexdigest()[:12]}", told
 
 
+def fitted(pixels: Pixels, rows: int, cols: int) -> tuple[Floats, tuple[int, int, int, int]]:
+    """A picture scaled to fit into a network's input, and centred on grey.
+
+    Args:
+        pixels: ``uint8 [H, W, 3]``.
+        rows, cols: of the input.
+
+    Returns:
+        ``(float32 [1, 3, rows, cols] from 0 to 1, (left, top, width, height) of the picture in it)``.
+    """
+    height, width = pixels.shape[:2]
+    scale = min(cols / width, rows / height)
+    w, h = max(1, round(width * scale)), max(1, round(height * scale))
+    left, top = (cols - w) // 2, (rows - h) // 2
+    frame = Image.new("RGB", (cols, rows), (GREY, GREY, GREY))
+    frame.paste(Image.fromarray(pixels).resize((w, h), Image.Resampling.BILINEAR), (left, top))
+    values = np.ascontiguousarray(np.asarray(frame).transpose(2, 0, 1)[None], np.float32) / np.float32(255)
+    return values, (left, top, w, h)
+
+
 class Detector:
     """A network in an ONNX file.
 
@@ -95,12 +116,7 @@ class Detector:
         """
         height, width = scene.pixels.shape[:2]
         rows, cols = self.size
-        scale = min(cols / width, rows / height)
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        left, top = (cols - size[0]) // 2, (rows - size[1]) // 2
-        frame = Image.new("RGB", (cols, rows), (GREY, GREY, GREY))
-        frame.paste(Image.fromarray(scene.pixels).resize(size, Image.Resampling.BILINEAR), (left, top))
-        values = np.asarray(frame).transpose(2, 0, 1)[None] / np.float32(255)
+        values, (left, top, *size) = fitted(scene.pixels, rows, cols)
         kind = np.float16 if self.entry.type == "tensor(float16)" else np.float32
         outputs = [
             np.asarray(out, np.float32)
