@@ -78,6 +78,11 @@ def _of_blocks(blocks: Iterable[Block]) -> Iterator[Edge]:
             yield Edge(writer.dst, len(writer.bias), [(writer, 1)], [(reader, 0, 1)])
 
 
+def cells_of(model: Model) -> list[Block]:
+    """Blocks of the analysis whose stream is the latents."""
+    return [b for b in model.analysis.cells if isinstance(b, Block)]
+
+
 def edges(model: Model) -> Iterator[Edge]:
     """All channels of a model that may be scaled, but latents and hyper-latents."""
     s = model.sizes
@@ -95,6 +100,7 @@ def edges(model: Model) -> Iterator[Edge]:
             [part.quality, *part.qualities],
         )
         yield from _of_blocks(inner)
+    yield from _of_blocks(cells_of(model))
     yield Edge(h.quality.dst, s.features, [(h.expand, 1)], [(h.spread, 0, 1)], [h.quality])
     merges = [(c.merge, s.features if c.local else 0, 1) for c in model.context]
     yield Edge(h.spread.dst, s.features, [(h.spread, 16)], merges)
@@ -126,13 +132,24 @@ def equalise(model: Model, examples: Iterable[Example]) -> None:
             model(*example)
     for edge in edges(model):
         edge.scale(_gain(edge.format, edge.peaks(inputs)))
+    cells = cells_of(model)
+    writers = [model.analysis.last, *(w for b in cells for w in (b.project, b.contract))]
+    inner = [r for b in cells for r in (b.reduce, b.expand)]
+    decoding = [model.hyper.cell, *(c.embed for c in model.context if c.local)]
+    latents = Edge(
+        LATENT,
+        model.sizes.latents,
+        [(w, 1) for w in writers],
+        [(r, 0, 1) for r in (model.synthesis.first, *inner)],
+        list(model.analysis.cell_qualities),
+    )
     # The largest step must stay in its table.
     room = TABLE_MAX * 2.0**-STEP_FRAC / model.log_step.amax(0).exp()
-    gain = torch.minimum(_gain(LATENT, inputs[model.synthesis.first]), room.clamp_min(1.0))
+    gain = torch.minimum(_gain(LATENT, latents.peaks(inputs)), room.clamp_min(1.0))
+    latents.readers += [(r, 0, 1) for r in decoding]
+    latents.scale(gain)
     # Steps and means grow with their latents; scales, in steps, stay, so indices undo what the steps do.
     model.log_step.add_(gain.log())
-    readers = [model.synthesis.first, model.hyper.cell, *(c.embed for c in model.context if c.local)]
-    Edge(LATENT, len(gain), [(model.analysis.last, 1)], [(r, 0, 1) for r in readers]).scale(gain)
     for (_, a, b), context in zip(model.passes, model.context, strict=True):
         Edge(MEAN, b - a, [(context.mean, 1)], []).scale(gain[a:b])
         context.index.bias.add_(gain[a:b].log() / SCALE_STEP / 8)

@@ -14,7 +14,7 @@ import argparse
 import hashlib
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -40,10 +40,8 @@ from .networks import (
     SCALE_STEP,
     SCALES,
     STREAM,
-    Analysis,
     Context,
     Model,
-    Synthesis,
 )
 from .rounding import means_of, round_weights, settle_means
 from .train import load_model
@@ -172,9 +170,9 @@ class _Writer:
             add,
         ]
 
-    def blocks(self, name: str, part: Analysis | Synthesis) -> Ops:
+    def blocks(self, name: str, stages: Iterable[tuple[QualityBias | None, Block]]) -> Ops:
         ops: Ops = []
-        for k, (bias, block) in enumerate(part.stages()):
+        for k, (bias, block) in enumerate(stages):
             ops += [] if bias is None else self.quality(f"{name}.{k}.quality", bias)
             ops += self.block(f"{name}.{k}", block)
         return ops
@@ -219,7 +217,7 @@ def decoder_file(model: Model, name: str, probabilities: Sequence[Sequence[float
         "synthesis": [
             *w.affine("synthesis.first", [synthesis.first], rows=shuffled(4 * s.channels, 2)),
             {"op": "shuffle", "factor": 2},
-            *w.blocks("synthesis", synthesis),
+            *w.blocks("synthesis", synthesis.stages()),
             *w.affine("synthesis.last", [synthesis.last], rows=shuffled(192, 8)),
             {"op": "shuffle", "factor": 8},
         ],
@@ -269,9 +267,10 @@ def encoder_file(model: Model, name: str) -> bytes:
     networks = {
         "analysis": [
             *w.affine("analysis.first", [analysis.first], cols=shuffled(192, 8)),
-            *w.blocks("analysis", analysis),
+            *w.blocks("analysis", analysis.stages()),
             {"op": "unshuffle", "factor": 2},
             *w.affine("analysis.last", [analysis.last], cols=shuffled(4 * s.channels, 2)),
+            *w.blocks("analysis.cells", analysis.cell_stages()),
         ],
         "hyper_cells": cell_ops,
         "hyper_blocks": block_ops,

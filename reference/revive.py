@@ -25,10 +25,9 @@ DEVIATION = 0.5
 
 def _hidden(model: Model) -> Iterator[tuple[Pointwise, _Affine, list[Pointwise]]]:
     """Layers with a ReLU in the blocks and contexts, what sees their units first, and what mixes them."""
-    for part in (model.analysis, model.synthesis):
-        for block in part.blocks:
-            yield block.reduce, block.spatial, [block.project]
-            yield block.expand, block.contract, [block.contract]
+    for block in (*model.analysis.blocks, *model.analysis.cells, *model.synthesis.blocks):
+        yield block.reduce, block.spatial, [block.project]
+        yield block.expand, block.contract, [block.contract]
     for context in model.context:
         yield context.merge, context.mix, [context.mix]
         yield context.mix, context.mean, [context.mean, context.index]

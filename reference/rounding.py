@@ -118,7 +118,7 @@ def settle_means(model: Model, means: Tensor, crops: Tensor) -> None:
         means: ``[64, M]`` of the latents of ``crops`` before, at each quality.
         crops: ``[B, 3, H, W]`` float, 0..255.
     """
-    table = [model.analysis.quality, *model.analysis.qualities][-1]
+    table = model.analysis.last_table
     unit = 2.0**-table.dst.frac
     rows = table.rows()
     table.settled = rows.clone()

@@ -29,8 +29,8 @@ def widened(old: Model, sizes: Sizes, pictures: Sequence[Tensor]) -> Model:
 
     Args:
         old: a trained model.
-        sizes: as those of ``old`` but for more latents, in either slice, more blocks of the analysis, and
-            whether these, and the middle of the synthesis, see the quality.
+        sizes: as those of ``old`` but for more latents, in either slice, more blocks of the analysis at
+            either scale, and whether those at 1/8, and the middle of the synthesis, see the quality.
         pictures: ``uint8 [3, H, W]``, from which new latents are fitted.
 
     Raises:
@@ -39,14 +39,12 @@ def widened(old: Model, sizes: Sizes, pictures: Sequence[Tensor]) -> Model:
     model = Model(sizes)
     state = old.state_dict()
     had, count = old.sizes.latents, sizes.latents - old.sizes.latents
-    free = ("latents", "early", "analysis_blocks", "analysis_quality", "synthesis_quality")
+    grows = ("analysis_blocks", "analysis_cells", "analysis_quality", "synthesis_quality")
+    free = ("latents", "early", *grows)
     may_differ = {name: getattr(old.sizes, name) for name in free}
     slices = list(zip(old.passes[::2], model.passes[::2], strict=False))
     growth = [(d - c) - (b - a) for (_, a, b), (_, c, d) in slices]
-    fewer = min(growth) < 0 or any(
-        getattr(sizes, name) < may_differ[name]
-        for name in ("analysis_blocks", "analysis_quality", "synthesis_quality")
-    )
+    fewer = min(growth) < 0 or any(getattr(sizes, name) < may_differ[name] for name in grows)
     if dataclasses.replace(sizes, **may_differ) != old.sizes or fewer:
         raise ValueError(
             "only latents, in each slice, blocks of the analysis and what sees the quality can grow"
@@ -72,12 +70,7 @@ def widened(old: Model, sizes: Sizes, pictures: Sequence[Tensor]) -> Model:
         elif name == "log_step":
             state[name] = tensor[:, order]
     # New blocks are the identity, and new biases 0.
-    state |= {
-        name: tensor
-        for name, tensor in model.state_dict().items()
-        if name.startswith(("analysis.blocks.", "analysis.qualities.", "synthesis.qualities."))
-        and name not in state
-    }
+    state |= {name: tensor for name, tensor in model.state_dict().items() if name not in state}
     model.load_state_dict(state)
     return model
 

@@ -42,7 +42,12 @@ from sdc_reference.widen import widened
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 SMALL = Sizes(channels=32, latents=24, hyper=8, features=16, wide=32, analysis_blocks=1, synthesis_blocks=2)
-DEEPER: dict[str, Any] = {"analysis_blocks": 2, "analysis_quality": True, "synthesis_quality": True}
+DEEPER: dict[str, Any] = {
+    "analysis_blocks": 2,
+    "analysis_cells": 1,
+    "analysis_quality": True,
+    "synthesis_quality": True,
+}
 
 
 @pytest.fixture(scope="module", params=DEVICES)
@@ -124,7 +129,7 @@ def small_model(**sizes: Any) -> Model:
 @torch.no_grad()
 def test_integer_mode_is_the_exported_model() -> None:
     """Fake-quantised layers yield exactly the numbers of the exported integer networks."""
-    model = small_model()
+    model = small_model(**DEEPER)
     exported = parse_model(decoder_file(model, "test"), 9)
     set_integer(model, True)
     g = torch.Generator().manual_seed(5)
@@ -373,11 +378,12 @@ def test_a_widened_model_does_what_it_did_and_paints_more() -> None:
         {"early": 8},
         {"passes": 2},
         {"analysis_blocks": 0},
+        {"analysis_cells": 0},
     ],
 )
 def test_a_model_is_widened_in_some_ways_only(change: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="can grow"):
-        old = small_model(analysis_quality=True, synthesis_quality=True)
+        old = small_model(analysis_cells=1, analysis_quality=True, synthesis_quality=True)
         widened(old, dataclasses.replace(old.sizes, **change), [torch.zeros(3, 64, 64)])
 
 
@@ -425,7 +431,7 @@ def test_an_equalised_model_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None
         for example in data.examples_of(pictures, 64):
             model(*example)
     found = list(edges(model))
-    assert len(found) == 2 + 3 * (2 + 2) + 2 + 2 * 4 + 2 * 3
+    assert len(found) == 2 + 3 * (2 + 1 + 2) + 2 + 2 * 4 + 2 * 3
     for edge in found:
         share = edge.peaks(seen) * 2.0**edge.format.frac / edge.format.hi
         assert (share < 1.01).all() and share.median() > 0.02, (edge.writers[0][0], share)
@@ -521,7 +527,7 @@ def test_dead_units_start_anew_and_change_nothing(monkeypatch: pytest.MonkeyPatc
 @torch.no_grad()
 def test_tables_are_rounded_so_that_latents_keep_their_means() -> None:
     model = small_model(**DEEPER).eval()
-    for table in (model.analysis.quality, *model.analysis.qualities):
+    for table in (model.analysis.quality, *model.analysis.qualities, *model.analysis.cell_qualities):
         table.table.normal_(0, 0.3)
     crops = torch.stack([x[:, :64, :64] for x in pictures_of(128)]).float()
     wanted = means_of(model, crops)
@@ -531,7 +537,8 @@ def test_tables_are_rounded_so_that_latents_keep_their_means() -> None:
         return (((means_of(model, crops, True) - wanted) / steps) ** 2).sum(1)
 
     before = error()
-    last = model.analysis.qualities[-1]
+    last = model.analysis.last_table
+    assert last is model.analysis.cell_qualities[-1]
     plain = last.rows()
     settle_means(model, wanted, crops)
     after = error()
@@ -542,7 +549,7 @@ def test_tables_are_rounded_so_that_latents_keep_their_means() -> None:
     (name,) = (
         op["name"]
         for op in description["networks"]["analysis"]
-        if op["op"] == "quality" and ".1." in op["name"]
+        if op["op"] == "quality" and "cells" in op["name"]
     )
     assert (tensors[name + ".table"] == (last.rows() * 2.0**last.dst.frac).numpy()).all()
 
