@@ -13,14 +13,15 @@ import numpy as np
 from .network import Array, Op, Passed, Sites, Tape, pieces, segments
 
 
-def pull_back(network: Sequence[Op], sites: Sites, gradient: Array, tape: Tape) -> Array:
+def pull_back(network: Sequence[Op], sites: Sites, gradient: Array, tape: Tape, hyper: int = 0) -> Array:
     """Gradient at the input of a network from that at its output.
 
     Args:
-        network: as it was run, without the operator ``hyper``.
+        network: as it was run.
         sites: the cells that it was run on.
         gradient: ``[n * f**2, channels]`` in any real dtype, f being the factor of the output.
         tape: filled by :func:`sdc.network.run`, with all cells wanted.
+        hyper: channels that the operator ``hyper`` appended, whose gradient is not wanted.
 
     Returns:
         ``float32 [n * factor**2, channels]``, factor being that of the input.
@@ -32,7 +33,7 @@ def pull_back(network: Sequence[Op], sites: Sites, gradient: Array, tape: Tape) 
     for ops in reversed(segments(network)):
         at -= len(parts)
         done = [
-            _pull_cells(ops, _of(g, n, piece), [_of(s, n, piece) for s in sums], passed)
+            _pull_cells(ops, _of(g, n, piece), [_of(s, n, piece) for s in sums], passed, hyper)
             for piece, passed in zip(parts, tape[at : at + len(parts)], strict=True)
         ]
         g = np.concatenate([t for t, _ in done])
@@ -48,7 +49,9 @@ def _of(values: Array, cells: int, piece: slice) -> Array:
     return values[piece.start * area : piece.stop * area]
 
 
-def _pull_cells(ops: Sequence[Op], g: Array, sums: list[Array], passed: Passed) -> tuple[Array, list[Array]]:
+def _pull_cells(
+    ops: Sequence[Op], g: Array, sums: list[Array], passed: Passed, hyper: int
+) -> tuple[Array, list[Array]]:
     """Back through a part of a network, to the sums of its taps.
 
     Args:
@@ -59,7 +62,7 @@ def _pull_cells(ops: Sequence[Op], g: Array, sums: list[Array], passed: Passed) 
     """
     clamps = iter(reversed(passed))
     for op in reversed(ops):
-        free = None if op.kind in ("push", "shuffle", "unshuffle") else next(clamps)
+        free = None if op.kind in ("push", "shuffle", "unshuffle", "hyper") else next(clamps)
         if free is not None:
             g = g * free
         if op.kind == "pointwise":
@@ -68,6 +71,8 @@ def _pull_cells(ops: Sequence[Op], g: Array, sums: list[Array], passed: Passed) 
             sums.append(g)
         elif op.kind == "push":
             g = g + sums.pop()
+        elif op.kind == "hyper":
+            g = g[:, : g.shape[1] - hyper]
         elif op.kind == "shuffle":
             g = g.reshape(len(g) // op.factor**2, -1)
         elif op.kind == "unshuffle":

@@ -5,13 +5,14 @@ the same pixels, so the best residual of one depends on the others, and choosing
 Hence the search moves what is *expected* of each residual: it may take three values, with odds that fall
 with their cost, as in the mean-field method for discrete problems (Peterson and Soderberg, 1989; stochastic
 Gumbel annealing, Yang, Bamler and Mandt, 2020, draws the values instead).  The cost of a value is its bits by
-the tables, and its squared error by a quadratic whose slope is the gradient of the real error of the integer
-synthesis at what is expected of all residuals.
+the tables, what it does to the bits of later passes by the gradient through their contexts, and its squared
+error by a quadratic whose slope is the gradient of the real error of the integer synthesis, both at what is
+expected of all residuals.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -22,8 +23,8 @@ from .network import Array, Tape, run
 
 EFFORTS = (0, 1, 2, 3, 4, 6, 10, 16, 30, 60)
 """Gradients of each effort."""
-DEFAULT_EFFORT = 2
-"""It has two thirds of the gain of effort 6, in a fifth of its time."""
+DEFAULT_EFFORT = 3
+"""It has two thirds of the gain of effort 6, in a third of its time."""
 MEASURED = 4
 """From this effort on, what was found is measured, and the best kept."""
 
@@ -35,6 +36,8 @@ ROUNDING = 1e9
 """Curvature beside which bits do not count, so that residuals are the nearest."""
 SAMPLES, SAMPLE_SIDE = 16, 4
 """Squares of cells that the curvature is measured on, at most, and their side."""
+LATER = 0.6
+"""Weight of the bits of later passes: a gradient overstates what many changes together save."""
 TEMPERATURE = 2.0
 """Bits that make a value e times less likely."""
 
@@ -85,7 +88,12 @@ class _Search:
         step = np.maximum(model.step[q], 1) * 16 / (1 << model.shifts["step"])
         self.step = step.astype(np.float32)
         self.slope = weight_of(q) * self.step
-        self.bend = self.slope * self.step * curvature(targets, coder)
+        self.curvature = curvature(targets, coder)
+        self.bend = self.slope * self.step * self.curvature
+        self.expected = targets.astype(np.float32)
+        """What is expected of the latents, in units of d."""
+        self.later = np.zeros_like(self.expected)
+        """Bits of later passes per unit of a latent, where it is expected, by way of their contexts."""
 
     def _costs(self, index: Array, at: Array, slope: Array, bend: Array) -> tuple[Array, Array, Array]:
         """What residuals may become.
@@ -106,46 +114,109 @@ class _Search:
         above = bend + slope + (self.tables.bits(index, r + 1) - bits)
         return middle, below, above
 
-    def move(self, expected: Array, gradient: Array, steep: float, bold: float) -> Array:
-        """What is expected of the latents after a step, ``float32 [cells, M]``.
+    def _slopes(self, gradient: Array, cells: Array, a: int, b: int) -> Array:
+        """Of all costs but the bits of the residuals themselves, in bits per step."""
+        later = LATER * self.later[cells, a:b] * self.step[a:b]
+        slopes: Array = gradient[cells, a:b] * self.slope[a:b] + later
+        return slopes
+
+    def stretch(self, way: Array, along: Array | float) -> Array:
+        """How many times as much as by the latents' own curvatures the error bent on a way.
+
+        Where changes of many latents add up, as in smooth pictures, it is more than 1.
 
         Args:
-            expected: the same before, in units of d.
-            gradient: of the squared error there.
-            steep: factor on the curvature, for residuals that change at the same time.
+            way: changes of the latents, ``[cells, M]``.
+            along: how the slope of the error changed, times the way: by channel, ``[M]``, or in all.
+
+        Returns:
+            ``float32 [M]``; a channel that hardly moved has what all have together.
+        """
+        own = 2 * self.curvature * np.square(way).sum(0)
+        mean = max(float(own.mean()), 1e-9)
+        total = float(np.sum(along)) / (mean * len(own))
+        by_channel = along if isinstance(along, np.ndarray) else own * total
+        found: Array = ((by_channel + mean * total) / (own + mean)).astype(np.float32)
+        return found
+
+    def move(self, gradient: Array, steep: Array | float, bold: float) -> None:
+        """Change what is expected of the latents.
+
+        Args:
+            gradient: of the squared error there, ``[cells, M]``.
+            steep: factor on the curvature, ``[M]`` or one for all, because many latents change at a time.
             bold: part of the way to go.
         """
-        out = np.empty_like(expected)
-        latents = np.zeros(expected.shape, np.int16)
+        moved = np.empty_like(self.expected)
+        latents = np.zeros(moved.shape, np.int16)
+        passes = self.coder.model.passes
+        bend = steep * self.bend
+        needs = [np.zeros((len(moved), 2 * (b - a)), np.float32) for _, a, b in passes]
         for k, cells, index, mean in self.coder.walk(self.hyper, latents):
-            _, a, b = self.coder.model.passes[k]
+            _, a, b = passes[k]
             m = (mean / 16).astype(np.float32)
-            at = expected[cells, a:b] / self.step[a:b] - m
-            middle, below, above = self._costs(
-                index, at, gradient[cells, a:b] * self.slope[a:b], steep * self.bend[a:b]
-            )
+            at = self.expected[cells, a:b] / self.step[a:b] - m
+            middle, below, above = self._costs(index, at, self._slopes(gradient, cells, a, b), bend[a:b])
             less = np.exp(np.clip(below / -TEMPERATURE, -FAR, FAR))
             more = np.exp(np.clip(above / -TEMPERATURE, -FAR, FAR))
-            at += bold * (middle + (more - less) / (1 + less + more) - at)
-            moved = (np.where(index > 0, at, 0) + m) * self.step[a:b]
-            out[cells, a:b] = np.clip(moved, *self.coder.model.latent_range)
-            latents[cells, a:b] = np.rint(out[cells, a:b])
+            odds = 1 / (1 + less + more)
+            if k:
+                needs[k][cells] = self._needs(index, middle, (less * odds, odds, more * odds))
+            at += bold * (middle + (more - less) * odds - at)
+            at = (np.where(index > 0, at, 0) + m) * self.step[a:b]
+            moved[cells, a:b] = np.clip(at, *self.coder.model.latent_range)
+            latents[cells, a:b] = np.rint(moved[cells, a:b])
+        self.expected, self.later = moved, self._pull(latents, needs)
+
+    def _needs(self, index: Array, middle: Array, odds: tuple[Array, ...]) -> Array:
+        """Expected change of the bits with a pass's scale indices, then with its means in steps."""
+        up, down = np.minimum(index + 1, len(self.coder.model.reach) - 1), np.maximum(index - 1, 0)
+        by_index, by_mean = np.zeros(index.shape, np.float32), np.zeros(index.shape, np.float32)
+        for change, odd in zip((-1, 0, 1), odds, strict=True):
+            r = middle.astype(np.int64) + change
+            by_index += odd * (self.tables.bits(up, r) - self.tables.bits(down, r)) / (up - down)
+            by_mean -= odd * (self.tables.bits(index, r + 1) - self.tables.bits(index, r - 1)) / 2
+        return np.where(np.tile(index > 0, 2), np.concatenate([by_index, by_mean], 1), 0)
+
+    def _pull(self, latents: Array, needs: Sequence[Array]) -> Array:
+        """Gradient of the bits of later passes by the latents of earlier ones, ``float32 [cells, M]``."""
+        coder, model = self.coder, self.coder.model
+        inverse = model.inverse[coder.quality] / (16 << model.shifts["mean"])
+        out = np.zeros(latents.shape, np.float32)
+        for band in coder.bands:
+            sites = band.sites
+            features = coder.features(self.hyper, band)
+            inner = slice(band.inner.start - band.outer.start, band.inner.stop - band.outer.start)
+            coded = np.zeros((len(sites), model.latents), bool)
+            for (parity, a, b), (k, need) in zip(model.passes, enumerate(needs), strict=True):
+                network = model.networks[f"context.{k}"]
+                if network[0].kind != "hyper":
+                    tape: Tape = []
+                    run(network, sites, np.where(coded, latents[band.outer], 0), hyper=features, tape=tape)
+                    pushed = np.zeros((len(sites), need.shape[1]), np.float32)
+                    pushed[inner] = need[band.inner]
+                    pushed[:, : b - a] /= 1 << model.shifts["index"]
+                    pushed[:, b - a :] *= inverse[a:b]
+                    pulled = pull_back(network, sites, pushed, tape, features.shape[1])
+                    out[band.outer] += np.where(coded, pulled, 0)
+                coded[(sites.rows + sites.cols) % 2 == parity, a:b] = True
         return out
 
-    def decide(self, expected: Array, gradient: Array, steep: float) -> tuple[Array, Array, float]:
+    def decide(self, gradient: Array, steep: Array | float) -> tuple[Array, Array, float]:
         """The likeliest residuals.
+
+        Args:
+            gradient, steep: as in :meth:`move`.
 
         Returns:
             ``(int16 [cells, M] residuals, the latents d that they give, bits)``.
         """
-        residuals, latents = np.zeros(expected.shape, np.int16), np.zeros(expected.shape, np.int16)
-        bits = 0.0
+        residuals, latents = (np.zeros(self.expected.shape, np.int16) for _ in range(2))
+        bits, bend = 0.0, steep * self.bend
         for k, cells, index, mean in self.coder.walk(self.hyper, latents):
             _, a, b = self.coder.model.passes[k]
-            at = expected[cells, a:b] / self.step[a:b] - (mean / 16).astype(np.float32)
-            middle, below, above = self._costs(
-                index, at, gradient[cells, a:b] * self.slope[a:b], steep * self.bend[a:b]
-            )
+            at = self.expected[cells, a:b] / self.step[a:b] - (mean / 16).astype(np.float32)
+            middle, below, above = self._costs(index, at, self._slopes(gradient, cells, a, b), bend[a:b])
             change = np.where(below < np.minimum(above, 0), -1, np.where(above < 0, 1, 0))
             r = np.where(index > 0, middle + change, 0).astype(np.int64)
             bits += float(self.tables.bits(index, r).sum(dtype=np.float64))
@@ -169,11 +240,11 @@ def refine(targets: Array, hyper: Array, coder: GroupCoder, measure: Measure, ef
         ``int16 [cells, M]``.
     """
     weight, search = weight_of(coder.quality), _Search(targets, hyper, coder)
-    expected = targets.astype(np.float32)
     candidates: list[tuple[float, Array]] = []
+    nothing = gradient = np.zeros(targets.shape, np.float32)
 
-    def consider(gradient: Array, steep: float) -> None:
-        residuals, latents, bits = search.decide(expected, gradient, steep)
+    def consider(gradient: Array, steep: Array | float) -> None:
+        residuals, latents, bits = search.decide(gradient, steep)
         if effort >= MEASURED:
             bits += weight * measure(latents, gradient=False)[0]
         candidates.append((bits, residuals))
@@ -181,16 +252,23 @@ def refine(targets: Array, hyper: Array, coder: GroupCoder, measure: Measure, ef
     first = effort
     if effort >= MEASURED:
         first = 1
-        consider(np.zeros_like(expected), ROUNDING)
+        consider(nothing, ROUNDING)
     stops = EFFORTS[first : effort + 1]
     # First by bits and curvature alone: the gradient then sees some of the errors of rounding.
-    expected = search.move(expected, np.zeros_like(expected), 4.5, 0.5)
+    was, error = targets.astype(np.float32), measure(targets, gradient=False)[0]
+    search.move(nothing, 4.5, 0.3)
     for k in range(1, stops[-1] + 1):
-        gradient = measure(np.rint(expected))[1]
-        # Bold steps at first, and a steep quadratic because many residuals change at once.
-        bold, steep = 0.4 + 0.3 / k, 2.25 + 1.5 / k
+        now = np.rint(search.expected)
+        way, slope, before = now - was, gradient, error
+        error, gradient = measure(now)
+        if k == 1:
+            stretch = search.stretch(way, 2 * (before - error + float(np.vdot(gradient, way))))
+        else:
+            stretch = search.stretch(way, ((gradient - slope) * way).sum(0))
+        steep = np.maximum(1 + 0.5 / k, (2.2 if k == 1 else 1.25) * stretch)
+        was = now
         if k in stops:
-            consider(gradient, steep)
+            consider(gradient, (1 + 1 / k**2) * steep)
         if k < stops[-1]:
-            expected = search.move(expected, gradient, steep, bold)
+            search.move(gradient, steep, 0.4 + 0.3 / k)
     return min(candidates, key=lambda c: c[0])[1]

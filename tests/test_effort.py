@@ -10,16 +10,16 @@ import pytest
 from PIL import Image
 
 from sdc import cli, codec
-from sdc.codec import decode, encode, pad_to_cells, sites_of, squared_error
+from sdc.codec import analyse, analyse_hyper, decode, encode, pad_to_cells, sites_of, squared_error
 from sdc.container import Group, parse
 from sdc.errors import SdcError
 from sdc.gradient import pull_back
 from sdc.latents import NEAR, GroupCoder, encode_group, tables_of, write_symbols
-from sdc.model import load_model
+from sdc.model import load_encoder, load_model
 from sdc.network import Array, Network, Op, Sites, Tape, run
 from sdc.objects import Object
 from sdc.rans import Encoder
-from sdc.refine import DEFAULT_EFFORT, EFFORTS, MEASURED, refine, weight_of
+from sdc.refine import DEFAULT_EFFORT, EFFORTS, MEASURED, _Search, refine, weight_of
 
 HEIGHT, WIDTH = 70, 100
 SLACK = 64
@@ -198,6 +198,60 @@ def test_search_on_a_network_that_codes_nothing_well() -> None:
             error = measure(symbols.latents, gradient=False)[0]
             costs.append(weight_of(quality) * error + 8 * len(payload))
         assert costs[1] <= costs[0] + SLACK
+
+
+def search_after_a_move(quality: int) -> _Search:
+    model, encoder = load_model(1), load_encoder(1)
+    padded = pad_to_cells(photograph())
+    sites = sites_of(np.ones((5, 7), np.uint8), [Group(0, 0, quality)], [0])
+    coder = GroupCoder(sites, model, quality)
+    targets = analyse(padded, sites, encoder)
+    search = _Search(targets, analyse_hyper(targets, coder, encoder), coder)
+    search.move(np.zeros(targets.shape, np.float32), 4.5, 0.5)
+    return search
+
+
+@pytest.mark.parametrize(
+    "quality", [30, 45, 60]
+)  # at low ones most scale indices end at 0: no slope is there
+def test_later_passes_take_the_bits_that_their_gradient_says(quality: int) -> None:
+    search = search_after_a_move(quality)
+    _, _, early = search.coder.model.passes[0]
+
+    def bits(latents: Array) -> float:
+        """Of all passes but the first, whose latents are given, by straight lines between integers."""
+        total = 0.0
+        known = np.zeros(latents.shape, np.int16)
+        for k, cells, index, mean in search.coder.walk(search.hyper, known):
+            _, a, b = search.coder.model.passes[k]
+            known[cells, a:b] = np.rint(latents[cells, a:b])
+            at = latents[cells, a:b] / search.step[a:b] - mean / 16
+            low = np.floor(at).astype(np.int64)
+            below, above = (search.tables.bits(index, low + up) for up in (0, 1))
+            total += float((below + (at - low) * (above - below)).sum()) if k else 0.0
+        return total
+
+    parity = (search.coder.sites.rows + search.coder.sites.cols) % 2
+    assert not search.later[parity == 1, early:].any()  # nothing comes after them
+    uphill = np.sign(search.later[:, :early]) * np.rint(np.maximum(0.2 * search.step[:early], 1))
+    rng = np.random.default_rng(0)
+    told = found = 0.0
+    for _ in range(40):  # a few latents at a time: many together change too much for a gradient
+        change = np.zeros_like(search.expected)
+        change[:, :early] = uphill * (rng.random(uphill.shape) < 0.01)
+        change[parity == 1] = 0
+        told += 2 * float((change * search.later).sum())
+        found += bits(search.expected + change) - bits(search.expected - change)
+    assert 0.6 * told < found < 1.5 * told
+
+
+def test_the_gradient_of_later_passes_is_the_same_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = search_after_a_move(30)
+    monkeypatch.setattr("sdc.latents.BAND_CELLS", 7)
+    parts = search_after_a_move(30)
+    assert len(parts.coder.bands) == 5 > len(whole.coder.bands)
+    assert np.array_equal(parts.expected, whole.expected)
+    assert np.allclose(parts.later, whole.later, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.training
