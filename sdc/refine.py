@@ -263,12 +263,14 @@ def refine(targets: Array, hyper: Array, coder: GroupCoder, measure: Measure, ef
         error, gradient = measure(now)
         if k == 1:
             stretch = search.stretch(way, 2 * (before - error + float(np.vdot(gradient, way))))
+            margin, care = 2.2, 3.0
         else:
             stretch = search.stretch(way, ((gradient - slope) * way).sum(0))
-        steep = np.maximum(1 + 0.5 / k, (2.2 if k == 1 else 1.25) * stretch)
+            margin, care = 1.25, 1 + 1 / k**2
+        steep = np.maximum(1 + 0.5 / k, margin * stretch)
         was = now
         if k in stops:
-            consider(gradient, (1 + 1 / k**2) * steep)
+            consider(gradient, care * steep)
         if k < stops[-1]:
             search.move(gradient, steep, 0.4 + 0.3 / k)
     return min(candidates, key=lambda c: c[0])[1]
