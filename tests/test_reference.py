@@ -168,6 +168,24 @@ def test_integer_mode_is_the_exported_model() -> None:
             assert np.array_equal(part[own].clip(want.min(), want.max()), want[own])
 
 
+@torch.no_grad()
+def test_integer_mode_is_the_exported_analysis() -> None:
+    model = small_model(**DEEPER)
+    networks = networks_of(*read_tensors(encoder_file(model, "t")), ENCODER_NETWORKS)
+    cells = np.ones((6, 8), np.uint8)
+    cells[:3, :5] = 2  # two groups, which do not see each other
+    groups = [Group(0, 0, 41), Group(1, 1, 41)]
+    set_integer(model, True)
+    pixels = picture(96, 128)
+    x = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
+    for k in (0, 1):
+        sites = sites_of(cells, groups, [k])
+        own = torch.from_numpy((cells == k + 1).astype(np.float32))[None, None]
+        mask = torch.nn.functional.interpolate(own, scale_factor=2)
+        want = model.analysis(x, torch.tensor([41.0]), mask)[0].permute(1, 2, 0).numpy() * 64
+        assert np.array_equal(analyse(pixels, sites, networks), want[sites.rows, sites.cols])
+
+
 def test_export_refuses_what_leaves_the_bound() -> None:
     layer = Pointwise(4, 2, Format(0, -2048, 2047), Format(0, -2048, 2047))
     with torch.no_grad():
@@ -556,7 +574,7 @@ def test_tables_are_rounded_so_that_latents_keep_their_means() -> None:
 
 def test_an_export_fitted_to_photographs_codes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "EXAMPLES", 8)
-    model = small_model(**DEEPER)
+    model = small_model(**{**DEEPER, "analysis_cells": 0})
     with torch.no_grad():
         for table in (*model.analysis.qualities, *model.synthesis.qualities):
             table.table.normal_(0, 0.3)
