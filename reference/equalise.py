@@ -78,16 +78,15 @@ def _of_blocks(blocks: Iterable[Block]) -> Iterator[Edge]:
             yield Edge(writer.dst, len(writer.bias), [(writer, 1)], [(reader, 0, 1)])
 
 
-def cells_of(model: Model) -> list[Block]:
-    """Blocks of the analysis whose stream is the latents."""
-    return [b for b in model.analysis.cells if isinstance(b, Block)]
+def _blocks(modules: nn.ModuleList) -> list[Block]:
+    return [b for b in modules if isinstance(b, Block)]
 
 
 def edges(model: Model) -> Iterator[Edge]:
     """All channels of a model that may be scaled, but latents and hyper-latents."""
     s = model.sizes
     a, d, h = model.analysis, model.synthesis, model.hyper
-    blocks = [b for b in a.blocks if isinstance(b, Block)], [b for b in d.blocks if isinstance(b, Block)]
+    blocks = _blocks(a.blocks), _blocks(d.blocks)
     for part, (first, count), (last, span), inner in (
         (a, (a.first, 1), (a.last, 4), blocks[0]),
         (d, (d.first, 4), (d.last, 1), blocks[1]),
@@ -100,7 +99,7 @@ def edges(model: Model) -> Iterator[Edge]:
             [part.quality, *part.qualities],
         )
         yield from _of_blocks(inner)
-    yield from _of_blocks(cells_of(model))
+    yield from _of_blocks(_blocks(a.cells))
     yield Edge(h.quality.dst, s.features, [(h.expand, 1)], [(h.spread, 0, 1)], [h.quality])
     merges = [(c.merge, s.features if c.local else 0, 1) for c in model.context]
     yield Edge(h.spread.dst, s.features, [(h.spread, 16)], merges)
@@ -132,7 +131,7 @@ def equalise(model: Model, examples: Iterable[Example]) -> None:
             model(*example)
     for edge in edges(model):
         edge.scale(_gain(edge.format, edge.peaks(inputs)))
-    cells = cells_of(model)
+    cells = _blocks(model.analysis.cells)
     writers = [model.analysis.last, *(w for b in cells for w in (b.project, b.contract))]
     inner = [r for b in cells for r in (b.reduce, b.expand)]
     decoding = [model.hyper.cell, *(c.embed for c in model.context if c.local)]
@@ -146,6 +145,7 @@ def equalise(model: Model, examples: Iterable[Example]) -> None:
     # The largest step must stay in its table.
     room = TABLE_MAX * 2.0**-STEP_FRAC / model.log_step.amax(0).exp()
     gain = torch.minimum(_gain(LATENT, latents.peaks(inputs)), room.clamp_min(1.0))
+    # The others see these latents or fewer.
     latents.readers += [(r, 0, 1) for r in decoding]
     latents.scale(gain)
     # Steps and means grow with their latents; scales, in steps, stay, so indices undo what the steps do.
