@@ -99,7 +99,6 @@ def edges(model: Model) -> Iterator[Edge]:
             [part.quality, *part.qualities],
         )
         yield from _of_blocks(inner)
-    yield from _of_blocks(_blocks(a.cells))
     yield Edge(h.quality.dst, s.features, [(h.expand, 1)], [(h.spread, 0, 1)], [h.quality])
     merges = [(c.merge, s.features if c.local else 0, 1) for c in model.context]
     yield Edge(h.spread.dst, s.features, [(h.spread, 16)], merges)
@@ -131,16 +130,13 @@ def equalise(model: Model, examples: Iterable[Example]) -> None:
             model(*example)
     for edge in edges(model):
         edge.scale(_gain(edge.format, edge.peaks(inputs)))
-    cells = _blocks(model.analysis.cells)
-    writers = [model.analysis.last, *(w for b in cells for w in (b.project, b.contract))]
-    inner = [r for b in cells for r in (b.reduce, b.expand)]
     decoding = [model.hyper.cell, *(c.embed for c in model.context if c.local)]
     latents = Edge(
         LATENT,
         model.sizes.latents,
-        [(w, 1) for w in writers],
-        [(r, 0, 1) for r in (model.synthesis.first, *inner)],
-        list(model.analysis.cell_qualities),
+        [(model.analysis.last, 1)],
+        [(model.synthesis.first, 0, 1)],
+        list(model.analysis.offsets),
     )
     # The largest step must stay in its table.
     room = TABLE_MAX * 2.0**-STEP_FRAC / model.log_step.amax(0).exp()

@@ -246,8 +246,8 @@ def decoder_file(model: Model, name: str, probabilities: Sequence[Sequence[float
 
 
 @torch.no_grad()
-def encoder_file(model: Model, name: str) -> bytes:
-    """The encoder's networks; not normative."""
+def encoder_file(model: Model, name: str, error_weight: float = 1.0) -> bytes:
+    """The encoder's networks and how its search weighs squared error; not normative."""
     s, w = model.sizes, _Writer()
     analysis, hyper = model.analysis, model.hyper
     gather: nn.Conv2d = hyper.gather
@@ -270,12 +270,19 @@ def encoder_file(model: Model, name: str) -> bytes:
             *w.blocks("analysis", analysis.stages()),
             {"op": "unshuffle", "factor": 2},
             *w.affine("analysis.last", [analysis.last], cols=shuffled(4 * s.channels, 2)),
-            *w.blocks("analysis.cells", analysis.cell_stages()),
+            *(
+                op
+                for k, bias in enumerate(analysis.offsets)
+                for op in w.quality(f"analysis.offsets.{k}", bias)
+            ),
         ],
         "hyper_cells": cell_ops,
         "hyper_blocks": block_ops,
     }
-    return write_tensors(w.tensors, {"profile": 1, "name": name + " encoder", "networks": networks})
+    return write_tensors(
+        w.tensors,
+        {"profile": 1, "name": name + " encoder", "error_weight": error_weight, "networks": networks},
+    )
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -290,6 +297,12 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--pictures", type=int, default=60, help="how many of them, evenly picked")
     parser.add_argument("--name", default="SDC reference")
+    parser.add_argument(
+        "--error-weight",
+        type=float,
+        default=1.0,
+        help="of squared error in the encoder's search; more than 1 for a model trained for more than it",
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of model files")
     args = parser.parse_args(argv)
     model = load_model(args.checkpoint)
@@ -303,7 +316,7 @@ def main(argv: list[str] | None = None) -> None:
         means = means_of(model, crops)
         round_weights(model, examples_of(pictures))
         settle_means(model, means, crops)
-    decoder, encoder = decoder_file(model, args.name), encoder_file(model, args.name)
+    decoder, encoder = decoder_file(model, args.name), encoder_file(model, args.name, args.error_weight)
     if args.data:
         tables = fitted_tables(
             parse_model(decoder, args.number), networks_of(*read_tensors(encoder), ENCODER_NETWORKS), pictures

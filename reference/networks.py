@@ -93,8 +93,8 @@ class Sizes:
         wide: hidden channels of contexts.
         analysis_blocks, synthesis_blocks: of the transforms.
         passes: 4, or 2: the checkerboard with all channels at once.
-        analysis_cells: blocks of the analysis at 1/16, on the latents themselves, which see the quality.
-        analysis_quality: whether every block of the analysis at 1/8 sees the quality, not the first alone.
+        analysis_quality: whether every block of the analysis sees the quality, not the first alone.
+        latent_quality: whether the quality moves latents, after the analysis.
         synthesis_quality: whether the middle block of the synthesis sees it, too.
         early: latents of the first two of four passes, or 0 for half of them.
         with_hyper: whether hyper-latents are coded; else they are 0.
@@ -108,9 +108,9 @@ class Sizes:
     features: int = 128
     wide: int = 256
     analysis_blocks: int = 4
-    analysis_cells: int = 0
     synthesis_blocks: int = 6
     analysis_quality: bool = False
+    latent_quality: bool = False
     synthesis_quality: bool = False
     passes: int = 4
     early: int = 0
@@ -167,8 +167,7 @@ class Analysis(nn.Module):
         more = s.analysis_blocks - 1 if s.analysis_quality else 0
         self.qualities = nn.ModuleList(QualityBias(s.channels, STREAM) for _ in range(more))
         self.last = Pointwise(4 * s.channels, s.latents, STREAM, LATENT)
-        self.cells = nn.ModuleList(Block(s.latents) for _ in range(s.analysis_cells))
-        self.cell_qualities = nn.ModuleList(QualityBias(s.latents, LATENT) for _ in range(s.analysis_cells))
+        self.offsets = nn.ModuleList(QualityBias(s.latents, LATENT) for _ in range(s.latent_quality))
 
     def forward(self, picture: Tensor, quality: Tensor, mask: Tensor | None) -> Tensor:
         """Latents of a group, whose mask is ``[B, 1, H/8, W/8]``: see the class."""
@@ -177,23 +176,18 @@ class Analysis(nn.Module):
         for bias, block in self.stages():
             x = block(x if bias is None else bias(x, quality), mask)
         x = self.last(F.pixel_unshuffle(x, 2))
-        near = None if mask is None else mask[:, :, ::2, ::2]
-        for bias, block in self.cell_stages():
-            x = block(bias(x, quality), near)
+        for bias in self.offsets:
+            x = bias(x, quality)
         return x
 
     def stages(self) -> Iterator[tuple[QualityBias | None, Block]]:
-        """The blocks at 1/8, each with what tells it the quality."""
+        """The blocks, each with what tells it the quality."""
         yield from zip_longest([self.quality, *self.qualities], self.blocks)
-
-    def cell_stages(self) -> Iterator[tuple[QualityBias, Block]]:
-        """The blocks at 1/16, each with what tells it the quality."""
-        yield from zip(self.cell_qualities, self.cells, strict=True)
 
     @property
     def last_table(self) -> QualityBias:
         """The last bias by quality before the latents."""
-        tables: list[QualityBias] = [self.quality, *self.qualities, *self.cell_qualities]
+        tables: list[QualityBias] = [self.quality, *self.qualities, *self.offsets]
         return tables[-1]
 
 

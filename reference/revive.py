@@ -25,7 +25,7 @@ DEVIATION = 0.5
 
 def _hidden(model: Model) -> Iterator[tuple[Pointwise, _Affine, list[Pointwise]]]:
     """Layers with a ReLU in the blocks and contexts, what sees their units first, and what mixes them."""
-    for block in (*model.analysis.blocks, *model.analysis.cells, *model.synthesis.blocks):
+    for block in (*model.analysis.blocks, *model.synthesis.blocks):
         yield block.reduce, block.spatial, [block.project]
         yield block.expand, block.contract, [block.contract]
     for context in model.context:

@@ -29,8 +29,8 @@ def widened(old: Model, sizes: Sizes, pictures: Sequence[Tensor]) -> Model:
 
     Args:
         old: a trained model.
-        sizes: as those of ``old`` but for more latents, in either slice, more blocks of the analysis at
-            either scale, and whether those at 1/8, and the middle of the synthesis, see the quality.
+        sizes: as those of ``old`` but for more latents, in either slice, more blocks of the analysis, and
+            whether those, latents and the middle of the synthesis see the quality.
         pictures: ``uint8 [3, H, W]``, from which new latents are fitted.
 
     Raises:
@@ -39,7 +39,7 @@ def widened(old: Model, sizes: Sizes, pictures: Sequence[Tensor]) -> Model:
     model = Model(sizes)
     state = old.state_dict()
     had, count = old.sizes.latents, sizes.latents - old.sizes.latents
-    grows = ("analysis_blocks", "analysis_cells", "analysis_quality", "synthesis_quality")
+    grows = ("analysis_blocks", "analysis_quality", "latent_quality", "synthesis_quality")
     free = ("latents", "early", *grows)
     may_differ = {name: getattr(old.sizes, name) for name in free}
     slices = list(zip(old.passes[::2], model.passes[::2], strict=False))

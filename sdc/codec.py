@@ -453,7 +453,7 @@ def encode(
         analysis: how the objects were found, what ``spec/objects.md`` calls ``analysis``.
         model: number of the model in the registry; the preset's by default, or else 1.
         effort: 0 rounds the latents; 1 to 9 search for better ones (:mod:`sdc.refine`), ever longer; the
-            preset's by default, or else 2.
+            preset's by default, or else 3.
         arithmetic, runner: as for :func:`decode`.
 
     Returns:
@@ -488,19 +488,19 @@ def encode(
     groups = tuple(Group(k, level, by_level[level]) for k, level in enumerate(grouped.levels))
     sites = sites_of(grouped.labels, groups, range(len(groups)))
     padded = pad_to_cells(image)
-    latents = analyse(padded, sites, encoder, arithmetic=arithmetic, runner=runner)
+    latents = analyse(padded, sites, encoder.networks, arithmetic=arithmetic, runner=runner)
     payloads: list[bytes] = []
     for g in groups:
         own = sites.labels == g.index
         coder = GroupCoder(sites.take(np.flatnonzero(own)), decoder, g.quality, arithmetic, runner)
         targets = latents[own]
-        hyper = analyse_hyper(targets, coder, encoder, runner)
+        hyper = analyse_hyper(targets, coder, encoder.networks, runner)
         residuals = None
         if effort:
             measure = partial(
                 squared_error, sites=coder.sites, model=decoder, padded=padded, size=(height, width)
             )
-            residuals = refine(targets, hyper, coder, measure, effort)
+            residuals = refine(targets, hyper, coder, measure, effort, encoder.error_weight)
         payloads.append(encode_group(targets, hyper, coder, residuals)[0])
     head = Head(width, height, model, decoder.weights)
     before = [] if icc is None else [Chunk(ICCP, icc)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -443,9 +444,24 @@ def model_for(head: Head) -> Model:
 ENCODER_NETWORKS = ["analysis", "hyper_cells", "hyper_blocks"]
 
 
+@dataclass(frozen=True, eq=False)
+class Encoder:
+    """What encodes for a model.
+
+    Attributes:
+        networks: ``analysis``, ``hyper_cells`` and ``hyper_blocks``.
+        error_weight: how much squared error counts in the search, relative to :func:`sdc.refine.weight_of`:
+            more than 1 for a model that was trained for something else beside it, which the search does
+            not see and must not give up.
+    """
+
+    networks: dict[str, Network]
+    error_weight: float = 1.0
+
+
 @cache
-def load_encoder(number: int) -> dict[str, Network]:
-    """Networks of the encoder that belongs to a model: ``analysis``, ``hyper_cells``, ``hyper_blocks``.
+def load_encoder(number: int) -> Encoder:
+    """The encoder that belongs to a model.
 
     Raises:
         SdcError: ``E_MODEL``, or ``E_MODEL_FILE`` when its integers could leave the bound.
@@ -453,6 +469,10 @@ def load_encoder(number: int) -> dict[str, Network]:
     path = _find(f"sdc-model-{number}-encoder.safetensors")
     if path is None:
         raise SdcError("E_MODEL", f"model {number} has no encoder here")
-    networks = networks_of(*read_tensors(path.read_bytes()), ENCODER_NETWORKS)
+    tensors, description = read_tensors(path.read_bytes())
+    networks = networks_of(tensors, description, ENCODER_NETWORKS)
     check_network("analysis", networks["analysis"], 192, 128)
-    return networks
+    weight = description.get("error_weight", 1.0)
+    if type(weight) not in (int, float) or not 0 < weight < math.inf:
+        raise _bad(f"not a number above 0: {weight!r}", "error_weight")
+    return Encoder(networks, float(weight))

@@ -79,15 +79,16 @@ class _Search:
         targets: ``int [cells, M]`` latents of the analysis.
         hyper: ``int64 [blocks, K]`` hyper residuals.
         coder: the group's cells, model and quality.
+        weight: of the squared error, in bits.
     """
 
-    def __init__(self, targets: Array, hyper: Array, coder: GroupCoder):
+    def __init__(self, targets: Array, hyper: Array, coder: GroupCoder, weight: float):
         model, q = coder.model, coder.quality
         self.coder, self.tables = coder, tables_of(model)
         self.hyper = coder.hyper_values(hyper)
         step = np.maximum(model.step[q], 1) * 16 / (1 << model.shifts["step"])
         self.step = step.astype(np.float32)
-        self.slope = weight_of(q) * self.step
+        self.slope = weight * self.step
         self.curvature = curvature(targets, coder)
         self.bend = self.slope * self.step * self.curvature
         self.expected = targets.astype(np.float32)
@@ -225,7 +226,14 @@ class _Search:
         return residuals, latents, bits
 
 
-def refine(targets: Array, hyper: Array, coder: GroupCoder, measure: Measure, effort: int) -> Array:
+def refine(
+    targets: Array,
+    hyper: Array,
+    coder: GroupCoder,
+    measure: Measure,
+    effort: int,
+    error_weight: float = 1.0,
+) -> Array:
     """Residuals of a group.
 
     Args:
@@ -235,11 +243,13 @@ def refine(targets: Array, hyper: Array, coder: GroupCoder, measure: Measure, ef
         measure: gives, of latents ``[cells, M]``, the squared error and its gradient, or with
             ``gradient=False`` the error alone.
         effort: 1 to 9.
+        error_weight: of the squared error beside :func:`weight_of`, the model's (:class:`sdc.model.Encoder`).
 
     Returns:
         ``int16 [cells, M]``.
     """
-    weight, search = weight_of(coder.quality), _Search(targets, hyper, coder)
+    weight = weight_of(coder.quality) * error_weight
+    search = _Search(targets, hyper, coder, weight)
     candidates: list[tuple[float, Array]] = []
     nothing = gradient = np.zeros(targets.shape, np.float32)
 

@@ -335,14 +335,14 @@ def test_context_and_hyperprior_save_bits() -> None:
     picture = photograph(192, 256, 3)
     groups = (Group(0, 3, 32),)
     sites = sites_of(np.ones((12, 16), np.uint8), groups, [0])
-    latents = analyse(picture, sites, load_encoder(1))
+    latents = analyse(picture, sites, load_encoder(1).networks)
 
     class NoContext(GroupCoder):
         def parameters(self, k, band, latents, features):  # type: ignore[no-untyped-def]
             return super().parameters(k, band, np.zeros_like(latents), features)
 
     coder = GroupCoder(sites, model, 32)
-    hyper = analyse_hyper(latents, coder, load_encoder(1))
+    hyper = analyse_hyper(latents, coder, load_encoder(1).networks)
     full = len(encode_group(latents, hyper, coder)[0])
     blind = len(encode_group(latents, hyper, NoContext(sites, model, 32))[0])
     flat = len(encode_group(latents, np.zeros_like(hyper), coder)[0])

@@ -15,7 +15,7 @@ from sdc.container import Group, parse
 from sdc.errors import SdcError
 from sdc.gradient import pull_back
 from sdc.latents import NEAR, GroupCoder, encode_group, tables_of, write_symbols
-from sdc.model import load_encoder, load_model
+from sdc.model import PRIVATE, load_encoder, load_model, models_folder, read_tensors, write_tensors
 from sdc.network import Array, Network, Op, Sites, Tape, run
 from sdc.objects import Object
 from sdc.rans import Encoder
@@ -61,6 +61,44 @@ def test_every_effort_decodes_and_pays(quality: int) -> None:
 def test_the_default_is_what_it_says_and_an_effort_gives_the_same_bytes_again() -> None:
     assert encode(photograph(), effort=DEFAULT_EFFORT) == encode(photograph())
     assert encode(photograph(), effort=5) == encode(photograph(), effort=5)
+
+
+def test_an_encoder_says_how_its_search_weighs_squared_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = PRIVATE
+    monkeypatch.setenv("SDC_MODELS", str(tmp_path))
+    shipped = models_folder() / "sdc-model-1.safetensors"
+    (tmp_path / f"sdc-model-{number}.safetensors").write_bytes(shipped.read_bytes())
+    tensors, description = read_tensors((models_folder() / "sdc-model-1-encoder.safetensors").read_bytes())
+
+    def weigh(weight: object) -> None:
+        data = write_tensors(tensors, description | {"error_weight": weight})
+        (tmp_path / f"sdc-model-{number}-encoder.safetensors").write_bytes(data)
+        load_encoder.cache_clear()
+
+    def coded(weight: float) -> tuple[int, float]:
+        weigh(weight)
+        data = encode(photograph(), model=number, effort=3)
+        return len(payload(data)), float(np.square(decode(data).pixels.astype(float) - photograph()).sum())
+
+    def payload(data: bytes) -> bytes:
+        return parse(data).groups[0].payload
+
+    try:
+        few, usual, many = coded(0.5), coded(1), coded(4)
+        assert few[0] < usual[0] < many[0] and few[1] > usual[1] > many[1]
+        weigh(1)
+        assert payload(encode(photograph(), model=number, effort=3)) == payload(
+            encode(photograph(), effort=3)
+        )
+        for wrong in (0, -1, "2", None, True, float("inf"), float("nan")):
+            weigh(wrong)
+            with pytest.raises(SdcError, match=r"E_MODEL_FILE.*error_weight"):
+                encode(photograph(), model=number, effort=3)
+    finally:
+        load_encoder.cache_clear()
+        load_model.cache_clear()
 
 
 def test_a_group_is_refined_alone() -> None:
@@ -201,12 +239,12 @@ def test_search_on_a_network_that_codes_nothing_well() -> None:
 
 
 def search_after_a_move(quality: int) -> _Search:
-    model, encoder = load_model(1), load_encoder(1)
+    model, encoder = load_model(1), load_encoder(1).networks
     padded = pad_to_cells(photograph())
     sites = sites_of(np.ones((5, 7), np.uint8), [Group(0, 0, quality)], [0])
     coder = GroupCoder(sites, model, quality)
     targets = analyse(padded, sites, encoder)
-    search = _Search(targets, analyse_hyper(targets, coder, encoder), coder)
+    search = _Search(targets, analyse_hyper(targets, coder, encoder), coder, weight_of(quality))
     search.move(np.zeros(targets.shape, np.float32), 4.5, 0.5)
     return search
 

@@ -44,8 +44,8 @@ DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 SMALL = Sizes(channels=32, latents=24, hyper=8, features=16, wide=32, analysis_blocks=1, synthesis_blocks=2)
 DEEPER: dict[str, Any] = {
     "analysis_blocks": 2,
-    "analysis_cells": 1,
     "analysis_quality": True,
+    "latent_quality": True,
     "synthesis_quality": True,
 }
 
@@ -396,12 +396,12 @@ def test_a_widened_model_does_what_it_did_and_paints_more() -> None:
         {"early": 8},
         {"passes": 2},
         {"analysis_blocks": 0},
-        {"analysis_cells": 0},
+        {"latent_quality": False},
     ],
 )
 def test_a_model_is_widened_in_some_ways_only(change: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="can grow"):
-        old = small_model(analysis_cells=1, analysis_quality=True, synthesis_quality=True)
+        old = small_model(analysis_quality=True, latent_quality=True, synthesis_quality=True)
         widened(old, dataclasses.replace(old.sizes, **change), [torch.zeros(3, 64, 64)])
 
 
@@ -449,7 +449,7 @@ def test_an_equalised_model_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None
         for example in data.examples_of(pictures, 64):
             model(*example)
     found = list(edges(model))
-    assert len(found) == 2 + 3 * (2 + 1 + 2) + 2 + 2 * 4 + 2 * 3
+    assert len(found) == 2 + 3 * (2 + 2) + 2 + 2 * 4 + 2 * 3
     for edge in found:
         share = edge.peaks(seen) * 2.0**edge.format.frac / edge.format.hi
         assert (share < 1.01).all() and share.median() > 0.02, (edge.writers[0][0], share)
@@ -545,7 +545,7 @@ def test_dead_units_start_anew_and_change_nothing(monkeypatch: pytest.MonkeyPatc
 @torch.no_grad()
 def test_tables_are_rounded_so_that_latents_keep_their_means() -> None:
     model = small_model(**DEEPER).eval()
-    for table in (model.analysis.quality, *model.analysis.qualities, *model.analysis.cell_qualities):
+    for table in (model.analysis.quality, *model.analysis.qualities, *model.analysis.offsets):
         table.table.normal_(0, 0.3)
     crops = torch.stack([x[:, :64, :64] for x in pictures_of(128)]).float()
     wanted = means_of(model, crops)
@@ -556,7 +556,7 @@ def test_tables_are_rounded_so_that_latents_keep_their_means() -> None:
 
     before = error()
     last = model.analysis.last_table
-    assert last is model.analysis.cell_qualities[-1]
+    assert last is model.analysis.offsets[-1]
     plain = last.rows()
     settle_means(model, wanted, crops)
     after = error()
@@ -567,14 +567,14 @@ def test_tables_are_rounded_so_that_latents_keep_their_means() -> None:
     (name,) = (
         op["name"]
         for op in description["networks"]["analysis"]
-        if op["op"] == "quality" and "cells" in op["name"]
+        if op["op"] == "quality" and "offsets" in op["name"]
     )
     assert (tensors[name + ".table"] == (last.rows() * 2.0**last.dst.frac).numpy()).all()
 
 
 def test_an_export_fitted_to_photographs_codes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "EXAMPLES", 8)
-    model = small_model(**{**DEEPER, "analysis_cells": 0})
+    model = small_model(**{**DEEPER, "latent_quality": False})
     with torch.no_grad():
         for table in (*model.analysis.qualities, *model.synthesis.qualities):
             table.table.normal_(0, 0.3)

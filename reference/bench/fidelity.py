@@ -139,7 +139,7 @@ def partial(args: argparse.Namespace) -> None:
 
 def parts(args: argparse.Namespace) -> None:
     """What context and hyperprior save: bytes, and bytes at an equal value of distortion."""
-    model, encoder = load_model(args.model), load_encoder(args.model)
+    model, encoder = load_model(args.model), load_encoder(args.model).networks
 
     class NoContext(GroupCoder):
         def parameters(self, k: int, band: Any, latents: Any, features: Any) -> Any:

@@ -62,7 +62,7 @@ def decoder_work(model: Model) -> dict[str, float]:
 
 def work(args: argparse.Namespace) -> None:
     """Multiply-adds per pixel of decoding and encoding, and bytes of weights."""
-    decoder, encoder = load_model(args.model), load_encoder(args.model)
+    decoder, encoder = load_model(args.model), load_encoder(args.model).networks
     parts = decoder_work(decoder)
     for name, count in parts.items():
         print(f"{name:16s} {count / 1000:7.2f} kMAC/pixel")
