@@ -26,7 +26,15 @@ from torch import nn
 from sdc.codec import analyse, analyse_hyper, sites_of
 from sdc.container import Group
 from sdc.latents import GroupCoder, encode_group
-from sdc.model import ENCODER_NETWORKS, QUALITIES, networks_of, parse_model, read_tensors, write_tensors
+from sdc.model import (
+    ENCODER_NETWORKS,
+    LARGEST_ERROR_WEIGHT,
+    QUALITIES,
+    networks_of,
+    parse_model,
+    read_tensors,
+    write_tensors,
+)
 from sdc.model import Model as Decoder
 from sdc.network import Network
 
@@ -247,7 +255,11 @@ def decoder_file(model: Model, name: str, probabilities: Sequence[Sequence[float
 
 @torch.no_grad()
 def encoder_file(model: Model, name: str, error_weight: float = 1.0) -> bytes:
-    """The encoder's networks and how its search weighs squared error; not normative."""
+    """What encodes for a model; not normative.
+
+    Args:
+        error_weight: how much squared error counts in the search (:class:`sdc.model.Encoder`).
+    """
     s, w = model.sizes, _Writer()
     analysis, hyper = model.analysis, model.hyper
     gather: nn.Conv2d = hyper.gather
@@ -279,10 +291,8 @@ def encoder_file(model: Model, name: str, error_weight: float = 1.0) -> bytes:
         "hyper_cells": cell_ops,
         "hyper_blocks": block_ops,
     }
-    return write_tensors(
-        w.tensors,
-        {"profile": 1, "name": name + " encoder", "error_weight": error_weight, "networks": networks},
-    )
+    weight = {} if error_weight == 1 else {"error_weight": error_weight}
+    return write_tensors(w.tensors, {"profile": 1, "name": name + " encoder", **weight, "networks": networks})
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -301,10 +311,12 @@ def main(argv: list[str] | None = None) -> None:
         "--error-weight",
         type=float,
         default=1.0,
-        help="of squared error in the encoder's search; more than 1 for a model trained for more than it",
+        help="how much squared error counts in the encoder's search: above 1 if trained for more than it",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of model files")
     args = parser.parse_args(argv)
+    if not 0 < args.error_weight <= LARGEST_ERROR_WEIGHT:
+        parser.error(f"--error-weight is above 0, up to {LARGEST_ERROR_WEIGHT:g}")
     model = load_model(args.checkpoint)
     if not (model.sizes.gated and model.sizes.with_hyper):
         sys.exit("the model is an ablation: decoders gate every tap and read hyper-latents")

@@ -94,7 +94,7 @@ class Sizes:
         analysis_blocks, synthesis_blocks: of the transforms.
         passes: 4, or 2: the checkerboard with all channels at once.
         analysis_quality: whether every block of the analysis sees the quality, not the first alone.
-        latent_quality: whether the quality moves latents, after the analysis.
+        latent_quality: whether the analysis ends with a bias by quality on the latents.
         synthesis_quality: whether the middle block of the synthesis sees it, too.
         early: latents of the first two of four passes, or 0 for half of them.
         with_hyper: whether hyper-latents are coded; else they are 0.

@@ -67,7 +67,7 @@ def widened(old: Model, sizes: Sizes, pictures: Sequence[Tensor]) -> Model:
             state[name] = tensor[:, order]
         elif name.startswith("analysis.last."):
             state[name] = tensor[order]
-        elif name == "log_step":
+        elif name == "log_step" or name.startswith("analysis.offsets."):
             state[name] = tensor[:, order]
     # New blocks are the identity, and new biases 0.
     state |= {name: tensor for name, tensor in model.state_dict().items() if name not in state}
@@ -123,6 +123,8 @@ def _more_latents(old: Model, count: int, pictures: Sequence[Tensor]) -> dict[st
         "synthesis.first.weight": extend(old.synthesis.first.weight, write[:, :, None, None], 1),
         "log_step": extend(old.log_step, old.log_step[:, quiet].mean(1, True).expand(-1, count), 1),
     }
+    for name, table in old.analysis.offsets.named_parameters():
+        result["analysis.offsets." + name] = extend(table, table.new_zeros(len(table), count), 1)
     for name in ("hyper.cell", *(f"context.{k}.embed" for k, c in enumerate(old.context) if c.local)):
         weight = old.get_parameter(name + ".weight")
         result[name + ".weight"] = extend(weight, weight.new_zeros(weight.shape[0], count, 1, 1), 1)

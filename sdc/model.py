@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -442,6 +441,7 @@ def model_for(head: Head) -> Model:
 
 
 ENCODER_NETWORKS = ["analysis", "hyper_cells", "hyper_blocks"]
+LARGEST_ERROR_WEIGHT = 1000.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -456,7 +456,7 @@ class Encoder:
     """
 
     networks: dict[str, Network]
-    error_weight: float = 1.0
+    error_weight: float
 
 
 @cache
@@ -464,7 +464,7 @@ def load_encoder(number: int) -> Encoder:
     """The encoder that belongs to a model.
 
     Raises:
-        SdcError: ``E_MODEL``, or ``E_MODEL_FILE`` when its integers could leave the bound.
+        SdcError: ``E_MODEL``, or ``E_MODEL_FILE`` when the file is not as it must be.
     """
     path = _find(f"sdc-model-{number}-encoder.safetensors")
     if path is None:
@@ -473,6 +473,6 @@ def load_encoder(number: int) -> Encoder:
     networks = networks_of(tensors, description, ENCODER_NETWORKS)
     check_network("analysis", networks["analysis"], 192, 128)
     weight = description.get("error_weight", 1.0)
-    if type(weight) not in (int, float) or not 0 < weight < math.inf:
-        raise _bad(f"not a number above 0: {weight!r}", "error_weight")
+    if type(weight) not in (int, float) or not 0 < weight <= LARGEST_ERROR_WEIGHT:
+        raise _bad(f"not a number above 0, up to {LARGEST_ERROR_WEIGHT:g}", "error_weight")
     return Encoder(networks, float(weight))

@@ -1,6 +1,7 @@
 """Encoder effort: residuals that cost less for what they show (not normative).
 
-What is sought are the residuals with the least ``J = lambda * squared error + bits``.  Many latents show in
+What is sought are the residuals with the least ``J = lambda * squared error + bits``, lambda being that of
+:func:`weight_of`, times the model's ``error_weight``.  Many latents show in
 the same pixels, so the best residual of one depends on the others, and choosing all at once overshoots.
 Hence the search moves what is *expected* of each residual: it may take three values, with odds that fall
 with their cost, as in the mean-field method for discrete problems (Peterson and Soderberg, 1989; stochastic
@@ -79,7 +80,7 @@ class _Search:
         targets: ``int [cells, M]`` latents of the analysis.
         hyper: ``int64 [blocks, K]`` hyper residuals.
         coder: the group's cells, model and quality.
-        weight: of the squared error, in bits.
+        weight: bits that a unit of squared error counts as.
     """
 
     def __init__(self, targets: Array, hyper: Array, coder: GroupCoder, weight: float):
@@ -243,7 +244,7 @@ def refine(
         measure: gives, of latents ``[cells, M]``, the squared error and its gradient, or with
             ``gradient=False`` the error alone.
         effort: 1 to 9.
-        error_weight: of the squared error beside :func:`weight_of`, the model's (:class:`sdc.model.Encoder`).
+        error_weight: factor on :func:`weight_of`, from the encoder's file (:class:`sdc.model.Encoder`).
 
     Returns:
         ``int16 [cells, M]``.

@@ -146,7 +146,8 @@ def test_detection_from_pictures_to_page(
     digest.main([str(out / "results.json")])
     short = capsys.readouterr().out
     assert "| masks+1 | `sdc:1-3` |" in short and "BD-rate in per cent, own answers:" in short
-    assert "SDC loses" in (out / "index.html").read_text()
+    page = (out / "index.html").read_text()
+    assert "SDC loses" in page and f"<figcaption>{rows[0]['picture']}, original<" in page
     assert len(list((out / "examples").iterdir())) == 12
 
     def fail(*args: object, **options: object) -> bytes:
@@ -1002,13 +1003,16 @@ def test_text_agrees_by_characters() -> None:
     assert reading.agreement(["STOP", "42"], ["STOP", "42"]) == reading.agreement([], []) == 1
     assert reading.agreement(["STOP"], ["STEP"]) == 0.75
     assert reading.agreement([], ["x"]) == 0
-    scores = tasks.TASKS["text"].scores([["ab"], []], tasks.Asked([None] * 2, [["ab"], ["cd"]], [(8, 8)] * 2))
-    assert scores["own answers"](np.ones((1, 2))).tolist() == [0.5]
-    # Where there is nothing to read in the original, nothing is measured, whatever is read later.
-    own = [["ab"], [], [" "]]
-    scores = tasks.TASKS["text"].scores([["ab"], [], ["x"]], tasks.Asked([None] * 3, own, [(8, 8)] * 3))
-    assert scores["own answers"](np.ones((1, 3))).tolist() == [1]
-    assert tasks.left_out("text", own) == "2 of 3 originals have no text: left out."
+    own = [["No exit", "STOP"], ["Kings Cross"]]
+    answers = [["No exit", "STEP"], []]
+    scores = tasks.TASKS["text"].scores(answers, tasks.Asked([None] * 2, own, [(8, 8)] * 2))
+    assert scores["own answers"](np.ones((1, 2))).tolist() == [(11 / 12) / 2]
+    # Where there is little to read in the original, nothing is measured, whatever is read later.
+    own = [["No exit", "To\tthe"], [], ["A bus stop "], ["A bus stops"]]
+    answers = [*own[:1], [], ["x"], []]
+    scores = tasks.TASKS["text"].scores(answers, tasks.Asked([None] * 4, own, [(8, 8)] * 4))
+    assert scores["own answers"](np.ones((1, 4))).tolist() == [1]
+    assert tasks.left_out("text", own) == "in 3 of 4 originals fewer than 10 characters are read: left out."
 
 
 def test_overlapping_boxes_are_one() -> None:

@@ -68,6 +68,7 @@ def test_an_encoder_says_how_its_search_weighs_squared_error(
 ) -> None:
     number = PRIVATE
     monkeypatch.setenv("SDC_MODELS", str(tmp_path))
+    load_model.cache_clear()
     shipped = models_folder() / "sdc-model-1.safetensors"
     (tmp_path / f"sdc-model-{number}.safetensors").write_bytes(shipped.read_bytes())
     tensors, description = read_tensors((models_folder() / "sdc-model-1-encoder.safetensors").read_bytes())
@@ -77,22 +78,23 @@ def test_an_encoder_says_how_its_search_weighs_squared_error(
         (tmp_path / f"sdc-model-{number}-encoder.safetensors").write_bytes(data)
         load_encoder.cache_clear()
 
-    def coded(weight: float) -> tuple[int, float]:
+    def coded(weight: float, effort: int) -> tuple[int, float]:
         weigh(weight)
-        data = encode(photograph(), model=number, effort=3)
+        data = encode(photograph(), model=number, effort=effort)
         return len(payload(data)), float(np.square(decode(data).pixels.astype(float) - photograph()).sum())
 
     def payload(data: bytes) -> bytes:
         return parse(data).groups[0].payload
 
     try:
-        few, usual, many = coded(0.5), coded(1), coded(4)
-        assert few[0] < usual[0] < many[0] and few[1] > usual[1] > many[1]
+        for effort in (3, MEASURED):
+            few, usual, many = (coded(weight, effort) for weight in (0.5, 1, 4))
+            assert few[0] < usual[0] < many[0] and few[1] > usual[1] > many[1]
         weigh(1)
         assert payload(encode(photograph(), model=number, effort=3)) == payload(
             encode(photograph(), effort=3)
         )
-        for wrong in (0, -1, "2", None, True, float("inf"), float("nan")):
+        for wrong in (0, -1, "2", None, True, 1001, 10**400, float("inf"), float("nan")):
             weigh(wrong)
             with pytest.raises(SdcError, match=r"E_MODEL_FILE.*error_weight"):
                 encode(photograph(), model=number, effort=3)

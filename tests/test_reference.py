@@ -360,11 +360,15 @@ def test_ablations_train_and_are_not_exported(tmp_path: Path) -> None:
     torch.save(checkpoint, tmp_path / "last.pt")
     with pytest.raises(SystemExit, match="ablation"):
         export.main([str(tmp_path / "last.pt"), "--number", "20000000", "--out", str(tmp_path)])
+    for weight in ("0", "nan", "1001"):
+        with pytest.raises(SystemExit, match="2"):
+            export.main(["last.pt", "--number", "9", "--out", str(tmp_path), "--error-weight", weight])
 
 
 @torch.no_grad()
-def test_a_widened_model_does_what_it_did_and_paints_more() -> None:
-    old = small_model()
+@pytest.mark.parametrize("latent_quality", [False, True])
+def test_a_widened_model_does_what_it_did_and_paints_more(latent_quality: bool) -> None:
+    old = small_model(latent_quality=latent_quality)
     sizes = dataclasses.replace(SMALL, latents=34, early=14, **DEEPER)
     x = torch.from_numpy(picture(128, 192)).permute(2, 0, 1)
     new = widened(old, sizes, [x, x.flip(2)])
@@ -572,9 +576,12 @@ def test_tables_are_rounded_so_that_latents_keep_their_means() -> None:
     assert (tensors[name + ".table"] == (last.rows() * 2.0**last.dst.frac).numpy()).all()
 
 
-def test_an_export_fitted_to_photographs_codes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("latent_quality", [False, True])
+def test_an_export_fitted_to_photographs_codes_them(
+    latent_quality: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(data, "EXAMPLES", 8)
-    model = small_model(**{**DEEPER, "latent_quality": False})
+    model = small_model(**{**DEEPER, "latent_quality": latent_quality})
     with torch.no_grad():
         for table in (*model.analysis.qualities, *model.synthesis.qualities):
             table.table.normal_(0, 0.3)
@@ -585,11 +592,12 @@ def test_an_export_fitted_to_photographs_codes_them(tmp_path: Path, monkeypatch:
     Image.fromarray(picture(260, 280)).save(folder / "a.png")
     out = tmp_path / "models"
     errors = []
-    for more in ([], ["--data", str(folder)]):
+    for more, weight in (([], 1), (["--data", str(folder), "--error-weight", "2.5"], 2.5)):
         export.main([str(tmp_path / "last.pt"), "--number", "20000000", "--out", str(out), *more])
         monkeypatch.setenv("SDC_MODELS", str(out))
         load_model.cache_clear()
         load_encoder.cache_clear()
+        assert load_encoder(20000000).error_weight == weight
         # What the torch model says of the same picture, in floating point.
         x = torch.from_numpy(picture(128, 128)).permute(2, 0, 1)[None].float()
         error = 0.0

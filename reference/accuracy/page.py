@@ -120,7 +120,8 @@ def examples_of(
         for i in chosen.tolist():
             job = places[ours[i]["source"], ours[i]["picture"]]
             out.append("<div>")
-            out.append(_figure(worker.shown(job, None, 0), asked.own[i], "original", folder, f"{i}-original"))
+            words = f"{job.picture.name}, original"
+            out.append(_figure(worker.shown(job, None, 0), asked.own[i], words, folder, f"{i}-original"))
             for way, rows, score, kind in (
                 (pair.ours, ours, scores[0], "ours"),
                 (pair.other, other, scores[1], "other"),

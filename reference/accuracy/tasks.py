@@ -71,8 +71,12 @@ def _text(answers: Sequence[Answer], asked: Asked) -> dict[str, Score]:
     return {"own answers": mean_score(found)}
 
 
+LEAST_TEXT = 10
+"""Originals in which fewer characters are read are left out: one or two may be a pattern taken for text."""
+
+
 def _has_text(lines: Sequence[str]) -> bool:
-    return any(line.strip() for line in lines)
+    return sum(len("".join(line.split())) for line in lines) >= LEAST_TEXT
 
 
 def _in_words(
@@ -90,7 +94,8 @@ def left_out(task: str, own: Sequence[Answer]) -> str:
     """Which of the judge's answers on the originals measure nothing, in words; empty where all count."""
     if task == "text":
         without = sum(not _has_text(answer) for answer in own)
-        return f"{without} of {len(own)} originals have no text: left out." if without else ""
+        said = f"in {without} of {len(own)} originals fewer than {LEAST_TEXT} characters are read: left out."
+        return said if without else ""
     if task not in ("captions", "questions"):
         return ""
     every = [text for answer in own for text in answer]
