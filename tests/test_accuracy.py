@@ -774,7 +774,7 @@ def test_what_is_not_said_of_the_original_does_not_count() -> None:
     assert score(np.array([[1, 1, 1], [3, 5, 1]])).tolist() == [0.5, 0.75]
     assert np.isnan(score(np.array([[0, 4, 0]]))).all()
     assert tasks.left_out("captions", own).startswith("1 of 3") and not tasks.left_out("captions", own[:1])
-    assert not tasks.left_out("text", own)
+    assert not tasks.left_out("detection", own)
     # Unknown is a word of a caption, but of no answer.
     own, others = [["Unknown.", "two"]], [["red", "unknown"]]
     asked = tasks.Asked([None], own, [(8, 8)])
