@@ -1,14 +1,14 @@
 """Encoder effort: residuals that cost less for what they show (not normative).
 
 What is sought are the residuals with the least ``J = lambda * squared error + bits``, lambda being that of
-:func:`weight_of`, times the model's ``error_weight``.  Many latents show in
-the same pixels, so the best residual of one depends on the others, and choosing all at once overshoots.
-Hence the search moves what is *expected* of each residual: it may take three values, with odds that fall
-with their cost, as in the mean-field method for discrete problems (Peterson and Soderberg, 1989; stochastic
-Gumbel annealing, Yang, Bamler and Mandt, 2020, draws the values instead).  The cost of a value is its bits by
-the tables, what it does to the bits of later passes by the gradient through their contexts, and its squared
-error by a quadratic whose slope is the gradient of the real error of the integer synthesis, both at what is
-expected of all residuals.
+:func:`weight_of`, times the model's ``error_weight``. Many latents show in the same pixels, so the best
+residual of one depends on the others, and choosing all at once overshoots. Hence the search moves what is
+*expected* of each residual: it may take three values, with odds that fall with their cost, as in the
+mean-field method for discrete problems (Peterson and Soderberg, 1989; stochastic Gumbel annealing, Yang,
+Bamler and Mandt, 2020, draws the values instead). The cost of a value is its bits by the tables, what it
+does to the bits of later passes by the gradient through their contexts, and its squared error by a
+quadratic whose slope is the gradient of the real error of the integer synthesis, both at what is expected
+of all residuals.
 """
 
 from __future__ import annotations
