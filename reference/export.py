@@ -50,6 +50,7 @@ from .networks import (
     STREAM,
     Context,
     Model,
+    shuffled,
 )
 from .rounding import means_of, round_weights, settle_means
 from .train import load_model
@@ -189,11 +190,6 @@ class _Writer:
         self.tensors[name + ".weight"] = weight.detach().flatten(1).numpy().astype("<f4")
         self.tensors[name + ".bias"] = bias.detach().numpy().astype("<f4")
         return [{"op": "pointwise", "name": name, "clamp": clamp}]
-
-
-def shuffled(channels: int, factor: int) -> torch.Tensor:
-    """Torch's index of each of our channels: ours count ``(y, x, c)``, torch's ``(c, y, x)``."""
-    return torch.arange(channels).reshape(channels // factor**2, factor**2).T.reshape(-1)
 
 
 def _context(w: _Writer, name: str, context: Context) -> Ops:

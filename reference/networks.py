@@ -156,6 +156,11 @@ def dct_basis(channels: int) -> tuple[Tensor, Tensor]:
     return full[list(p), list(i)], inverse[:, list(p), list(i)]
 
 
+def shuffled(channels: int, factor: int) -> torch.Tensor:
+    """Torch's index of each of our channels: ours count ``(y, x, c)``, torch's ``(c, y, x)``."""
+    return torch.arange(channels).reshape(channels // factor**2, factor**2).T.reshape(-1)
+
+
 class Analysis(nn.Module):
     """Analysis transform: ``[B, 3, H, W]`` in 0..255 to latents ``[B, M, H/16, W/16]``."""
 

@@ -5,7 +5,8 @@ random group mask per sample.  Rate is estimated with additive noise, distortion
 straight-through rounding.  The last part of a run may compute with integers (``--integer-part``, fake
 quantisation with weights rounded one by one), of which an export that scales channels and rounds weights
 together has no need.  A run is resumed from ``last.pt`` in its folder, where
-it also writes ``log.csv`` and, with matplotlib, a plot of it.
+it also writes ``log.csv`` and, with matplotlib, a plot of it, and ``weights.safetensors``: averaged weights
+in half precision, from which ``--start`` begins another run, as it does from a shipped model file.
 
 Every option may stand in a TOML file instead (``--config``), under its name with ``_`` for ``-``;
 the table ``[sizes]`` there sets :class:`~sdc_reference.networks.Sizes`.  The command line wins.
@@ -44,12 +45,11 @@ from .layers import set_integer
 from .networks import LAMBDA_HIGH, LAMBDA_LOW, Model, Sizes, quality_to_lambda
 from .optim import Muon
 from .revive import revive
+from .shipped import load_shipped, save_half
 from .widen import widened
 
 LOG_FIELDS = ["step", "minutes", "phase", "rate", "loss", "bpp", "hyper_bpp", "psnr", "mpixel_s"]
 LOG_STEPS = 100
-PLATEAU = 0.2
-"""Part of a run after which the learning rate falls and crops grow."""
 DCT_LAYERS = {"analysis.first.weight", "synthesis.last.weight"}
 
 
@@ -87,11 +87,16 @@ def sample_loss(
     return loss, torch.cat([loss[None], parts]).detach()
 
 
-def learning_rate(part: float) -> float:
-    """Part of the peak rate at a part of the run: warm-up, a plateau, then a straight line to 1 %."""
+def learning_rate(part: float, plateau: float = 0.2) -> float:
+    """Part of the peak rate at a part of the run: warm-up, a plateau, then a straight line to 1 %.
+
+    Args:
+        part: of the run, 0 to 1.
+        plateau: part of the run after which the rate falls; with 1 it never does.
+    """
     if part < 0.01:
         return 0.1 + 90 * part
-    return max(0.01, min(1.0, (1 - part) / (1 - PLATEAU)))
+    return 1.0 if part < plateau else max(0.01, (1 - part) / (1 - plateau))
 
 
 def optimisers_of(model: Model, matrix_rate: float, rate: float) -> tuple[Muon, torch.optim.Adam]:
@@ -112,7 +117,15 @@ def save(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_model(path: Path, device: str = "cpu") -> Model:
-    """The model of a checkpoint with its averaged weights."""
+    """The model of a checkpoint with its averaged weights, or of a shipped model file.
+
+    Args:
+        path: ``last.pt`` of a run, weights in half precision of one (``weights.safetensors``), or a decoder's
+            model file with the encoder's beside it.
+        device: where the model is to be.
+    """
+    if path.suffix == ".safetensors":
+        return load_shipped(path).to(device)
     state = torch.load(path, map_location=device, weights_only=True)
     model = Model(Sizes(**state["sizes"])).to(device)
     model.load_state_dict(state["average"])
@@ -195,7 +208,16 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         "--compile", action=argparse.BooleanOptionalAction, help="torch.compile; default: on GPUs only"
     )
     parser.add_argument(
-        "--start", type=Path, help="checkpoint whose averaged weights begin a new run, widened to [sizes]"
+        "--plateau",
+        type=float,
+        default=0.2,
+        help="part of the run after which the learning rate falls and crops grow; 1: never",
+    )
+    parser.add_argument("--threads", type=int, help="threads of torch; default: torch's own")
+    parser.add_argument(
+        "--start",
+        type=Path,
+        help="last.pt, weights.safetensors or a shipped model that a new run begins with, widened to [sizes]",
     )
     parser.add_argument("--save-minutes", type=float, default=5.0)
     parser.set_defaults(sizes={})
@@ -233,6 +255,8 @@ def main(argv: list[str] | None = None) -> None:
     args = arguments(argv)
     args.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(args.seed)
+    if args.threads:
+        torch.set_num_threads(args.threads)
     model = Model(args.sizes).to(args.device, memory_format=torch.channels_last)
     average = copy.deepcopy(model)
     optimisers = optimisers_of(model, args.matrix_rate, args.rate)
@@ -279,7 +303,7 @@ def main(argv: list[str] | None = None) -> None:
         torch.set_num_threads(1)  # more would wait, spinning, for the processors that training uses
         while True:
             size, count = args.size, args.batch
-            if part_done() >= PLATEAU:
+            if part_done() >= args.plateau:
                 size, count = args.late_size, max(1, round(args.batch * (args.size / args.late_size) ** 2))
             quality = torch.from_numpy(rng.uniform(0, QUALITIES - 1, count).astype(np.float32))
             ready.put((*data.batch(pictures, count, size, rng), quality.to(args.device)))
@@ -301,7 +325,7 @@ def main(argv: list[str] | None = None) -> None:
                 revived += 1
                 examples = data.examples_of(pictures, max(args.size, args.late_size))
                 print(f"{revive(model, examples, average)} dead units start anew", flush=True)
-            rate = learning_rate(part)
+            rate = learning_rate(part, args.plateau)
             for optimiser, peak in zip(optimisers, (args.matrix_rate, args.rate), strict=True):
                 optimiser.param_groups[0]["lr"] = peak * rate
             crops, cells, quality = ready.get()
@@ -361,6 +385,7 @@ def main(argv: list[str] | None = None) -> None:
                         "revived": revived,
                     },
                 )
+                save_half(args.out / "weights.safetensors", average)
     plot(log_path, args.out / "log.png")
 
 

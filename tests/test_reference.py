@@ -11,24 +11,28 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from skimage import data as skimage_data
 
+import sdc
 from sdc.codec import analyse, analyse_hyper, decode, encode, sites_of
 from sdc.container import Group, parse
 from sdc.latents import GroupCoder, encode_group
 from sdc.model import (
     ENCODER_NETWORKS,
+    PRIVATE,
     check_network,
     load_encoder,
     load_model,
     networks_of,
     parse_model,
     read_tensors,
+    write_tensors,
 )
 from sdc.model import Model as Decoder
 from sdc.network import Sites, run
 from sdc.objects import Object
 from sdc.testing import random_stream
-from sdc_reference import data, export, train
+from sdc_reference import data, export, shipped, train
 from sdc_reference.equalise import edges, equalise
 from sdc_reference.export import decoder_file, encoder_file
 from sdc_reference.features import FeatureDistance, layers
@@ -635,3 +639,73 @@ def test_random_cells_cover_enough() -> None:
     rng = np.random.default_rng(0)
     shares = [data.random_cells(12, 12, rng).mean() for _ in range(200)]
     assert min(shares) >= 0.125 and max(shares) == 1.0 and len(set(shares)) > 20
+
+
+def _shipped(number: int) -> Path:
+    return Path(sdc.__file__).parent / "models" / f"sdc-model-{number}.safetensors"
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_shipped_model_becomes_floats_and_integers_again(number: int) -> None:
+    path = _shipped(number)
+    model = train.load_model(path)
+    kept, _ = read_tensors(path.read_bytes())
+    again, _ = read_tensors(decoder_file(model, "again"))
+    assert set(kept) == set(again)
+    for name, values in kept.items():
+        own = again[name].astype(np.int64)
+        if name.endswith(".weight"):
+            shift = name.removesuffix("weight") + "shift"
+            new, old = (np.ldexp(1.0, -t[shift].astype(int))[:, None] for t in (again, kept))
+            assert np.array_equal(own * new, values * old), name  # the shift may be another
+        elif name.endswith(".table"):
+            assert np.abs(own - values).mean() < 0.6, name  # 64 rows from 8 anchors
+        elif name in ("inverse", "offset", "hyper_step", "hyper_index"):
+            assert np.abs(own - values).mean() < 0.2, name
+
+
+def test_a_model_trained_no_step_codes_as_the_shipped_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = train.load_model(_shipped(1))
+    tables = [(f / f.sum()).tolist() for f in load_model(1).frequencies[1:]]  # else of Gaussians
+    decoder, encoder = decoder_file(model, "again", tables), encoder_file(model, "again")
+    for suffix, file in (("", decoder), ("-encoder", encoder)):
+        (tmp_path / f"sdc-model-{PRIVATE}{suffix}.safetensors").write_bytes(file)
+    monkeypatch.setenv("SDC_MODELS", str(tmp_path))
+    pictures = [
+        p[:256, 128:384] for p in (skimage_data.astronaut(), skimage_data.cat(), skimage_data.coffee())
+    ]
+    for quality in (8, 24, 40):
+        found = []
+        for number in (1, PRIVATE):
+            files = [encode(p, quality=quality, effort=0, model=number) for p in pictures]
+            shown = [decode(file).pixels.astype(float) for file in files]
+            errors = [np.square(a - b).mean() for a, b in zip(shown, pictures, strict=True)]
+            found.append((sum(map(len, files)), np.mean(10 * np.log10(255**2 / np.array(errors)))))
+        (size, psnr), (own_size, own_psnr) = found
+        assert abs(own_psnr - psnr) < 0.02
+        assert abs(own_size / size - 1) < 0.01
+
+
+def test_weights_in_half_precision_begin_a_run(tmp_path: Path) -> None:
+    small = Model(SMALL)
+    shipped.save_half(tmp_path / "weights.safetensors", small)
+    again = train.load_model(tmp_path / "weights.safetensors")
+    assert again.sizes == small.sizes
+    for (name, one), (_, two) in zip(small.named_parameters(), again.named_parameters(), strict=True):
+        assert torch.equal(one.detach().half().float(), two.detach()), name
+    tensors, description = read_tensors((tmp_path / "weights.safetensors").read_bytes())
+    del tensors["log_step"]
+    (tmp_path / "less.safetensors").write_bytes(write_tensors(tensors, description))
+    with pytest.raises(ValueError, match="log_step"):
+        train.load_model(tmp_path / "less.safetensors")
+    with torch.no_grad():
+        small.log_step[0, 0] = 1e6
+    with pytest.raises(ValueError, match="half precision"):
+        shipped.save_half(tmp_path / "weights.safetensors", small)
+
+
+def test_a_plateau_may_be_the_whole_run() -> None:
+    assert [train.learning_rate(p, 1.0) for p in (0.02, 0.5, 0.999)] == [1.0, 1.0, 1.0]
+    assert train.learning_rate(0.6, 0.2) == pytest.approx(0.5)
