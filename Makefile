@@ -15,7 +15,7 @@ define venv
 @test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
 endef
 
-SOURCES = pyproject.toml README.md LICENSE $(wildcard reference/hashes.py reference/analysis/*.py sdc/*.py sdc/*.json sdc/models/* spec/*.* spec/examples/*)
+SOURCES = pyproject.toml README.md LICENSE $(shell find sdc -name "*.py") $(wildcard sdc/models/* spec/*.* spec/examples/*)
 
 .PHONY: help demo dev test check tables bench clean
 .DELETE_ON_ERROR:
@@ -38,7 +38,7 @@ $(VENV)/stamp: $(SOURCES)
 
 # -I: the installed package, whatever lies in this folder.
 demo: $(VENV)/stamp
-	$(VENV)/bin/python -I -m sdc.demo $(OUT)
+	$(VENV)/bin/python -I -m sdc.cli.demo $(OUT)
 
 # The picture in the README; what is in the photograph was outlined by hand.
 docs/sheet.jpg: demo docs/astronaut.json

@@ -17,17 +17,25 @@ from typing import Any
 
 import numpy as np
 
-from sdc.codec import decode_symbols, encode, sites_of, synthesise
-from sdc.container import CELL, COMPLETE, Stream, Trace, build, parse
-from sdc.edit import validate, withdraw
+from sdc.codec.encoder import encode
+from sdc.codec.transforms import synthesise
+from sdc.coding.passes import Symbols, sites_of
 from sdc.errors import SdcError
-from sdc.info import icc_error
-from sdc.latents import Symbols
-from sdc.metadata import parse_objects
-from sdc.model import Model, model_for, parse_model
-from sdc.network import Array, Sites, run
-from sdc.objects import load_objects
-from sdc.pictures import read_picture
+from sdc.format.build import build
+from sdc.format.edit import withdraw
+from sdc.format.latn import decode_symbols
+from sdc.format.objs import parse_objects
+from sdc.format.parse import Trace, parse
+from sdc.format.report import icc_error
+from sdc.format.stream import COMPLETE, Stream
+from sdc.format.validate import validate
+from sdc.images.read import read_picture
+from sdc.networks.model import Model, parse_model
+from sdc.networks.registry import model_for
+from sdc.networks.run import run
+from sdc.networks.sites import Sites
+from sdc.objects.document import load_objects
+from sdc.types import CELL, Array
 
 Answer = dict[str, Any]
 Runner = Callable[..., Array]
@@ -122,8 +130,8 @@ def decode_answer(
     canvas = np.full((head.rows * CELL, head.cols * CELL, 3), FILL, np.uint8)
     rows: list[Answer] = [{"state": g.state, "decoded": False} for g in stream.groups]
     if good:
-        model = model_for(head)
-        sites = sites_of(labels, stream.groups, good)
+        model = model_for(head.model, head.weights)
+        sites = sites_of(labels, [g.quality for g in stream.groups], good)
         latents = np.empty((len(sites), model.latents), np.int16)
         for k in good:
             own, symbols = decode_symbols(stream, model, k, runner=runner, keep_residuals=True)

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sdc.container import parse
 from sdc.errors import SdcError
-from sdc.structures import decode_varint
+from sdc.format.fields import decode_varint
+from sdc.format.parse import parse
 
 from .adapter import answer, digest
 from .streams import Parts, folded

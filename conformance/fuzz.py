@@ -26,7 +26,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sdc.container import GRPS, HEAD, ICCP, LATN, MASK, OBJS
+from sdc.format.chunks import GRPS, HEAD, ICCP, LATN, MASK, OBJS
 
 from .runner import VECTORS, Broken, Options, Process
 from .second_model import NUMBER

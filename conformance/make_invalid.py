@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from sdc.container import GRPS, HEAD, ICCP, LATN, MASK, OBJS, parse
-from sdc.mask import _Models, _walk
-from sdc.rans import Encoder
-from sdc.structures import encode_varint
+from sdc.coding.labels import _Models, _walk
+from sdc.coding.rans import Encoder
+from sdc.format.chunks import GRPS, HEAD, ICCP, LATN, MASK, OBJS
+from sdc.format.fields import encode_varint
+from sdc.format.parse import parse
 
 from .adapter import answer
 from .book import MAP_CODES, RANS_CODES, UNKNOWN, Book, accepted

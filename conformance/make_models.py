@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from sdc.model import write_tensors
-from sdc.synthetic import Generator
+from sdc.networks.tensors import write_tensors
+from sdc.testing.synthetic import Generator
 
 from .adapter import answer
 from .book import Book

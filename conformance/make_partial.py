@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from sdc.container import GRPS, HEAD, ICCP, LATN, MASK, OBJS, PROV
 from sdc.errors import SdcError
+from sdc.format.chunks import GRPS, HEAD, ICCP, LATN, MASK, OBJS, PROV
 
 from .adapter import answer, digest, extract_answer
 from .book import UNKNOWN, Book

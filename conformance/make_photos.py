@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 import sdc
-from sdc.model import load_model
+from sdc.networks.registry import load_model
 
 from .book import PIXEL_IDS, SYMBOL_IDS, Book
 from .runner import VECTORS

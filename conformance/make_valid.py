@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from sdc.container import GRPS, HEAD, ICCP, LATN, OBJS, PROV
-from sdc.model import load_model
-from sdc.structures import encode_varint
+from sdc.format.chunks import GRPS, HEAD, ICCP, LATN, OBJS, PROV
+from sdc.format.fields import encode_varint
+from sdc.networks.registry import load_model
 
 from .book import UNKNOWN, Book
 from .second_model import NUMBER

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sdc.errors import error_table
-from sdc.model import load_model, models_folder
+from sdc.networks.registry import load_model, models_folder
 
 from .adapter import digest
 from .book import LICENCE, Book, sentences

@@ -49,29 +49,39 @@ def _mutant(name: str, tier: str, ids: str, *patches: tuple[str, str, str]) -> M
     return Mutant(name, tier, tuple(ids.split()), patches)
 
 
-CONTAINER, LATENTS, NETWORK, RANS = "sdc.container", "sdc.latents", "sdc.network", "sdc.rans"
-MAP, MODEL, CODEC, STRUCTURES, METADATA = (
-    "sdc.mask",
-    "sdc.model",
-    "sdc.codec",
-    "sdc.structures",
-    "sdc.metadata",
-)
+BUILD = "sdc.format.build"
+CHUNKS = "sdc.format.chunks"
+FIELDS = "sdc.format.fields"
+LABELS = "sdc.coding.labels"
+MODEL = "sdc.networks.model"
+OBJS = "sdc.format.objs"
+OPERATORS = "sdc.networks.operators"
+PARSE = "sdc.format.parse"
+PASSES = "sdc.coding.passes"
+PROFILE = "sdc.networks.profile"
+RANS = "sdc.coding.rans"
+REGISTRY = "sdc.networks.registry"
+RUN = "sdc.networks.run"
+SITES = "sdc.networks.sites"
+STREAM = "sdc.format.stream"
+SYMBOLS = "sdc.coding.symbols"
+TRANSFORMS = "sdc.codec.transforms"
+TYPES = "sdc.types"
 ADAPTER = "sdc_conformance.adapter"
 
 MUTANTS: tuple[Mutant, ...] = (
     # --- structure
     _mutant(
-        "magic-three-bytes", "T0", "FILE-01", (CONTAINER, "if magic != MAGIC:", "if magic[:3] != MAGIC[:3]:")
+        "magic-three-bytes", "T0", "FILE-01", (PARSE, "if magic != MAGIC:", "if magic[:3] != MAGIC[:3]:")
     ),
-    _mutant("varint-not-minimal", "T0", "NOTA-05", (STRUCTURES, "(byte == 0 and shift > 7)", "False")),
-    _mutant("varint-too-large", "T0", "NOTA-05", (STRUCTURES, "value > VARINT_MAX or", "False or")),
+    _mutant("varint-not-minimal", "T0", "NOTA-05", (FIELDS, "(byte == 0 and shift > 7)", "False")),
+    _mutant("varint-too-large", "T0", "NOTA-05", (FIELDS, "value > VARINT_MAX or", "False or")),
     _mutant(
         "crc-ignored",
         "T0",
         "CHNK-04 CHNK-10",
         (
-            CONTAINER,
+            PARSE,
             'good = whole and zlib.crc32(data[:-4]) == int.from_bytes(data[-4:], "little")',
             "good = whole",
         ),
@@ -81,7 +91,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "T0",
         "STAT-04 STAT-05 LATN-04",
         (
-            CONTAINER,
+            STREAM,
             'if zlib.crc32(stream.seed(group) + data[:-4]) != int.from_bytes(data[-4:], "little"):',
             "if False:",
         ),
@@ -90,60 +100,56 @@ MUTANTS: tuple[Mutant, ...] = (
         "crc-without-seed",
         "T0",
         "LATN-04",
-        (CONTAINER, "zlib.crc32(stream.seed(group) + data[:-4])", "zlib.crc32(data[:-4])"),
+        (STREAM, "zlib.crc32(stream.seed(group) + data[:-4])", "zlib.crc32(data[:-4])"),
     ),
     _mutant(
         "seed-without-mask",
         "T0",
         "LATN-04",
-        (CONTAINER, 'build_head(self.head) + (self.mask or b"") + bytes', "build_head(self.head) + bytes"),
+        (STREAM, 'build_head(self.head) + (self.mask or b"") + bytes', "build_head(self.head) + bytes"),
     ),
     _mutant(
         "seed-without-quality",
         "T0",
         "LATN-04",
-        (CONTAINER, "bytes([group.index, group.level_quality])", "bytes([group.index, group.level << 6])"),
+        (STREAM, "bytes([group.index, group.level_quality])", "bytes([group.index, group.level << 6])"),
     ),
-    _mutant(
-        "order-ignored", "T0", "CHNK-07", (CONTAINER, "(kind == ICCP and (late or seen - {MASK}))", "False")
-    ),
+    _mutant("order-ignored", "T0", "CHNK-07", (PARSE, "(kind == ICCP and (late or seen - {MASK}))", "False")),
     _mutant(
         "late-mask-ignored",
         "T0",
         "CHNK-07 MASK-08",
-        (CONTAINER, "if kind in (MASK, LATN) or", "if kind == LATN or"),
+        (PARSE, "if kind in (MASK, LATN) or", "if kind == LATN or"),
     ),
     _mutant(
         "duplicate-ignored",
         "T0",
         "CHNK-08",
-        (CONTAINER, "(kind in (MASK, OBJS, ICCP) and kind in seen)", "False"),
+        (PARSE, "(kind in (MASK, OBJS, ICCP) and kind in seen)", "False"),
     ),
-    _mutant("critical-ignored", "T0", "CHNK-05", (CONTAINER, "if not kind & ANCILLARY:", "if False:")),
+    _mutant("critical-ignored", "T0", "CHNK-05", (PARSE, "if not kind & ANCILLARY:", "if False:")),
     _mutant(
         "safe-critical-ignored",
         "T0",
         "CHNK-06",
-        (CONTAINER, "if not kind & ANCILLARY:", "if not kind & (ANCILLARY | SAFE_TO_COPY):"),
+        (PARSE, "if not kind & ANCILLARY:", "if not kind & (ANCILLARY | SAFE_TO_COPY):"),
     ),
     _mutant(
         "unknown-ancillary-refused",
         "T0",
         "CHNK-09",
-        (CONTAINER, "if not kind & ANCILLARY:", "if not kind & ANCILLARY or kind not in NAMES:"),
+        (PARSE, "if not kind & ANCILLARY:", "if not kind & ANCILLARY or kind not in NAMES:"),
     ),
-    _mutant(
-        "payload-goes-on", "T0", "CHNK-03", (STRUCTURES, "if stream.tell() != len(payload):", "if False:")
-    ),
-    _mutant("feature-ignored", "T0", "HEAD-03", (CONTAINER, "entry.value & ~FEATURES:", "False:")),
-    _mutant("feature-31-ignored", "T0", "HEAD-03", (CONTAINER, "FEATURES = 0\n", "FEATURES = 1 << 31\n")),
-    _mutant("area-unchecked", "T0", "HEAD-02", (CONTAINER, "if v.width * v.height > 1 << 30:", "if False:")),
+    _mutant("payload-goes-on", "T0", "CHNK-03", (FIELDS, "if stream.tell() != len(payload):", "if False:")),
+    _mutant("feature-ignored", "T0", "HEAD-03", (PARSE, "entry.value & ~FEATURES:", "False:")),
+    _mutant("feature-31-ignored", "T0", "HEAD-03", (CHUNKS, "FEATURES = 0\n", "FEATURES = 1 << 31\n")),
+    _mutant("area-unchecked", "T0", "HEAD-02", (PARSE, "if v.width * v.height > 1 << 30:", "if False:")),
     _mutant(
         "version-judged",
         "T0",
         "HEAD-06",
         (
-            CONTAINER,
+            PARSE,
             "    if v.width * v.height > 1 << 30:",
             (
                 "    if v.version != 0x10:\n"
@@ -156,36 +162,36 @@ MUTANTS: tuple[Mutant, ...] = (
         "count-against-cells",
         "T0",
         "GRPS-02",
-        (CONTAINER, "if values.count > head.rows * head.cols:", "if False:"),
+        (PARSE, "if values.count > head.rows * head.cols:", "if False:"),
     ),
     _mutant(
         "group-order-ignored",
         "T0",
         "GRPS-05",
-        (CONTAINER, "if groups and level < groups[-1].level:", "if False:"),
+        (PARSE, "if groups and level < groups[-1].level:", "if False:"),
     ),
     _mutant(
-        "group-size-ignored", "T0", "GRPS-06", (CONTAINER, "if 0 < item.size < SMALLEST_CHUNK:", "if False:")
+        "group-size-ignored", "T0", "GRPS-06", (PARSE, "if 0 < item.size < SMALLEST_CHUNK:", "if False:")
     ),
     _mutant(
         "group-size-below-five",
         "T0",
         "GRPS-06",
-        (CONTAINER, "if 0 < item.size < SMALLEST_CHUNK:", "if 0 < item.size < SMALLEST_CHUNK - 1:"),
+        (PARSE, "if 0 < item.size < SMALLEST_CHUNK:", "if 0 < item.size < SMALLEST_CHUNK - 1:"),
     ),
-    _mutant("preamble-ignored", "T0", "GRPS-03", (CONTAINER, "if chunk.end > first:", "if False:")),
+    _mutant("preamble-ignored", "T0", "GRPS-03", (PARSE, "if chunk.end > first:", "if False:")),
     _mutant(
         "latents-in-preamble",
         "T0",
         "GRPS-03",
-        (CONTAINER, "        if chunk.type == LATN:", "        if False:"),
+        (PARSE, "        if chunk.type == LATN:", "        if False:"),
     ),
     _mutant(
         "latents-after-last-chunk",
         "T0",
         "GRPS-07",
         (
-            CONTAINER,
+            PARSE,
             "first = at = chunk.end + values.preamble",
             "first = at = chunk.end + values.preamble + 1",
         ),
@@ -195,7 +201,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "T0",
         "MASK-01",
         (
-            CONTAINER,
+            PARSE,
             '    if len(stream.groups) > 1 and mask is None:\n        raise SdcError("E_MASK_MISSING"',
             '    if False:\n        raise SdcError("E_MASK_MISSING"',
         ),
@@ -204,20 +210,20 @@ MUTANTS: tuple[Mutant, ...] = (
         "latn-length-unchecked",
         "T0",
         "LATN-02",
-        (CONTAINER, "data[0] != LATN or used + length + 4 != group.size", "data[0] != LATN"),
+        (STREAM, "data[0] != LATN or used + length + 4 != group.size", "data[0] != LATN"),
     ),
     _mutant(
         "latn-type-unchecked",
         "T0",
         "LATN-02",
-        (CONTAINER, "data[0] != LATN or used + length + 4 != group.size", "used + length + 4 != group.size"),
+        (STREAM, "data[0] != LATN or used + length + 4 != group.size", "used + length + 4 != group.size"),
     ),
     _mutant(
         "damage-in-preamble-is-the-end",
         "T0",
         "STAT-06 GRPS-07",
         (
-            CONTAINER,
+            PARSE,
             "return _body(stream, reader, first, limits, trace) if body else stream",
             "return _body(stream, reader, first if not stream.errors else reader.size, limits, trace) "
             "if body and not stream.errors else stream",
@@ -228,7 +234,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "T0",
         "STAT-06 STAT-09",
         (
-            CONTAINER,
+            PARSE,
             (
                 "        if not chunk.good:\n"
                 '            errors.append(SdcError("E_CHUNK_DAMAGED", where=f"chunk at byte {at}",'
@@ -247,13 +253,13 @@ MUTANTS: tuple[Mutant, ...] = (
         "withdrawn-is-truncated",
         "T0",
         "GRPS-06 STAT-07",
-        (CONTAINER, "UNREAD if item.size else WITHDRAWN", "UNREAD if item.size else TRUNCATED"),
+        (PARSE, "UNREAD if item.size else WITHDRAWN", "UNREAD if item.size else TRUNCATED"),
     ),
     _mutant(
         "profile-limit-one-off",
         "T0",
         "ICCP-01",
-        (CONTAINER, "ICC_BYTES = (128, 1 << 20)", "ICC_BYTES = (128, (1 << 20) + 1)"),
+        (CHUNKS, "ICC_BYTES = (128, 1 << 20)", "ICC_BYTES = (128, (1 << 20) + 1)"),
     ),
     _mutant(
         "errors-elsewhere",
@@ -261,23 +267,23 @@ MUTANTS: tuple[Mutant, ...] = (
         "TOOL-03",
         ("sdc_conformance.adapter", '["offset"] = error.offset', '["offset"] = error.offset + 64'),
     ),
-    _mutant("profile-size-unchecked", "T0", "ICCP-01", (CONTAINER, "ICC_BYTES = (128,", "ICC_BYTES = (0,")),
+    _mutant("profile-size-unchecked", "T0", "ICCP-01", (CHUNKS, "ICC_BYTES = (128,", "ICC_BYTES = (0,")),
     _mutant(
-        "rank-unchecked", "T0", "OBJS-02", (METADATA, "if out and v.rank < (out[-1].rank or 0):", "if False:")
+        "rank-unchecked", "T0", "OBJS-02", (OBJS, "if out and v.rank < (out[-1].rank or 0):", "if False:")
     ),
     _mutant(
         "object-group-unchecked",
         "T0",
         "OBJS-03",
-        (METADATA, "if v.group >= len(stream.groups):", "if v.group > len(stream.groups):"),
-        (METADATA, "level = stream.groups[v.group].level", "level = 0"),
+        (OBJS, "if v.group >= len(stream.groups):", "if v.group > len(stream.groups):"),
+        (OBJS, "level = stream.groups[v.group].level", "level = 0"),
     ),
     _mutant(
         "box-unchecked",
         "T0",
         "OBJS-06 OBJS-07",
         (
-            METADATA,
+            OBJS,
             "if v.x + v.width > stream.head.width or v.y + v.height > stream.head.height:",
             "if False:",
         ),
@@ -312,44 +318,49 @@ MUTANTS: tuple[Mutant, ...] = (
         "T0",
         "PROV-02",
         (
-            CONTAINER,
+            PARSE,
             "(kind in (MASK, OBJS, ICCP) and kind in seen)",
             "(kind in (MASK, OBJS, PROV, ICCP) and kind in seen)",
         ),
     ),
-    _mutant("object-mask-empty", "T0", "OBJS-16", (METADATA, "if not mask.any():", "if False:")),
+    _mutant("object-mask-empty", "T0", "OBJS-16", (OBJS, "if not mask.any():", "if False:")),
     _mutant(
         "objects-not-utf8",
         "T0",
         "OBJS-11 OBJS-13 NOTA-06",
-        (STRUCTURES, 'cs.this[rest]), "utf8")', 'cs.this[rest]), "latin1")'),
+        (FIELDS, 'cs.this[rest]), "utf8")', 'cs.this[rest]), "latin1")'),
     ),
     # --- group map and symbols; a wrong group map shows in the status of info already, and so at T0
-    _mutant("map-redundant", "T1", "MASK-02", (CONTAINER, "if count == 1 and not present[0]:", "if False:")),
-    _mutant("map-empty-group", "T1", "MASK-03", (CONTAINER, "if not present[k + 1]:", "if False:")),
+    _mutant("map-redundant", "T1", "MASK-02", (STREAM, "if count == 1 and not present[0]:", "if False:")),
+    _mutant("map-empty-group", "T1", "MASK-03", (STREAM, "if not present[k + 1]:", "if False:")),
     _mutant(
         "map-label",
         "T1",
         "MASK-05",
-        (MAP, '            raise SdcError("E_MASK_LABEL")', "            return 0"),
+        (LABELS, '            raise SdcError("E_MASK_LABEL")', "            return 0"),
     ),
-    _mutant("map-far-north", "T0", "MASK-04 MASK-05", (MAP, "(above2[x] == n) << 1", "(above[x] == n) << 1")),
     _mutant(
-        "map-far-east", "T0", "MASK-05", (MAP, "far_e = above[x + 2] if x + 2 < cols else ne", "far_e = ne")
+        "map-far-north", "T0", "MASK-04 MASK-05", (LABELS, "(above2[x] == n) << 1", "(above[x] == n) << 1")
+    ),
+    _mutant(
+        "map-far-east",
+        "T0",
+        "MASK-05",
+        (LABELS, "far_e = above[x + 2] if x + 2 < cols else ne", "far_e = ne"),
     ),
     _mutant(
         "map-contexts-shared",
         "T0",
         "MASK-07",
-        (MAP, "models.first[context].get(decoder)", "models.first[context & 15].get(decoder)"),
-        (MAP, "models.first[context].put(encoder", "models.first[context & 15].put(encoder"),
+        (LABELS, "models.first[context].get(decoder)", "models.first[context & 15].get(decoder)"),
+        (LABELS, "models.first[context].put(encoder", "models.first[context & 15].put(encoder"),
     ),
-    _mutant("map-pattern", "T0", "MASK-05", (MAP, "(n == ne) << 3", "(n == nw) << 3")),
+    _mutant("map-pattern", "T0", "MASK-05", (LABELS, "(n == ne) << 3", "(n == nw) << 3")),
     _mutant(
         "map-end-unchecked",
         "T0",
         "MASK-06",
-        (MAP, "    decoder.finish()\n    return np.array", "    return np.array"),
+        (LABELS, "    decoder.finish()\n    return np.array", "    return np.array"),
     ),
     _mutant("bit-start", "T0", "BINM-01", (RANS, "self.p = TOTAL // 2", "self.p = TOTAL // 2 - 1")),
     _mutant(
@@ -435,7 +446,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "rans-underrun-is-zero",
         "T1",
         "RANS-05",
-        (LATENTS, "x = x << 16 | words[used]", "x = x << 16 | (words[used] if used < len(words) else 0)"),
+        (SYMBOLS, "x = x << 16 | words[used]", "x = x << 16 | (words[used] if used < len(words) else 0)"),
     ),
     _mutant(
         "raw-from-below",
@@ -495,27 +506,27 @@ MUTANTS: tuple[Mutant, ...] = (
         "escape-sign",
         "T1",
         "SYMB-04",
-        (LATENTS, "return -size if negative else size", "return size if negative else -size"),
-        (LATENTS, "encoder.put_raw(int(r[k] < 0), 1)", "encoder.put_raw(int(r[k] > 0), 1)"),
+        (SYMBOLS, "return -size if negative else size", "return size if negative else -size"),
+        (SYMBOLS, "encoder.put_raw(int(r[k] < 0), 1)", "encoder.put_raw(int(r[k] > 0), 1)"),
     ),
     _mutant(
         "escape-length",
         "T1",
         "SYMB-04",
         (
-            LATENTS,
+            SYMBOLS,
             "size = reach + 1 + (1 << bits) - 1 + decoder.raw(bits)",
             "size = reach + (1 << bits) - 1 + decoder.raw(bits)",
         ),
-        (LATENTS, "rest = abs(int(r[k])) - int(reach[k])", "rest = 1 + abs(int(r[k])) - int(reach[k])"),
+        (SYMBOLS, "rest = abs(int(r[k])) - int(reach[k])", "rest = 1 + abs(int(r[k])) - int(reach[k])"),
     ),
-    _mutant("escape-unbounded", "T1", "SYMB-05", (LATENTS, "if size > RESIDUAL_MAX:", "if size > 65535:")),
+    _mutant("escape-unbounded", "T1", "SYMB-05", (SYMBOLS, "if size > RESIDUAL_MAX:", "if size > 65535:")),
     _mutant(
         "escape-prefix-unbounded",
         "T1",
         "SYMB-05",
         (
-            LATENTS,
+            SYMBOLS,
             '        if bits > ESCAPE_BITS:\n            raise SdcError("E_ESCAPE")\n',
             "        if bits > ESCAPE_BITS:\n            return 0\n",
         ),
@@ -525,12 +536,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "T1",
         "SYMB-03",
         (
-            LATENTS,
+            SYMBOLS,
             "values = np.array(symbols, np.int64) - tables.model.reach[indices[coded]]",
             "values = tables.model.reach[indices[coded]] - np.array(symbols, np.int64)",
         ),
         (
-            LATENTS,
+            SYMBOLS,
             "np.where(escaped, 2 * reach + 1, r + reach)",
             "np.where(escaped, 2 * reach + 1, reach - r)",
         ),
@@ -540,12 +551,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "T1",
         "SYMB-01",
         (
-            LATENTS,
+            SYMBOLS,
             "    coded = np.flatnonzero(indices)\n    out =",
             "    indices = np.maximum(indices, 1)\n    coded = np.flatnonzero(indices)\n    out =",
         ),
         (
-            LATENTS,
+            SYMBOLS,
             "    coded = np.flatnonzero(indices)\n    t, r =",
             "    indices = np.maximum(indices, 1)\n    coded = np.flatnonzero(indices)\n    t, r =",
         ),
@@ -555,7 +566,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "T1",
         "PASS-03 NOTA-02 NOTA-03",
         (
-            LATENTS,
+            PASSES,
             "scaled = residuals * m.hyper_step[self.quality] + (1 << shift - 1) >> shift",
             "scaled = np.rint(residuals * m.hyper_step[self.quality] / (1 << shift)).astype(np.int64)",
         ),
@@ -565,7 +576,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "T1",
         "PASS-03",
         (
-            LATENTS,
+            PASSES,
             "np.clip(scaled, *m.hyper_range)",
             "np.clip(scaled, m.hyper_range[0], m.hyper_range[1] - 1)",
         ),
@@ -575,7 +586,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "T1",
         "PASS-02",
         (
-            LATENTS,
+            PASSES,
             "key = (rows // BLOCK) * 65536 + cols // BLOCK",
             "key = (cols // BLOCK) * 65536 + rows // BLOCK",
         ),
@@ -584,13 +595,13 @@ MUTANTS: tuple[Mutant, ...] = (
         "place-in-block-transposed",
         "T1",
         "NETW-05 NETW-10",
-        (LATENTS, "(rows % BLOCK) * BLOCK + cols % BLOCK", "(cols % BLOCK) * BLOCK + rows % BLOCK"),
+        (PASSES, "(rows % BLOCK) * BLOCK + cols % BLOCK", "(cols % BLOCK) * BLOCK + rows % BLOCK"),
     ),
     _mutant(
         "parity-swapped",
         "T1",
         "PASS-04",
-        (LATENTS, "parity = (sites.rows + sites.cols) % 2", "parity = (sites.rows + sites.cols + 1) % 2"),
+        (PASSES, "parity = (sites.rows + sites.cols) % 2", "parity = (sites.rows + sites.cols + 1) % 2"),
         (ADAPTER, "parity = (sites.rows + sites.cols) % 2", "parity = (sites.rows + sites.cols + 1) % 2"),
     ),
     _mutant(
@@ -598,7 +609,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "T1",
         "PASS-04",
         (
-            LATENTS,
+            PASSES,
             "parity = (sites.rows + sites.cols) % 2",
             "parity = (sites.rows + sites.cols - sites.rows[0] - sites.cols[0]) % 2",
         ),
@@ -608,7 +619,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "T1",
         "PASS-01",
         (
-            LATENTS,
+            PASSES,
             "for k, (parity, _, _) in enumerate(self.model.passes):",
             "for k, (parity, _, _) in [*enumerate(self.model.passes)][::-1]:",
         ),
@@ -617,40 +628,40 @@ MUTANTS: tuple[Mutant, ...] = (
         "context-sees-nothing",
         "T1",
         "PASS-05 NETW-11",
-        (LATENTS, "known = latents[band.outer]", "known = latents[band.outer] * 0"),
+        (PASSES, "known = latents[band.outer]", "known = latents[band.outer] * 0"),
     ),
     _mutant(
         "index-clamp-62",
         "T1",
         "PASS-06",
-        (LATENTS, "+ (1 << s - 1) >> s, 0, 63)", "+ (1 << s - 1) >> s, 0, 62)"),
+        (PASSES, "+ (1 << s - 1) >> s, 0, 63)", "+ (1 << s - 1) >> s, 0, 62)"),
     ),
-    _mutant("index-rounding", "T1", "PASS-06", (LATENTS, "+ (1 << s - 1) >> s, 0, 63)", ">> s, 0, 63)")),
+    _mutant("index-rounding", "T1", "PASS-06", (PASSES, "+ (1 << s - 1) >> s, 0, 63)", ">> s, 0, 63)")),
     _mutant(
         "mean-rounding",
         "T1",
         "PASS-07 NOTA-03",
         (
-            LATENTS,
+            PASSES,
             "mean * m.inverse[self.quality, a:b] + (1 << s - 1) >> s",
             "np.sign(mean) * (np.abs(mean) * m.inverse[self.quality, a:b] + (1 << s - 1) >> s)",
         ),
     ),
     _mutant(
-        "v-clamp", "T1", "PASS-08", (LATENTS, "V_MIN, V_MAX = -65536, 65535", "V_MIN, V_MAX = -65536, 32767")
+        "v-clamp", "T1", "PASS-08", (PASSES, "V_MIN, V_MAX = -65536, 65535", "V_MIN, V_MAX = -65536, 32767")
     ),
     _mutant(
         "v-unclamped",
         "T1",
         "PASS-08",
-        (LATENTS, "v = np.clip((residuals << 4) + mean, V_MIN, V_MAX)", "v = (residuals << 4) + mean"),
+        (PASSES, "v = np.clip((residuals << 4) + mean, V_MIN, V_MAX)", "v = (residuals << 4) + mean"),
     ),
     _mutant(
         "latent-rounding",
         "T1",
         "PASS-08 NOTA-03",
         (
-            LATENTS,
+            PASSES,
             "v * m.step[self.quality, a:b] + (1 << s - 1) >> s",
             "np.trunc((v * m.step[self.quality, a:b] + (1 << s - 1)) / (1 << s)).astype(np.int64)",
         ),
@@ -659,33 +670,33 @@ MUTANTS: tuple[Mutant, ...] = (
         "latent-clamp",
         "T1",
         "PASS-08",
-        (LATENTS, "*m.latent_range)", "-m.latent_range[1], m.latent_range[1])"),
+        (PASSES, "*m.latent_range)", "-m.latent_range[1], m.latent_range[1])"),
     ),
     _mutant(
         "pointwise-rounding",
         "T1",
         "NETW-03",
-        (NETWORK, "bias = self.bias.astype(np.int64) + half", "bias = self.bias.astype(np.int64)"),
+        (OPERATORS, "bias = self.bias.astype(np.int64) + half", "bias = self.bias.astype(np.int64)"),
     ),
     _mutant(
         "pointwise-clamp",
         "T1",
         "NETW-03",
         (
-            NETWORK,
+            OPERATORS,
             "    return np.clip(acc, *clamp, out=acc)",
             "    return np.clip(acc, clamp[0], clamp[1] - 1, out=acc)",
         ),
     ),
     _mutant(
-        "depthwise-transposed", "T1", "NETW-07", (NETWORK, "taps[dy + 1, dx + 1] =", "taps[dx + 1, dy + 1] =")
+        "depthwise-transposed", "T1", "NETW-07", (SITES, "taps[dy + 1, dx + 1] =", "taps[dx + 1, dy + 1] =")
     ),
     _mutant(
         "edge-repeats",
         "T1",
         "NETW-08",
         (
-            NETWORK,
+            SITES,
             "labels[other] == labels[:n], other, n)",
             "labels[other] == labels[:n], other, np.arange(n))",
         ),
@@ -695,7 +706,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "T1",
         "NETW-04",
         (
-            NETWORK,
+            RUN,
             "op.ready(arithmetic)[0][sites.qualities[cells]]",
             "op.ready(arithmetic)[0][sites.qualities[cells] ^ 1]",
         ),
@@ -705,7 +716,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "T1",
         "NETW-04",
         (
-            NETWORK,
+            RUN,
             "per_cell[:, None]).reshape(t.shape)\n            np.clip(t, *op.clamp, out=t)",
             "per_cell[:, None]).reshape(t.shape)",
         ),
@@ -715,17 +726,17 @@ MUTANTS: tuple[Mutant, ...] = (
         "T1",
         "NETW-09 NETW-01",
         (
-            NETWORK,
+            RUN,
             "t = np.concatenate([t, hyper[cells]], axis=1)",
             "t = np.concatenate([hyper[cells], t], axis=1)",
         ),
     ),
-    _mutant("model-hash-ignored", "T1", "HEAD-05", (MODEL, "if model.weights != head.weights:", "if False:")),
+    _mutant("model-hash-ignored", "T1", "HEAD-05", (REGISTRY, "if model.weights != weights:", "if False:")),
     _mutant(
         "model-number-ignored",
         "T1",
         "HEAD-04 MODL-06",
-        (MODEL, "    model = load_model(head.model)\n", "    model = load_model(0)\n"),
+        (REGISTRY, "    model = load_model(number)\n", "    model = load_model(0)\n"),
     ),
     _mutant(
         "pixels-in-spite-of-an-error",
@@ -761,19 +772,19 @@ MUTANTS: tuple[Mutant, ...] = (
         "prefix-off-by-one",
         "T0",
         "STAT-03",
-        (CONTAINER, "if len(data) < group.size:", "if len(data) <= group.size:"),
+        (STREAM, "if len(data) < group.size:", "if len(data) <= group.size:"),
     ),
     _mutant(
         "truncated-magic-is-magic",
         "T0",
         "FILE-03",
-        (CONTAINER, "if MAGIC.startswith(magic) and magic:", "if False:"),
+        (PARSE, "if MAGIC.startswith(magic) and magic:", "if False:"),
     ),
     _mutant(
         "empty-is-truncated",
         "T0",
         "FILE-01",
-        (CONTAINER, "if MAGIC.startswith(magic) and magic:", "if MAGIC.startswith(magic):"),
+        (PARSE, "if MAGIC.startswith(magic) and magic:", "if MAGIC.startswith(magic):"),
     ),
     _mutant(
         "selection-ignored",
@@ -815,7 +826,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "model-wanted-for-nothing",
         "T1",
         "HEAD-04",
-        (ADAPTER, "    canvas = np.full(", "    model_for(head)\n    canvas = np.full("),
+        (ADAPTER, "    canvas = np.full(", "    model_for(head.model, head.weights)\n    canvas = np.full("),
     ),
     # --- pixels
     _mutant("fill-black", "T3", "RECO-03", (ADAPTER, "FILL = 128", "FILL = 0")),
@@ -824,7 +835,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "T3",
         "RECO-01",
         (
-            CODEC,
+            TRANSFORMS,
             "        view[part.rows[own], :, part.cols[own]] =",
             (
                 "        pixels = pixels.reshape(len(own), CELL, CELL, 3)\n"
@@ -847,26 +858,30 @@ MUTANTS: tuple[Mutant, ...] = (
         "blue-first",
         "T3",
         "RECO-01",
-        (CODEC, "        pixels = out.astype(np.uint8)", "        pixels = out[:, ::-1].astype(np.uint8)"),
+        (
+            TRANSFORMS,
+            "        pixels = out.astype(np.uint8)",
+            "        pixels = out[:, ::-1].astype(np.uint8)",
+        ),
     ),
     _mutant(
         "pixels-transposed",
         "T3",
         "NETW-05",
-        (CODEC, "pixels.transpose(0, 1, 3, 2, 4, 5)", "pixels.transpose(0, 2, 4, 1, 3, 5)"),
+        (TRANSFORMS, "pixels.transpose(0, 1, 3, 2, 4, 5)", "pixels.transpose(0, 2, 4, 1, 3, 5)"),
     ),
     _mutant(
         "gating-left-out",
         "T3",
         "NETW-08 NETW-02 RECO-05",
-        (NETWORK, "np.where(labels[other] == labels[:n], other, n)", "other"),
+        (SITES, "np.where(labels[other] == labels[:n], other, n)", "other"),
     ),
     _mutant(
         "add-unclamped",
         "T3",
         "NETW-06",
         (
-            NETWORK,
+            RUN,
             'np.clip(t, *op.clamp, out=t)\n        elif op.kind == "quality"',
             'pass\n        elif op.kind == "quality"',
         ),
@@ -875,7 +890,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "push-takes-the-wrong-one",
         "T1",
         "NETW-06",
-        (NETWORK, "t = t + local.pop()", "t = t + local.pop()[::-1]"),
+        (RUN, "t = t + local.pop()", "t = t + local.pop()[::-1]"),
     ),
     _mutant(
         "samples-converted",
@@ -892,48 +907,54 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     # --- models and editors
-    _mutant("score-of-256", "T0", "OBJS-08", (METADATA, "v.score / 255", "v.score / 256")),
+    _mutant("score-of-256", "T0", "OBJS-08", (OBJS, "v.score / 255", "v.score / 256")),
     _mutant(
         "limit-too-low",
         "T0",
         "LIMT-03 LIMT-02",
-        (CONTAINER, "pixels: int = 1 << 28", "pixels: int = 1 << 20"),
+        (TYPES, "pixels: int = 1 << 28", "pixels: int = 1 << 20"),
     ),
     _mutant(
         "model-unknown-keys-refused",
         "M",
         "MODL-08",
-        (MODEL, 'if _int(description["profile"]) != 1:', "if len(description) != 8:"),
+        (MODEL, 'if whole_number(description["profile"]) != 1:', "if len(description) != 8:"),
     ),
     _mutant("model-frequencies", "M", "MODL-02", (MODEL, "or table.sum() != 1 << 15", "or False")),
-    _mutant("model-bound", "M", "NETW-12", (MODEL, "if int(total.max()) >= BOUND:", "if False:")),
+    _mutant("model-bound", "M", "NETW-12", (PROFILE, "if int(total.max()) >= BOUND:", "if False:")),
     _mutant(
         "model-passes",
         "M",
         "MODL-03",
         (MODEL, "if coded[0] != set(range(m)) or coded[1] != coded[0]:", "if False:"),
     ),
-    _mutant("model-profile", "M", "MODL-05", (MODEL, 'if _int(description["profile"]) != 1:', "if False:")),
+    _mutant(
+        "model-profile", "M", "MODL-05", (MODEL, 'if whole_number(description["profile"]) != 1:', "if False:")
+    ),
     _mutant("model-last-operator", "M", "NETW-13", (MODEL, "synthesis[-2].clamp != (0, 255)", "False")),
     _mutant(
         "editor-changes-quality",
         "X",
         "EDIT-01",
-        ("sdc.edit", "replace(g, size=0, state=WITHDRAWN", "replace(g, size=0, quality=0, state=WITHDRAWN"),
+        (
+            "sdc.format.edit",
+            "replace(g, size=0, state=WITHDRAWN",
+            "replace(g, size=0, quality=0, state=WITHDRAWN",
+        ),
     ),
     _mutant(
         "editor-preamble",
         "X",
         "EDIT-06",
-        (CONTAINER, '"preamble": len(before),', '"preamble": len(before) + 1,'),
+        (BUILD, '"preamble": len(before),', '"preamble": len(before) + 1,'),
     ),
-    _mutant("editor-keeps-objects", "X", "EDIT-02", ("sdc.edit", "if row.group in left]", "]")),
+    _mutant("editor-keeps-objects", "X", "EDIT-02", ("sdc.format.edit", "if row.group in left]", "]")),
     _mutant(
         "editor-keeps-unknown",
         "X",
         "EDIT-03",
         (
-            "sdc.edit",
+            "sdc.format.edit",
             "    if chunk.type & SAFE_TO_COPY:\n",
             "    if chunk.type & SAFE_TO_COPY or chunk.type != OBJS:\n",
         ),
@@ -943,7 +964,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "X",
         "EDIT-09",
         (
-            "sdc.edit",
+            "sdc.format.edit",
             "    if chunk.type & SAFE_TO_COPY:\n",
             "    if chunk.type & SAFE_TO_COPY or chunk.type == 0x82:\n",
         ),
@@ -952,7 +973,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "editor-drops-safe",
         "X",
         "EDIT-04",
-        ("sdc.edit", "    if chunk.type & SAFE_TO_COPY:\n", "    if chunk.type == 0xC1:\n"),
+        ("sdc.format.edit", "    if chunk.type & SAFE_TO_COPY:\n", "    if chunk.type == 0xC1:\n"),
     ),
 )
 
@@ -1084,7 +1105,8 @@ def _enemy(name: str, arguments: Sequence[str]) -> int:
 def faulty_encoder(name: str) -> Callable[..., tuple[dict[str, Any], bytes]]:
     """What stands in for the adapter's ``encode_answer`` in an encoder with a fault."""
     from sdc import encode, extract, parse
-    from sdc.container import Chunk, build
+    from sdc.format.build import build
+    from sdc.format.chunks import Chunk
 
     from .adapter import encode_answer
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from sdc.model import write_tensors
-from sdc.synthetic import Generator, symbol_frequencies
+from sdc.networks.tensors import write_tensors
+from sdc.testing.synthetic import Generator, symbol_frequencies
 
 NUMBER = 16777293
 LATENTS, HYPER, FEATURES = 6, 3, 5

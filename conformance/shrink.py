@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from sdc.container import GRPS, HEAD, MAGIC, MASK
 from sdc.errors import SdcError
-from sdc.structures import decode_varint, encode_varint
+from sdc.format.chunks import GRPS, HEAD, MAGIC, MASK
+from sdc.format.fields import decode_varint, encode_varint
 
 from .streams import chunk
 

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from sdc.container import parse
-from sdc.model import Model, load_model
-from sdc.network import Array, Op
-from sdc.rans import Decoder
+from sdc.coding.rans import Decoder
+from sdc.format.parse import parse
+from sdc.networks.model import Model
+from sdc.networks.operators import Op
+from sdc.networks.registry import load_model
+from sdc.types import Array
 
 from .adapter import decode_answer
 from .streams import Parts, compose, small, within

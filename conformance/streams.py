@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from sdc.container import GRPS, HEAD, LATN, MAGIC, MASK, build_chunk
-from sdc.mask import encode_map
-from sdc.model import load_model
-from sdc.network import Array
-from sdc.structures import encode_varint
-from sdc.synthetic import Generator
+from sdc.coding.labels import encode_map
+from sdc.format.chunks import GRPS, HEAD, LATN, MAGIC, MASK, build_chunk
+from sdc.format.fields import encode_varint
+from sdc.networks.registry import load_model
+from sdc.testing.synthetic import Generator
+from sdc.types import Array
 
 Draw = Callable[[int, int], int]
 """``draw(scale index, reach)``: a residual for a scale index above 0."""
@@ -31,17 +31,18 @@ CELL = 16
 class Library:
     """The modules that code a group; a library with a planted bug writes streams that break one rule."""
 
-    codec: ModuleType
-    container: ModuleType
-    latents: ModuleType
-    model: ModuleType
+    labels: ModuleType
+    passes: ModuleType
     rans: ModuleType
-    mask: ModuleType
+    stream: ModuleType
+    symbols: ModuleType
+    registry: ModuleType
 
     @staticmethod
     def load() -> Library:
         """The modules as they are imported now."""
-        names = ("codec", "container", "latents", "model", "rans", "mask")
+        coding = (f"coding.{name}" for name in ("labels", "passes", "rans"))
+        names = (*coding, "format.stream", "coding.symbols", "networks.registry")
         return Library(*(importlib.import_module(f"sdc.{name}") for name in names))
 
 
@@ -121,16 +122,18 @@ def code_group(
         ``(payload of LATN, symbols as the protocol hashes them)``.
     """
     lib = lib or right()
-    model = lib.model.load_model(number)
-    own = tuple(lib.container.Group(i, level, q) for i, (level, q) in enumerate(groups))
-    coder = lib.latents.GroupCoder(lib.codec.sites_of(labels, own, [k]), model, own[k].quality)
-    tables, encoder = lib.latents.tables_of(model), lib.rans.Encoder()
+    model = lib.registry.load_model(number)
+    own = tuple(lib.stream.Group(i, level, q) for i, (level, q) in enumerate(groups))
+    coder = lib.passes.GroupCoder(
+        lib.passes.sites_of(labels, [g.quality for g in own], [k]), model, own[k].quality
+    )
+    tables, encoder = lib.symbols.tables_of(model), lib.rans.Encoder()
     symbols: list[bytes] = []
 
     def put(indices: Array) -> Array:
         flat = indices.reshape(-1).tolist()
         values = np.array([draw(t, int(model.reach[t])) if t else 0 for t in flat], np.int64)
-        lib.latents.write_symbols(encoder, indices.reshape(-1), values, tables)
+        lib.symbols.write_symbols(encoder, indices.reshape(-1), values, tables)
         symbols.append(values.astype("<i2").tobytes())
         return values.reshape(indices.shape)
 
@@ -293,7 +296,7 @@ def compose(
     assert grid.shape == (rows, cols), (grid.shape, rows, cols)
     filled = len(groups) == 1 and bool((grid == 1).all())
     lib = lib or right()
-    mask = None if filled else lib.mask.encode_map(grid, len(groups))
+    mask = None if filled else lib.labels.encode_map(grid, len(groups))
     payloads: list[bytes | None] = []
     symbols: list[bytes] = []
     for k in range(len(groups)):

@@ -1,8 +1,8 @@
-"""Torch runner of integer networks: the same numbers as :func:`sdc.network.run`, on a CPU or a GPU.
+"""Torch runner of integer networks: the same numbers as :func:`sdc.networks.run.run`, on a CPU or a GPU.
 
 It follows spec section 10 operator by operator and knows nothing of the NumPy runner's
 chunks: all sites at once, taps by index, one function per operator.  Give it to
-:func:`sdc.codec.decode` or :func:`sdc.codec.encode` as ``runner``.
+:func:`sdc.codec.decoder.decode` or :func:`sdc.codec.encoder.encode` as ``runner``.
 
 Float32 sums are exact because models keep every accumulator below 2**24 (NETW-12), provided that
 nothing rounds the factors: TF32 is off, and no fast convolution is used.
@@ -17,7 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sdc.network import Array, Op, Sites
+from sdc.networks.operators import Op
+from sdc.networks.sites import Sites
+from sdc.types import Array
 
 
 class InexactDevice(RuntimeError):
@@ -25,7 +27,7 @@ class InexactDevice(RuntimeError):
 
 
 class TorchRunner:
-    """Callable with the signature of :func:`sdc.network.run`.
+    """Callable with the signature of :func:`sdc.networks.run.run`.
 
     Args:
         device: ``cpu``, ``cuda`` or any torch device.
@@ -67,7 +69,7 @@ class TorchRunner:
         only: Array | None = None,
         arithmetic: str = "float32",
     ) -> Array:
-        """See :func:`sdc.network.run`; ``int64`` works on CPUs only."""
+        """See :func:`sdc.networks.run.run`; ``int64`` works on CPUs only."""
         dtype = getattr(torch, arithmetic)
         t = torch.from_numpy(x).to(self.device, dtype)
         cells = torch.arange(len(sites), device=self.device)

@@ -11,15 +11,21 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .codec import Decoded, decode, encode
-from .container import LEVELS, Limits, Stream, build, parse, preamble_size
-from .edit import Validation, extract, validate
+from .codec.decoder import Decoded, decode
+from .codec.encoder import encode
 from .errors import SdcError
-from .info import info
-from .objects import Object, load_objects
+from .format.build import build
+from .format.edit import extract
+from .format.parse import parse, preamble_size
+from .format.report import info
+from .format.stream import Stream
+from .format.validate import Validation, validate
+from .objects.document import load_objects
+from .objects.object import Object
+from .types import LEVELS, Limits
 
 if TYPE_CHECKING:
-    from .pictures import read_picture
+    from .images.read import read_picture
 
 __version__ = "1.0.0.dev0"
 
@@ -47,7 +53,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Import Pillow when it is needed."""
     if name == "read_picture":
-        from .pictures import read_picture
+        from .images.read import read_picture
 
         return read_picture
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

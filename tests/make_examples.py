@@ -20,31 +20,21 @@ from typing import Any
 import numpy as np
 import spec_tables
 
-from sdc.codec import assemble, decode, sites_of
-from sdc.container import (
-    GRPS,
-    HEAD,
-    LATN,
-    LEVELS,
-    MASK,
-    NAMES,
-    OBJS,
-    PROV,
-    WITHDRAWN,
-    Chunk,
-    Group,
-    Head,
-    Stream,
-    build,
-    parse,
-)
-from sdc.latents import GroupCoder, tables_of, write_symbols
-from sdc.metadata import objects_payload
-from sdc.model import load_model
-from sdc.objects import Object
-from sdc.rans import Encoder
-from sdc.structures import decode_varint, parse_payload
-from sdc.synthetic import Generator
+from sdc.codec.decoder import decode
+from sdc.codec.encoder import assemble
+from sdc.coding.passes import GroupCoder, sites_of
+from sdc.coding.rans import Encoder
+from sdc.coding.symbols import tables_of, write_symbols
+from sdc.format.build import build
+from sdc.format.chunks import GRPS, HEAD, LATN, MASK, NAMES, OBJS, PROV, Chunk
+from sdc.format.fields import decode_varint, parse_payload
+from sdc.format.objs import objects_payload
+from sdc.format.parse import parse
+from sdc.format.stream import WITHDRAWN, Group, Head, Stream
+from sdc.networks.registry import load_model
+from sdc.objects.object import Object
+from sdc.testing.synthetic import Generator
+from sdc.types import LEVELS
 
 SPEC = Path(__file__).resolve().parents[1] / "spec"
 FOLDER = SPEC / "examples"
@@ -111,7 +101,9 @@ def one_pixel(make: Callable[[], Draw], least: int) -> bytes:
     best: tuple[int, int, int, bytes] | None = None
     for q in range(64):
         groups = [Group(0, 3, q)]
-        payload, coded = code(GroupCoder(sites_of(labels, groups, [0]), model, q), make())
+        payload, coded = code(
+            GroupCoder(sites_of(labels, [g.quality for g in groups], [0]), model, q), make()
+        )
         if coded >= least and (best is None or (coded, len(payload), q) < best[:3]):
             best = (coded, len(payload), q, payload)
     assert best is not None
@@ -147,7 +139,10 @@ def groups() -> bytes:
     model = load_model(0)
     listed = [Group(k, level, q) for k, (level, q) in enumerate(zip((0, 1, 3), QUALITIES, strict=True))]
     payloads = [
-        code(GroupCoder(sites_of(LABELS, listed, [g.index]), model, g.quality), drawing(g.index))[0]
+        code(
+            GroupCoder(sites_of(LABELS, [g.quality for g in listed], [g.index]), model, g.quality),
+            drawing(g.index),
+        )[0]
         for g in listed
     ]
     after = [Chunk(OBJS, objects_payload(objects(), pixel_masks=True))]
@@ -494,7 +489,7 @@ def worked_latents() -> str:
         hand.lines[-1][5] += f": r = {value}"
         return value
 
-    coder = GroupCoder(sites_of(stream.labels, stream.groups, [0]), model, q)
+    coder = GroupCoder(sites_of(stream.labels, [g.quality for g in stream.groups], [0]), model, q)
     hyper = [residual(t, f"hyper value {k}") for k, t in enumerate(model.hyper_index[q].tolist())]
     values = coder.hyper_values(np.array([hyper]))
     latents = np.zeros((1, model.latents), np.int16)

@@ -25,28 +25,24 @@ import pytest
 from PIL import Image, ImageDraw
 
 import sdc
-from sdc import cli
-from sdc.container import PROV, Chunk, build, parse
+from sdc.analysis import Options, Ranked, Scene, analyze, cached, hashes, pipeline, steps
+from sdc.analysis.providers import chat, prompts
+from sdc.analysis.ranking import DefaultRanking
+from sdc.analysis.salient import SalientRegions, _lab, faces, saliency, superpixels
+from sdc.cli import main as cli
+from sdc.cli import trial
+from sdc.cli.analysis_options import add_options
 from sdc.errors import SdcError
-from sdc.metadata import analysis_payload, parse_analysis
-from sdc.objects import Object, dump_objects, group_map, load_objects
-from sdc.sheet import objects_sheet, sheet
-from sdc_reference import hashes
-from sdc_reference.analysis import (
-    Options,
-    Ranked,
-    Scene,
-    analyze,
-    chat,
-    command,
-    figures,
-    pipeline,
-    prompts,
-    steps,
-    trial,
-)
-from sdc_reference.analysis.ranking import DefaultRanking
-from sdc_reference.analysis.salient import SalientRegions, _lab, faces, saliency, superpixels
+from sdc.format.build import build
+from sdc.format.chunks import PROV, Chunk
+from sdc.format.parse import parse
+from sdc.format.prov import analysis_payload, parse_analysis
+from sdc.format.text import format_text
+from sdc.images.sheet import objects_sheet, sheet
+from sdc.objects.document import dump_objects, load_objects
+from sdc.objects.grouping import group_map
+from sdc.objects.object import Object
+from sdc_reference.evaluation import analysis as figures
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "spec" / "objects.schema.json").read_text())
 
@@ -211,7 +207,7 @@ def test_the_stream_says_how_its_objects_were_found() -> None:
     assert report["analysis"] == about
     (row,) = (row for row in sdc.info(data, trace=True)["trace"] if row["path"] == "PROV.text")
     assert row["id"] == "PROV-01" and row["size"] == len(analysis_payload(about))
-    text = sdc.cli.format_text(report)
+    text = format_text(report)
     assert "short caption: é" in text and "warning: w" in text and "grounding: salient" in text
     assert parse_analysis(parse(sdc.encode(picture(), analysis=about, metadata=False))) is None
     assert parse_analysis(parse(sdc.extract(data, levels=["L1"]))) is None
@@ -383,7 +379,7 @@ def others(monkeypatch: pytest.MonkeyPatch) -> None:
         made = {"fixed": Fixed, "broken": Broken, "outside": Outside, "unmade": Unmade}
         return [SimpleNamespace(name=k, load=lambda v=v: v) for k, v in made.items()]
 
-    pipeline._provider.cache_clear()
+    pipeline.provider_of.cache_clear()
     monkeypatch.setattr(steps, "entry_points", entry_points)
 
 
@@ -425,13 +421,13 @@ def test_a_provider_that_cannot_be_made_is_an_error(others: None) -> None:
 
 def test_a_missing_package_is_named_with_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    pipeline._provider.cache_clear()
+    pipeline.provider_of.cache_clear()
     with pytest.raises(SdcError, match=r'pip install "sdc-codec\[onnx\]"') as caught:
         analyze(picture(), Options(detector="x.onnx"))
     assert caught.value.exit_status == 64
     monkeypatch.setitem(sys.modules, "transformers", None)
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace())
-    monkeypatch.setitem(sys.modules, "sdc_reference._torchvision", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "sdc.analysis.providers._torchvision", SimpleNamespace())
     with pytest.raises(SdcError, match=r'pip install "sdc-codec\[grounding\]"'):
         analyze(picture(), Options(find=("dog",)))
     with pytest.raises(SdcError, match=r'pip install "sdc-codec\[lmm\]"'):
@@ -444,7 +440,7 @@ def test_words_come_from_a_file(tmp_path: Path, others: None) -> None:
     result = analyze(picture(), Options(vocabulary=str(words), grounding="fixed"))
     assert result.objects[0].label == "zebra dog" and result.about["tags"]["model"] == "words.txt"
     words.write_bytes(b"\xff\xfe")
-    pipeline._provider.cache_clear()
+    pipeline.provider_of.cache_clear()
     for path, code in ((str(words), "E_USAGE"), (str(tmp_path / "none"), "E_INPUT")):
         with pytest.raises(SdcError, match=code):
             analyze(picture(), Options(vocabulary=path, grounding="fixed"))
@@ -491,14 +487,14 @@ def test_results_are_kept_by_picture_and_options(photo: str, capfd: pytest.Captu
     assert len(list(Path("kept").iterdir())) == 2
 
 
-@pytest.mark.parametrize("changed", ["sdc_reference.analysis", "sdc"])
+@pytest.mark.parametrize("changed", ["sdc.analysis", "sdc"])
 def test_results_are_not_kept_when_the_code_changes(monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
-    before = command._fingerprint(picture(), Options())
-    assert command._fingerprint(picture(), Options()) == before
+    before = cached._fingerprint(picture(), Options())
+    assert cached._fingerprint(picture(), Options()) == before
     real = hashes.code_hash
     other = lambda package, *names: "0" * 8 if package == changed else real(package, *names)  # noqa: E731
-    monkeypatch.setattr(command, "code_hash", other)
-    assert command._fingerprint(picture(), Options()) != before
+    monkeypatch.setattr(cached, "code_hash", other)
+    assert cached._fingerprint(picture(), Options()) != before
 
 
 def test_the_hash_of_code_is_of_its_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -548,9 +544,9 @@ def test_providers_of_others_look_at_what_they_like(others: None, photo: str) ->
     )
     assert analyze(picture(), asked).objects[0].label == "a"
     parser = argparse.ArgumentParser()
-    command.add_options(parser)
+    add_options(parser)
     args = parser.parse_args(["--chat-model", "m", "--chat", "http://localhost", "--ranking", "fixed"])
-    assert command.options_of(args).model == "m"
+    assert cached.options_of(args).model == "m"
 
 
 def test_wrong_arguments_are_one_line(photo: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -581,7 +577,7 @@ def test_a_folder_is_analysed(photo: str, capfd: pytest.CaptureFixture[str]) -> 
 
 def test_the_default_needs_no_other_package() -> None:
     code = (
-        "import sys; import numpy as np; from sdc_reference.analysis import analyze;"
+        "import sys; import numpy as np; from sdc.analysis import analyze;"
         "analyze(np.arange(64 * 64 * 3).reshape(64, 64, 3).astype('u1'));"
         "print(*{m.partition('.')[0] for m in sys.modules} & {'torch', 'skimage', 'scipy', 'onnxruntime'})"
     )
@@ -689,7 +685,7 @@ class Things(Fixed):
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    pipeline._provider.cache_clear()
+    pipeline.provider_of.cache_clear()
     monkeypatch.setattr(chat, "WAIT", 0.001)
     monkeypatch.setattr(chat, "LONGEST_WAIT", 0.01)
     things = SimpleNamespace(name="things", load=lambda: Things)
@@ -770,7 +766,7 @@ def test_a_wrong_answer_is_asked_for_once_more(server: Server, answer: Any, told
     assert [o.level for o in result.objects] == [2, 0, 1] and not result.warnings
     assert len(server.asked) == 3 and told in server.asked[2]["messages"][-1]["content"]
     server.asked.clear()
-    pipeline._provider.cache_clear()
+    pipeline.provider_of.cache_clear()
     result = ask(server, CAPTIONS, answer)
     assert len(server.asked) == 3 and result.warnings and told in result.warnings[0]
     assert all(o.level in (0, 1, 2) and o.reason for o in result.objects)
@@ -861,7 +857,7 @@ def test_nobody_listens(server: Server, photo: str, capfd: pytest.CaptureFixture
 def test_a_model_says_what_to_look_for(server: Server) -> None:
     result = ask(server, {"tags": ["disc", "grass", "disc", 5]}, CAPTIONS, GOOD, tags="chat")
     assert result.about["find"] == ["disc", "grass"] and result.about["tags"]["prompts"] == prompts.HASH
-    pipeline._provider.cache_clear()
+    pipeline.provider_of.cache_clear()
     result = ask(server, {"tags": []}, CAPTIONS, GOOD, tags="chat")
     assert "named nothing" in result.warnings[0] and result.objects[1].level == 0
 
@@ -929,8 +925,8 @@ def test_options_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("SDC_CHAT_URL", "http://a/v1")
     monkeypatch.setenv("SDC_CHAT_KEY", "k")
     parser = argparse.ArgumentParser()
-    command.add_options(parser)
-    options = command.options_of(parser.parse_args(["--chat-model", "m", "--find", "dog, red car"]))
+    add_options(parser)
+    options = cached.options_of(parser.parse_args(["--chat-model", "m", "--find", "dog, red car"]))
     assert (options.url, options.model, options.key) == ("http://a/v1", "m", "k")
     assert options.find == ("dog", "red car")
     assert "SDC_CHAT_URL" in os.environ
@@ -982,7 +978,7 @@ def network(
 @pytest.fixture
 def runtime() -> None:
     pytest.importorskip("onnxruntime")
-    pipeline._provider.cache_clear()
+    pipeline.provider_of.cache_clear()
 
 
 def test_a_segmenter_finds_named_objects(runtime: None, tmp_path: Path) -> None:
@@ -1091,8 +1087,8 @@ WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "?", "disc", "dog", 
 @pytest.fixture
 def transformers() -> Any:
     pytest.importorskip("torch").manual_seed(1)
-    pipeline._provider.cache_clear()
-    import_module("sdc_reference._torchvision")
+    pipeline.provider_of.cache_clear()
+    import_module("sdc.analysis.providers._torchvision")
     return pytest.importorskip("transformers")
 
 
@@ -1123,7 +1119,7 @@ def tiny_dino(transformers: Any, folder: Path) -> str:
 
 
 def test_an_open_vocabulary_runs(transformers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sdc_reference.analysis import networks
+    from sdc.analysis.providers import networks
 
     monkeypatch.setattr(networks, "SCORE", 0.0)
     monkeypatch.setattr(networks, "WORDS", 0.0)
@@ -1244,7 +1240,7 @@ def tiny_intern(transformers: Any, folder: Path) -> str:
 def test_a_model_in_this_process_is_asked(
     transformers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sdc_reference.analysis import networks
+    from sdc.analysis.providers import networks
 
     monkeypatch.setattr(networks, "TOKENS", 8)
     monkeypatch.setattr(chat, "SIDE", 32)

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdc.codec import decode, encode
-from sdc.model import load_model
+from sdc.codec.decoder import decode
+from sdc.codec.encoder import encode
+from sdc.networks.registry import load_model
 from sdc_reference import bench
 from sdc_reference.bench import common, curves, fidelity, rates, rows, size, times
 
@@ -245,7 +246,7 @@ def test_times_are_told_as_ratios(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_integers_against_floating_point(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch = pytest.importorskip("torch")
-    from sdc_reference.networks import Model
+    from sdc_reference.model.networks import Model
 
     Image.fromarray(picture(130, 64)).save(tmp_path / "a.png")
     torch.manual_seed(0)

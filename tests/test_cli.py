@@ -22,14 +22,21 @@ import pytest
 from PIL import Image, ImageCms
 
 import sdc
-from sdc import cli, metadata
-from sdc.codec import decode
-from sdc.container import ICCP, Chunk, build, parse
-from sdc.edit import extract, validate
+from sdc.cli import batch
+from sdc.cli import decode as decode_command
+from sdc.cli import encode as encode_command
+from sdc.cli import main as cli
+from sdc.codec.decoder import decode
 from sdc.errors import SdcError
-from sdc.metadata import objects_payload
-from sdc.objects import Object
-from sdc.testing import random_stream
+from sdc.format import objs as metadata
+from sdc.format.build import build
+from sdc.format.chunks import ICCP, OBJS, Chunk
+from sdc.format.edit import extract
+from sdc.format.objs import objects_payload
+from sdc.format.parse import parse
+from sdc.format.validate import validate
+from sdc.objects.object import Object
+from sdc.testing.streams import random_stream
 
 FULL = random_stream(5, width=40, height=24, count=3, amplitude=40, extras=False).data
 Run = Callable[..., "Ran"]
@@ -68,7 +75,7 @@ def run(
 
 
 def subprocess_run(*argv: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
-    module = [sys.executable, "-c", "import sys; from sdc.cli import main; sys.exit(main())"]
+    module = [sys.executable, "-c", "import sys; from sdc.cli.main import main; sys.exit(main())"]
     return subprocess.run([*module, *map(str, argv)], capture_output=True, check=False, **options)
 
 
@@ -194,7 +201,7 @@ def test_labels_with_commas_and_long_numbers(run: Run) -> None:
     stream = parse(random_stream(5, width=64, height=32, count=1, extras=False).data)
     labels = ("red, round", "red", "7")
     things = [Object(label, (16 * k, 0, 16, 16), None, 1.0, "", k, None, 0) for k, label in enumerate(labels)]
-    objects = Chunk(sdc.container.OBJS, objects_payload(things))
+    objects = Chunk(OBJS, objects_payload(things))
     Path("c.sdc").write_bytes(build(replace(stream, mask=None, after=(objects,))))
     whole = decode(Path("c.sdc").read_bytes()).pixels
     for names, left, right in (("red, round", 0, 16), ("RED,7", 16, 48), ("0 , red", 0, 32), ("7", 32, 48)):
@@ -204,7 +211,7 @@ def test_labels_with_commas_and_long_numbers(run: Run) -> None:
         ran = run("decode", "c.sdc", "no.png", "--objects", names)
         assert (ran.status, ran.codes) == (64, ["E_USAGE"]) and len(ran.err) < 200
     many = [Object(f"thing {k}", (0, 0, 1, 1), None, 1.0, "", k, None, 0) for k in range(300)]
-    objects = Chunk(sdc.container.OBJS, objects_payload(many))
+    objects = Chunk(OBJS, objects_payload(many))
     Path("c.sdc").write_bytes(build(replace(stream, mask=None, after=(objects,))))
     ran = run("decode", "c.sdc", "no.png", "--objects", "x")
     assert "and 280 more" in ran.err and "thing 20" not in ran.err
@@ -218,7 +225,7 @@ def test_only_masks_of_named_objects_are_decoded(run: Run, monkeypatch: pytest.M
     mask = np.tri(64, dtype=bool)
     things = [Object(f"t{k}", (0, 0, 64, 64), None, 1.0, "", k, mask, 0) for k in range(4)]
     payload = objects_payload(things, pixel_masks=True)
-    Path("m.sdc").write_bytes(build(replace(stream, mask=None, after=(Chunk(sdc.container.OBJS, payload),))))
+    Path("m.sdc").write_bytes(build(replace(stream, mask=None, after=(Chunk(OBJS, payload),))))
     calls = []
     real = metadata.decode_map
     monkeypatch.setattr(metadata, "decode_map", lambda *a: calls.append(a) or real(*a))
@@ -256,7 +263,7 @@ def test_a_pixel_mask_chooses_the_cells(run: Run) -> None:
     mask[20, 20] = mask[40, 36] = True
     thing = Object("x", (0, 0, 64, 64), None, 1.0, "", 0, mask, 0)
     payload = objects_payload([thing], pixel_masks=True)
-    Path("m.sdc").write_bytes(build(replace(stream, mask=None, after=(Chunk(sdc.container.OBJS, payload),))))
+    Path("m.sdc").write_bytes(build(replace(stream, mask=None, after=(Chunk(OBJS, payload),))))
     assert run("decode", "m.sdc", "m.png", "--objects", "x").status == 0
     alpha = image("m.png")[..., 3]
     assert alpha.shape == (32, 32)
@@ -694,7 +701,7 @@ def test_faults_and_lack_of_memory_are_one_line(
             raise error
 
         with monkeypatch.context() as patch:
-            patch.setattr(cli, "decode", fail)
+            patch.setattr(decode_command, "decode", fail)
             ran = run("decode", coded, "out.png")
         assert (ran.status, ran.err.count("\n")) == (status, 1), ran.err
         assert not Path("out.png").exists()
@@ -712,7 +719,7 @@ def pixels_of(run: Run, name: str, *options: str) -> np.ndarray[Any, np.dtype[np
         raise SdcError("E_USAGE", "caught")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli, "encode", catch)
+        patch.setattr(encode_command, "encode", catch)
         ran = run("encode", name, "o.sdc", *options)
     assert seen, ran.err
     return np.asarray(seen[0])
@@ -975,10 +982,10 @@ def test_folders_are_validated(run: Run, monkeypatch: pytest.MonkeyPatch, jobs: 
         assert run("validate", "one", "--jobs", jobs).status == 3
     screen = [line.rpartition("\x1b[K")[2] for line in terminal.getvalue().split("\n")]
     assert screen[0].startswith("sdc: E_GROUP_TRUNCATED") and screen[2] == ""
-    assert screen[1] == f"[{'#' * cli.BAR}] 2/2"
+    assert screen[1] == f"[{'#' * batch.BAR}] 2/2"
     bars = [part.split("]")[0] for part in terminal.getvalue().split("[") if part.startswith(("#", "."))]
-    assert [bar.count("#") for bar in bars] == [0, cli.BAR // 2, cli.BAR]
-    assert {len(bar) for bar in bars} == {cli.BAR}
+    assert [bar.count("#") for bar in bars] == [0, batch.BAR // 2, batch.BAR]
+    assert {len(bar) for bar in bars} == {batch.BAR}
 
 
 def test_objects_for_a_folder(run: Run) -> None:
@@ -1037,7 +1044,7 @@ def test_a_closed_pipe(tmp_path: Path) -> None:
     path.write_bytes(random_stream(1, width=64, height=64, count=16, amplitude=3).data)
     read, write = os.pipe()
     os.close(read)
-    code = "import sys; from sdc.cli import info_main; sys.exit(info_main())"
+    code = "import sys; from sdc.cli.main import info_main; sys.exit(info_main())"
     with os.fdopen(write, "wb") as out:
         ran = subprocess.run(
             [sys.executable, "-c", code, str(path), "--trace", "--json"],
@@ -1077,13 +1084,13 @@ def test_closed_streams_that_are_not_needed(tmp_path: Path) -> None:
 def shell(command: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
     """Run a command line in which ``sdc`` is the command, in a folder with a stream."""
     (folder / "s.sdc").write_bytes(FULL)
-    code = "import sys; from sdc.cli import main; sys.exit(main())"
+    code = "import sys; from sdc.cli.main import main; sys.exit(main())"
     line = f'sdc() {{ "{sys.executable}" -c "{code}" "$@"; }}; {command}'
     return subprocess.run(["sh", "-c", line], cwd=folder, capture_output=True, check=False)
 
 
 def test_no_torch_is_needed(tmp_path: Path) -> None:
-    code = "import sys; sys.modules['torch'] = None; from sdc.cli import main; sys.exit(main())"
+    code = "import sys; sys.modules['torch'] = None; from sdc.cli.main import main; sys.exit(main())"
     path = tmp_path / "s.sdc"
     path.write_bytes(FULL)
     argv = [sys.executable, "-c", code, "decode", str(path), str(tmp_path / "o.png")]

@@ -15,21 +15,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from sdc import cli, codec
-from sdc.codec import decode, decode_symbols, encode, qualities_of, sites_of
-from sdc.container import COMPLETE, ICCP, build, parse
-from sdc.edit import validate
+from sdc.cli import main as cli
+from sdc.codec import transforms
+from sdc.codec.decoder import decode
+from sdc.codec.encoder import encode, qualities_of
+from sdc.coding.labels import decode_map, encode_map
+from sdc.coding.passes import GroupCoder, decode_group, encode_group, sites_of
+from sdc.coding.rans import AdaptiveBit, Decoder, Encoder
+from sdc.coding.symbols import read_symbols, tables_of, write_symbols
 from sdc.errors import SdcError
-from sdc.latents import GroupCoder, decode_group, encode_group, read_symbols, tables_of, write_symbols
-from sdc.mask import decode_map, encode_map
-from sdc.metadata import parse_objects
-from sdc.model import check_network, load_model, parse_model, read_tensors, write_tensors
-from sdc.network import TAPS, Op, Sites, reach, run
-from sdc.objects import Object
-from sdc.pictures import ORIENTATION
-from sdc.rans import AdaptiveBit, Decoder, Encoder
-from sdc.synthetic import synthetic_model_file
-from sdc.testing import random_labels, random_stream
+from sdc.format.build import build
+from sdc.format.chunks import ICCP
+from sdc.format.latn import decode_symbols
+from sdc.format.objs import parse_objects
+from sdc.format.parse import parse
+from sdc.format.stream import COMPLETE
+from sdc.format.validate import validate
+from sdc.images.read import ORIENTATION
+from sdc.networks.model import parse_model
+from sdc.networks.operators import Op, reach
+from sdc.networks.profile import check_network
+from sdc.networks.registry import load_model
+from sdc.networks.run import run
+from sdc.networks.sites import TAPS, Sites
+from sdc.networks.tensors import read_tensors, write_tensors
+from sdc.objects.object import Object
+from sdc.testing.streams import random_labels, random_stream
+from sdc.testing.synthetic import synthetic_model_file
 
 
 def photograph(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -257,7 +269,9 @@ def test_other_groups_may_hold_anything(seed: int) -> None:
     groups = []
     for g in stream.groups:
         if g.index:
-            coder = GroupCoder(sites_of(stream.labels, stream.groups, [g.index]), model, g.quality)
+            coder = GroupCoder(
+                sites_of(stream.labels, [g.quality for g in stream.groups], [g.index]), model, g.quality
+            )
             noise = rng.integers(-2047, 2048, (len(coder.sites), model.latents))
             hyper = np.where(
                 model.hyper_index[g.quality] > 0, rng.integers(-9, 10, (coder.blocks[0], model.hyper)), 0
@@ -288,11 +302,11 @@ def test_bands_and_tiles_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     drawn = random_stream(4, width=700, height=500, count=3)
     picture = photograph(300, 420)
     whole, file = decode(drawn.data).pixels, encode(picture, objects=four_groups(300, 420))
-    monkeypatch.setattr(codec, "TILE_CELLS", 8)
-    monkeypatch.setattr("sdc.latents.BAND_CELLS", 100)
+    monkeypatch.setattr(transforms, "TILE_CELLS", 8)
+    monkeypatch.setattr("sdc.coding.passes.BAND_CELLS", 100)
     assert np.array_equal(decode(drawn.data).pixels, whole)
     assert encode(picture, objects=four_groups(300, 420)) == file
-    monkeypatch.setattr("sdc.network.CHUNK_CELLS", 7)
+    monkeypatch.setattr("sdc.networks.run.CHUNK_CELLS", 7)
     assert np.array_equal(decode(drawn.data).pixels, whole)
 
 
@@ -328,13 +342,13 @@ def test_taps_do_not_cross_groups() -> None:
 def test_context_and_hyperprior_save_bits() -> None:
     """Switching either off costs bits: both are in the exported integer model."""
     model = load_model(1)
-    from sdc.codec import analyse, analyse_hyper
-    from sdc.container import Group
-    from sdc.model import load_encoder
+    from sdc.codec.transforms import analyse, analyse_hyper
+    from sdc.format.stream import Group
+    from sdc.networks.registry import load_encoder
 
     picture = photograph(192, 256, 3)
     groups = (Group(0, 3, 32),)
-    sites = sites_of(np.ones((12, 16), np.uint8), groups, [0])
+    sites = sites_of(np.ones((12, 16), np.uint8), [g.quality for g in groups], [0])
     latents = analyse(picture, sites, load_encoder(1).networks)
 
     class NoContext(GroupCoder):
@@ -506,7 +520,7 @@ def test_bands_reach_as_far_as_the_contexts(monkeypatch: pytest.MonkeyPatch) -> 
     targets = rng.integers(-900, 900, (120, model.latents))
     hyper = np.zeros((9, model.hyper), np.int64)
     whole = encode_group(targets, hyper, GroupCoder(sites, twice, 20))[0]
-    monkeypatch.setattr("sdc.latents.BAND_CELLS", 20)
+    monkeypatch.setattr("sdc.coding.passes.BAND_CELLS", 20)
     assert encode_group(targets, hyper, GroupCoder(sites, twice, 20))[0] == whole
 
 

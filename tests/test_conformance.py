@@ -22,9 +22,11 @@ import jsonschema
 import numpy as np
 import pytest
 
-from sdc.container import build, parse
-from sdc.model import load_model
-from sdc.network import Sites, run
+from sdc.format.build import build
+from sdc.format.parse import parse
+from sdc.networks.registry import load_model
+from sdc.networks.run import run
+from sdc.networks.sites import Sites
 from sdc_conformance import (
     fuzz,
     make_photos,

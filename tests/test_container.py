@@ -15,36 +15,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sdc import container
-from sdc.codec import decode, decode_symbols
-from sdc.container import (
-    COMPLETE,
-    DAMAGED,
-    GRPS,
-    HEAD,
-    LATN,
-    MAGIC,
-    MASK,
-    TRUNCATED,
-    UNREAD,
-    WITHDRAWN,
-    Chunk,
-    Group,
-    Head,
-    Limits,
-    build,
-    build_chunk,
-    build_head,
-    parse,
-    preamble_size,
-)
-from sdc.edit import extract, validate
+from sdc.codec.decoder import decode
+from sdc.coding.labels import encode_map
 from sdc.errors import SdcError, spec_data
-from sdc.info import info
-from sdc.mask import encode_map
-from sdc.model import load_model
-from sdc.structures import build_payload, decode_varint, encode_varint, parse_payload
-from sdc.testing import random_stream
+from sdc.format import chunks, objs
+from sdc.format.build import build
+from sdc.format.chunks import GRPS, HEAD, LATN, MAGIC, MASK, Chunk, build_chunk
+from sdc.format.edit import extract
+from sdc.format.fields import build_payload, decode_varint, encode_varint, parse_payload
+from sdc.format.latn import decode_symbols
+from sdc.format.parse import parse, preamble_size
+from sdc.format.report import info
+from sdc.format.stream import COMPLETE, DAMAGED, TRUNCATED, UNREAD, WITHDRAWN, Group, Head, Stream, build_head
+from sdc.format.validate import validate
+from sdc.networks.registry import load_model
+from sdc.testing.streams import random_stream
+from sdc.types import Limits
 
 TINY = random_stream(5, width=40, height=24, count=3, amplitude=40, extras=True)
 
@@ -137,13 +123,13 @@ def test_every_structure_round_trips(name: str, data: st.DataObject) -> None:
 
 
 def test_structures_are_the_table() -> None:
-    from sdc.structures import structure_of
+    from sdc.format.fields import structure_of
 
     for name, structure in spec_data("fields.json")["structures"].items():
         assert [c.name for c in structure_of(name).subcons] == [r["name"] for r in structure["fields"]]
         kind = structure.get("type")
         if kind is not None:
-            assert container.NAMES[kind] == name
+            assert chunks.NAMES[kind] == name
 
 
 # --- round trip and byte ranges -------------------------------------------------------------------
@@ -500,7 +486,7 @@ def test_latent_chunk_of_another_size_is_invalid() -> None:
 
 def test_nothing_coded_has_one_form() -> None:
     """A payload that decodes no symbol must be empty (RANS-09)."""
-    from sdc.rans import Decoder
+    from sdc.coding.rans import Decoder
 
     decoder = Decoder((1 << 16).to_bytes(4, "little"))
     with pytest.raises(SdcError, match="E_RANS_TRAILING"):
@@ -556,7 +542,7 @@ def test_framing_of_four_groups_is_at_most_80_bytes() -> None:
     """Four groups of up to 16 kB each in a photograph of usual size."""
     head = Head(4032, 3024, 1, b"abcd")
     groups = tuple(Group(k, k, 32, state=COMPLETE, payload=bytes(15000)) for k in range(4))
-    stream = container.Stream(head, groups, mask=bytes(200))
+    stream = Stream(head, groups, mask=bytes(200))
     assert len(build(stream)) - 4 * 15000 - 200 <= 80
 
 
@@ -580,22 +566,21 @@ def test_length_of_a_latent_chunk_ends_before_its_crc() -> None:
 
 def test_pixel_mask_bombs_are_refused() -> None:
     """Masks may cover four times the picture together (OBJS-16)."""
-    from sdc import metadata
-    from sdc.container import OBJS
-    from sdc.objects import Object
+    from sdc.format.chunks import OBJS
+    from sdc.objects.object import Object
 
     stream = parse(random_stream(1, width=64, height=64, count=1, extras=False).data)
     full = np.ones((64, 64), bool)
     for number, refused in ((4, False), (5, True)):
         things = [Object("x", (0, 0, 64, 64), 3, mask=full, rank=k, group=0) for k in range(number)]
-        payload = metadata.objects_payload(things, pixel_masks=True)
+        payload = objs.objects_payload(things, pixel_masks=True)
         assert len(payload) < 40 * number
         loaded = replace(stream, after=(Chunk(OBJS, payload),))
         if refused:
             with pytest.raises(SdcError, match="E_OBJS"):
-                metadata.parse_objects(loaded)
+                objs.parse_objects(loaded)
         else:
-            assert len(metadata.parse_objects(loaded)) == 4
+            assert len(objs.parse_objects(loaded)) == 4
 
 
 class ThreeAtATime(io.RawIOBase):

@@ -12,16 +12,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sdc import metadata
-from sdc.codec import decode
-from sdc.container import COMPLETE, ICCP, LEVELS, OBJS, WITHDRAWN, Chunk, Limits, Trace, build, parse
-from sdc.edit import extract, validate, withdraw
+from sdc.codec.decoder import decode
+from sdc.coding.labels import encode_map
 from sdc.errors import SdcError
-from sdc.mask import encode_map
-from sdc.metadata import objects_payload, parse_objects
-from sdc.objects import Object
-from sdc.structures import build_payload, encode_varint, parse_payload
-from sdc.testing import random_stream
+from sdc.format import objs
+from sdc.format.build import build
+from sdc.format.chunks import ICCP, OBJS, Chunk
+from sdc.format.edit import extract, withdraw
+from sdc.format.fields import build_payload, encode_varint, parse_payload
+from sdc.format.objs import objects_payload, parse_objects
+from sdc.format.parse import Trace, parse
+from sdc.format.stream import COMPLETE, WITHDRAWN
+from sdc.format.validate import validate
+from sdc.objects.object import Object
+from sdc.testing.streams import random_stream
+from sdc.types import LEVELS, Limits
 
 FULL = random_stream(5, width=40, height=24, count=3, amplitude=40, extras=True)
 
@@ -289,7 +294,7 @@ def test_masks_are_decoded_as_asked_and_within_limits(monkeypatch: pytest.Monkey
     assert [o.mask is not None for o in some] == [False, True, False, True, False]
     assert (some[1], some[3]) == (everything[1], everything[3])
     assert parse_objects(stream, masks=[], limits=Limits(mask_pixels=0)) == parse_objects(stream, masks=False)
-    monkeypatch.setattr(metadata, "decode_map", None)  # the limit comes before the work
+    monkeypatch.setattr(objs, "decode_map", None)  # the limit comes before the work
     with pytest.raises(SdcError, match="E_LIMIT"):
         parse_objects(stream, limits=Limits(mask_pixels=5 * 63 - 1))
     found = validate(MASKS, limits=Limits(mask_pixels=5 * 63 - 1))

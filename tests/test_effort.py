@@ -9,17 +9,26 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdc import cli, codec
-from sdc.codec import analyse, analyse_hyper, decode, encode, pad_to_cells, sites_of, squared_error
-from sdc.container import Group, parse
+from sdc.cli import main as cli
+from sdc.codec import transforms
+from sdc.codec.decoder import decode
+from sdc.codec.encoder import encode
+from sdc.codec.search import DEFAULT_EFFORT, EFFORTS, MEASURED, _Search, refine, weight_of
+from sdc.codec.transforms import analyse, analyse_hyper, pad_to_cells, squared_error
+from sdc.coding.passes import GroupCoder, encode_group, sites_of
+from sdc.coding.rans import Encoder
+from sdc.coding.symbols import NEAR, tables_of, write_symbols
 from sdc.errors import SdcError
-from sdc.gradient import pull_back
-from sdc.latents import NEAR, GroupCoder, encode_group, tables_of, write_symbols
-from sdc.model import PRIVATE, load_encoder, load_model, models_folder, read_tensors, write_tensors
-from sdc.network import Array, Network, Op, Sites, Tape, run
-from sdc.objects import Object
-from sdc.rans import Encoder
-from sdc.refine import DEFAULT_EFFORT, EFFORTS, MEASURED, _Search, refine, weight_of
+from sdc.format.latn import decode_symbols
+from sdc.format.parse import parse
+from sdc.networks.gradient import pull_back
+from sdc.networks.operators import Network, Op
+from sdc.networks.registry import PRIVATE, load_encoder, load_model, models_folder
+from sdc.networks.run import Tape, run
+from sdc.networks.sites import Sites
+from sdc.networks.tensors import read_tensors, write_tensors
+from sdc.objects.object import Object
+from sdc.types import Array
 
 HEIGHT, WIDTH = 70, 100
 SLACK = 64
@@ -120,14 +129,14 @@ def test_the_error_is_that_of_the_pixels_shown(monkeypatch: pytest.MonkeyPatch) 
     padded, size = pad_to_cells(photograph()), photograph().shape[:2]
     for k in range(2):
         shown = decode(stream, groups=[k])
-        sites, symbols = codec.decode_symbols(stream, model, k)
+        sites, symbols = decode_symbols(stream, model, k)
         difference = shown.pixels.astype(np.float64) - photograph()
         error, gradient = squared_error(symbols.latents, sites, model, padded, size)
         assert error == pytest.approx(np.square(difference[shown.covered]).sum() / 3, rel=1e-6)
         assert squared_error(symbols.latents, sites, model, padded, size, gradient=False)[0] == error
         with monkeypatch.context() as patch:
-            patch.setattr(codec, "TILE_CELLS", 2)
-            patch.setattr("sdc.network.CHUNK_CELLS", 3)
+            patch.setattr(transforms, "TILE_CELLS", 2)
+            patch.setattr("sdc.networks.run.CHUNK_CELLS", 3)
             again = squared_error(symbols.latents, sites, model, padded, size)
         assert again[0] == pytest.approx(error, rel=1e-6)
         assert np.allclose(again[1], gradient, rtol=1e-3, atol=1e-3 * np.abs(gradient).max())
@@ -225,7 +234,7 @@ def test_search_on_a_network_that_codes_nothing_well() -> None:
     model, rng = load_model(0), np.random.default_rng(1)
     labels = np.ones((3, 4), np.uint8)
     for quality in (0, 20, 63):
-        sites = sites_of(labels, [Group(0, 3, quality)], [0])
+        sites = sites_of(labels, [quality], [0])
         coder = GroupCoder(sites, model, quality)
         targets = rng.integers(*model.latent_range, (12, model.latents)).astype(np.int16)
         hyper = np.zeros((coder.blocks[0], model.hyper), np.int64)
@@ -243,7 +252,7 @@ def test_search_on_a_network_that_codes_nothing_well() -> None:
 def search_after_a_move(quality: int) -> _Search:
     model, encoder = load_model(1), load_encoder(1).networks
     padded = pad_to_cells(photograph())
-    sites = sites_of(np.ones((5, 7), np.uint8), [Group(0, 0, quality)], [0])
+    sites = sites_of(np.ones((5, 7), np.uint8), [quality], [0])
     coder = GroupCoder(sites, model, quality)
     targets = analyse(padded, sites, encoder)
     search = _Search(targets, analyse_hyper(targets, coder, encoder), coder, weight_of(quality))
@@ -286,7 +295,7 @@ def test_later_passes_take_the_bits_that_their_gradient_says(quality: int, least
 
 def test_the_gradient_of_later_passes_is_the_same_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = search_after_a_move(30)
-    monkeypatch.setattr("sdc.latents.BAND_CELLS", 7)
+    monkeypatch.setattr("sdc.coding.passes.BAND_CELLS", 7)
     parts = search_after_a_move(30)
     assert len(parts.coder.bands) == 5 > len(whole.coder.bands)
     assert np.array_equal(parts.expected, whole.expected)
@@ -297,7 +306,7 @@ def test_the_gradient_of_later_passes_is_the_same_in_bands(monkeypatch: pytest.M
 def test_weight_is_that_of_training() -> None:
     import torch
 
-    from sdc_reference.networks import quality_to_lambda
+    from sdc_reference.model.networks import quality_to_lambda
 
     at = (0, 17, 63)
     assert [weight_of(q) for q in at] == pytest.approx(quality_to_lambda(torch.tensor(at)).tolist())

@@ -13,10 +13,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import make_examples
 
-from sdc.codec import decode
-from sdc.container import Chunk, build, parse
-from sdc.edit import extract
-from sdc.metadata import parse_objects
+from sdc.codec.decoder import decode
+from sdc.format.build import build
+from sdc.format.chunks import Chunk
+from sdc.format.edit import extract
+from sdc.format.objs import parse_objects
+from sdc.format.parse import parse
 
 NAMES = list(make_examples.EXAMPLES)
 HINT = "run: python tests/make_examples.py --write"

@@ -17,14 +17,20 @@ import numpy as np
 import pytest
 
 import sdc
-from sdc.container import HEAD, Chunk, Limits, Stream, build, build_chunk, build_head, parse
-from sdc.edit import validate, withdraw
+from sdc.coding.labels import encode_map
 from sdc.errors import spec_data
-from sdc.info import format_text, info
-from sdc.mask import encode_map
-from sdc.metadata import objects_payload
-from sdc.objects import Object
-from sdc.testing import random_stream
+from sdc.format.build import build
+from sdc.format.chunks import HEAD, ICCP, OBJS, Chunk, build_chunk
+from sdc.format.edit import withdraw
+from sdc.format.objs import objects_payload
+from sdc.format.parse import parse
+from sdc.format.report import info
+from sdc.format.stream import Stream, build_head
+from sdc.format.text import format_text
+from sdc.format.validate import validate
+from sdc.objects.object import Object
+from sdc.testing.streams import random_stream
+from sdc.types import Limits
 
 SCHEMA = spec_data("info.schema.json")
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -37,7 +43,7 @@ def tiny() -> bytes:
     mask = np.eye(5, dtype=bool)
     thing = Object("né", (3, 4, 5, 5), stream.groups[1].level, 0.8, "why", 0, mask, 1)
     payload = objects_payload([thing], pixel_masks=True)
-    return build(replace(stream, after=(Chunk(sdc.container.OBJS, payload),)))
+    return build(replace(stream, after=(Chunk(OBJS, payload),)))
 
 
 TINY = tiny()
@@ -233,19 +239,19 @@ def test_withdrawn_groups_leave_the_file_valid() -> None:
 
 def test_wrong_metadata_makes_the_file_invalid() -> None:
     stream = parse(TINY)
-    wrong = build(replace(stream, after=(Chunk(sdc.container.OBJS, b"\x01\xff"),)))
+    wrong = build(replace(stream, after=(Chunk(OBJS, b"\x01\xff"),)))
     report = checked(wrong, trace=True)
     assert report["file_state"] == "invalid"
     assert report["objects"] == []
     assert report["groups"][1]["state"] == "complete"
-    wrong = build(replace(stream, before=(Chunk(sdc.container.ICCP, bytes(127)),)))
+    wrong = build(replace(stream, before=(Chunk(ICCP, bytes(127)),)))
     assert checked(wrong)["errors"][0]["code"] == "E_ICCP_SIZE"
 
 
 def test_the_error_that_ends_the_reading_settles_the_state() -> None:
     """As validation has it: what was not reached is not judged."""
     stream = parse(random_stream(1, extras=False).data)
-    objects, profile = Chunk(sdc.container.OBJS, b"\0"), Chunk(sdc.container.ICCP, b"x")
+    objects, profile = Chunk(OBJS, b"\0"), Chunk(ICCP, b"x")
     critical = Chunk(0x1F, b"")
     for before, after, state in (
         ((objects,), (critical,), "unsupported"), ((profile,), (critical,), "unsupported"),
@@ -286,7 +292,7 @@ def test_a_wrong_mask_leaves_the_cells_unknown() -> None:
 def test_text_escapes_what_strangers_wrote() -> None:
     stream = parse(TINY)
     thing = Object("a\x1b[31m\u202eb", (0, 0, 5, 5), None, 1.0, "line\nline", 0, None, 0)
-    data = build(replace(stream, after=(Chunk(sdc.container.OBJS, objects_payload([thing])),)))
+    data = build(replace(stream, after=(Chunk(OBJS, objects_payload([thing])),)))
     text = format_text(checked(data, trace=True))
     assert "\x1b" not in text and "\u202e" not in text and "line\nline" not in text
     assert "a\\x1b[31m\\u202eb" in text
@@ -299,7 +305,8 @@ def test_a_reader_serves_as_well_as_bytes() -> None:
 def test_pictures_are_imported_when_they_are_needed() -> None:
     code = (
         "import sys, sdc; before = 'PIL' in sys.modules; from sdc import *;"
-        "from sdc.pictures import read_picture as own; print(before, sdc.read_picture is read_picture is own)"
+        "from sdc.images.read import read_picture as own;"
+        "print(before, sdc.read_picture is read_picture is own)"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == ["False", "True"]
@@ -310,7 +317,7 @@ def test_pictures_are_imported_when_they_are_needed() -> None:
 def test_import_is_quick_and_needs_no_torch() -> None:
     code = (
         "import sys, time; t = time.process_time(); import sdc; t = time.process_time() - t;"
-        "import sdc.cli; print(t, 'torch' in sys.modules)"
+        "import sdc.cli.main; print(t, 'torch' in sys.modules)"
     )
     runs = [
         subprocess.run(

@@ -23,35 +23,19 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
-from sdc.codec import assemble
-from sdc.container import (
-    COMPLETE,
-    GRPS,
-    HEAD,
-    ICCP,
-    LATN,
-    LEVELS,
-    MASK,
-    NAMES,
-    OBJS,
-    PROV,
-    TRUNCATED,
-    WITHDRAWN,
-    Chunk,
-    Group,
-    Stream,
-    Trace,
-    build,
-    build_chunk,
-    parse,
-)
-from sdc.container import Head as HeadOf
+from sdc.codec.encoder import assemble
 from sdc.errors import SdcError, spec_data
-from sdc.info import info
-from sdc.metadata import objects_payload, parse_objects
-from sdc.objects import Object
-from sdc.structures import decode_varint
-from sdc.testing import random_stream
+from sdc.format.build import build
+from sdc.format.chunks import GRPS, HEAD, ICCP, LATN, MASK, NAMES, OBJS, PROV, Chunk, build_chunk
+from sdc.format.fields import decode_varint
+from sdc.format.objs import objects_payload, parse_objects
+from sdc.format.parse import Trace, parse
+from sdc.format.report import info
+from sdc.format.stream import COMPLETE, TRUNCATED, WITHDRAWN, Group, Stream
+from sdc.format.stream import Head as HeadOf
+from sdc.objects.object import Object
+from sdc.testing.streams import random_stream
+from sdc.types import LEVELS
 
 ROOT = Path(__file__).resolve().parents[1]
 GRAMMAR = ROOT / "spec" / "sdc.ksy"
@@ -293,7 +277,7 @@ STREAMS: dict[str, Callable[[], bytes]] = {
     **{f"random {k}": partial(lambda k: random_stream(k, extras=bool(k % 2)).data, k) for k in range(4)},
     **{f"example {p.stem}": p.read_bytes for p in sorted((ROOT / "spec" / "examples").glob("*.sdc"))},
 }
-"""Streams that :func:`sdc.container.parse` takes, the examples among them; some are partial."""
+"""Streams that :func:`sdc.format.parse.parse` takes, the examples among them; some are partial."""
 
 
 def _edited(kind: int, payload: bytes) -> bytes:

@@ -15,10 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sdc import objects as module
-from sdc.container import LEVELS
+from sdc import types as module
 from sdc.errors import SdcError, spec_data
-from sdc.objects import GroupMap, Object, group_map, load_objects, rank_objects
+from sdc.objects.document import load_objects
+from sdc.objects.grouping import MAX_OBJECT_GROUPS, GroupMap, group_map
+from sdc.objects.object import Object
+from sdc.objects.ranking import rank_objects
+from sdc.types import LEVELS
 
 VALIDATOR = jsonschema.Draft202012Validator(spec_data("objects.schema.json"))
 
@@ -239,7 +242,7 @@ def test_scaled_run_lengths_agree_with_the_definition(
 
 
 def test_limits_are_those_of_the_table_of_fields() -> None:
-    assert (module.MAX_SIDE, module.MAX_OBJECTS, module.MAX_OBJECT_GROUPS) == (65536, 4095, 254)
+    assert (module.MAX_SIDE, module.MAX_OBJECTS, MAX_OBJECT_GROUPS) == (65536, 4095, 254)
     assert (module.MAX_LABEL, module.MAX_REASON, module.MAX_MASK_BYTES) == (255, 4095, 65535)
 
 
@@ -345,7 +348,7 @@ def test_intricate_polygon_is_refused_before_memory_is_taken() -> None:
 
 
 def test_masks_that_fill_too_much_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sdc.objects.MAX_MASKS", 50)
+    monkeypatch.setattr("sdc.objects.document.MAX_MASKS", 50)
     square = {"label": "a", "polygon": [[0, 0, 5, 0, 5, 5, 0, 5]]}
     assert len(load_objects([square] * 2, 64, 48)) == 2
     assert refusal([square] * 3).where == "objects[2]"

@@ -11,15 +11,16 @@ import pytest
 from PIL import Image
 
 import sdc
-from sdc import cli
-from sdc.codec import qualities_of
-from sdc.container import COMPLETE
+from sdc.analysis import Options, analyze
+from sdc.analysis.steps import PROVIDERS
+from sdc.cli import main as cli
+from sdc.codec.encoder import qualities_of
+from sdc.codec.presets import PRESETS, Preset, parse_preset, preset_of
 from sdc.errors import SdcError
-from sdc.metadata import parse_analysis
-from sdc.objects import Object, group_map
-from sdc.presets import PRESETS, Preset, parse_preset, preset_of
-from sdc_reference.analysis import Options, analyze
-from sdc_reference.analysis.steps import PROVIDERS
+from sdc.format.prov import parse_analysis
+from sdc.format.stream import COMPLETE
+from sdc.objects.grouping import group_map
+from sdc.objects.object import Object
 
 PIXELS = np.random.default_rng(4).integers(0, 255, (48, 80, 3)).astype(np.uint8)
 FIRST, SECOND = Object("first", (0, 0, 16, 16), 0), Object("second", (64, 32, 16, 16), 1)

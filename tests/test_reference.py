@@ -14,35 +14,33 @@ from PIL import Image
 from skimage import data as skimage_data
 
 import sdc
-from sdc.codec import analyse, analyse_hyper, decode, encode, sites_of
-from sdc.container import Group, parse
-from sdc.latents import GroupCoder, encode_group
-from sdc.model import (
-    ENCODER_NETWORKS,
-    PRIVATE,
-    check_network,
-    load_encoder,
-    load_model,
-    networks_of,
-    parse_model,
-    read_tensors,
-    write_tensors,
-)
-from sdc.model import Model as Decoder
-from sdc.network import Sites, run
-from sdc.objects import Object
-from sdc.testing import random_stream
-from sdc_reference import data, export, shipped, train
-from sdc_reference.equalise import edges, equalise
-from sdc_reference.export import decoder_file, encoder_file
-from sdc_reference.features import FeatureDistance, layers
-from sdc_reference.layers import BOUND, Format, Pointwise, set_integer
-from sdc_reference.networks import Model, Sizes, watched
-from sdc_reference.optim import Muon
-from sdc_reference.revive import revive
-from sdc_reference.rounding import means_of, round_weights, rounded, settle_means
+from sdc.codec.decoder import decode
+from sdc.codec.encoder import encode
+from sdc.codec.transforms import analyse, analyse_hyper
+from sdc.coding.passes import GroupCoder, encode_group, sites_of
+from sdc.format.parse import parse
+from sdc.format.stream import Group
+from sdc.networks.model import ENCODER_NETWORKS, parse_model
+from sdc.networks.model import Model as Decoder
+from sdc.networks.profile import BOUND, check_network, networks_of
+from sdc.networks.registry import PRIVATE, load_encoder, load_model
+from sdc.networks.run import run
+from sdc.networks.sites import Sites
+from sdc.networks.tensors import read_tensors, write_tensors
+from sdc.objects.object import Object
+from sdc.testing.streams import random_stream
+from sdc_reference.export import export, shipped
+from sdc_reference.export.equalise import edges, equalise
+from sdc_reference.export.export import decoder_file, encoder_file
+from sdc_reference.export.rounding import means_of, round_weights, rounded, settle_means
+from sdc_reference.model.layers import Format, Pointwise, set_integer
+from sdc_reference.model.networks import Model, Sizes, watched
+from sdc_reference.model.widen import widened
 from sdc_reference.runner import InexactDevice, TorchRunner
-from sdc_reference.widen import widened
+from sdc_reference.training import data, train
+from sdc_reference.training.features import FeatureDistance, layers
+from sdc_reference.training.optim import Muon
+from sdc_reference.training.revive import revive
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 SMALL = Sizes(channels=32, latents=24, hyper=8, features=16, wide=32, analysis_blocks=1, synthesis_blocks=2)
@@ -183,7 +181,7 @@ def test_integer_mode_is_the_exported_analysis() -> None:
     pixels = picture(96, 128)
     x = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
     for k in (0, 1):
-        sites = sites_of(cells, groups, [k])
+        sites = sites_of(cells, [g.quality for g in groups], [k])
         own = torch.from_numpy((cells == k + 1).astype(np.float32))[None, None]
         mask = torch.nn.functional.interpolate(own, scale_factor=2)
         want = model.analysis(x, torch.tensor([41.0]), mask)[0].permute(1, 2, 0).numpy() * 64
@@ -622,7 +620,7 @@ def test_fitted_tables_code_the_same_photographs_in_fewer_bits() -> None:
     def size(decoder: Decoder) -> int:
         total = 0
         for quality in export.FIT_QUALITIES:
-            sites = sites_of(np.ones((6, 8), np.uint8), [Group(0, 0, quality)], [0])
+            sites = sites_of(np.ones((6, 8), np.uint8), [quality], [0])
             coder = GroupCoder(sites, decoder, quality)
             targets = analyse(pictures[0].permute(1, 2, 0).numpy(), sites, encoder)
             total += len(encode_group(targets, analyse_hyper(targets, coder, encoder), coder)[0])

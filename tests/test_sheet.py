@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdc import sheet as sheets
-from sdc.container import COMPLETE, ICCP, LEVELS, OBJS, build, parse
-from sdc.edit import extract
 from sdc.errors import SdcError
-from sdc.sheet import levels_present, sheet
-from sdc.testing import Drawn, random_stream
+from sdc.format.build import build
+from sdc.format.chunks import ICCP, OBJS
+from sdc.format.edit import extract
+from sdc.format.parse import parse
+from sdc.format.stream import COMPLETE
+from sdc.images import sheet as sheets
+from sdc.images.sheet import levels_present, sheet
+from sdc.testing.streams import Drawn, random_stream
+from sdc.types import LEVELS
 
 
 class Spy:

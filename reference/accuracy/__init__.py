@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import sdc
+from sdc.codec.presets import PRESETS
 from sdc.errors import SdcError
-from sdc.presets import PRESETS
 
 from ..bench.codecs import PEERS
 from .cluster import measured_by_ray

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sdc.container import CELL
-from sdc.objects import Object, group_map
+from sdc.objects.grouping import group_map
+from sdc.objects.object import Object
+from sdc.types import CELL
 
 Pixels = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]

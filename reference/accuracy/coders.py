@@ -7,8 +7,8 @@
   levels alone, as :func:`sdc.extract` makes it;
 - ``avif:1-3``: the fair opponent: the picture with everything outside the cells of these levels flattened;
 - ``sdc:all@L2-6,other-20``: quality indices of levels that differ, and the other options of
-  :mod:`sdc.presets`; the setting is that of the picture's most important level; ``sdc:for-detection``: the
-  preset of a task;
+  :mod:`sdc.codec.presets`; the setting is that of the picture's most important level;
+  ``sdc:for-detection``: the preset of a task;
 - ``sdc@model2``: another model than that of ``--model``;
 - ``sdc:1-3@effort3``: the effort of the encoder; ``sdc@metadata``: with the objects described in the file;
 - ``sdc:1-3@margin1``, ``avif:1-3@margin1``: with a margin of a cell around the objects, unless that of the
@@ -29,10 +29,10 @@ from typing import Protocol
 import numpy as np
 
 import sdc
-from sdc.objects import Object
-from sdc.presets import EQUAL, PRESETS, Preset, with_option
+from sdc.analysis import hashes
+from sdc.codec.presets import EQUAL, PRESETS, Preset, with_option
+from sdc.objects.object import Object
 
-from .. import hashes
 from ..bench.codecs import PEERS, Codec
 from ..bench.common import model_hash
 from .areas import FILLS, Bools, Pixels, cells_of, filled
@@ -47,22 +47,8 @@ SETTINGS: dict[str, tuple[float, ...]] = {
 """What is measured by default: from rates at which machines fail to those at which they notice nothing."""
 PARTS = {"1": (0,), "1-2": (0, 1), "1-3": (0, 1, 2), "all": (0, 1, 2, 3)}
 FOR = "for-"
-CODE = (
-    "codec",
-    "container",
-    "edit",
-    "gradient",
-    "latents",
-    "mask",
-    "metadata",
-    "model",
-    "network",
-    "objects",
-    "rans",
-    "refine",
-    "structures",
-)
-"""Modules of ``sdc`` on which its streams and pictures depend, but for presets, which variants name."""
+CODE = ("types", "format", "coding", "networks", "objects", "codec")
+"""Parts of ``sdc`` on which its streams and pictures depend, but for presets, which variants name."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ..analysis.detector import distinct, fitted
+from sdc.analysis.providers.detector import distinct, fitted
+
 from .areas import Pixels
 from .asking import Asker
 from .reading import Reader

@@ -4,8 +4,8 @@
         --sources masks --axis margin0 margin1 margin2 --axis other+0 other-8 other-16 other-24
 
 Every second picture is for the search, and what it finds is reported on the others.
-An axis is a list of options of :mod:`sdc.presets`, of which one is chosen while the others stay as they are;
-axes are gone through in their order, from a preset that changes nothing.
+An axis is a list of options of :mod:`sdc.codec.presets`, of which one is chosen while the others stay as they
+are; axes are gone through in their order, from a preset that changes nothing.
 The choice is the one of the lowest mean logarithm of the rate, all over the same scores, which are shares of
 the originals' score: ``--between``.
 What does not reach the upper one is not chosen, whatever it saves below, and a curve that begins above the
@@ -28,8 +28,8 @@ from typing import Any
 
 import numpy as np
 
+from sdc.codec.presets import EQUAL, Preset, with_option
 from sdc.errors import SdcError
-from sdc.presets import EQUAL, Preset, with_option
 
 from . import Measured, about_of, check, measure_all, parser_of, pictures_of, plan_of
 from .coders import parse_variant
@@ -208,7 +208,7 @@ def report(args: argparse.Namespace, halves: Sequence[Sequence[Picture]]) -> tup
                 ),
             ]
         ),
-        f'In `sdc/presets.py`: `"{args.task}": "{best}"`',
+        f'In `sdc/codec/presets.py`: `"{args.task}": "{best}"`',
     ]
     return data, "\n\n".join(words) + "\n"
 

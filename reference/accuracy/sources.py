@@ -1,12 +1,12 @@
 """Where the objects for the encoder come from.
 
 - ``masks``: the true objects of ``instances.json``: an oracle, which no encoder has;
-- ``detector``: a detector or segmenter of :mod:`sdc_reference.analysis`, which should not be the judge; where
+- ``detector``: a detector or segmenter of :mod:`sdc.analysis`, which should not be the judge; where
   it finds nothing there are no objects;
 - ``default``: the built-in analysis, without any network.
 
 ``masks+1`` is the same with a margin of one cell around every object, which SDC's encoder makes
-(:func:`sdc.objects.group_map`) and from which the cells come that other codecs do not flatten.
+(:func:`sdc.objects.grouping.group_map`) and from which the cells come that other codecs do not flatten.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sdc.objects import Object, dump_objects, load_objects
+from sdc.objects.document import dump_objects, load_objects
+from sdc.objects.object import Object
 
 from .areas import Pixels
 
@@ -74,7 +75,7 @@ class Source:
                 return load_objects(source, pixels.shape[1], pixels.shape[0], name) if some[name] else []
 
             return true
-        from ..analysis import Options, analyze
+        from sdc.analysis import Options, analyze
 
         if self.kind == "default":
             return lambda pixels, _: list(analyze(pixels, Options()).objects)

@@ -31,7 +31,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from sdc.refine import EFFORTS
+from sdc.codec.search import EFFORTS
 
 from .codecs import PEERS
 from .common import QUALITIES

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from sdc.codec import encode
-from sdc.model import _find
-from sdc.objects import Object, load_objects
+from sdc.codec.encoder import encode
+from sdc.networks.registry import _find
+from sdc.objects.document import load_objects
+from sdc.objects.object import Object
 
-from ..data import SUFFIXES
+from ..training.data import SUFFIXES
 
 Pixels = np.ndarray[Any, Any]
 Encode = Callable[..., bytes]
@@ -59,7 +60,7 @@ def coco_pictures(folder: Path) -> Iterator[tuple[str, Pixels, list[Object]]]:
 
 
 def encoder_of(args: argparse.Namespace) -> Encode:
-    """:func:`sdc.codec.encode` with the model and effort of the command line."""
+    """:func:`sdc.codec.encoder.encode` with the model and effort of the command line."""
     given = {} if args.effort is None else {"effort": args.effort}
     return functools.partial(encode, model=args.model, **given)
 

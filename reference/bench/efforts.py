@@ -6,7 +6,8 @@ import argparse
 import statistics
 import time
 
-from sdc.codec import decode, encode
+from sdc.codec.decoder import decode
+from sdc.codec.encoder import encode
 
 from .common import bits_per_pixel, photographs, psnr
 from .curves import Curve, rate_difference

@@ -16,12 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from sdc.codec import analyse, analyse_hyper, decode, encode, pad_to_cells, sites_of, squared_error
-from sdc.container import Group, parse
-from sdc.latents import GroupCoder, encode_group
-from sdc.model import PRIVATE, load_encoder, load_model
-from sdc.objects import Object, group_map
-from sdc.refine import weight_of
+from sdc.codec.decoder import decode
+from sdc.codec.encoder import encode
+from sdc.codec.search import weight_of
+from sdc.codec.transforms import analyse, analyse_hyper, pad_to_cells, squared_error
+from sdc.coding.passes import GroupCoder, encode_group, sites_of
+from sdc.format.parse import parse
+from sdc.networks.registry import PRIVATE, load_encoder, load_model
+from sdc.objects.grouping import group_map
+from sdc.objects.object import Object
 
 from .common import (
     Encode,
@@ -149,7 +152,7 @@ def parts(args: argparse.Namespace) -> None:
         sums = np.zeros((3, 2))  # bits and lambda * squared error of: all, no context, no hyper-latents
         for _, picture in photographs(args.data):
             cells = np.ones((-(-picture.shape[0] // 16), -(-picture.shape[1] // 16)), np.uint8)
-            sites = sites_of(cells, [Group(0, 3, quality)], [0])
+            sites = sites_of(cells, [quality], [0])
             latents = analyse(picture, sites, encoder)
             coder = GroupCoder(sites, model, quality)
             hyper = analyse_hyper(latents, coder, encoder)
@@ -179,7 +182,7 @@ def _float_codec(checkpoint: Path) -> Any:
     """A function of picture and quality: the decoded picture and ideal bits, in floating point."""
     import torch
 
-    from .. import train
+    from ..training import train
 
     model = train.load_model(checkpoint).eval()
 
@@ -219,8 +222,8 @@ def checkpoints(args: argparse.Namespace) -> None:
 
 @contextmanager
 def _exported(checkpoint: Path, fit: Sequence[Path]) -> Iterator[Encode]:
-    """The integer codec of a checkpoint, as :func:`sdc.codec.encode`; its model has a private number."""
-    from .. import export
+    """The integer codec of a checkpoint, as :func:`sdc.encode`; its model has a private number."""
+    from ..export import export
 
     before = os.environ.get("SDC_MODELS", "")
     with tempfile.TemporaryDirectory() as folder:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from sdc.codec import decode
+from sdc.codec.decoder import decode
 
 from .codecs import PEERS
 from .common import THREADS, bits_per_pixel, encoder_of, model_hash, ms_ssim, picture_paths, psnr, read

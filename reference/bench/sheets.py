@@ -8,10 +8,11 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from sdc.codec import decode
-from sdc.container import LEVELS, parse
-from sdc.objects import group_map
-from sdc.sheet import GAP, INK, MARGIN, PAPER, TEXT, TITLE, _bpp, _draw_lines, _shown
+from sdc.codec.decoder import decode
+from sdc.format.parse import parse
+from sdc.images.sheet import GAP, INK, MARGIN, PAPER, TEXT, TITLE, _bpp, _draw_lines, _shown
+from sdc.objects.grouping import group_map
+from sdc.types import LEVELS
 
 from .common import Encode, Pixels, coco_pictures, encoder_of, quality_for
 

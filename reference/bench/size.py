@@ -10,14 +10,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sdc.codec import decode_symbols
-from sdc.container import parse
-from sdc.latents import BLOCK, GroupCoder, read_symbols, tables_of, write_symbols
-from sdc.mask import encode_map
-from sdc.model import Model, load_encoder, load_model
-from sdc.network import Array, Op
-from sdc.objects import group_map, load_objects
-from sdc.rans import TOTAL, Decoder, Encoder
+from sdc.coding.labels import encode_map
+from sdc.coding.passes import BLOCK, GroupCoder
+from sdc.coding.rans import TOTAL, Decoder, Encoder
+from sdc.coding.symbols import read_symbols, tables_of, write_symbols
+from sdc.format.latn import decode_symbols
+from sdc.format.parse import parse
+from sdc.networks.model import Model
+from sdc.networks.operators import Op
+from sdc.networks.registry import load_encoder, load_model
+from sdc.objects.document import load_objects
+from sdc.objects.grouping import group_map
+from sdc.types import Array
 
 from .common import encoder_of, model_files, photographs
 from .times import median_time

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from sdc.codec import decode
-from sdc.container import parse
-from sdc.objects import Object
+from sdc.codec.decoder import decode
+from sdc.format.parse import parse
+from sdc.objects.object import Object
 
 from .codecs import PEERS
 from .common import THREADS, Pixels, bits_per_pixel, encoder_of, four_levels, photographs, quality_for
@@ -127,7 +127,7 @@ def large(args: argparse.Namespace) -> None:
 
 @functools.cache
 def _runner(torch: bool) -> dict[str, Any]:
-    """Arguments of :func:`sdc.codec.encode` and ``decode`` that choose NumPy or torch."""
+    """Arguments of :func:`sdc.codec.encoder.encode` and ``decode`` that choose NumPy or torch."""
     if not torch:
         return {}
     from ..runner import TorchRunner
@@ -174,7 +174,7 @@ def _other_times(picture: Pixels, bpp: float, threads: int) -> Iterator[tuple[An
     import torch
 
     # CompressAI can be imported after that module.
-    importlib.import_module("sdc_reference._compressai")
+    importlib.import_module("sdc_reference.model._compressai")
     zoo, models = (importlib.import_module(f"compressai.{name}") for name in ("zoo", "models"))
     x = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None] / 255
     makers = {

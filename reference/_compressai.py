@@ -1,6 +1,0 @@
-"""Import of CompressAI that also works next to a CPU-only torch."""
-
-from . import _torchvision  # noqa: F401  # isort: skip
-from compressai.entropy_models import GaussianConditional
-
-__all__ = ["GaussianConditional"]

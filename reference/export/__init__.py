@@ -1,0 +1,1 @@
+"""Model files of a trained model, and trained models of model files."""

@@ -1,0 +1,1 @@
+"""The reference model as trainable torch modules."""

@@ -1,0 +1,1 @@
+"""Providers of the steps of the analysis."""

@@ -1,0 +1,1 @@
+"""The commands ``sdc`` and ``sdc-info``; :mod:`.main` has their entry points."""

@@ -1,0 +1,104 @@
+"""What commands say: errors and notes as one line each, and exit statuses.
+
+Exit status, the same everywhere: 0 done, 1 invalid stream, 2 valid but unsupported, 3 done in part (what is
+missing is named), 64 wrong arguments, 66 no input, 74 could not read or write; besides, 130 interrupted and
+70 an internal error.
+Of several files, the first of 70, 74, 66, 64, 1, 2, 3, 0 that one of them gave.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+from ..errors import SdcError
+from ..format.text import printable
+
+Args = argparse.Namespace
+
+
+class Out(str):
+    """A line for standard output."""
+
+
+Said = list[SdcError | str]
+"""What a command has to say of a file: errors, notes, and lines for standard output."""
+
+
+Work = Callable[[Args, str, str], Said]
+DONE, PARTIAL, USAGE, FAULT, INTERRUPTED = 0, 3, 64, 70, 130
+WORST_FIRST = (FAULT, 74, 66, 64, 1, 2, 3, 0)
+
+
+class InternalError(Exception):
+    """An exception that nobody expected, told in one line."""
+
+
+def as_error(error: BaseException) -> SdcError | InternalError:
+    """An exception as an error of the table, or as an internal error."""
+    if isinstance(error, SdcError):
+        return error
+    if isinstance(error, MemoryError):
+        return SdcError("E_LIMIT", "there is not enough memory")
+    if isinstance(error, OSError):
+        return SdcError("E_IO", error.strerror or str(error), str(error.filename or ""))
+    return InternalError(f"fault of this program: {type(error).__name__}: {error}")
+
+
+def message_line(program: str, error: object, name: str = "") -> str:
+    """An error or a note as one line, with the file's name among the places."""
+    if isinstance(error, SdcError):
+        told = error.where == name or error.where.endswith(os.sep + name)
+        where = error.where if told else ", ".join(part for part in (name, error.where) if part)
+        text = f"{error.code}: {error.message}" + (f" ({where})" if where else "")
+    else:
+        text = f"{error}" + (f" ({name})" if name else "")
+    return printable(f"{program}: {' '.join(text.split())}")
+
+
+def status_of(error: object) -> int:
+    """Exit status of an error; 0 for a note."""
+    return (
+        error.exit_status
+        if isinstance(error, SdcError)
+        else FAULT
+        if isinstance(error, InternalError)
+        else DONE
+    )
+
+
+def worst_status(statuses: Iterable[int]) -> int:
+    """The exit status that counts, of several."""
+    return min(statuses, key=WORST_FIRST.index, default=DONE)
+
+
+def print_err(text: str) -> None:
+    """A line on standard error, or nothing where that is closed: it must not come among the output."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(text, file=sys.stderr)
+
+
+def print_out(text: str) -> None:
+    """Text on standard output.
+
+    Raises:
+        SdcError: ``E_IO``.
+    """
+    need_output()
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def need_output() -> None:
+    """Refuse a standard output that is closed."""
+    if sys.stdout is None:
+        raise SdcError("E_IO", "standard output is closed")
+
+
+def shortened(text: str) -> str:
+    """A text of at most 64 characters."""
+    return text if len(text) <= 64 else text[:61] + "..."

@@ -1,0 +1,35 @@
+"""``sdc sheet``: one image that shows a stream level by level."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ..format.parse import parse
+from ..types import Limits
+from .files import PIPE, open_source, read_source, write_whole
+from .messages import Args, Said
+
+
+def sheet_one(args: Args, source: str, target: str) -> Said:
+    """Draw the contact sheet of one stream."""
+    from ..images.read import read_picture
+    from ..images.sheet import sheet
+    from ..images.write import format_of, write_picture
+
+    suffix = ".png" if target == PIPE else Path(target).suffix
+    format_of(suffix)
+    limits = Limits(pixels=args.max_pixels)
+    with open_source(source) as file:
+        stream = parse(file, limits=limits)
+    original = None
+    if args.original is not None:
+        white = (255, 255, 255)
+        original = read_picture(
+            read_source(args.original), background=white, max_pixels=args.max_pixels
+        ).pixels
+    drawn = sheet(stream, original, limits=limits)
+    # What a format loses matters little here.
+    write_whole(target, write_picture(np.asarray(drawn), None, drawn.info.get("icc_profile"), suffix)[0])
+    return list(stream.errors)

@@ -1,0 +1,81 @@
+"""Tries a chat endpoint on a picture: ``python -m sdc.cli.trial URL PICTURE``.
+
+It does what ``sdc analyze PICTURE --chat URL`` does, with the same options but for ``--chat``, ``--ranking``
+and ``--cache``, and prints what came of it: every answer with the seconds that it took, captions, each object
+with its level and reason, and the warnings about what had to be made good.
+``--text-only`` is for a model without eyes; ``--detector FILE`` gives it objects with names.
+
+The exit status is 0 when the model has ranked every object as asked, 3 when something had to be made good,
+and for an error that of the table of errors, as of ``sdc``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..analysis.cached import options_of
+from ..analysis.pipeline import analyze, provider_of
+from ..errors import SdcError
+from ..format.text import analysis_lines, printable
+from ..images.read import read_picture
+from ..types import LEVELS
+from .analysis_options import add_options
+from .arguments import Parser
+from .files import read_source
+from .main import run_command
+
+SHOWN = 300
+"""Characters of an answer that are printed."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        "python -m sdc.cli.trial",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("address", metavar="URL", help="such as http://localhost:8080/v1")
+    parser.add_argument("picture", metavar="PICTURE", help="or - for standard input")
+    add_options(parser)
+    parser.set_defaults(run=_try)
+    return parser
+
+
+def _try(args: argparse.Namespace) -> int:
+    """Rank by the endpoint, and print what came of it.
+
+    Raises:
+        SdcError: from the arguments, the picture and :func:`analyze`.
+    """
+    for option, value in (("--chat", args.url), ("--ranking", args.ranking), ("--cache", args.cache)):
+        if value:
+            raise SdcError("E_USAGE", "a trial asks the model at URL to rank, every time anew", option)
+    args.url = args.address
+    options = replace(options_of(args), ranking="chat")
+    ranking = provider_of("ranking", "chat", options)
+    pixels = read_picture(read_source(args.picture), background=(255, 255, 255)).pixels
+    began = time.perf_counter()
+    result = analyze(pixels, options)
+    seconds = time.perf_counter() - began
+    for k, (taken, answer) in enumerate(ranking.exchanges, 1):
+        print(f"answer {k}: {taken:.1f} s, {len(answer)} characters")
+        print(f"  {printable(answer[:SHOWN])}")
+    for line in analysis_lines(result.about):
+        print(line)
+    for thing in result.objects:
+        print(f"{LEVELS[thing.level or 0]}  {printable(thing.label)}: {printable(thing.reason)}")
+    print(f"{len(result.objects)} objects in {seconds:.1f} s, {len(result.warnings)} warnings")
+    return 3 if result.warnings else 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    return run_command(_parser, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Images to streams and streams to images."""

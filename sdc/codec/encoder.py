@@ -1,0 +1,179 @@
+"""Pixels to streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from operator import index
+from typing import Any
+
+import numpy as np
+
+from ..coding.labels import encode_map
+from ..coding.passes import GroupCoder, encode_group, sites_of
+from ..errors import SdcError
+from ..format.build import build
+from ..format.chunks import ICC_BYTES, ICCP, OBJS, PROV, Chunk
+from ..format.objs import objects_payload
+from ..format.prov import analysis_payload
+from ..format.stream import COMPLETE, Group, Head, Stream
+from ..networks.registry import load_encoder, load_model
+from ..networks.run import Runner, run
+from ..objects.grouping import group_map
+from ..objects.object import Object
+from ..types import LEVELS, Array, Pixels
+from .decoder import check_arithmetic
+from .presets import EQUAL, Preset, preset_of
+from .search import DEFAULT_EFFORT, EFFORTS, refine
+from .transforms import analyse, analyse_hyper, pad_to_cells, squared_error
+
+
+def qualities_of(
+    quality: int | Mapping[str, int], preset: Preset = EQUAL, levels: Iterable[int] = range(len(LEVELS))
+) -> dict[int, int]:
+    """Quality index per level code, cut to 0 to 63 where a preset shifts it.
+
+    Args:
+        quality: one index, that of the most important of ``levels``, from which a preset shifts the others;
+            or by level name.  A level not named takes that of the next more important one named, or else
+            of the most important, shifted by the difference of their offsets in the preset.
+        preset: of a task.
+        levels: codes of the levels that the picture has.
+
+    Raises:
+        SdcError: ``E_USAGE``.
+    """
+    if not isinstance(quality, Mapping):
+        quality = {LEVELS[min(levels)]: quality}
+    if not quality or set(quality) - set(LEVELS):
+        named = ", ".join(str(name) for name in quality if name not in LEVELS) or "none"
+        raise SdcError("E_USAGE", f"quality is given for levels {', '.join(LEVELS)}, not {named}")
+    try:
+        numbers = {name: index(q) for name, q in quality.items() if not isinstance(q, bool)}
+    except TypeError:
+        numbers = {}
+    if len(numbers) != len(quality) or not all(0 <= q <= 63 for q in numbers.values()):
+        raise SdcError("E_USAGE", "a quality index is a whole number of 0 to 63")
+    known = sorted(map(LEVELS.index, numbers))
+    rest = {}
+    for k, shift in enumerate(preset.offsets):
+        near = max((j for j in known if j < k), default=known[0])
+        rest[k] = min(max(numbers[LEVELS[near]] + shift - preset.offsets[near], 0), 63)
+    return {k: numbers.get(name, rest[k]) for k, name in enumerate(LEVELS)}
+
+
+def encode(
+    image: Pixels,
+    *,
+    objects: Sequence[Object] = (),
+    quality: int | Mapping[str, int] = 32,
+    preset: str | Preset = EQUAL,
+    margin: int | None = None,
+    group_by: str = "level",
+    icc: bytes | None = None,
+    metadata: bool | str = True,
+    pixel_masks: bool = False,
+    analysis: Mapping[str, Any] | None = None,
+    model: int | None = None,
+    effort: int | None = None,
+    arithmetic: str = "float32",
+    runner: Runner = run,
+) -> bytes:
+    """Encode a picture.
+
+    Args:
+        image: ``uint8 [H, W, 3]`` RGB.
+        objects: what is in it, with levels; none makes one group of level ``other``.
+        quality: quality index 0..63 of the most important level that the picture has, and of the others as
+            far as no preset shifts them; or by level name, which no preset changes: :func:`qualities_of`.
+        preset: what a task needs, by the task's name (:data:`sdc.codec.presets.PRESETS`) or by itself.
+        margin: cells of background around objects of L1 to L3 that are of their groups, 0 to 15; the
+            preset's by default.
+        group_by: ``level`` (a group per level) or ``object`` (a group per object).
+        icc: ICC profile of the picture, kept as it is.
+        metadata: whether objects and analysis are described in the stream, behind the groups; ``first``
+            puts the objects in front of them, where whoever fetches a prefix has them.
+        pixel_masks: whether their exact masks are, too.
+        analysis: how the objects were found, what ``spec/objects.md`` calls ``analysis``.
+        model: number of the model in the registry; the preset's by default, or else 1.
+        effort: 0 rounds the latents; 1 to 9 search for better ones (:mod:`.search`), ever longer; the
+            preset's by default, or else 3.
+        arithmetic, runner: as for :func:`decode`.
+
+    Returns:
+        The stream's bytes.
+
+    Raises:
+        SdcError: ``E_USAGE``, ``E_PICTURE``, ``E_OBJECTS``, ``E_MODEL`` or ``E_MODEL_FILE``.
+    """
+    image = np.asarray(image)
+    check_arithmetic(arithmetic)
+    if metadata not in (True, False, "first"):
+        raise SdcError("E_USAGE", f'metadata is True, False or "first", not {metadata!r}')
+    wanted = preset_of(preset)
+    if effort is None:
+        effort = DEFAULT_EFFORT if wanted.effort is None else wanted.effort
+    if type(effort) is not int or effort not in range(len(EFFORTS)):
+        raise SdcError("E_USAGE", f"an effort is a whole number of 0 to {len(EFFORTS) - 1}, not {effort!r}")
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise SdcError(
+            "E_PICTURE", f"a picture is uint8 [height, width, 3], not {image.dtype} {list(image.shape)}"
+        )
+    height, width = image.shape[:2]
+    if not (1 <= width <= 65536 and 1 <= height <= 65536 and width * height <= 1 << 30):
+        raise SdcError("E_PICTURE", f"a picture of {width} x {height} pixels cannot be coded")
+    if icc is not None and not ICC_BYTES[0] <= len(icc) <= ICC_BYTES[1]:
+        raise SdcError("E_PICTURE", f"a colour profile of {len(icc)} bytes")
+    if model is None:
+        model = 1 if wanted.model is None else wanted.model
+    decoder, encoder = load_model(model), load_encoder(model)
+    grouped = group_map(objects, width, height, group_by, wanted.margin if margin is None else margin)
+    by_level = qualities_of(quality, wanted, grouped.levels)
+    groups = tuple(Group(k, level, by_level[level]) for k, level in enumerate(grouped.levels))
+    sites = sites_of(grouped.labels, [g.quality for g in groups], range(len(groups)))
+    padded = pad_to_cells(image)
+    latents = analyse(padded, sites, encoder.networks, arithmetic=arithmetic, runner=runner)
+    payloads: list[bytes] = []
+    for g in groups:
+        own = sites.labels == g.index
+        coder = GroupCoder(sites.take(np.flatnonzero(own)), decoder, g.quality, arithmetic, runner)
+        targets = latents[own]
+        hyper = analyse_hyper(targets, coder, encoder.networks, runner)
+        residuals = None
+        if effort:
+            measure = partial(
+                squared_error, sites=coder.sites, model=decoder, padded=padded, size=(height, width)
+            )
+            residuals = refine(targets, hyper, coder, measure, effort, encoder.error_weight)
+        payloads.append(encode_group(targets, hyper, coder, residuals)[0])
+    head = Head(width, height, model, decoder.weights)
+    before = [] if icc is None else [Chunk(ICCP, icc)]
+    after: list[Chunk] = []
+    if metadata and grouped.objects:
+        described = objects_payload(grouped.objects, pixel_masks=pixel_masks, mask_pixels=4 * width * height)
+        (before if metadata == "first" else after).append(Chunk(OBJS, described))
+    if metadata and analysis:
+        after.append(Chunk(PROV, analysis_payload(analysis)))
+    return assemble(head, groups, payloads, grouped.labels, before, after)
+
+
+def assemble(
+    head: Head,
+    groups: Sequence[Group],
+    payloads: Sequence[bytes],
+    labels: Array,
+    before: Sequence[Chunk] = (),
+    after: Sequence[Chunk] = (),
+) -> bytes:
+    """Bytes of a stream from its coded groups.
+
+    Args:
+        payloads: of the latent chunks, one per group.
+        labels: ``uint8 [rows, cols]`` group map; coded unless one group fills the picture.
+        before, after: chunks in front of and behind the latent chunks.
+    """
+    filled = len(groups) == 1 and bool((labels == 1).all())
+    mask = None if filled else encode_map(labels, len(groups))
+    done = tuple(replace(g, state=COMPLETE, payload=p) for g, p in zip(groups, payloads, strict=True))
+    return build(Stream(head, done, mask, tuple(before), tuple(after)))

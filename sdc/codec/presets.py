@@ -1,0 +1,121 @@
+"""What a task needs of a picture: ``sdc encode --for TASK`` and ``sdc.encode(..., preset=TASK)``.
+
+A preset is written as its options with commas between, each of which may be left out:
+
+- ``L2-6``, ``other-20``: how far the quality index of a level is from those of the others; the most
+  important level of a picture always gets the quality that is asked for (:func:`.encoder.qualities_of`);
+- ``margin1``: cells of background around objects that are coded as theirs are;
+- ``model2``, ``effort0``: the number of the model, and the encoder's effort, where none is asked for.
+
+``docs/accuracy.md`` says where each preset comes from, and how to search for better ones
+(``python -m sdc_reference.accuracy.presets``).
+None of them concerns a decoder.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from ..errors import SdcError
+from ..objects.grouping import MAX_MARGIN
+from ..types import LEVELS
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How a picture is coded for a task.
+
+    Attributes:
+        offsets: of the quality indices of L1, L2, L3 and other; only their differences count.
+        margin: cells of background around objects of L1 to L3 that are coded with them.
+        model: number of the model, or None for the usual one.
+        effort: of the encoder, or None for the usual one.
+    """
+
+    offsets: tuple[int, int, int, int] = (0, 0, 0, 0)
+    margin: int = 0
+    model: int | None = None
+    effort: int | None = None
+
+    def __str__(self) -> str:
+        """The options; :func:`parse_preset` gives the same preset again."""
+        parts = [f"{name}{shift:+d}" for name, shift in zip(LEVELS, self.offsets, strict=True) if shift]
+        if self.margin:
+            parts.append(f"margin{self.margin}")
+        if self.model is not None:
+            parts.append(f"model{self.model}")
+        if self.effort is not None:
+            parts.append(f"effort{self.effort}")
+        return ",".join(parts)
+
+
+EQUAL = Preset()
+"""All levels alike."""
+
+
+def with_option(preset: Preset, option: str) -> Preset | None:
+    """A preset with one option more; None where it is no option of presets."""
+    if shift := re.fullmatch(rf"({'|'.join(LEVELS)})([+-]\d\d?)", option):
+        offsets = list(preset.offsets)
+        offsets[LEVELS.index(shift[1])] = int(shift[2])
+        a, b, c, d = offsets
+        return replace(preset, offsets=(a, b, c, d))
+    if (cells := re.fullmatch(r"margin(\d\d?)", option)) and int(cells[1]) <= MAX_MARGIN:
+        return replace(preset, margin=int(cells[1]))
+    if number := re.fullmatch(r"model(\d{1,10})", option):
+        return replace(preset, model=int(number[1]))
+    if effort := re.fullmatch(r"effort(\d)", option):
+        return replace(preset, effort=int(effort[1]))
+    return None
+
+
+def parse_preset(text: str) -> Preset:
+    """A preset from its options.
+
+    Raises:
+        ValueError: one is not as the module describes.
+    """
+    preset = EQUAL
+    for option in text.split(",") if text else ():
+        found = with_option(preset, option)
+        if found is None:
+            raise ValueError(f"{option!r} is not such as other-16, margin1 or model2")
+        preset = found
+    return preset
+
+
+PRESETS: Mapping[str, Preset] = {
+    name: parse_preset(text)
+    for name, text in {
+        "classification": "model2,effort0",
+        "detection": "other-16,margin1,model2,effort0",
+        "segmentation": "other-16,margin1,model2,effort0",
+        "viewing": "",
+    }.items()
+}
+"""By task."""
+
+
+OF_OBJECTS = frozenset({"detection", "segmentation"})
+"""Tasks whose presets were found with objects: with regions that merely stand out, as the default analysis
+finds them, a whole picture of one quality does better."""
+
+
+OF_REGIONS = frozenset({"salient", "saliency"})
+"""Providers of grounding that find such regions, by the names that an analysis records."""
+
+
+def preset_of(preset: str | Preset) -> Preset:
+    """A preset, or that of a task, whose name may be in capitals and have spaces around it.
+
+    Raises:
+        SdcError: ``E_USAGE`` where there is none of this name.
+    """
+    if isinstance(preset, Preset):
+        return preset
+    found = PRESETS.get(preset.strip().casefold())
+    if found is None:
+        raise SdcError("E_USAGE", f"there are presets for {', '.join(PRESETS)}, not for {preset!r}")
+    return found

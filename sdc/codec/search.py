@@ -1,0 +1,305 @@
+"""Encoder effort: residuals that cost less for what they show (not normative).
+
+What is sought are the residuals with the least ``J = lambda * squared error + bits``, lambda being that of
+:func:`weight_of`, times the model's ``error_weight``. Many latents show in the same pixels, so the best
+residual of one depends on the others, and choosing all at once overshoots. Hence the search moves what is
+*expected* of each residual: it may take three values, with odds that fall with their cost, as in the
+mean-field method for discrete problems (Peterson and Soderberg, 1989; stochastic Gumbel annealing, Yang,
+Bamler and Mandt, 2020, draws the values instead). The cost of a value is its bits by the tables, what it
+does to the bits of later passes by the gradient through their contexts, and its squared error by a
+quadratic whose slope is the gradient of the real error of the integer synthesis, both at what is expected
+of all residuals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ..coding.passes import GroupCoder
+from ..coding.symbols import RESIDUAL_MAX, tables_of
+from ..networks.gradient import pull_back
+from ..networks.profile import QUALITIES
+from ..networks.run import Tape, run
+from ..types import Array
+
+EFFORTS = (0, 1, 2, 3, 4, 6, 10, 16, 30, 60)
+"""Gradients of each effort."""
+
+
+DEFAULT_EFFORT = 3
+"""It has three fifths of the gain of effort 6, in a third of its time."""
+
+
+MEASURED = 4
+"""From this effort on, what was found is measured, and the best kept."""
+
+
+LAMBDA = (5e-4, 0.12)
+"""Weight of the squared error (8-bit scale) at qualities 0 and 63, in training too."""
+
+
+FAR = 30.0
+"""Temperatures of cost beyond which odds are as good as certain."""
+
+
+ROUNDING = 1e9
+"""Curvature beside which bits do not count, so that residuals are the nearest."""
+
+
+SAMPLES, SAMPLE_SIDE = 16, 4
+"""Squares of cells that the curvature is measured on, at most, and their side."""
+
+
+LATER = 0.6
+"""Weight of the bits of later passes: a gradient overstates what many changes together save."""
+
+
+TEMPERATURE = 2.0
+"""Bits that make a value e times less likely."""
+
+
+Measure = Callable[..., tuple[float, Array]]
+
+
+def weight_of(quality: int) -> float:
+    """Lagrangian weight of the squared error, in bits; a geometric series over the qualities."""
+    low, high = LAMBDA
+    return float(low * (high / low) ** (quality / (QUALITIES - 1)))
+
+
+def curvature(targets: Array, coder: GroupCoder) -> Array:
+    """Squared error that a latent adds alone, per square of its change: ``float32 [M]``.
+
+    It is the diagonal of ``J^T J / 3`` for the synthesis' Jacobian J, from a product of J with random signs
+    (Hutchinson), mean over a sample of the cells.
+
+    Args:
+        targets: ``int [cells, M]`` latents.
+        coder: the group's cells, model and quality.
+    """
+    network, sites = coder.model.networks["synthesis"], coder.sites
+    squares = sites.rows // SAMPLE_SIDE * 65536 + sites.cols // SAMPLE_SIDE
+    names = np.unique(squares)
+    cells = np.flatnonzero(np.isin(squares, names[:: -(-len(names) // SAMPLES)]))
+    part = sites.take(cells)
+    tape: Tape = []
+    out = run(network, part, targets[cells], tape=tape)
+    signs = np.random.default_rng(0).choice(np.array([-1, 1], np.float32), out.shape)
+    pulled: Array = np.square(pull_back(network, part, signs, tape)).mean(0) / 3
+    return pulled
+
+
+class _Search:
+    """Passes over the residuals of a group, in coding order: contexts follow what was found for earlier ones.
+
+    Args:
+        targets: ``int [cells, M]`` latents of the analysis.
+        hyper: ``int64 [blocks, K]`` hyper residuals.
+        coder: the group's cells, model and quality.
+        weight: bits that a unit of squared error counts as.
+    """
+
+    def __init__(self, targets: Array, hyper: Array, coder: GroupCoder, weight: float):
+        model, q = coder.model, coder.quality
+        self.coder, self.tables = coder, tables_of(model)
+        self.hyper = coder.hyper_values(hyper)
+        step = np.maximum(model.step[q], 1) * 16 / (1 << model.shifts["step"])
+        self.step = step.astype(np.float32)
+        self.slope = weight * self.step
+        self.curvature = curvature(targets, coder)
+        self.bend = self.slope * self.step * self.curvature
+        self.expected = targets.astype(np.float32)
+        """What is expected of the latents, in units of d."""
+        self.later = np.zeros_like(self.expected)
+        """Bits of later passes per unit of a latent, where it is expected, by way of their contexts."""
+
+    def _costs(self, index: Array, at: Array, slope: Array, bend: Array) -> tuple[Array, Array, Array]:
+        """What residuals may become.
+
+        Args:
+            index: ``int64`` scale indices.
+            at: ``float32`` what is expected of the residuals.
+            slope, bend: of the error there, in bits.
+
+        Returns:
+            ``(nearest integer, cost of the one below, of the one above)``, less that of the nearest.
+        """
+        middle = np.clip(np.floor(at + 0.5), 1 - RESIDUAL_MAX, RESIDUAL_MAX - 1)
+        slope = slope + 2 * bend * (middle - at)
+        r = middle.astype(np.int64)
+        bits = self.tables.bits(index, r)
+        below = bend - slope + (self.tables.bits(index, r - 1) - bits)
+        above = bend + slope + (self.tables.bits(index, r + 1) - bits)
+        return middle, below, above
+
+    def _slopes(self, gradient: Array, cells: Array, a: int, b: int) -> Array:
+        """Of all costs but the bits of the residuals themselves, in bits per step."""
+        later = LATER * self.later[cells, a:b] * self.step[a:b]
+        slopes: Array = gradient[cells, a:b] * self.slope[a:b] + later
+        return slopes
+
+    def stretch(self, way: Array, along: Array | float) -> Array:
+        """How many times as much as by the latents' own curvatures the error bent on a way.
+
+        Where changes of many latents add up, as in smooth pictures, it is more than 1.
+
+        Args:
+            way: changes of the latents, ``[cells, M]``.
+            along: how the slope of the error changed, times the way: by channel, ``[M]``, or in all.
+
+        Returns:
+            ``float32 [M]``; a channel that hardly moved has what all have together.
+        """
+        own = 2 * self.curvature * np.square(way).sum(0)
+        mean = max(float(own.mean()), 1e-9)
+        total = float(np.sum(along)) / (mean * len(own))
+        by_channel = along if isinstance(along, np.ndarray) else own * total
+        found: Array = ((by_channel + mean * total) / (own + mean)).astype(np.float32)
+        return found
+
+    def move(self, gradient: Array, steep: Array | float, bold: float) -> None:
+        """Change what is expected of the latents.
+
+        Args:
+            gradient: of the squared error there, ``[cells, M]``.
+            steep: factor on the curvature, ``[M]`` or one for all, because many latents change at a time.
+            bold: part of the way to go.
+        """
+        moved = np.empty_like(self.expected)
+        latents = np.zeros(moved.shape, np.int16)
+        passes = self.coder.model.passes
+        bend = steep * self.bend
+        needs = [np.zeros((len(moved), 2 * (b - a)), np.float32) for _, a, b in passes]
+        for k, cells, index, mean in self.coder.walk(self.hyper, latents):
+            _, a, b = passes[k]
+            m = (mean / 16).astype(np.float32)
+            at = self.expected[cells, a:b] / self.step[a:b] - m
+            middle, below, above = self._costs(index, at, self._slopes(gradient, cells, a, b), bend[a:b])
+            less = np.exp(np.clip(below / -TEMPERATURE, -FAR, FAR))
+            more = np.exp(np.clip(above / -TEMPERATURE, -FAR, FAR))
+            odds = 1 / (1 + less + more)
+            if k:
+                needs[k][cells] = self._needs(index, middle, (less * odds, odds, more * odds))
+            at += bold * (middle + (more - less) * odds - at)
+            at = (np.where(index > 0, at, 0) + m) * self.step[a:b]
+            moved[cells, a:b] = np.clip(at, *self.coder.model.latent_range)
+            latents[cells, a:b] = np.rint(moved[cells, a:b])
+        self.expected, self.later = moved, self._pull(latents, needs)
+
+    def _needs(self, index: Array, middle: Array, odds: tuple[Array, ...]) -> Array:
+        """Expected change of the bits with a pass's scale indices, then with its means in steps."""
+        up, down = np.minimum(index + 1, len(self.coder.model.reach) - 1), np.maximum(index - 1, 0)
+        by_index, by_mean = np.zeros(index.shape, np.float32), np.zeros(index.shape, np.float32)
+        for change, odd in zip((-1, 0, 1), odds, strict=True):
+            r = middle.astype(np.int64) + change
+            by_index += odd * (self.tables.bits(up, r) - self.tables.bits(down, r)) / (up - down)
+            by_mean -= odd * (self.tables.bits(index, r + 1) - self.tables.bits(index, r - 1)) / 2
+        return np.where(np.tile(index > 0, 2), np.concatenate([by_index, by_mean], 1), 0)
+
+    def _pull(self, latents: Array, needs: Sequence[Array]) -> Array:
+        """Gradient of the bits of later passes by the latents of earlier ones, ``float32 [cells, M]``."""
+        coder, model = self.coder, self.coder.model
+        inverse = model.inverse[coder.quality] / (16 << model.shifts["mean"])
+        out = np.zeros(latents.shape, np.float32)
+        for band in coder.bands:
+            sites = band.sites
+            features = coder.features(self.hyper, band)
+            inner = slice(band.inner.start - band.outer.start, band.inner.stop - band.outer.start)
+            coded = np.zeros((len(sites), model.latents), bool)
+            for (parity, a, b), (k, need) in zip(model.passes, enumerate(needs), strict=True):
+                network = model.networks[f"context.{k}"]
+                if network[0].kind != "hyper":
+                    tape: Tape = []
+                    run(network, sites, np.where(coded, latents[band.outer], 0), hyper=features, tape=tape)
+                    pushed = np.zeros((len(sites), need.shape[1]), np.float32)
+                    pushed[inner] = need[band.inner]
+                    pushed[:, : b - a] /= 1 << model.shifts["index"]
+                    pushed[:, b - a :] *= inverse[a:b]
+                    pulled = pull_back(network, sites, pushed, tape, features.shape[1])
+                    out[band.outer] += np.where(coded, pulled, 0)
+                coded[(sites.rows + sites.cols) % 2 == parity, a:b] = True
+        return out
+
+    def decide(self, gradient: Array, steep: Array | float) -> tuple[Array, Array, float]:
+        """The likeliest residuals.
+
+        Args:
+            gradient, steep: as in :meth:`move`.
+
+        Returns:
+            ``(int16 [cells, M] residuals, the latents d that they give, bits)``.
+        """
+        residuals, latents = (np.zeros(self.expected.shape, np.int16) for _ in range(2))
+        bits, bend = 0.0, steep * self.bend
+        for k, cells, index, mean in self.coder.walk(self.hyper, latents):
+            _, a, b = self.coder.model.passes[k]
+            at = self.expected[cells, a:b] / self.step[a:b] - (mean / 16).astype(np.float32)
+            middle, below, above = self._costs(index, at, self._slopes(gradient, cells, a, b), bend[a:b])
+            change = np.where(below < np.minimum(above, 0), -1, np.where(above < 0, 1, 0))
+            r = np.where(index > 0, middle + change, 0).astype(np.int64)
+            bits += float(self.tables.bits(index, r).sum(dtype=np.float64))
+            residuals[cells, a:b] = r
+            latents[cells, a:b] = self.coder.dequantise(k, r, mean)
+        return residuals, latents, bits
+
+
+def refine(
+    targets: Array,
+    hyper: Array,
+    coder: GroupCoder,
+    measure: Measure,
+    effort: int,
+    error_weight: float = 1.0,
+) -> Array:
+    """Residuals of a group.
+
+    Args:
+        targets: ``int [cells, M]`` latents of the analysis.
+        hyper: ``int64 [blocks, K]`` hyper residuals.
+        coder: the group's cells, model and quality.
+        measure: gives, of latents ``[cells, M]``, the squared error and its gradient, or with
+            ``gradient=False`` the error alone.
+        effort: 1 to 9.
+        error_weight: factor on :func:`weight_of`, from the encoder's file (:mod:`..networks.model`).
+
+    Returns:
+        ``int16 [cells, M]``.
+    """
+    weight = weight_of(coder.quality) * error_weight
+    search = _Search(targets, hyper, coder, weight)
+    candidates: list[tuple[float, Array]] = []
+    nothing = gradient = np.zeros(targets.shape, np.float32)
+
+    def consider(gradient: Array, steep: Array | float) -> None:
+        residuals, latents, bits = search.decide(gradient, steep)
+        if effort >= MEASURED:
+            bits += weight * measure(latents, gradient=False)[0]
+        candidates.append((bits, residuals))
+
+    first = effort
+    if effort >= MEASURED:
+        first = 1
+        consider(nothing, ROUNDING)
+    stops = EFFORTS[first : effort + 1]
+    # First by bits and curvature alone: the gradient then sees some of the errors of rounding.
+    was, error = targets.astype(np.float32), measure(targets, gradient=False)[0]
+    search.move(nothing, 4.5, 0.3)
+    for k in range(1, stops[-1] + 1):
+        now = np.rint(search.expected)
+        way, slope, before = now - was, gradient, error
+        error, gradient = measure(now)
+        if k == 1:
+            stretch = search.stretch(way, 2 * (before - error + float(np.vdot(gradient, way))))
+            margin, care = 2.2, 3.0
+        else:
+            stretch = search.stretch(way, ((gradient - slope) * way).sum(0))
+            margin, care = 1.25, 1 + 1 / k**2
+        steep = np.maximum(1 + 0.5 / k, margin * stretch)
+        was = now
+        if k in stops:
+            consider(gradient, care * steep)
+        if k < stops[-1]:
+            search.move(gradient, steep, 0.4 + 0.3 / k)
+    return min(candidates, key=lambda c: c[0])[1]

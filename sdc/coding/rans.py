@@ -1,0 +1,164 @@
+"""rANS coder (spec section "Entropy decoding").
+
+The invariants: the state ``x`` is in ``[2**16, 2**32)`` between symbols, words have 16 bits,
+frequencies of an alphabet sum to ``2**15`` and each is at least 1.  An encoder works
+backwards, so it collects intervals first; the decoder then reads in natural order.  Decoding
+starts from a stated word and must end in the encoder's first state with all words used, which
+makes the coding of a sequence of symbols unique (RANS-07, RANS-08).
+"""
+
+from __future__ import annotations
+
+from array import array
+
+import numpy as np
+
+from ..errors import SdcError
+
+TOTAL_BITS = 15
+TOTAL = 1 << TOTAL_BITS
+STATE_MIN = 1 << 16
+
+
+class Encoder:
+    """Collects coding intervals in decoding order; :meth:`finish` codes them."""
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._freqs: list[int] = []
+
+    def put(self, start: int, freq: int) -> None:
+        """Code the interval ``[start, start + freq)`` of the 2**15 slots."""
+        self._starts.append(start)
+        self._freqs.append(freq)
+
+    def put_all(self, starts: list[int], freqs: list[int]) -> None:
+        """Code many intervals."""
+        self._starts += starts
+        self._freqs += freqs
+
+    def put_raw(self, value: int, bits: int) -> None:
+        """Code ``bits`` (at most 15) equiprobable bits."""
+        self.put(value << (TOTAL_BITS - bits), 1 << (TOTAL_BITS - bits))
+
+    def put_uniform(self, value: int, count: int) -> None:
+        """Code one of ``count`` (at most 2**15) nearly equiprobable values."""
+        start = (value << TOTAL_BITS) // count
+        self.put(start, ((value + 1 << TOTAL_BITS) // count) - start)
+
+    def finish(self) -> bytes:
+        """The coded stream; empty when nothing was put."""
+        if not self._freqs:
+            return b""
+        x = STATE_MIN
+        words: list[int] = []
+        for start, freq in zip(reversed(self._starts), reversed(self._freqs), strict=True):
+            if x >= freq << 17:
+                words.append(x & 0xFFFF)
+                x >>= 16
+            quotient, remainder = divmod(x, freq)
+            x = (quotient << TOTAL_BITS) + remainder + start
+        words.reverse()
+        return x.to_bytes(4, "little") + np.array(words, "<u2").tobytes()
+
+
+class Decoder:
+    """Reads intervals from a coded stream; never reads outside it.
+
+    Args:
+        data: the stream, possibly empty.
+
+    Raises:
+        SdcError: ``E_RANS_LENGTH`` or ``E_RANS_STATE``.
+    """
+
+    def __init__(self, data: bytes):
+        self.words = array("H")
+        self.used = 0
+        self.empty = not data
+        self.begun = False
+        self.x = STATE_MIN
+        if data:
+            if len(data) < 4 or len(data) % 2:
+                raise SdcError("E_RANS_LENGTH")
+            self.x = int.from_bytes(data[:4], "little")
+            if self.x < STATE_MIN:
+                raise SdcError("E_RANS_STATE")
+            self.words.frombytes(np.frombuffer(data, "<u2", offset=4).astype("u2").tobytes())
+
+    def slot(self) -> int:
+        """The slot, 0..32767, in which the next symbol's interval lies."""
+        if self.empty:
+            raise SdcError("E_RANS_UNDERRUN")
+        self.begun = True
+        return self.x & (TOTAL - 1)
+
+    def advance(self, start: int, freq: int) -> None:
+        """Consume the interval that held :meth:`slot`."""
+        x = freq * (self.x >> TOTAL_BITS) + (self.x & (TOTAL - 1)) - start
+        if x < STATE_MIN:
+            if self.used >= len(self.words):
+                raise SdcError("E_RANS_UNDERRUN")
+            x = x << 16 | self.words[self.used]
+            self.used += 1
+        self.x = x
+
+    def raw(self, bits: int) -> int:
+        """Read ``bits`` (0..15) equiprobable bits."""
+        shift = TOTAL_BITS - bits
+        value = self.slot() >> shift
+        self.advance(value << shift, 1 << shift)
+        return value
+
+    def uniform(self, count: int) -> int:
+        """Read one of ``count`` nearly equiprobable values."""
+        value = ((self.slot() + 1) * count - 1) >> TOTAL_BITS
+        start = (value << TOTAL_BITS) // count
+        self.advance(start, ((value + 1 << TOTAL_BITS) // count) - start)
+        return value
+
+    def finish(self) -> None:
+        """Check that the stream ended where it must.
+
+        Raises:
+            SdcError: ``E_RANS_TRAILING`` or ``E_RANS_FINAL``.
+        """
+        if self.used < len(self.words) or self.empty == self.begun:
+            raise SdcError("E_RANS_TRAILING")
+        if self.x != STATE_MIN:
+            raise SdcError("E_RANS_FINAL")
+
+
+class AdaptiveBit:
+    """Adaptive binary model: probability of a 1 in units of 2**-15, and how often it was used."""
+
+    __slots__ = ("n", "p")
+
+    LIMIT = 62
+    FLOOR = 64
+    RATES = tuple(655360 // (10 * n + 16) for n in range(LIMIT + 1))
+
+    def __init__(self) -> None:
+        self.p = TOTAL // 2
+        self.n = 0
+
+    def _update(self, bit: int) -> None:
+        n = self.n
+        p = self.p + (((TOTAL if bit else 0) - self.p) * self.RATES[n] >> 16)
+        self.p = self.FLOOR if p < self.FLOOR else min(p, TOTAL - self.FLOOR)
+        if n < self.LIMIT:
+            self.n = n + 1
+
+    def put(self, encoder: Encoder, bit: int) -> None:
+        """Code one bit and adapt."""
+        p = self.p
+        encoder.put(0, p) if bit else encoder.put(p, TOTAL - p)
+        self._update(bit)
+
+    def get(self, decoder: Decoder) -> int:
+        """Read one bit and adapt."""
+        p = self.p
+        bit = int(decoder.slot() < p)
+        decoder.advance(0, p) if bit else decoder.advance(p, TOTAL - p)
+        self._update(bit)
+        return bit

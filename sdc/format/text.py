@@ -1,0 +1,121 @@
+"""A report as text for a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .report import Report
+
+
+def printable(text: str) -> str:
+    """Text of strangers, made safe for a terminal: control and format characters are escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _table(header: list[str], rows: list[list[Any]], left: str) -> list[str]:
+    """Lines of a table; the columns named in ``left`` are flush left."""
+    lines = [header, *([("-" if cell is None else str(cell)) for cell in row] for row in rows)]
+    widths = [max(len(line[k]) for line in lines) for k in range(len(header))]
+    return [
+        "  "
+        + "  ".join(
+            cell.ljust(width) if name in left.split() else cell.rjust(width)
+            for cell, width, name in zip(line, widths, header, strict=True)
+        ).rstrip()
+        for line in lines
+    ]
+
+
+def analysis_lines(about: Report | None) -> list[str]:
+    """How the objects were found, as short lines: what ``spec/objects.md`` calls ``analysis``.
+
+    What is not as that page says is shown as it is: PROV may hold any JSON object.
+    """
+    out = []
+    for key, value in (about or {}).items():
+        if key == "captions" and isinstance(value, dict):
+            out += [f"{name} caption: {text}" for name, text in value.items()]
+        elif isinstance(value, dict):
+            parts = [str(value.get("provider", "")), str(value.get("model", ""))]
+            if value.get("prompts"):
+                parts.append(f"prompts {str(value['prompts'])[:12]}")
+            out.append(f"{key}: {', '.join(part for part in parts if part)}")
+        elif key == "warnings" and isinstance(value, list):
+            out += [f"warning: {text}" for text in value]
+        elif isinstance(value, list):
+            out.append(f"{key}: {', '.join(map(str, value))}")
+        else:
+            out.append(f"{key}: {value}")
+    return [printable(" ".join(line.split())) for line in out]
+
+
+def format_text(report: Report) -> str:
+    """A report as text for a terminal, ending in a newline."""
+    lines = [f"{report['file_state']} SDC stream, {report['bytes']} bytes"]
+    if report["bpp"] is not None:
+        model = report["model"]
+        name = f" ({model['name']})" if model["name"] else ""
+        lack = "" if model["available"] else ", not available here"
+        lines = [f"{lines[0]}, {report['bpp']:.4f} bit per pixel"]
+        size = f"{report['width']} x {report['height']} pixels"
+        lines.append(f"picture   {size}, format version {report['version']}")
+        lines.append(f"model     {model['number']}{name}, weights {model['weights']}{lack}")
+    if report["framing_bytes"] is not None:
+        parts = ("framing", "mask", "metadata", "latent")
+        lines.append("bytes     " + ", ".join(f"{part} {report[part + '_bytes']}" for part in parts))
+    if report["groups"]:
+        keys = ["index", "level", "quality", "cells", "area", "offset", "bytes", "bpp", "state"]
+        rows = [[g[key] for key in keys] for g in report["groups"]]
+        for row in rows:
+            row[7] = None if row[7] is None else f"{row[7]:.4f}"
+        lines += ["groups", *_table(["group", *keys[1:]], rows, "level state")]
+    if report["objects"]:
+        rows = [
+            [
+                o["index"],
+                printable(o["label"]),
+                o["level"],
+                o["group"],
+                " ".join(map(str, o["box"])),
+                f"{o['score']:.2f}",
+                o["rank"],
+                "yes" if o["mask"] else "no",
+                printable(o["reason"]),
+            ]
+            for o in report["objects"]
+        ]
+        header = ["object", "label", "level", "group", "x y w h", "score", "rank", "mask", "reason"]
+        lines += ["objects", *_table(header, rows, "label level mask reason")]
+    told = analysis_lines(report["analysis"])
+    if told:
+        lines += ["analysis", *(f"  {line}" for line in told)]
+    if report["chunks"]:
+        rows = [
+            [
+                c["offset"],
+                c["bytes"],
+                c["type"] or f"0x{c['hex']}",
+                c["state"] + ("" if c["group"] is None else f", group {c['group']}"),
+            ]
+            for c in report["chunks"]
+        ]
+        lines += ["chunks", *_table(["offset", "bytes", "type", "state"], rows, "type state")]
+    if report["errors"]:
+        lines.append("errors")
+        lines += [
+            f"  {e['code']}: {printable(e['message'])}"
+            + (f" ({printable(e['where'])})" if e["where"] else "")
+            for e in report["errors"]
+        ]
+    if "trace" in report:
+        rows = [
+            [t["offset"], t["size"], t["id"], t["path"], printable(_value(t["value"]))]
+            for t in report["trace"]
+        ]
+        lines += ["trace", *_table(["offset", "size", "id", "field", "value"], rows, "id field value")]
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return text if len(text) <= 64 else text[:61] + "..."

@@ -1,0 +1,1 @@
+"""Image files: reading, writing, colour, and contact sheets."""

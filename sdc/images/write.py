@@ -1,0 +1,93 @@
+"""8-bit RGB to image files, by Pillow."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from ..errors import SdcError
+from ..types import Pixels
+
+WRITABLE: dict[str, dict[str, Any]] = {
+    "PNG": {},
+    "TIFF": {},
+    "WEBP": {"lossless": True, "exact": True},
+    "BMP": {},
+    "PPM": {},
+    "TGA": {},
+    "QOI": {},
+    "JPEG2000": {},
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "AVIF": {"quality": 95, "subsampling": "4:4:4"},
+}
+"""Formats that are written, with the options by which each loses as little as it can."""
+
+
+LOSSY = {"JPEG", "AVIF"}
+WITH_ALPHA = {"PNG", "TIFF", "WEBP", "TGA", "QOI", "JPEG2000", "AVIF"}
+WITH_PROFILE = {"PNG", "TIFF", "WEBP", "JPEG", "AVIF"}
+REFUSED = {"GIF": "it holds 256 colours", "PDF": "it is no format of pictures"}
+
+
+def format_of(suffix: str) -> str:
+    """Pillow's name of the format of a file name's suffix, which must be one that is written here.
+
+    Raises:
+        SdcError: ``E_USAGE``.
+    """
+    name = Image.registered_extensions().get(suffix.lower())
+    if name not in WRITABLE or name not in Image.SAVE:
+        what = f"{name}, since {REFUSED[name]}" if name in REFUSED else suffix or "a file without suffix"
+        raise SdcError("E_USAGE", f"pictures are not written as {what}; PNG will do")
+    return name
+
+
+def write_picture(
+    pixels: Pixels, covered: npt.NDArray[np.bool_] | None, icc: bytes | None, suffix: str
+) -> tuple[bytes, tuple[str, ...]]:
+    """Bytes of a picture file.
+
+    Args:
+        pixels: ``uint8 [H, W, 3]`` RGB.
+        covered: ``bool [H, W]``; the other pixels become transparent.  ``None`` for all.
+        icc: colour profile to embed.
+        suffix: of the file's name, such as ``.png``, which sets the format.
+
+    Returns:
+        ``(the bytes, what the file does not keep, in words)``.
+
+    Raises:
+        SdcError: ``E_USAGE`` for a format that cannot be written, or cannot hold transparency that there is.
+        MemoryError: there is not enough of it.
+    """
+    name = format_of(suffix)
+    image = Image.fromarray(pixels)
+    notes: list[str] = []
+    if covered is not None and not covered.all():
+        if name not in WITH_ALPHA:
+            raise SdcError(
+                "E_USAGE", f"{name} has no transparency for what is not decoded: give a colour with --fill"
+            )
+        image.putalpha(Image.fromarray(covered.astype(np.uint8) * np.uint8(255)))
+    options = dict(WRITABLE[name])
+    if icc is not None and name in WITH_PROFILE:
+        options["icc_profile"] = icc
+    elif icc is not None:
+        notes.append(f"{name} does not hold the colour profile")
+    if name in LOSSY:
+        notes.append(f"{name} loses: pixels are not those of the stream")
+    out = io.BytesIO()
+    try:
+        image.save(out, name, **options)
+    except MemoryError:
+        raise
+    except (
+        Exception
+    ) as error:  # a size that the format cannot hold, told by each of Pillow's writers in its way
+        what = " ".join(str(error).split()) or type(error).__name__
+        raise SdcError("E_USAGE", f"the picture cannot be written as {name}: {what}") from None
+    return out.getvalue(), tuple(notes)

@@ -1,0 +1,1 @@
+"""Integer networks: operators, sites, runner, model files and the registry of models."""

@@ -1,0 +1,87 @@
+"""Models by number: where their files are, and whether they are those that a stream names."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from ..errors import SdcError, spec_data
+from .model import ENCODER_NETWORKS, LARGEST_ERROR_WEIGHT, Encoder, Model, parse_model
+from .profile import check_network, networks_of
+from .tensors import model_error, read_tensors
+
+PRIVATE = 1 << 24
+"""Models from this number on are private: the registry does not know their weights."""
+
+
+def models_folder() -> Path:
+    """Folder of the model files that ship with this package."""
+    return Path(str(files("sdc"))) / "models"
+
+
+def _find(name: str) -> Path | None:
+    """A model file, in the folder that ``SDC_MODELS`` names or in this package's own."""
+    own = os.environ.get("SDC_MODELS")
+    for folder in ([Path(own)] if own else []) + [models_folder()]:
+        if (folder / name).is_file():
+            return folder / name
+    return None
+
+
+@cache
+def load_model(number: int) -> Model:
+    """The decoder's model of a registry number.
+
+    Raises:
+        SdcError: ``E_MODEL`` for a number this decoder does not have, ``E_MODEL_FILE`` for other
+            weights than the registry's.
+    """
+    registered = {row["model"]: row["sha256"] for row in spec_data("registry.json")["models"]["entries"]}
+    path = _find(f"sdc-model-{number}.safetensors")
+    if path is None or (number not in registered and number < PRIVATE):
+        raise SdcError("E_MODEL", f"model {number} is not known", "HEAD.model")
+    data = path.read_bytes()
+    if number in registered and hashlib.sha256(data).hexdigest() != registered[number]:
+        raise model_error(f"not the weights that the registry names for model {number}", path.name)
+    return parse_model(data, number)
+
+
+def model_for(number: int, weights: bytes) -> Model:
+    """The model a stream names.
+
+    Args:
+        number, weights: as HEAD holds them.
+
+    Raises:
+        SdcError: ``E_MODEL`` or ``E_MODEL_HASH``.
+    """
+    model = load_model(number)
+    if model.weights != weights:
+        raise SdcError(
+            "E_MODEL_HASH",
+            f"the stream wants weights {weights.hex()}, model {number} is {model.weights.hex()}",
+            "HEAD.weights",
+        )
+    return model
+
+
+@cache
+def load_encoder(number: int) -> Encoder:
+    """The encoder that belongs to a model.
+
+    Raises:
+        SdcError: ``E_MODEL``, or ``E_MODEL_FILE`` when the file is not as it must be.
+    """
+    path = _find(f"sdc-model-{number}-encoder.safetensors")
+    if path is None:
+        raise SdcError("E_MODEL", f"model {number} has no encoder here")
+    tensors, description = read_tensors(path.read_bytes())
+    networks = networks_of(tensors, description, ENCODER_NETWORKS)
+    check_network("analysis", networks["analysis"], 192, 128)
+    weight = description.get("error_weight", 1.0)
+    if type(weight) not in (int, float) or not 0 < weight <= LARGEST_ERROR_WEIGHT:
+        raise model_error(f"not a number above 0, up to {LARGEST_ERROR_WEIGHT:g}", "error_weight")
+    return Encoder(networks, float(weight))

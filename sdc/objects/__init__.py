@@ -1,0 +1,1 @@
+"""Objects of an image: documents, rasters, ranking, and the map of groups."""

@@ -1,0 +1,147 @@
+"""The JSON document of objects (``spec/objects.md``), read and written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import SdcError
+from ..types import LEVELS, MAX_LABEL, MAX_OBJECTS, MAX_REASON
+from .coco import coco_annotations
+from .object import Object, objects_error
+from .raster import box_shape, polygon_shape, rle_of, rle_shape
+from .values import Frame, checked_text, dict_list, number
+
+MAX_MASKS = 2**30
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        text = path.read_bytes()
+    except (FileNotFoundError, ValueError):  # the latter for a path with a NUL
+        raise SdcError("E_INPUT", "no such objects file", str(path)) from None
+    except OSError as error:
+        raise SdcError("E_IO", f"could not read: {error.strerror}", str(path)) from None
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise objects_error(str(path), "nested too deeply") from None
+    except ValueError as error:  # bad JSON, bad UTF-8, integers of thousands of digits
+        raise objects_error(str(path), f"not JSON: {error}") from None
+
+
+def _object(item: dict[str, Any], at: str, frame: Frame, names: dict[str, str]) -> Object | None:
+    """One object of the JSON; None when it is outside the picture.
+
+    `names`: what the file calls a field, where that is not our name.
+    """
+
+    def where(field: str) -> str:
+        return f"{at}.{names.get(field, field)}"
+
+    given = {field: value for field, value in item.items() if value is not None}
+    label = checked_text(given.get("label"), where("label"), MAX_LABEL)
+    reason = checked_text(given.get("reason", ""), where("reason"), MAX_REASON)
+    score = number(given.get("score", 1), where("score"), 0, 1)
+    level = given.get("level")
+    if level is not None and level not in LEVELS:
+        raise objects_error(where("level"), f"must be one of {', '.join(LEVELS)}")
+    # Every geometry given is checked; the most exact one is used.
+    readers = {"box": box_shape, "polygon": polygon_shape, "rle": rle_shape}
+    shapes = [read(given[field], where(field), frame) for field, read in readers.items() if field in given]
+    if not shapes:
+        raise objects_error(at, f"needs one of {', '.join(names.get(field, field) for field in readers)}")
+    if "polygon" in given and "rle" in given:
+        raise objects_error(at, "has both polygon and rle")
+    if shapes[-1] is None:
+        return None
+    box, mask = shapes[-1]
+    code = None if level is None else LEVELS.index(level)
+    return Object(label, box, code, score, reason, mask=mask)
+
+
+def load_objects(
+    source: Path | str | dict[str, Any] | list[Any], width: int, height: int, image_name: str | None = None
+) -> list[Object]:
+    """Reads the objects of a picture.
+
+    Pixels outside the picture are cut off. An object wholly outside is left out, but a file whose objects
+    are all outside is refused, since it is hardly this picture's.
+
+    Args:
+        source: a file, or what its JSON parses to: the JSON of ``spec/objects.md`` (or its list of objects
+            alone), or COCO's ``instances.json``, of which ``iscrowd`` annotations are left out.
+        width: width of the picture in pixels.
+        height: height of the picture in pixels.
+        image_name: name of the picture's file, by which it is found in a COCO file of several pictures.
+
+    Returns:
+        The objects in the order of the file; level is None where the file gives none.
+
+    Raises:
+        SdcError: E_INPUT when there is no such file, E_IO when it cannot be read, E_OBJECTS with the path
+            of the field when its content is wrong.
+    """
+    data = _read_json(Path(source)) if isinstance(source, (str, Path)) else source
+    if isinstance(data, (list, tuple)):
+        data = {"objects": data}
+    if not isinstance(data, dict) or ("objects" in data) == ("annotations" in data):
+        raise objects_error("", 'must have either "objects" or, as COCO has it, "annotations"')
+    frame = Frame(width, height)
+    names: dict[str, str] = {}
+    if "objects" in data:
+        items = [(item, f"objects[{i}]") for i, item in enumerate(dict_list(data["objects"], "objects"))]
+        frame = frame.described_by(data, "")
+    else:
+        items, frame = coco_annotations(data, frame, image_name)
+        names = {"label": "category_id", "box": "bbox", "polygon": "segmentation", "rle": "segmentation"}
+    if len(items) > MAX_OBJECTS:
+        raise objects_error("", f"{len(items)} objects in one picture, of which there may be {MAX_OBJECTS}")
+    objects = []
+    pixels = 0
+    for item, at in items:
+        found = _object(item, at, frame, names)
+        if found is not None:
+            objects.append(found)
+            pixels += 0 if found.mask is None else found.mask.size
+            if pixels > MAX_MASKS:
+                raise objects_error(at, f"the masks up to here fill {pixels} pixels, {MAX_MASKS} are allowed")
+    if items and not objects:
+        raise objects_error("", f"all {len(items)} objects are outside the picture of {width}x{height}")
+    return objects
+
+
+def load_analysis(data: Any) -> dict[str, Any] | None:
+    """How the objects were found, as the JSON of ``spec/objects.md`` says; None when it does not.
+
+    Raises:
+        SdcError: E_OBJECTS when it is not an object of JSON.
+    """
+    about = data.get("analysis") if isinstance(data, dict) else None
+    if about is not None and not isinstance(about, dict):
+        raise objects_error("analysis", "must be an object of JSON")
+    return about
+
+
+def dump_objects(objects: Sequence[Object], width: int, height: int) -> dict[str, Any]:
+    """The JSON of ``spec/objects.md``; :func:`load_objects` gives the same objects again.
+
+    Args:
+        objects: objects of the picture; ranks and groups are not kept.
+        width: width of the picture in pixels.
+        height: height of the picture in pixels.
+    """
+    items = []
+    for thing in objects:
+        item: dict[str, Any] = {"label": thing.label, "box": list(thing.box)}
+        if thing.mask is not None:
+            item["rle"] = rle_of(thing.box, thing.mask, width, height)
+        if thing.level is not None:
+            item["level"] = LEVELS[thing.level]
+        item["score"] = round(thing.score, 4)
+        if thing.reason:
+            item["reason"] = thing.reason
+        items.append(item)
+    return {"width": width, "height": height, "objects": items}

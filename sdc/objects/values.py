@@ -1,0 +1,89 @@
+"""Checked values of JSON documents, and the frame of the image that they describe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .object import objects_error
+
+Floats = npt.NDArray[np.float64]
+
+# Guards against files that ask for more memory than any real one.
+MAX_NUMBER = 10**9
+
+
+def number(value: Any, where: str, low: float = -MAX_NUMBER, high: float = MAX_NUMBER) -> float:
+    """A finite number within bounds, as a float."""
+    # The comparison also refuses NaN, infinities and integers too large for a float.
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        raise objects_error(where, f"must be a number from {low:g} to {high:g}")
+    return float(value)
+
+
+def number_list(value: Any, where: str) -> Floats:
+    """A list of numbers, float64."""
+    if not isinstance(value, (list, tuple)):
+        raise objects_error(where, "must be a list of numbers")
+    return np.array([number(item, f"{where}[{i}]") for i, item in enumerate(value)], np.float64)
+
+
+def integer(value: Any, where: str, low: int, high: int) -> int:
+    """A whole number within bounds."""
+    if type(value) is not int or not low <= value <= high:
+        raise objects_error(where, f"must be a whole number from {low} to {high}")
+    return value
+
+
+def checked_text(value: Any, where: str, most: int) -> str:
+    """A text of at most some bytes of UTF-8."""
+    if not isinstance(value, str):
+        raise objects_error(where, "must be a text")
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        raise objects_error(where, "holds half of a surrogate pair, which is no character") from None
+    if size > most:
+        raise objects_error(where, f"must be at most {most} bytes of UTF-8, is {size}")
+    return value
+
+
+def dict_list(value: Any, where: str) -> list[dict[str, Any]]:
+    """A list of objects of JSON."""
+    if not isinstance(value, (list, tuple)):
+        raise objects_error(where, "must be a list")
+    for i, item in enumerate(value):
+        if not isinstance(item, dict):
+            raise objects_error(f"{where}[{i}]", "must be an object of JSON")
+    return list(value)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A picture's size, and the factors from an objects file's coordinates to pixels."""
+
+    width: int
+    height: int
+    scale: tuple[float, float] = (1.0, 1.0)
+
+    def described_by(self, data: dict[str, Any], at: str) -> Frame:
+        """The same picture for a file that may state another width and height."""
+        if "width" not in data and "height" not in data:
+            return self
+        width = integer(data.get("width"), f"{at}width", 1, MAX_NUMBER)
+        height = integer(data.get("height"), f"{at}height", 1, MAX_NUMBER)
+        self.refuse_turned(width, height, f"{at}width")
+        return replace(self, scale=(self.width / width, self.height / height))
+
+    def refuse_turned(self, width: int, height: int, where: str) -> None:
+        """Refuse a frame that is this one turned by 90 degrees."""
+        # Scaling would give plausible boxes in wrong places, so the commonest mistake is caught.
+        if (width, height) == (self.height, self.width) and width != height:
+            raise objects_error(
+                where,
+                f"the objects are for a picture of {width}x{height}, this one is {self.width}x{self.height}:"
+                " turned by its EXIF orientation?",
+            )

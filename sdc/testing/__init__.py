@@ -1,0 +1,1 @@
+"""What third parties test with: random streams and the synthetic model."""
