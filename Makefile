@@ -65,13 +65,15 @@ check: $(VENV_TEST)/stamp
 	$(VENV_TEST)/bin/mypy
 	$(VENV_TEST)/bin/python tests/spec_tables.py
 	$(VENV_TEST)/bin/python tests/make_examples.py
-	$(VENV_TEST)/bin/python -m sdc_conformance.make_vectors
+	$(VENV_TEST)/bin/python -m sdc_conformance.make.registry
+	$(VENV_TEST)/bin/python -m sdc_conformance.make
 	$(VENV_TEST)/bin/python -m sdc_conformance.trace
 
 tables: $(VENV_TEST)/stamp
 	$(VENV_TEST)/bin/python tests/spec_tables.py --write
 	$(VENV_TEST)/bin/python tests/make_examples.py --write
-	$(VENV_TEST)/bin/python -m sdc_conformance.make_vectors --write
+	$(VENV_TEST)/bin/python -m sdc_conformance.make.registry --write
+	$(VENV_TEST)/bin/python -m sdc_conformance.make --write
 
 bench: $(VENV_TEST)/stamp
 	$(VENV_TEST)/bin/python -m sdc_reference.bench speed

@@ -28,10 +28,8 @@ from typing import Any
 
 from sdc.format.chunks import GRPS, HEAD, ICCP, LATN, MASK, OBJS
 
-from .runner import VECTORS, Broken, Options, Process
-from .second_model import NUMBER
-from .shrink import MOST, shrink
-from .streams import (
+from .make.second_model import NUMBER
+from .make.streams import (
     Draw,
     Parts,
     blobs,
@@ -47,8 +45,13 @@ from .streams import (
     within,
     zeros,
 )
+from .runner.process import Broken, Process
+from .runner.suite import VECTORS
+from .shrink import MOST, shrink
 
 Rng = random.Random
+MEMORY = 2 << 30
+"""Bytes that a decoder may use."""
 
 
 def random_parts(rng: Rng) -> Parts:
@@ -177,13 +180,13 @@ class Decoder:
     """A decoder that is asked line by line."""
 
     def __init__(self, command: str):
-        self.options = Options(shlex.split(command))
+        self.command = shlex.split(command)
         self.process: Process | None = None
 
     def ask(self, op: str, data: bytes) -> dict[str, Any]:
         """Its answer; ``exit`` is a text when there is none."""
         if self.process is None:
-            self.process = Process(self.options, VECTORS / "models", ["serve"])
+            self.process = Process([*self.command, "serve"], VECTORS / "models", MEMORY)
         line = json.dumps({"id": 1, "op": op, "data": base64.b64encode(data).decode()})
         until = time.monotonic() + 60
         try:

@@ -14,7 +14,7 @@ from sdc.errors import SdcError
 from sdc.format.chunks import GRPS, HEAD, MAGIC, MASK
 from sdc.format.fields import decode_varint, encode_varint
 
-from .streams import chunk
+from .make.streams import chunk
 
 Fails = Callable[[bytes], bool]
 """Whether a stream still shows what it showed."""

@@ -5,7 +5,7 @@
 
 A sentence is *accepted* by a vector in which a decoder must do what it says and go on, and *rejected* by one
 in which it must refuse, or by a decoder that breaks the sentence and is failed by a vector for it
-(``kills.json``): most sentences about numbers and pixels bind decoders, and no file can break those.
+(``mutants/kills.json``): most sentences about numbers and pixels bind decoders, and no file can break those.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def table() -> list[Row]:
             for name in entry["ids"][kind]:
                 if name in rows:
                     getattr(rows[name], kind).append(entry["file"])
-    for mutant in (_read("kills.json") or {"mutants": []})["mutants"]:
+    for mutant in (_read("mutants/kills.json") or {"mutants": []})["mutants"]:
         if mutant["found"] == mutant["tier"]:
             for name in mutant["ids"]:
                 if name in rows:
@@ -125,7 +125,8 @@ def problems(rows: Sequence[Row]) -> list[str]:
     manifest = _read("vectors/manifest.json")
     if manifest["sentences"] != {row.id: row.sentence for row in rows}:
         out.append(
-            "the sentences of the manifest are not those of the specification; run make_vectors --write"
+            "the sentences of the manifest are not those of the specification; "
+            "run python -m sdc_conformance.make --write"
         )
     named = {name for e in manifest["vectors"] for kind in ("accept", "reject") for name in e["ids"][kind]}
     out += [f"{name} is named by a vector and is not in the specification" for name in sorted(named - known)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import functools
 import hashlib
@@ -27,29 +28,30 @@ from sdc.format.parse import parse
 from sdc.networks.registry import load_model
 from sdc.networks.run import run
 from sdc.networks.sites import Sites
-from sdc_conformance import (
-    fuzz,
-    make_photos,
-    make_vectors,
-    mutants,
-    runner,
-    second_model,
-    shrink,
-    stages,
-    trace,
-)
+from sdc_conformance import fuzz, shrink, trace
 from sdc_conformance.adapter import answer
-from sdc_conformance.streams import compose, escaping, small
+from sdc_conformance.make import photos, registry, second_model, stages, vectors
+from sdc_conformance.make.streams import compose, escaping, small
+from sdc_conformance.mutants import encoders, enemies, plant, survey
+from sdc_conformance.mutants.catalogue import MUTANTS
+from sdc_conformance.runner.checks import Failure, check_answer
+from sdc_conformance.runner.command import skip_list
+from sdc_conformance.runner.report import text_of
+from sdc_conformance.runner.run import Report
+from sdc_conformance.runner.run import run as run_suite
+from sdc_conformance.runner.streams import check_stream
+from sdc_conformance.runner.suite import LADDER, TIERS_ALL, VECTORS, Question, Suite
+from sdc_conformance.runner.worker import Options
 
-VECTORS = runner.VECTORS
+ROOM = VECTORS.parent
 ADAPTER = [sys.executable, "-m", "sdc_conformance.adapter"]
 JOBS = min(4, os.cpu_count() or 1)
 CLASSES = {"valid", "uncommon", "partial", "forward", "invalid", "edit", "model", "photo", "picture"}
 
 
 @functools.cache
-def suite() -> runner.Suite:
-    return runner.Suite.load()
+def suite() -> Suite:
+    return Suite.load()
 
 
 @functools.cache
@@ -81,9 +83,9 @@ def test_files_are_those_of_the_manifest_and_small() -> None:
 
 
 def test_making_them_again_gives_the_same_bytes() -> None:
-    files = make_vectors.everything()
+    files = vectors.everything()
     stale = [name for name, data in files.items() if (VECTORS / name).read_bytes() != data]
-    assert stale == [], "run python -m sdc_conformance.make_vectors --write"
+    assert stale == [], "run python -m sdc_conformance.make --write"
 
 
 def test_photographs_are_encoded_anew_for_another_model(
@@ -93,20 +95,20 @@ def test_photographs_are_encoded_anew_for_another_model(
         (tmp_path / name).mkdir()
     picture, stream = "picture/rocket.png", "photo/rocket-levels.sdc"
     (tmp_path / picture).write_bytes((VECTORS / picture).read_bytes())
-    monkeypatch.setattr(make_photos, "VECTORS", tmp_path)
-    fresh = make_photos.encoded("rocket-levels")
-    assert parse(fresh).head.weights == load_model(make_photos.MODEL).weights
+    monkeypatch.setattr(photos, "VECTORS", tmp_path)
+    fresh = photos.encoded("rocket-levels")
+    assert parse(fresh).head.weights == load_model(photos.MODEL).weights
     (tmp_path / stream).write_bytes(suite().data(stream))
-    assert make_photos.encoded("rocket-levels") == suite().data(stream)
+    assert photos.encoded("rocket-levels") == suite().data(stream)
     old = parse(fresh)
     (tmp_path / stream).write_bytes(build(replace(old, head=replace(old.head, weights=bytes(4)))))
-    assert make_photos.encoded("rocket-levels") == fresh
+    assert photos.encoded("rocket-levels") == fresh
 
 
 def test_pictures_are_those_of_the_photographs() -> None:
     pytest.importorskip("skimage")
-    for name, source in make_photos.PHOTOGRAPHS.items():
-        assert np.array_equal(np.asarray(source.pixels()), make_photos.picture(name))
+    for name, source in photos.PHOTOGRAPHS.items():
+        assert np.array_equal(np.asarray(source.pixels()), photos.picture(name))
 
 
 def test_prefixes_have_no_gap() -> None:
@@ -179,6 +181,12 @@ def test_stage_vectors_agree_with_the_networks_of_the_codec() -> None:
             assert sorted(out.astype(int).tolist()) == sorted(group["synthesis"][-1]["output"])
 
 
+def test_decoders_know_the_models_of_the_registry() -> None:
+    text = registry.JAVASCRIPT.read_text("utf-8")
+    assert registry.render(text) == text, "run make tables"
+    assert registry.render(text.replace("number: 1", "number: 3")) == text
+
+
 def test_second_model_is_valid_and_reaches_the_clamp_of_v() -> None:
     data = second_model.second_model_file()
     assert answer("model", data) == {"exit": 0}
@@ -188,14 +196,14 @@ def test_second_model_is_valid_and_reaches_the_clamp_of_v() -> None:
 # --- the reference decoder ------------------------------------------------------------------------
 
 
-def check(command: list[str], **more: Any) -> runner.Report:
-    options = runner.Options(command, progress=False, jobs=JOBS, **more)
-    return runner.run(suite(), options)
+def check(command: list[str], **more: Any) -> Report:
+    options = Options(command, progress=False, jobs=JOBS, **more)
+    return run_suite(suite(), options)
 
 
 def test_the_adapter_passes_every_tier() -> None:
-    report = check(ADAPTER, tiers=runner.TIERS_ALL)
-    assert report.passed and not report.left_out, runner.text_of(report)
+    report = check(ADAPTER, tiers=TIERS_ALL)
+    assert report.passed and not report.left_out, text_of(report)
     assert len(report.results) > 4000 and {r.by for r in report.results} == {"serve", "command"}
 
 
@@ -204,19 +212,19 @@ def test_the_torch_decoder_passes() -> None:
     names = ("valid/qualities", "valid/islands", "uncommon/private", "invalid/coded-with-h")
     command = [*ADAPTER[:3], "--runner", "torch"]
     report = check(command, only=names, timeout=60.0, memory=8 << 30)
-    assert report.passed, runner.text_of(report)
+    assert report.passed, text_of(report)
 
 
 def test_the_decoder_of_structure_passes_its_tier() -> None:
-    path = Path(runner.__file__).parent / "decoders" / "python" / "structure.py"
+    path = ROOM / "decoders" / "python" / "structure.py"
     report = check([sys.executable, str(path)], tiers=("T0",), without=("OBJS", "ICCP"))
-    assert report.passed and len(report.results) > 250, runner.text_of(report)
+    assert report.passed and len(report.results) > 250, text_of(report)
 
 
 def test_commands_work_without_serve() -> None:
     names = ("valid/minimal", "invalid/magic-empty", "partial/one-damaged.sdc:decode[", "forward/version-11")
-    report = check(ADAPTER, only=names, serve=False, tiers=runner.TIERS_ALL)
-    assert report.passed, runner.text_of(report)
+    report = check(ADAPTER, only=names, serve=False, tiers=TIERS_ALL)
+    assert report.passed, text_of(report)
     assert {r.by for r in report.results} == {"command"}
 
 
@@ -251,7 +259,7 @@ def test_reports_for_people_and_machines(tmp_path: Path) -> None:
 
 
 def test_a_failure_is_shown_with_its_sentence_and_how_to_repeat_it(tmp_path: Path) -> None:
-    command = " ".join(mutants.command("fill-black"))
+    command = " ".join(survey.command("fill-black"))
     done = main("run", "--decoder", command, "--only", "valid/holes", "--junit", str(tmp_path / "a.xml"))
     assert done.returncode == 1
     assert "expected" in done.stdout and "got" in done.stdout
@@ -262,18 +270,18 @@ def test_a_failure_is_shown_with_its_sentence_and_how_to_repeat_it(tmp_path: Pat
 
 
 def test_failures_of_one_kind_are_shown_once() -> None:
-    report = check(mutants.command("always-1"), tiers=("T0",), only=("valid/size", "invalid/varint"))
-    text = runner.text_of(report)
+    report = check(survey.command("always-1"), tiers=("T0",), only=("valid/size", "invalid/varint"))
+    text = text_of(report)
     assert len(report.failed) > 20 and text.count("FAILED ") <= 4, text
     assert " like it: " in text
-    text = runner.text_of(check(mutants.command("silent"), tiers=("T0",), only=("valid/minimal",)))
+    text = text_of(check(survey.command("silent"), tiers=("T0",), only=("valid/minimal",)))
     assert "an answer" in text and "[" not in text  # no sentence is to blame
 
 
 def test_what_a_decoder_found_is_shown_where_it_should_have_found_nothing() -> None:
     question = next(q for q in suite().questions(("T0",)) if q.name == "valid/minimal.sdc:info")
     said = {"errors": [{"code": "E_GROUP_DAMAGED", "offset": 29}]}
-    (found,) = runner.judge(question, 3, said, suite(), runner.LADDER)
+    (found,) = check_answer(question, 3, said, LADDER)
     assert (found.expected, found.got) == ("0", "3 (E_GROUP_DAMAGED at 29)")
 
 
@@ -286,15 +294,15 @@ def test_objects_are_not_compared_with_a_decoder_that_does_not_read_them() -> No
     question = next(q for q in suite().questions(("T0",)) if q.name == "valid/minimal.sdc:info")
     found = answer("info", suite().data("valid/minimal.sdc"))
     del found["objects"]
-    assert runner.judge(question, 0, found, suite(), runner.LADDER)
-    assert runner.judge(question, 0, found, suite(), runner.LADDER, ["OBJS"]) == []
+    assert check_answer(question, 0, found, LADDER)
+    assert check_answer(question, 0, found, LADDER, ["OBJS"]) == []
 
 
 def test_skips_and_stale_skips(tmp_path: Path) -> None:
     skip = tmp_path / "skip"
-    command = mutants.command("fill-black")
+    command = survey.command("fill-black")
     skip.write_text("valid/holes.sdc  # fill\n")
-    entries = runner.skip_list(skip.read_text())
+    entries = skip_list(skip.read_text())
     report = check(command, only=("valid/holes", "valid/minimal"), skip=entries)
     assert report.passed and report.skipped and not report.stale
     report = check(ADAPTER, only=("valid/holes", "valid/minimal"), skip=entries)
@@ -306,11 +314,11 @@ def test_skips_and_stale_skips(tmp_path: Path) -> None:
 def test_vectors_on_a_model_that_is_not_here_are_left_out(tmp_path: Path) -> None:
     other = json.loads(json.dumps(manifest()))
     other["models"]["1"]["sha256"] = "0" * 64
-    wanting = runner.Suite(VECTORS, other)
-    options = runner.Options(ADAPTER, only=("valid/minimal", "photo"), progress=False, jobs=1)
-    report = runner.run(wanting, options)
+    wanting = Suite(VECTORS, other)
+    options = Options(ADAPTER, only=("valid/minimal", "photo"), progress=False, jobs=1)
+    report = run_suite(wanting, options)
     assert report.passed and report.left_out > 20 and report.missing == ["1"]
-    assert "no sdc-model-1.safetensors" in runner.text_of(report)
+    assert "no sdc-model-1.safetensors" in text_of(report)
     path = tmp_path / "sdc-model-1.safetensors"
     path.write_bytes(b"")
     assert suite().models(tmp_path)[0][path.name] != path
@@ -347,39 +355,61 @@ def test_every_sentence_and_code_is_exercised() -> None:
 
 @functools.cache
 def kills() -> dict[str, Any]:
-    rows = json.loads(mutants.KILLS.read_text("utf-8"))["mutants"]
+    rows = json.loads(survey.KILLS.read_text("utf-8"))["mutants"]
     return {row["name"]: row for row in rows}
 
 
 def test_the_survey_is_of_these_mutants_and_all_were_killed() -> None:
-    assert set(kills()) == {m.name for m in mutants.MUTANTS} | set(mutants.ENEMIES) | set(mutants.ENCODERS)
-    assert len(mutants.MUTANTS) >= 40
-    for mutant in mutants.MUTANTS:
+    assert set(kills()) == {m.name for m in MUTANTS} | set(enemies.ENEMIES) | set(encoders.ENCODERS)
+    assert len(MUTANTS) >= 40
+    for mutant in MUTANTS:
         row = kills()[mutant.name]
         assert row["found"] == row["tier"] == mutant.tier and row["ids"] == list(mutant.ids)
         assert set(mutant.ids) <= set(manifest()["sentences"])
 
 
-def test_every_mutant_fits_the_source() -> None:
-    for mutant in mutants.MUTANTS:
-        for module, old, _ in mutant.patches:
-            source = Path(sys.modules[module].__file__ or "").read_text("utf-8")
-            assert source.count(old) == 1, f"{mutant.name}: {module} has {source.count(old)} times {old!r}"
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_every_mutant_fits_the_source(mutant: plant.Mutant) -> None:
+    for module, changes in plant.by_module(mutant).items():
+        plant.planted_tree(module, changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "words"),
+    [
+        ("no_such_name", "1", "no_such_name is defined 0 times"),
+        ("MUTANTS", "1", "MUTANTS is defined 0 times"),
+        ("__init__", "1", r"__init__ is defined \d+ times: sdc"),
+        ("decode_varint", "value > 12345678", "decode_varint in .* has 0 times: value > 12345678"),
+        ("decode_varint", "value", "decode_varint in .* has [0-9]+ times: value"),
+    ],
+)
+def test_what_is_gone_or_ambiguous_is_named(name: str, old: str, words: str) -> None:
+    with pytest.raises(plant.Unfit, match=words):
+        for module, changes in plant.by_module(plant.mutant("m", "T0", "", (name, old, "2"))).items():
+            plant.planted_tree(module, changes)
+
+
+def test_a_change_fits_whatever_the_layout() -> None:
+    tree = ast.parse('class A:\n  def f(self):\n    x = (1 +\n      2)\n    return [x , "a"]\n')
+    plant.changed(tree, "m", plant.Change("A.f", "[x, 'a']", "[x]"))
+    plant.changed(tree, "m", plant.Change("f", "x = 1 + 2\nreturn [x]", "return 3"))
+    assert ast.unparse(tree) == "class A:\n\n    def f(self):\n        return 3"
 
 
 @pytest.mark.parametrize("part", range(8))
 def test_mutants_are_killed_by_the_vectors_of_the_survey(part: int) -> None:
     """A sample; ``python -m sdc_conformance.mutants`` runs everything against all of them."""
-    for mutant in mutants.MUTANTS[part::16]:
+    for mutant in MUTANTS[part::16]:
         by = kills()[mutant.name]["by"]
-        report = check(mutants.command(mutant.name), tiers=runner.TIERS_ALL, only=by)
-        assert mutant.tier in {f.tier for f in report.failures}, runner.text_of(report)
+        report = check(survey.command(mutant.name), tiers=TIERS_ALL, only=by)
+        assert mutant.tier in {f.tier for f in report.failures}, text_of(report)
 
 
-@pytest.mark.parametrize("name", sorted(mutants.ENEMIES))
+@pytest.mark.parametrize("name", sorted(enemies.ENEMIES))
 def test_enemies_fail(name: str) -> None:
     only = ("valid/minimal.sdc:info", "invalid/crc-head-crc.sdc:decode")
-    report = check(mutants.command(name), only=only, timeout=2.0, memory=1 << 29)
+    report = check(survey.command(name), only=only, timeout=2.0, memory=1 << 29)
     assert report.failed
     if name not in ("always-0", "always-1"):
         assert len(report.failed) == len(report.results)
@@ -387,9 +417,9 @@ def test_enemies_fail(name: str) -> None:
         assert result.failures[0].expected
 
 
-def judged(name: str, question: runner.Question) -> list[runner.Failure]:
+def checked(name: str, question: Question) -> list[Failure]:
     """What the runner says of the stream of an encoder with a fault, without processes."""
-    make = mutants.faulty_encoder(name)
+    make = encoders.faulty_encoder(name)
 
     def once() -> dict[str, Any]:
         claim, new = make(question.data(suite()), question.wanted["quality"], question.wanted.get("objects"))
@@ -399,7 +429,7 @@ def judged(name: str, question: runner.Question) -> list[runner.Failure]:
         words = dict(line)
         return answer(words.pop("op"), base64.b64decode(words.pop("data")), **words)
 
-    return runner.judge_stream(question, suite(), once(), once(), ask)
+    return check_stream(question, suite(), once(), once(), ask)
 
 
 @pytest.mark.parametrize(
@@ -420,27 +450,27 @@ def judged(name: str, question: runner.Question) -> list[runner.Failure]:
 )
 def test_encoders_with_a_fault_fail(name: str, task: str, what: str) -> None:
     question = next(q for q in suite().questions(("E",)) if q.name == f"picture/astronaut.png:encode-{task}")
-    assert judged("none", question) == []
-    assert what in [failure.what for failure in judged(name, question)]
+    assert checked("none", question) == []
+    assert what in [failure.what for failure in checked(name, question)]
 
 
 def test_encoders_with_a_fault_fail_through_serve_and_by_command() -> None:
     only = ("picture/rocket.png:encode-levels",)
     for serve in (True, False):
-        report = check(mutants.command("encoder-lies"), tiers=("E",), only=only, serve=serve)
-        assert report.failed and report.failed[0].failures[0].what == "claim", runner.text_of(report)
+        report = check(survey.command("encoder-lies"), tiers=("E",), only=only, serve=serve)
+        assert report.failed and report.failed[0].failures[0].what == "claim", text_of(report)
 
 
-def test_a_judge_that_is_not_there_fails_the_encoder_with_a_word() -> None:
+def test_a_checking_decoder_that_is_not_there_fails_the_encoder_with_a_word() -> None:
     only = ("picture/rocket.png:encode-levels",)
-    report = check(ADAPTER, tiers=("E",), only=only, judge=["/no/such/judge"])
-    assert "the judge" in report.failures[0].got
+    report = check(ADAPTER, tiers=("E",), only=only, checker=["/no/such/checker"])
+    assert "the checking decoder" in report.failures[0].got
 
 
 def test_pictures_are_read_as_pillow_reads_them() -> None:
-    for name in make_photos.PHOTOGRAPHS:
+    for name in photos.PHOTOGRAPHS:
         width, height, pixels = suite().picture(f"picture/{name}.png")
-        image = make_photos.picture(name)
+        image = photos.picture(name)
         assert (height, width) == image.shape[:2] and pixels == image.tobytes()
 
 
@@ -448,7 +478,7 @@ def test_random_streams_are_valid_and_decoders_agree_on_them(monkeypatch: pytest
     monkeypatch.setenv("SDC_MODELS", str(VECTORS / "models"))
     assert fuzz.stream(5, 2) == fuzz.stream(5, 2) != fuzz.stream(5, 4)
     own = fuzz.Decoder(" ".join(ADAPTER))
-    other = fuzz.Decoder(" ".join(mutants.command("fill-black")))
+    other = fuzz.Decoder(" ".join(survey.command("fill-black")))
     different = 0
     try:
         for number in range(40):
@@ -497,7 +527,7 @@ def test_a_stream_on_which_decoders_disagree_is_shrunk(
 
 
 def test_the_fuzzer_shrinks_what_a_planted_bug_shows(tmp_path: Path) -> None:
-    words = ["--decoder", shlex.join(ADAPTER), "--decoder", shlex.join(mutants.command("fill-black"))]
+    words = ["--decoder", shlex.join(ADAPTER), "--decoder", shlex.join(survey.command("fill-black"))]
     words += ["--seed", "5", "--first", "4", "--count", "4", "--shrink", "300", "--keep", str(tmp_path)]
     run = [sys.executable, "-m", "sdc_conformance.fuzz", *words]
     done = subprocess.run(run, capture_output=True, text=True, timeout=300)
@@ -510,7 +540,7 @@ def test_the_fuzzer_shrinks_what_a_planted_bug_shows(tmp_path: Path) -> None:
 def test_answers_to_another_question_and_of_other_types_fail() -> None:
     question = next(q for q in suite().questions(("T0",)) if q.name == "valid/minimal.sdc:info")
     right = answer("info", suite().data("valid/minimal.sdc"))
-    assert runner.judge(question, 0, right, suite(), runner.LADDER) == []
+    assert check_answer(question, 0, right, LADDER) == []
     for status, given in [
         (False, right),
         ("0", right),
@@ -521,7 +551,7 @@ def test_answers_to_another_question_and_of_other_types_fail() -> None:
         (0, None),
         (1, {"error": {"code": "E_MAGIC", "offset": 0}}),
     ]:
-        assert runner.judge(question, status, given, suite(), runner.LADDER)
+        assert check_answer(question, status, given, LADDER)
 
 
 def test_an_error_needs_a_place_and_the_right_code() -> None:
@@ -538,7 +568,7 @@ def test_an_error_needs_a_place_and_the_right_code() -> None:
         ({"code": "E_TRUNCATED", "offset": 0}, False),
         ("E_MAGIC", False),
     ]:
-        assert (runner.judge(question, 1, {"error": error}, suite(), runner.LADDER) == []) is good
+        assert (check_answer(question, 1, {"error": error}, LADDER) == []) is good
 
 
 def test_an_offset_lies_in_the_chunk_of_the_fault() -> None:
@@ -551,7 +581,7 @@ def test_an_offset_lies_in_the_chunk_of_the_fault() -> None:
     ]:
         for offset in (first - 1, first, last, last + 1):
             error = {"code": code, "offset": offset}
-            found = runner.judge(questions[name], 1, {"error": error}, suite(), runner.LADDER)
+            found = check_answer(questions[name], 1, {"error": error}, LADDER)
             assert (found == []) is (first <= offset <= last), (name, offset, found)
 
 

@@ -2,7 +2,7 @@
 // A decoder of SDC 1.0, written from the specification alone.
 // One ES module without dependencies, for browsers and Node 20 or later.
 //
-//   import { loadModel, decode, parse } from './sdc.mjs';
+//   import { loadModel, decode, parse } from './sdc.js';
 //   const model = loadModel(bytesOfModelFile);
 //   const r = decode(bytesOfStream, { models: [model] });
 //   r.pixels is Uint8Array, r.width, r.height, r.state, r.errors
@@ -308,10 +308,14 @@ function decodeMap(data, at, end, rows, cols, count) {
 
 // ---------------------------------------------------------------- model files (section 10)
 
+// <registry> `make tables` writes this from spec/registry.json.
 export const REGISTRY = [
   { number: 0, name: 'synthetic', sha256: 'fac271c636d78707a5cbe17493fcccc2c7eaf85bebe6019c3ba022696390ac80' },
-  { number: 1, name: 'reference', sha256: '2e1e0e8d0d31e76da081ca57b333b63684f73ce5ac75ccec61642898da342f7a' },
+  { number: 1, name: 'reference', sha256: 'd98b176d9c30d480d4bd49ad0159dfde07ee5ef2f7a1fad1f00f574e7fcbd90b' },
+  { number: 2, name: 'machines', sha256: 'f5a8080d64004e3373c45345db77a53f21c3bcda073a1c7fdd611d222d12c3a2' },
 ];
+const PRIVATE = [16777216, 4294967295];
+// </registry>
 
 const badModel = (message) => fail('E_MODEL_FILE', message);
 const isInt = (v, lo, hi) => Number.isInteger(v) && v >= lo && v <= hi;
@@ -335,15 +339,15 @@ function checkRange(v, what) {
 const magnitude = ([lo, hi]) => Math.max(Math.abs(lo), Math.abs(hi));
 
 /**
- * Reads a model file. Its number is that of the registry; `options.number` states a private one,
- * and with `options.trust` any other, for files that a newer registry has. Throws E_MODEL_FILE.
+ * Reads a model file. Its number is that of the registry's entry with its hash; `options.number` states
+ * the number of a file, which must be that one or private (MODL-06). Throws E_MODEL_FILE.
  */
 export function loadModel(file, options = {}) {
   const hash = sha256(file);
   const entry = REGISTRY.find((e) => e.sha256 === hash);
   let number = entry ? entry.number : null;
   if (options.number !== undefined && options.number !== number) {
-    if (!options.trust && !isInt(options.number, 16777216, 4294967295)) badModel(`the file is not model ${options.number} of the registry`);
+    if (!isInt(options.number, ...PRIVATE)) badModel(`the file is not model ${options.number} of the registry`);
     number = options.number;
   }
   if (file.length < 8) badModel('no length');

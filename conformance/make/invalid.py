@@ -16,9 +16,10 @@ from sdc.format.chunks import GRPS, HEAD, ICCP, LATN, MASK, OBJS
 from sdc.format.fields import encode_varint
 from sdc.format.parse import parse
 
-from .adapter import answer
+from ..adapter import answer
+from ..mutants.catalogue import find
+from ..mutants.plant import planted
 from .book import MAP_CODES, RANS_CODES, UNKNOWN, Book, accepted
-from .mutants import find, planted
 from .second_model import NUMBER
 from .streams import (
     FOUR,

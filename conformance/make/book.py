@@ -11,10 +11,10 @@ from sdc.errors import SdcError
 from sdc.format.fields import decode_varint
 from sdc.format.parse import parse
 
-from .adapter import answer, digest
+from ..adapter import answer, digest
 from .streams import Parts, folded
 
-SPEC = Path(__file__).resolve().parents[1] / "spec"
+SPEC = Path(__file__).resolve().parents[2] / "spec"
 
 LICENCE = "CC0-1.0"
 LARGE = 1 << 20
@@ -85,7 +85,7 @@ class Book:
             "tier": min(tiers),
             "ids": {"accept": list(dict.fromkeys(accept)), "reject": list(dict.fromkeys(reject))},
             "why": why,
-            "made": {"by": "make_vectors.py", "how": how, **({} if seed is None else {"seed": seed})},
+            "made": {"by": "sdc_conformance.make", "how": how, **({} if seed is None else {"seed": seed})},
             "licence": licence,
         }
         if needs:

@@ -19,7 +19,7 @@ from sdc.networks.operators import Op
 from sdc.networks.registry import load_model
 from sdc.types import Array
 
-from .adapter import decode_answer
+from ..adapter import decode_answer
 from .streams import Parts, compose, small, within
 
 Site = tuple[int, int]

@@ -12,7 +12,7 @@ import numpy as np
 from sdc.errors import SdcError
 from sdc.format.chunks import GRPS, HEAD, ICCP, LATN, MASK, OBJS, PROV
 
-from .adapter import answer, digest, extract_answer
+from ..adapter import answer, digest, extract_answer
 from .book import UNKNOWN, Book
 from .streams import (
     FOUR,

@@ -12,7 +12,7 @@ import numpy as np
 from sdc.networks.tensors import write_tensors
 from sdc.testing.synthetic import Generator
 
-from .adapter import answer
+from ..adapter import answer
 from .book import Book
 
 

@@ -1,6 +1,6 @@
 """Makes ``vectors/`` and its manifest: always the same bytes.
 
-``python -m sdc_conformance.make_vectors`` prints what is stale and returns 1 when something is;
+``python -m sdc_conformance.make`` prints what is stale and returns 1 when something is;
 ``--write`` writes the files anew.
 
 What a vector must give is stated where it is made, for everything that is refused and for every prefix and
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,17 +19,16 @@ from pathlib import Path
 from sdc.errors import error_table
 from sdc.networks.registry import load_model, models_folder
 
-from .adapter import digest
+from ..adapter import digest
+from ..runner.suite import VECTORS
 from .book import LICENCE, Book, sentences
-from .make_invalid import invalid_container, invalid_foreign, invalid_map, invalid_metadata, invalid_symbols
-from .make_models import models
-from .make_partial import editors, partial
-from .make_photos import MACHINES, MODEL, photographs, tasks
-from .make_valid import forward, permissive, private, uncommon, valid
+from .invalid import invalid_container, invalid_foreign, invalid_map, invalid_metadata, invalid_symbols
+from .models import models
+from .partial import editors, partial
+from .photos import MACHINES, MODEL, photographs, tasks
 from .second_model import NUMBER, second_model_file
 from .stages import stage_files
-
-FOLDER = Path(__file__).resolve().parent / "vectors"
+from .valid import forward, permissive, private, uncommon, valid
 
 
 def everything() -> dict[str, bytes]:
@@ -96,13 +94,13 @@ def _everything(own: dict[str, bytes]) -> dict[str, bytes]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="sdc_conformance.make_vectors", description=__doc__)
+    parser = argparse.ArgumentParser(prog="sdc_conformance.make", description=__doc__)
     parser.add_argument("--write", action="store_true", help="write the files anew")
     given = parser.parse_args(arguments)
     files = everything()
     present = {
-        str(path.relative_to(FOLDER)): path
-        for path in FOLDER.rglob("*")
+        str(path.relative_to(VECTORS)): path
+        for path in VECTORS.rglob("*")
         if path.is_file() and path.name != "manifest.schema.json"
     }
     stale = [
@@ -112,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in stale:
         print(f"{'written' if given.write else 'stale'}: {name}")
         if given.write and name in files:
-            path = FOLDER / name
+            path = VECTORS / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(files[name])
         elif given.write:
@@ -120,7 +118,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     total = sum(map(len, files.values()))
     print(f"{len(files)} files, {total} bytes, {len(stale)} {'written' if given.write else 'stale'}")
     return 1 if stale and not given.write else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -4,7 +4,7 @@ The streams are on models 1 and 2, and made again when these are: a stream that 
 is kept as it is, since an encoder, unlike a decoder, may give other bytes on another machine or in another
 version.
 
-``python -m sdc_conformance.make_photos`` makes the pictures in ``vectors/picture`` from photographs that come
+``python -m sdc_conformance.make.photos`` makes the pictures in ``vectors/picture`` from photographs that come
 with scikit-image (the extra ``demo``), of which nothing else here has need.
 """
 
@@ -24,8 +24,8 @@ from PIL import Image
 import sdc
 from sdc.networks.registry import load_model
 
+from ..runner.suite import VECTORS
 from .book import PIXEL_IDS, SYMBOL_IDS, Book
-from .runner import VECTORS
 
 MODEL, MACHINES = 1, 2
 """Model of most streams, and that of the others."""

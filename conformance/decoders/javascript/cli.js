@@ -6,7 +6,7 @@ import path from 'node:path';
 import readline from 'node:readline';
 import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import { EXIT, SdcError, parse, prepare, synthesize, loadModel, extract } from './sdc.mjs';
+import { EXIT, SdcError, parse, prepare, synthesize, loadModel, extract } from './sdc.js';
 
 const hash = (bytes) => createHash('sha256').update(bytes).digest('hex');
 const raw = (a) => new Uint8Array(a.buffer, a.byteOffset, a.byteLength); // typed arrays here are little-endian
@@ -25,7 +25,7 @@ function findModel(number, weights) {
   const entry = loaded.get(file);
   if (!entry) return null;
   if (!entry.sha256.startsWith(weights)) return entry; // prepare() answers with E_MODEL_HASH
-  entry.model ??= loadModel(entry.bytes, { number, trust: true });
+  entry.model ??= loadModel(entry.bytes, { number });
   return entry.model;
 }
 
@@ -136,7 +136,7 @@ function command([op, ...args]) {
     groups = list === '' ? [] : list.split(',').map(Number);
   }
   const count = { info: 1, decode: 2, extract: 2, model: 1 }[op];
-  if (count === undefined || args.length !== count) return usage('cli.mjs info FILE | decode FILE OUTDIR [--groups 0,2] | serve | extract FILE OUT --groups 0,2 | model FILE');
+  if (count === undefined || args.length !== count) return usage('cli.js info FILE | decode FILE OUTDIR [--groups 0,2] | serve | extract FILE OUT --groups 0,2 | model FILE');
   let file;
   try { file = new Uint8Array(fs.readFileSync(args[0])); } catch (e) {
     const code = e.code === 'ENOENT' ? 'E_INPUT' : 'E_IO';

@@ -1,0 +1,1 @@
+"""Makes everything in ``vectors/``, always the same bytes, and what decoders hold of the registry."""

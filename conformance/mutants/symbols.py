@@ -1,0 +1,479 @@
+"""Mutants of the group map, entropy decoding and latents."""
+
+from .plant import Mutant, mutant
+
+MUTANTS: tuple[Mutant, ...] = (
+    mutant(
+        "map-redundant",
+        "T1",
+        "MASK-02",
+        ("Stream.labels", "count == 1 and not present[0]", "False"),
+    ),
+    mutant(
+        "map-empty-group",
+        "T1",
+        "MASK-03",
+        ("Stream.labels", "not present[k + 1]", "False"),
+    ),
+    mutant(
+        "map-label",
+        "T1",
+        "MASK-05",
+        ("decode_map.code", "raise SdcError('E_MASK_LABEL')", "return 0"),
+    ),
+    mutant(
+        "map-far-north",
+        "T0",
+        "MASK-04 MASK-05",
+        ("_walk", "above2[x]", "above[x]"),
+    ),
+    mutant(
+        "map-far-east",
+        "T0",
+        "MASK-05",
+        ("_walk", "above[x + 2] if x + 2 < cols else ne", "ne"),
+    ),
+    mutant(
+        "map-contexts-shared",
+        "T0",
+        "MASK-07",
+        ("decode_map.code", "models.first[context]", "models.first[context & 15]"),
+        ("encode_map.code", "models.first[context]", "models.first[context & 15]"),
+    ),
+    mutant(
+        "map-pattern",
+        "T0",
+        "MASK-05",
+        ("_walk", "n == ne", "n == nw"),
+    ),
+    mutant(
+        "map-end-unchecked",
+        "T0",
+        "MASK-06",
+        ("decode_map", "decoder.finish()", "pass"),
+    ),
+    mutant(
+        "bit-start",
+        "T0",
+        "BINM-01",
+        ("AdaptiveBit.__init__", "TOTAL // 2", "TOTAL // 2 - 1"),
+    ),
+    mutant(
+        "bit-sides-swapped",
+        "T0",
+        "BINM-02",
+        (
+            "AdaptiveBit.put",
+            "encoder.put(0, p) if bit else encoder.put(p, TOTAL - p)",
+            "encoder.put(TOTAL - p, p) if bit else encoder.put(0, TOTAL - p)",
+        ),
+        (
+            "AdaptiveBit.get",
+            (
+                "bit = int(decoder.slot() < p)\n"
+                "decoder.advance(0, p) if bit else decoder.advance(p, TOTAL - p)"
+            ),
+            (
+                "bit = int(decoder.slot() >= TOTAL - p)\n"
+                "decoder.advance(TOTAL - p, p) if bit else decoder.advance(0, TOTAL - p)"
+            ),
+        ),
+    ),
+    mutant(
+        "bit-rate",
+        "T0",
+        "BINM-03",
+        ("AdaptiveBit.LIMIT", "62", "61"),
+    ),
+    mutant(
+        "bit-floor",
+        "T0",
+        "BINM-03",
+        ("AdaptiveBit.FLOOR", "64", "32"),
+    ),
+    mutant(
+        "bit-rounding",
+        "T0",
+        "BINM-03 NOTA-03",
+        (
+            "AdaptiveBit._update",
+            "((TOTAL if bit else 0) - self.p) * self.RATES[n] >> 16",
+            "int(((TOTAL if bit else 0) - self.p) * self.RATES[n] / 65536)",
+        ),
+    ),
+    mutant(
+        "words-big-endian",
+        "T0",
+        "RANS-01 NOTA-01",
+        ("Decoder.__init__", "np.frombuffer(data, '<u2', offset=4)", "np.frombuffer(data, '>u2', offset=4)"),
+        ("Encoder.finish", "np.array(words, '<u2')", "np.array(words, '>u2')"),
+    ),
+    mutant(
+        "rans-length-unchecked",
+        "T0",
+        "RANS-02",
+        ("Decoder.__init__", "len(data) < 4 or len(data) % 2", "len(data) < 4"),
+        (
+            "Decoder.__init__",
+            "np.frombuffer(data, '<u2', offset=4)",
+            "np.frombuffer(data[:len(data) & ~1], '<u2', offset=4)",
+        ),
+    ),
+    mutant(
+        "rans-state-unchecked",
+        "T1",
+        "RANS-03",
+        ("Decoder.__init__", "self.x < STATE_MIN", "self.x < 1"),
+    ),
+    mutant(
+        "rans-final-unchecked",
+        "T1",
+        "RANS-07",
+        ("Decoder.finish", "self.x != STATE_MIN", "False"),
+    ),
+    mutant(
+        "rans-trailing-unchecked",
+        "T0",
+        "RANS-08",
+        (
+            "Decoder.finish",
+            "self.used < len(self.words) or self.empty == self.begun",
+            "self.empty == self.begun",
+        ),
+    ),
+    mutant(
+        "rans-unused-unchecked",
+        "T1",
+        "RANS-09",
+        (
+            "Decoder.finish",
+            "self.used < len(self.words) or self.empty == self.begun",
+            "self.begun and self.used < len(self.words)",
+        ),
+        ("Decoder.finish", "self.x != STATE_MIN", "self.begun and self.x != STATE_MIN"),
+    ),
+    mutant(
+        "rans-underrun-is-zero",
+        "T1",
+        "RANS-05",
+        ("read_symbols", "x << 16 | words[used]", "x << 16 | (words[used] if used < len(words) else 0)"),
+    ),
+    mutant(
+        "raw-from-below",
+        "T1",
+        "RANS-06",
+        ("Encoder.put_raw", "value << TOTAL_BITS - bits", "(1 << bits) - 1 - value << TOTAL_BITS - bits"),
+        ("Decoder.raw", "return value", "return (1 << bits) - 1 - value"),
+    ),
+    mutant(
+        "even-rounds-up",
+        "T0",
+        "RANS-10",
+        (
+            "Encoder.put_uniform",
+            (
+                "start = (value << TOTAL_BITS) // count\n"
+                "self.put(start, (value + 1 << TOTAL_BITS) // count - start)"
+            ),
+            (
+                "start = -(-(value << TOTAL_BITS) // count)\n"
+                "self.put(start, -(-(value + 1 << TOTAL_BITS) // count) - start)"
+            ),
+        ),
+        (
+            "Decoder.uniform",
+            (
+                "value = (self.slot() + 1) * count - 1 >> TOTAL_BITS\n"
+                "start = (value << TOTAL_BITS) // count\n"
+                "self.advance(start, (value + 1 << TOTAL_BITS) // count - start)"
+            ),
+            (
+                "value = self.slot() * count >> TOTAL_BITS\n"
+                "start = -(-(value << TOTAL_BITS) // count)\n"
+                "self.advance(start, -(-(value + 1 << TOTAL_BITS) // count) - start)"
+            ),
+        ),
+    ),
+    mutant(
+        "table-one-off",
+        "T1",
+        "SYMB-02 RANS-04",
+        ("_frequencies", "out.append(table)", "out.append(table[[*range(1, 2 * r + 1), 0, 2 * r + 1]])"),
+    ),
+    mutant(
+        "escape-sign",
+        "T1",
+        "SYMB-04",
+        ("_read_escape", "-size if negative else size", "size if negative else -size"),
+        ("write_symbols", "int(r[k] < 0)", "int(r[k] > 0)"),
+    ),
+    mutant(
+        "escape-length",
+        "T1",
+        "SYMB-04",
+        ("_read_escape", "reach + 1 + (1 << bits)", "reach + (1 << bits)"),
+        ("write_symbols", "abs(int(r[k])) - int(reach[k])", "1 + abs(int(r[k])) - int(reach[k])"),
+    ),
+    mutant(
+        "escape-unbounded",
+        "T1",
+        "SYMB-05",
+        ("_read_escape", "size > RESIDUAL_MAX", "size > 65535"),
+    ),
+    mutant(
+        "escape-prefix-unbounded",
+        "T1",
+        "SYMB-05",
+        (
+            "_read_escape",
+            ("if bits > ESCAPE_BITS:\n    raise SdcError('E_ESCAPE')"),
+            ("if bits > ESCAPE_BITS:\n    return 0"),
+        ),
+    ),
+    mutant(
+        "symbol-offset",
+        "T1",
+        "SYMB-03",
+        (
+            "read_symbols",
+            "np.array(symbols, np.int64) - tables.model.reach[indices[coded]]",
+            "tables.model.reach[indices[coded]] - np.array(symbols, np.int64)",
+        ),
+        ("write_symbols", "r + reach", "reach - r"),
+    ),
+    mutant(
+        "index-zero-is-coded",
+        "T1",
+        "SYMB-01",
+        (
+            "read_symbols",
+            "coded = np.flatnonzero(indices)",
+            ("indices = np.maximum(indices, 1)\ncoded = np.flatnonzero(indices)"),
+        ),
+        (
+            "write_symbols",
+            "coded = np.flatnonzero(indices)",
+            ("indices = np.maximum(indices, 1)\ncoded = np.flatnonzero(indices)"),
+        ),
+    ),
+    mutant(
+        "hyper-rounding",
+        "T1",
+        "PASS-03 NOTA-02 NOTA-03",
+        (
+            "GroupCoder.hyper_values",
+            "residuals * m.hyper_step[self.quality] + (1 << shift - 1) >> shift",
+            "np.rint(residuals * m.hyper_step[self.quality] / (1 << shift)).astype(np.int64)",
+        ),
+    ),
+    mutant(
+        "hyper-clamp",
+        "T1",
+        "PASS-03",
+        (
+            "GroupCoder.hyper_values",
+            "np.clip(scaled, *m.hyper_range)",
+            "np.clip(scaled, m.hyper_range[0], m.hyper_range[1] - 1)",
+        ),
+    ),
+    mutant(
+        "blocks-by-column",
+        "T1",
+        "PASS-02",
+        (
+            "GroupCoder.blocks",
+            "rows // BLOCK * 65536 + cols // BLOCK",
+            "cols // BLOCK * 65536 + rows // BLOCK",
+        ),
+    ),
+    mutant(
+        "place-in-block-transposed",
+        "T1",
+        "NETW-05 NETW-10",
+        ("GroupCoder.blocks", "rows % BLOCK * BLOCK + cols % BLOCK", "cols % BLOCK * BLOCK + rows % BLOCK"),
+    ),
+    mutant(
+        "parity-swapped",
+        "T1",
+        "PASS-04",
+        ("GroupCoder.bands", "sites.rows + sites.cols", "sites.rows + sites.cols + 1"),
+        ("symbol_bytes", "sites.rows + sites.cols", "sites.rows + sites.cols + 1"),
+    ),
+    mutant(
+        "parity-from-group",
+        "T1",
+        "PASS-04",
+        (
+            "GroupCoder.bands",
+            "sites.rows + sites.cols",
+            "sites.rows + sites.cols - sites.rows[0] - sites.cols[0]",
+        ),
+    ),
+    mutant(
+        "second-half-first",
+        "T1",
+        "PASS-01",
+        ("GroupCoder.walk", "enumerate(self.model.passes)", "[*enumerate(self.model.passes)][::-1]"),
+    ),
+    mutant(
+        "context-sees-nothing",
+        "T1",
+        "PASS-05 NETW-11",
+        ("GroupCoder.parameters", "latents[band.outer]", "latents[band.outer] * 0"),
+    ),
+    mutant(
+        "index-clamp-62",
+        "T1",
+        "PASS-06",
+        ("GroupCoder.parameters", "63", "62"),
+    ),
+    mutant(
+        "index-rounding",
+        "T1",
+        "PASS-06",
+        (
+            "GroupCoder.parameters",
+            "raw + m.offset[self.quality, a:b] + (1 << s - 1)",
+            "raw + m.offset[self.quality, a:b]",
+        ),
+    ),
+    mutant(
+        "mean-rounding",
+        "T1",
+        "PASS-07 NOTA-03",
+        (
+            "GroupCoder.parameters",
+            "mean * m.inverse[self.quality, a:b] + (1 << s - 1) >> s",
+            "np.sign(mean) * (np.abs(mean) * m.inverse[self.quality, a:b] + (1 << s - 1) >> s)",
+        ),
+    ),
+    mutant(
+        "v-clamp",
+        "T1",
+        "PASS-08",
+        ("V_MAX", "(-65536, 65535)", "(-65536, 32767)"),
+    ),
+    mutant(
+        "v-unclamped",
+        "T1",
+        "PASS-08",
+        (
+            "GroupCoder.dequantise",
+            "np.clip((residuals << 4) + mean, V_MIN, V_MAX)",
+            "(residuals << 4) + mean",
+        ),
+    ),
+    mutant(
+        "latent-rounding",
+        "T1",
+        "PASS-08 NOTA-03",
+        (
+            "GroupCoder.dequantise",
+            "v * m.step[self.quality, a:b] + (1 << s - 1) >> s",
+            "np.trunc((v * m.step[self.quality, a:b] + (1 << s - 1)) / (1 << s)).astype(np.int64)",
+        ),
+    ),
+    mutant(
+        "latent-clamp",
+        "T1",
+        "PASS-08",
+        (
+            "GroupCoder.dequantise",
+            "np.clip(v * m.step[self.quality, a:b] + (1 << s - 1) >> s, *m.latent_range)",
+            (
+                "np.clip(v * m.step[self.quality, a:b] + (1 << s - 1) >> s, "
+                "-m.latent_range[1], m.latent_range[1])"
+            ),
+        ),
+    ),
+    mutant(
+        "pointwise-rounding",
+        "T1",
+        "NETW-03",
+        ("Op._prepare", "self.bias.astype(np.int64) + half", "self.bias.astype(np.int64)"),
+    ),
+    mutant(
+        "pointwise-clamp",
+        "T1",
+        "NETW-03",
+        ("_requantise", "np.clip(acc, *clamp, out=acc)", "np.clip(acc, clamp[0], clamp[1] - 1, out=acc)"),
+    ),
+    mutant(
+        "depthwise-transposed",
+        "T1",
+        "NETW-07",
+        ("Sites._cell_taps", "(dy + 1, dx + 1)", "(dx + 1, dy + 1)"),
+    ),
+    mutant(
+        "edge-repeats",
+        "T1",
+        "NETW-08",
+        (
+            "Sites._cell_taps",
+            "np.where(labels[other] == labels[:n], other, n)",
+            "np.where(labels[other] == labels[:n], other, np.arange(n))",
+        ),
+    ),
+    mutant(
+        "quality-table-row",
+        "T1",
+        "NETW-04",
+        ("_run_cells", "sites.qualities[cells]", "sites.qualities[cells] ^ 1"),
+    ),
+    mutant(
+        "quality-unclamped",
+        "T1",
+        "NETW-04",
+        (
+            "_run_cells",
+            (
+                "t = (t.reshape(len(per_cell), -1, per_cell.shape[1]) + per_cell[:, None]).reshape(t.shape)\n"
+                "np.clip(t, *op.clamp, out=t)"
+            ),
+            "t = (t.reshape(len(per_cell), -1, per_cell.shape[1]) + per_cell[:, None]).reshape(t.shape)",
+        ),
+    ),
+    mutant(
+        "hyper-before",
+        "T1",
+        "NETW-09 NETW-01",
+        ("_run_cells", "[t, hyper[cells]]", "[hyper[cells], t]"),
+    ),
+    mutant(
+        "model-hash-ignored",
+        "T1",
+        "HEAD-05",
+        ("model_for", "model.weights != weights", "False"),
+    ),
+    mutant(
+        "model-number-ignored",
+        "T1",
+        "HEAD-04 MODL-06",
+        ("model_for", "load_model(number)", "load_model(0)"),
+    ),
+    mutant(
+        "pixels-in-spite-of-an-error",
+        "T1",
+        "STAT-08",
+        (
+            "decode_answer",
+            "own, symbols = decode_symbols(stream, model, k, runner=runner, keep_residuals=True)",
+            (
+                "try:\n"
+                "    own, symbols = decode_symbols(stream, model, k, runner=runner, keep_residuals=True)\n"
+                "except SdcError:\n"
+                "    continue"
+            ),
+        ),
+    ),
+    mutant(
+        "metadata-judged-by-decode",
+        "T1",
+        "OBJS-18",
+        (
+            "decode_answer",
+            "wanted = set(stream.select(groups))",
+            ("parse_objects(stream)\nwanted = set(stream.select(groups))"),
+        ),
+    ),
+)

@@ -1,0 +1,98 @@
+"""Mutants of limits, model files and editors."""
+
+from .plant import Mutant, mutant
+
+MUTANTS: tuple[Mutant, ...] = (
+    mutant(
+        "score-of-256",
+        "T0",
+        "OBJS-08",
+        ("parse_objects", "v.score / 255", "v.score / 256"),
+    ),
+    mutant(
+        "limit-too-low",
+        "T0",
+        "LIMT-03 LIMT-02",
+        ("Limits.pixels", "1 << 28", "1 << 20"),
+    ),
+    mutant(
+        "model-unknown-keys-refused",
+        "M",
+        "MODL-08",
+        ("parse_model", "whole_number(description['profile']) != 1", "len(description) != 8"),
+    ),
+    mutant(
+        "model-frequencies",
+        "M",
+        "MODL-02",
+        ("_frequencies", "table.sum() != 1 << 15", "False"),
+    ),
+    mutant(
+        "model-bound",
+        "M",
+        "NETW-12",
+        ("check_network", "int(total.max()) >= BOUND", "False"),
+    ),
+    mutant(
+        "model-passes",
+        "M",
+        "MODL-03",
+        ("_check_model", "coded[0] != set(range(m)) or coded[1] != coded[0]", "False"),
+    ),
+    mutant(
+        "model-profile",
+        "M",
+        "MODL-05",
+        ("parse_model", "whole_number(description['profile']) != 1", "False"),
+    ),
+    mutant(
+        "model-last-operator",
+        "M",
+        "NETW-13",
+        ("_check_model", "synthesis[-2].clamp != (0, 255)", "False"),
+    ),
+    mutant(
+        "editor-changes-quality",
+        "X",
+        "EDIT-01",
+        (
+            "withdraw",
+            "replace(g, size=0, state=WITHDRAWN, payload=None)",
+            "replace(g, size=0, quality=0, state=WITHDRAWN, payload=None)",
+        ),
+    ),
+    mutant(
+        "editor-preamble",
+        "X",
+        "EDIT-06",
+        ("build", "len(before)", "len(before) + 1"),
+    ),
+    mutant(
+        "editor-keeps-objects",
+        "X",
+        "EDIT-02",
+        (
+            "_filtered",
+            "[row for row in parse_payload('OBJS', chunk.payload).objects if row.group in left]",
+            "[row for row in parse_payload('OBJS', chunk.payload).objects]",
+        ),
+    ),
+    mutant(
+        "editor-keeps-unknown",
+        "X",
+        "EDIT-03",
+        ("_filtered", "chunk.type & SAFE_TO_COPY", "chunk.type & SAFE_TO_COPY or chunk.type != OBJS"),
+    ),
+    mutant(
+        "editor-keeps-provenance",
+        "X",
+        "EDIT-09",
+        ("_filtered", "chunk.type & SAFE_TO_COPY", "chunk.type & SAFE_TO_COPY or chunk.type == 130"),
+    ),
+    mutant(
+        "editor-drops-safe",
+        "X",
+        "EDIT-04",
+        ("_filtered", "chunk.type & SAFE_TO_COPY", "chunk.type == 193"),
+    ),
+)

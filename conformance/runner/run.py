@@ -1,0 +1,184 @@
+"""Asks all questions with several workers."""
+
+from __future__ import annotations
+
+import queue
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .checks import Failure
+from .suite import Question, Suite, exits_of
+from .worker import Options, Result, Worker
+
+
+@dataclass
+class Report:
+    """What became of all questions.
+
+    Attributes:
+        left_out: number of questions that were not asked, for want of a chunk or a model.
+        missing: numbers of the models that questions were left out for, since no file was found.
+    """
+
+    options: Options
+    suite: Suite
+    results: list[Result]
+    skipped: list[Result]
+    stale: list[str]
+    left_out: int
+    missing: list[str]
+    seconds: float
+
+    @property
+    def failed(self) -> list[Result]:
+        """Results that are wrong."""
+        return [r for r in self.results if r.failures]
+
+    @property
+    def failures(self) -> list[Failure]:
+        """Everything that is wrong."""
+        return [f for r in self.failed for f in r.failures]
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.failed and not self.stale and bool(self.results)
+
+
+def run(suite: Suite, options: Options) -> Report:
+    """Ask everything.
+
+    Returns:
+        The report; results are in the order of the manifest.
+    """
+    start = time.monotonic()
+    files, missing = suite.models(*([options.models] if options.models else []))
+    every = suite.questions(options.tiers, [*options.without, *(f"model-{number}" for number in missing)])
+    asked, whole = every, suite.questions(options.tiers)
+    if options.only:
+        asked, whole = (
+            [q for q in rows if any(q.name.startswith(name) for name in options.only)]
+            for rows in (every, whole)
+        )
+    left_out = len(whole) - len(asked)
+    named = {need for question in whole for need in question.entry.get("needs", ())} - set(options.without)
+    missing = [number for number in missing if f"model-{number}" in named]
+    if options.limit:
+        asked = _first_of_each(asked, options.limit)
+    jobs: list[tuple[int, Question, bool]] = [(k, q, False) for k, q in enumerate(asked)]
+    if options.serve and not options.only:
+        jobs += [(len(jobs) + k, q, True) for k, q in enumerate(_sample(asked))]
+    work: queue.SimpleQueue[list[tuple[int, Question, bool]]] = queue.SimpleQueue()
+    for k in range(0, len(jobs), 16):
+        work.put(jobs[k : k + 16])
+    results: list[Result | None] = [None] * len(jobs)
+    progress = Progress(len(jobs), options.progress)
+
+    models = tempfile.TemporaryDirectory(prefix="sdc-conformance-")
+    for name, path in files.items():
+        (Path(models.name) / name).symlink_to(path)
+
+    def labour() -> None:
+        worker = Worker(suite, options, Path(models.name))
+        try:
+            while True:
+                try:
+                    batch = work.get_nowait()
+                except queue.Empty:
+                    return
+                for k, question, command in batch:
+                    results[k] = result = worker.ask(question, command)
+                    progress.step(bool(result.failures))
+        finally:
+            worker.end()
+
+    threads = [threading.Thread(target=labour) for _ in range(max(1, options.jobs))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    models.cleanup()
+    progress.end()
+    done = [r for r in results if r is not None]
+    skipped, rest, stale = _split(done, options.skip, every)
+    return Report(options, suite, rest, skipped, stale, left_out, missing, time.monotonic() - start)
+
+
+def _sample(questions: Sequence[Question]) -> list[Question]:
+    """A few questions for the commands: small files, every status, operation and a selection."""
+    seen: Counter[tuple[str, int, bool]] = Counter()
+    out = []
+    for question in questions:
+        kind = (question.op, exits_of(question.wanted)[0], question.groups is not None)
+        tiny = question.entry["bytes"] < 1000 or question.op == "encode"
+        if question.cut is None and tiny and seen[kind] < 1:
+            seen[kind] += 1
+            out.append(question)
+    return out
+
+
+def _first_of_each(questions: Sequence[Question], limit: int) -> list[Question]:
+    """Some questions, taken in turn from the classes."""
+    by_class: dict[str, list[Question]] = {}
+    for question in questions:
+        by_class.setdefault(f"{question.tier} {question.entry['class']} {question.op}", []).append(question)
+    out: list[Question] = []
+    while len(out) < limit and any(by_class.values()):
+        for rows in by_class.values():
+            if rows and len(out) < limit:
+                out.append(rows.pop(0))
+    return out
+
+
+def _split(
+    done: Sequence[Result], skip: Sequence[str], every: Sequence[Question]
+) -> tuple[list[Result], list[Result], list[str]]:
+    """Results on the skip list, the others, and stale entries: they skip nothing, or nothing that fails."""
+    skipped = [r for r in done if any(_skips(entry, r.name) for entry in skip)]
+    rest = [r for r in done if not any(_skips(entry, r.name) for entry in skip)]
+    stale = []
+    for entry in skip:
+        own = [r for r in skipped if _skips(entry, r.name)]
+        if not any(_skips(entry, q.name) for q in every):
+            stale.append(f"{entry}: no such vector among those asked")
+        elif own and not any(r.failures for r in own):
+            stale.append(f"{entry}: passes, so it must leave the skip list")
+    return skipped, rest, stale
+
+
+def _skips(entry: str, name: str) -> bool:
+    return name == entry or name.startswith(entry + ":")
+
+
+class Progress:
+    """A bar on a terminal."""
+
+    def __init__(self, total: int, wanted: bool):
+        self.total, self.done, self.failed = total, 0, 0
+        self.wanted = wanted and sys.stderr.isatty()
+        self.lock = threading.Lock()
+        self.shown = 0.0
+
+    def step(self, failed: bool) -> None:
+        """Another question is done."""
+        with self.lock:
+            self.done += 1
+            self.failed += failed
+            now = time.monotonic()
+            if self.wanted and (now - self.shown > 0.1 or self.done == self.total):
+                self.shown = now
+                full = 30 * self.done // max(1, self.total)
+                bar = "#" * full + "." * (30 - full)
+                sys.stderr.write(f"\r[{bar}] {self.done}/{self.total}, {self.failed} failed ")
+                sys.stderr.flush()
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self.wanted:
+            sys.stderr.write("\r\x1b[K")
