@@ -298,7 +298,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     runner: Runner = run
     if given.runner == "torch":
-        from sdc_reference.runner import TorchRunner  # type: ignore[import-untyped]
+        from sdc_reference.runner import TorchRunner
 
         runner = TorchRunner()
     if given.op == "serve":

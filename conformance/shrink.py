@@ -90,9 +90,10 @@ class Pieces:
     def with_text(self, name: str, k: int, new: bytes) -> Pieces:
         """The same with another payload."""
         value = getattr(self, name)
-        if isinstance(value, bytes):
-            return replace(self, **{name: new})
-        return replace(self, **{name: (*value[:k], (value[k][0], new), *value[k + 1 :])})
+        whole: Any = new
+        if not isinstance(value, bytes):
+            whole = (*value[:k], (value[k][0], new), *value[k + 1 :])
+        return replace(self, **{name: whole})
 
 
 def _bytes(part: Part, seed: bytes = b"") -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -246,10 +247,11 @@ def valid(book: Book) -> None:
         needs=["OBJS"],
     )
     said = '{"grounding": {"provider": "salient"}, "captions": {"short": "Fl\u00e4chen \u4e2d"}, "n": [1e3]}'
+    told: Any = ((PROV, said.encode()),)
     for place in ("before", "after"):
         book.accept(
             f"valid/prov-{place}.sdc",
-            replace(four, **{place: ((PROV, said.encode()),)}),
+            replace(four, **{place: told}),
             "PROV-01 PROV-02 CHNK-07",
             why=f"how the objects were found, {place} the latents",
             seed=0,

@@ -70,8 +70,8 @@ def alike(results: Sequence[Result]) -> list[list[Result]]:
     for result in results:
         first = result.failures[0]
         said = (first.expected, first.got) if first.what in ("exit", "error.code", "process") else ("", "")
-        what, *said = (re.sub(r"[0-9]+", "", text) for text in (first.what, *said))
-        groups.setdefault((first.tier, what, *said, result.question.op), []).append(result)
+        words = [re.sub(r"[0-9]+", "", text) for text in (first.what, *said)]
+        groups.setdefault((first.tier, *words, result.question.op), []).append(result)
     return sorted(groups.values(), key=len, reverse=True)
 
 

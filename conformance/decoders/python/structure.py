@@ -10,6 +10,10 @@ import base64
 import json
 import sys
 import zlib
+from collections.abc import Callable
+from typing import Any
+
+Answer = dict[str, Any]
 
 HEAD, GRPS, MASK, LATN, OBJS, ICCP = 0x01, 0x02, 0x03, 0x04, 0x81, 0xC1
 UNSUPPORTED = ("E_FEATURE", "E_CHUNK_CRITICAL")
@@ -23,7 +27,7 @@ class CutOff(Exception):
     """Bytes end within a field."""
 
 
-def varint(data, at):
+def varint(data: bytes, at: int) -> tuple[int, int]:
     """Section 3: the value and the place behind it."""
     value = 0
     for i in range(5):
@@ -38,7 +42,7 @@ def varint(data, at):
     raise Error("E_VARINT", at - 1 - i)
 
 
-def chunk(data, at, seed=b""):
+def chunk(data: bytes, at: int, seed: bytes = b"") -> tuple[int, int, int, bool]:
     """Section 4.2: type, place of the payload, end, and whether the CRC is right."""
     size, start = varint(data, at + 1)
     end = start + size + 4
@@ -48,7 +52,7 @@ def chunk(data, at, seed=b""):
     return data[at], start, end, crc == int.from_bytes(data[end - 4 : end], "little")
 
 
-def required(data, at, kind):
+def required(data: bytes, at: int, kind: int) -> tuple[int, int]:
     """HEAD, GRPS and MASK: place of the payload, and end."""
     try:
         found, start, end, right = chunk(data, at)
@@ -61,7 +65,7 @@ def required(data, at, kind):
     return start, end
 
 
-def fields(data, start, end, read):
+def fields(data: bytes, start: int, end: int, read: Callable[[bytes, int], tuple[Any, int]]) -> Any:
     """Fields of a payload, which must be all of it (CHNK-03)."""
     try:
         values, at = read(data[: end - 4], start)
@@ -72,7 +76,7 @@ def fields(data, start, end, read):
     return values
 
 
-def head(data, at):
+def head(data: bytes, at: int) -> tuple[Answer, int]:
     """Section 5."""
     width, past = varint(data, at)
     if not 1 <= width <= 65536:
@@ -90,14 +94,14 @@ def head(data, at):
     return own | {"weights": data[at : at + 4].hex(), "version": data[at + 4]}, at + 5
 
 
-def grps(data, start, cells):
+def grps(data: bytes, start: int, cells: int) -> tuple[tuple[int, list[list[int]]], int]:
     """Section 6: the preamble, and ``[level, quality, size]`` of each group."""
     if start >= len(data):
         raise CutOff
     if not 1 <= data[start] <= cells:
         raise Error("E_GRPS_COUNT", start)
     preamble, at = varint(data, start + 1)
-    groups = []
+    groups: list[list[int]] = []
     for _ in range(data[start]):
         size, past = varint(data, at + 1)
         if groups and data[at] >> 6 < groups[-1][0]:
@@ -109,14 +113,16 @@ def grps(data, start, cells):
     return (preamble, groups), at
 
 
-def info(data):
+def info(data: bytes) -> tuple[int, Answer]:
     """Section 13.3: what ``info`` prints."""
     if data[:4] != b"\xd3SDC":
         short = 0 < len(data) < 4 and b"\xd3SDC".startswith(data)
         raise Error("E_TRUNCATED" if short else "E_MAGIC", len(data) if short else 0)
-    chunks, errors, seen = [], [], set()
+    chunks: list[Answer] = []
+    errors: list[Answer] = []
+    seen: set[int] = set()
 
-    def listed(kind, at, size, state):
+    def listed(kind: int, at: int, size: int, state: str) -> None:
         chunks.append({"type": kind, "offset": at, "size": size, "state": state})
 
     start, end = required(data, 4, HEAD)
@@ -138,7 +144,7 @@ def info(data):
         listed(MASK, at, end - at, "complete")
         first = at = end
 
-    def walk(at, past):
+    def rest(at: int, past: int) -> None:
         """Chunks in front of or behind the latents; the first that is damaged ends it."""
         while at < past:
             try:
@@ -166,7 +172,7 @@ def info(data):
             listed(kind, at, end - at, "complete")
             at = end
 
-    walk(at, place)
+    rest(at, place)
     if len(groups) > 1 and mask is None:
         raise Error("E_MASK_MISSING", place)
     at, rows = place, []
@@ -192,11 +198,11 @@ def info(data):
             listed(LATN, at, min(size, len(data) - at), state)
         rows.append({"level": level, "quality": quality, "offset": at, "size": size, "state": state})
         at += size
-    walk(at, len(data))
+    rest(at, len(data))
     return 3 if errors else 0, answer | {"groups": rows, "chunks": chunks, "errors": errors}
 
 
-def answer(data):
+def answer(data: bytes) -> tuple[int, Answer]:
     """Exit status and what is printed."""
     try:
         return info(data)
@@ -205,7 +211,7 @@ def answer(data):
         return 2 if code in UNSUPPORTED else 1, {"error": {"code": code, "offset": offset}}
 
 
-def main():
+def main() -> int:
     """The command."""
     if sys.argv[1] == "serve":
         for line in sys.stdin:
