@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sdc.errors import SdcError
 from sdc.format.chunks import GRPS, HEAD, MAGIC, MASK

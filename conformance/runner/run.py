@@ -8,13 +8,16 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .checks import Failure
 from .suite import Question, Suite, exits_of
 from .worker import Options, Result, Worker
+
+BATCH = 16
+"""Questions that a worker takes at a time."""
 
 
 @dataclass
@@ -60,41 +63,55 @@ def run(suite: Suite, options: Options) -> Report:
     start = time.monotonic()
     files, missing = suite.models(*([options.models] if options.models else []))
     every = suite.questions(options.tiers, [*options.without, *(f"model-{number}" for number in missing)])
-    asked, whole = every, suite.questions(options.tiers)
-    if options.only:
-        asked, whole = (
-            [q for q in rows if any(q.name.startswith(name) for name in options.only)]
-            for rows in (every, whole)
-        )
-    left_out = len(whole) - len(asked)
+    asked, whole = _only(every, options), _only(suite.questions(options.tiers), options)
     named = {need for question in whole for need in question.entry.get("needs", ())} - set(options.without)
-    missing = [number for number in missing if f"model-{number}" in named]
-    if options.limit:
-        asked = _first_of_each(asked, options.limit)
-    jobs: list[tuple[int, Question, bool]] = [(k, q, False) for k, q in enumerate(asked)]
+    wanted = asked if not options.limit else _first_of_each(asked, options.limit)
+    jobs = [(question, False) for question in wanted]
     if options.serve and not options.only:
-        jobs += [(len(jobs) + k, q, True) for k, q in enumerate(_sample(asked))]
-    work: queue.SimpleQueue[list[tuple[int, Question, bool]]] = queue.SimpleQueue()
-    for k in range(0, len(jobs), 16):
-        work.put(jobs[k : k + 16])
-    results: list[Result | None] = [None] * len(jobs)
+        jobs += [(question, True) for question in _sample(wanted)]
+    with tempfile.TemporaryDirectory(prefix="sdc-conformance-") as models:
+        for name, path in files.items():
+            (Path(models) / name).symlink_to(path)
+        done = _ask_all(jobs, lambda: Worker(suite, options, Path(models)), options)
+    skipped, rest, stale = _split(done, options.skip, every)
+    return Report(
+        options,
+        suite,
+        rest,
+        skipped,
+        stale,
+        left_out=len(whole) - len(asked),
+        missing=[number for number in missing if f"model-{number}" in named],
+        seconds=time.monotonic() - start,
+    )
+
+
+def _only(questions: Sequence[Question], options: Options) -> list[Question]:
+    """Those whose name begins as the options say."""
+    return [q for q in questions if not options.only or q.name.startswith(tuple(options.only))]
+
+
+def _ask_all(
+    jobs: Sequence[tuple[Question, bool]], hire: Callable[[], Worker], options: Options
+) -> list[Result]:
+    """Results of questions, asked through ``serve`` or by a command, in their order."""
+    work: queue.SimpleQueue[range] = queue.SimpleQueue()
+    for first in range(0, len(jobs), BATCH):
+        work.put(range(first, min(first + BATCH, len(jobs))))
+    results: dict[int, Result] = {}
     progress = Progress(len(jobs), options.progress)
 
-    models = tempfile.TemporaryDirectory(prefix="sdc-conformance-")
-    for name, path in files.items():
-        (Path(models.name) / name).symlink_to(path)
-
     def labour() -> None:
-        worker = Worker(suite, options, Path(models.name))
+        worker = hire()
         try:
             while True:
                 try:
                     batch = work.get_nowait()
                 except queue.Empty:
                     return
-                for k, question, command in batch:
-                    results[k] = result = worker.ask(question, command)
-                    progress.step(bool(result.failures))
+                for k in batch:
+                    results[k] = worker.ask(*jobs[k])
+                    progress.step(bool(results[k].failures))
         finally:
             worker.end()
 
@@ -103,11 +120,8 @@ def run(suite: Suite, options: Options) -> Report:
         thread.start()
     for thread in threads:
         thread.join()
-    models.cleanup()
     progress.end()
-    done = [r for r in results if r is not None]
-    skipped, rest, stale = _split(done, options.skip, every)
-    return Report(options, suite, rest, skipped, stale, left_out, missing, time.monotonic() - start)
+    return [results[k] for k in sorted(results)]
 
 
 def _sample(questions: Sequence[Question]) -> list[Question]:

@@ -126,11 +126,8 @@ def _labels_within(box: list[int], labels: bytes, width: int, height: int) -> li
     cols = -(-width // CELL)
     bottom = -(-(y + h) // CELL) if y + h == height else (y + h) // CELL
     right = -(-(x + w) // CELL) if x + w == width else (x + w) // CELL
-    return [
-        labels[row * cols + col]
-        for row in range(-(-y // CELL), bottom)
-        for col in range(-(-x // CELL), right)
-    ]
+    rows, columns = range(-(-y // CELL), bottom), range(-(-x // CELL), right)
+    return [labels[row * cols + col] for row in rows for col in columns]
 
 
 def _hash_of(data: Any) -> str:
