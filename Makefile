@@ -17,14 +17,16 @@ endef
 
 SOURCES = pyproject.toml README.md LICENSE $(shell find sdc -name "*.py") $(wildcard sdc/models/* spec/*.* spec/examples/*)
 
-.PHONY: help demo dev test check tables bench clean
+.PHONY: help demo dev test quick check wheel tables bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo       encode and decode a photograph in $(VENV), without torch; results in $(OUT)"
 	@echo "make test       run the tests in $(VENV_TEST); TESTS=\"tests/test_sheet.py -k tiny\" for some"
-	@echo "make check      ruff, mypy, tables and examples of the specification, vectors and what they exercise"
-	@echo "make tables     bring the tables and examples of the specification and the vectors up to date"
+	@echo "make quick      ruff, and the tests that take less than a second each"
+	@echo "make check      ruff, mypy, import-linter; tables, examples, registries and vectors up to date; traceability"
+	@echo "make wheel      build the wheel, and try it in an empty environment"
+	@echo "make tables     bring tables, examples, registries and vectors up to date"
 	@echo "make dev        only make $(VENV_TEST), in which one can also train"
 	@echo "make bench      decoding and encoding times, in $(VENV_TEST)"
 	@echo "make clean      remove what was made, environments included"
@@ -60,9 +62,18 @@ dev: $(VENV_TEST)/stamp
 test: $(VENV_TEST)/stamp
 	$(VENV_TEST)/bin/pytest $(TESTS)
 
+quick: $(VENV_TEST)/stamp
+	$(VENV_TEST)/bin/ruff check .
+	$(VENV_TEST)/bin/pytest -m "not slow" $(TESTS)
+
+wheel:
+	$(PYTHON) tests/try_wheel.py
+
 check: $(VENV_TEST)/stamp
 	$(VENV_TEST)/bin/ruff check .
+	$(VENV_TEST)/bin/ruff format --check .
 	$(VENV_TEST)/bin/mypy
+	$(VENV_TEST)/bin/lint-imports --no-cache
 	$(VENV_TEST)/bin/python tests/spec_tables.py
 	$(VENV_TEST)/bin/python tests/make_examples.py
 	$(VENV_TEST)/bin/python -m sdc_conformance.make.registry
