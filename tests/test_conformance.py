@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import types
@@ -283,6 +284,17 @@ def test_what_a_decoder_found_is_shown_where_it_should_have_found_nothing() -> N
     said = {"errors": [{"code": "E_GROUP_DAMAGED", "offset": 29}]}
     (found,) = check_answer(question, 3, said, LADDER)
     assert (found.expected, found.got) == ("0", "3 (E_GROUP_DAMAGED at 29)")
+
+
+def test_the_runner_needs_no_package_and_can_be_copied_away(tmp_path: Path) -> None:
+    shutil.copytree(ROOM, tmp_path / "copied", ignore=shutil.ignore_patterns("__pycache__"))
+    script = "import sys; sys.path.insert(0, sys.argv.pop()); from copied.runner.command import main; "
+    script += "sys.exit(main(sys.argv[1:]))"
+    decoder = shlex.join([sys.executable, str(tmp_path / "copied" / "decoders" / "python" / "structure.py")])
+    words = ["run", "--decoder", decoder, "--tier", "T0", "--only", "valid/size", str(tmp_path)]
+    run = [sys.executable, "-I", "-S", "-c", script, *words]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "passed: " in done.stdout, done.stdout + done.stderr
 
 
 def test_a_command_that_is_not_there_is_said_at_once() -> None:
