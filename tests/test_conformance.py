@@ -24,6 +24,8 @@ import jsonschema
 import numpy as np
 import pytest
 
+from sdc.coding.labels import encode_map
+from sdc.coding.rans import Encoder
 from sdc.format.build import build
 from sdc.format.parse import parse
 from sdc.networks.registry import load_model
@@ -31,7 +33,7 @@ from sdc.networks.run import run
 from sdc.networks.sites import Sites
 from sdc_conformance import fuzz, shrink, trace
 from sdc_conformance.adapter import answer
-from sdc_conformance.make import photos, registry, second_model, stages, vectors
+from sdc_conformance.make import maps, photos, registry, second_model, stages, vectors
 from sdc_conformance.make.streams import compose, escaping, small
 from sdc_conformance.mutants import encoders, enemies, plant, survey
 from sdc_conformance.mutants.catalogue import MUTANTS
@@ -87,6 +89,17 @@ def test_making_them_again_gives_the_same_bytes() -> None:
     files = vectors.everything()
     stale = [name for name, data in files.items() if (VECTORS / name).read_bytes() != data]
     assert stale == [], "run python -m sdc_conformance.make --write"
+
+
+def test_the_second_coder_of_label_maps_writes_what_the_codec_writes() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(60):
+        count, shape = int(rng.integers(1, 6)), rng.integers(1, 9, 2)
+        labels = rng.integers(0, count + 1, shape).astype(np.uint8)
+        labels[rng.random(shape) < 0.6] = labels[0, 0]
+        encoder = Encoder()
+        maps.put_map(encoder, labels, count)
+        assert encoder.finish() == encode_map(labels, count)
 
 
 def test_photographs_are_encoded_anew_for_another_model(

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from sdc.coding.labels import _Models, _walk
 from sdc.coding.rans import Encoder
 from sdc.format.chunks import GRPS, HEAD, ICCP, LATN, MASK, OBJS
 from sdc.format.fields import encode_varint
@@ -20,6 +19,7 @@ from ..adapter import answer
 from ..mutants.catalogue import find
 from ..mutants.plant import planted
 from .book import MAP_CODES, RANS_CODES, UNKNOWN, Book, accepted
+from .maps import put_map
 from .second_model import NUMBER
 from .streams import (
     FOUR,
@@ -566,7 +566,7 @@ def invalid_map(book: Book) -> None:
         "a word too many behind a group map",
     )
     encoder = Encoder()
-    _put_map(encoder, [[1, 2]], 2)
+    put_map(encoder, [[1, 2]], 2)
     refuse(
         "map-rans-final",
         build(finish_from(encoder)),
@@ -576,48 +576,14 @@ def invalid_map(book: Book) -> None:
     )
 
 
-def _put_map(encoder: Encoder, labels: Any, count: int, none_at: int | None = None) -> None:
-    """Code a label map into an encoder; at label number ``none_at`` every candidate is refused."""
-    models, cells, number = _Models(), np.array(labels).tolist(), iter(range(1 << 30))
-
-    def code(candidates: list[int], pattern: int, context: int, y: int, x: int) -> int:
-        label = None if next(number) == none_at else int(cells[y][x])
-        seen: list[int] = []
-        for candidate in candidates:
-            if candidate in seen:
-                continue
-            model = (
-                models.first[context]
-                if not seen
-                else models.second[pattern]
-                if len(seen) == 1
-                else models.later[len(seen) - 2]
-            )
-            model.put(encoder, int(label == candidate))
-            if label == candidate:
-                return label
-            seen.append(candidate)
-        rest = [k for k in range(count + 1) if k not in seen]
-        if label is None:
-            assert not rest
-            raise StopIteration
-        encoder.put_uniform(rest.index(label), len(rest))
-        return label
-
-    try:
-        _walk(len(cells), len(cells[0]), count, code)
-    except StopIteration:
-        return
-
-
 def no_label(labels: Any) -> bytes:
     """A label map of one group in which the last label that can be is neither of the two."""
     flat = np.array(labels)
     for at in range(flat.size - 1, 0, -1):
         encoder = Encoder()
         try:
-            _put_map(encoder, labels, 1, at)
-        except AssertionError:
+            put_map(encoder, labels, 1, at)
+        except ValueError:
             continue
         return encoder.finish()
     raise AssertionError("no such label")
