@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import numpy as np
@@ -60,3 +61,14 @@ def put_map(encoder: Encoder, labels: Any, count: int, silent_at: int | None = N
                     raise ValueError("a label is left")
                 return
             encoder.put_uniform(rest.index(label), len(rest))
+
+
+def finish_from(encoder: Encoder, x: int = (1 << 16) + 1) -> bytes:
+    """The stream of an encoder that begins, so that a decoder ends, in state ``x``; with no word too many."""
+    words = []
+    for start, freq in zip(reversed(encoder._starts), reversed(encoder._freqs), strict=True):
+        if x >= freq << 17:
+            words.append(x & 0xFFFF)
+            x >>= 16
+        x = ((x // freq) << 15) + x % freq + start
+    return x.to_bytes(4, "little") + b"".join(struct.pack("<H", w) for w in reversed(words))

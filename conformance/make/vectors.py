@@ -22,9 +22,14 @@ from sdc.networks.registry import load_model, models_folder
 from ..adapter import digest
 from ..runner.suite import VECTORS
 from .book import LICENCE, Book, sentences
-from .invalid import invalid_container, invalid_foreign, invalid_map, invalid_metadata, invalid_symbols
+from .editors import editors
+from .invalid_container import invalid_container
+from .invalid_foreign import invalid_foreign
+from .invalid_map import invalid_map
+from .invalid_metadata import invalid_metadata
+from .invalid_symbols import invalid_symbols
 from .models import models
-from .partial import editors, partial
+from .partial import partial
 from .photos import MACHINES, MODEL, photographs, tasks
 from .second_model import NUMBER, second_model_file
 from .stages import stage_files

@@ -1,0 +1,181 @@
+"""Vectors with one fault in the symbols of a group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from sdc.coding.rans import Encoder
+from sdc.format.parse import parse
+
+from .book import UNKNOWN, Book, accepted
+from .maps import finish_from
+from .streams import (
+    FOUR,
+    FOUR_MAP,
+    Draw,
+    Library,
+    compose,
+    head_payload,
+    small,
+    within,
+)
+
+CODED = ((3, 24),)
+"""A group of one cell that codes few residuals."""
+
+
+def invalid_symbols(book: Book) -> None:
+    """One fault in the symbols of a group."""
+    base = compose(1, 1, CODED, None, within(1))
+    payload = base.payloads[0] or b""
+    assert len(payload) >= 6
+
+    def refuse(name: str, data: bytes, codes: str, ids: str, why: str, **more: Any) -> None:
+        book.refuse(f"invalid/{name}.sdc", data, codes, ids, fault="symbols", why=why, **more)
+
+    def given(data: bytes) -> bytes:
+        return base.with_payload(0, data).build()
+
+    refuse("rans-length-1", given(payload[:1]), "E_RANS_LENGTH", "RANS-02 STAT-08", "one byte")
+    refuse("rans-length-2", given(payload[:2]), "E_RANS_LENGTH", "RANS-02", "two bytes")
+    refuse("rans-length-3", given(payload[:3]), "E_RANS_LENGTH", "RANS-02", "three bytes")
+    refuse("rans-length-odd", given(payload + b"\0"), "E_RANS_LENGTH", "RANS-02", "an odd number of bytes")
+    refuse(
+        "rans-state",
+        given(bytes.fromhex("ffff0000") + payload[4:]),
+        "E_RANS_STATE",
+        "RANS-03 RANS-01",
+        "the first state is below 2^16",
+    )
+    refuse("rans-state-0", given(bytes(4) + payload[4:]), "E_RANS_STATE", "RANS-03", "the first state is 0")
+    refuse(
+        "rans-underrun", given(payload[:-2]), "E_RANS_UNDERRUN", "RANS-05 PASS-01", "the last word is missing"
+    )
+    refuse(
+        "rans-underrun-state-only",
+        given(payload[:4]),
+        "E_RANS_UNDERRUN",
+        "RANS-05",
+        "the first state and no word",
+    )
+    refuse(
+        "rans-underrun-empty",
+        given(b""),
+        "E_RANS_UNDERRUN",
+        "RANS-05 LATN-03",
+        "no byte, though symbols are coded",
+    )
+    refuse("rans-trailing", given(payload + b"\0\0"), "E_RANS_TRAILING", "RANS-08 PASS-01", "a word too many")
+    none = compose(1, 1)
+    refuse(
+        "rans-trailing-nothing-coded",
+        none.with_payload(0, bytes.fromhex("00000100")).build(),
+        "E_RANS_TRAILING",
+        "RANS-09 LATN-03",
+        "no symbol is coded, and yet there is a state",
+    )
+
+    def recode(put_last: Callable[[list[int], list[int]], None], draw: Draw, end: int = 1 << 16) -> bytes:
+        """Code the group of ``CODED``, change the list of intervals, and end in another state."""
+        captured: list[Encoder] = []
+
+        class Captured(Encoder):
+            def finish(self) -> bytes:
+                captured.append(self)
+                return b""
+
+        lib = Library.load()
+        keep = lib.rans.Encoder
+        setattr(lib.rans, "Encoder", Captured)  # noqa: B010
+        try:
+            compose(1, 1, CODED, None, draw)
+        finally:
+            setattr(lib.rans, "Encoder", keep)  # noqa: B010
+        (encoder,) = captured
+        put_last(encoder._starts, encoder._freqs)
+        return finish_from(encoder, end)
+
+    refuse(
+        "rans-final",
+        given(recode(lambda s, f: None, within(1), (1 << 16) + 1)),
+        "E_RANS_FINAL",
+        "RANS-07 PASS-01",
+        "the last state is 2^16 + 1",
+    )
+    refuse(
+        "rans-final-large",
+        given(recode(lambda s, f: None, within(1), (1 << 31) + 5)),
+        "E_RANS_FINAL",
+        "RANS-07",
+        "the last state is far from 2^16",
+    )
+
+    def prefix(bits: int) -> Callable[[list[int], list[int]], None]:
+        """Put an escape with a prefix of so many ones where the first residual stood; nothing behind it."""
+
+        def change(starts: list[int], freqs: list[int]) -> None:
+            del starts[1:], freqs[1:]
+            starts += [0] + [1 << 14] * bits
+            freqs += [1 << 14] * (bits + 1)
+
+        return change
+
+    refuse(
+        "escape-sixteen-ones",
+        given(recode(prefix(16), first_escape())),
+        "E_ESCAPE",
+        "SYMB-05 SYMB-04",
+        "a prefix of sixteen ones",
+    )
+    for name, bits, rest in [("fifteen-ones", 15, 0), ("above-32767", 14, (1 << 14) - 1)]:
+
+        def change(starts: list[int], freqs: list[int], bits: int = bits, rest: int = rest) -> None:
+            del starts[1:], freqs[1:]
+            starts += [0] + [1 << 14] * bits + [0] + [rest << 15 - bits]
+            freqs += [1 << 14] * (bits + 2) + [1 << 15 - bits]
+
+        refuse(
+            f"escape-{name}",
+            given(recode(change, first_escape())),
+            "E_ESCAPE",
+            "SYMB-05",
+            "an escaped residual beyond 32767",
+        )
+    four = compose(48, 32, FOUR, FOUR_MAP, [small(k) for k in range(4)])
+    for k in (0, 3):
+        bad = four.with_payload(k, (four.payloads[k] or b"") + b"\0\0")
+        data = bad.build()
+        others = [j for j in range(4) if j != k]
+        start = parse(data).groups[k].offset
+        refusal = {"exit": 1, "codes": ["E_RANS_TRAILING"], "offsets": [start, start + len(bad.latents()[k])]}
+        book.add(
+            f"invalid/one-group-of-four-{k}.sdc",
+            data,
+            [
+                accepted("info", data),
+                {"op": "decode", "tier": "T1", **refusal},
+                {"op": "decode", "tier": "T1", "groups": [k], **refusal},
+                accepted("decode", data, others),
+            ],
+            why="a fault in one of four groups: no pixels if it is asked for, all others if not",
+            how="a word too many in one group",
+            accept=["STAT-08", "STAT-11"],
+            reject=["STAT-08", "STAT-10", "STAT-11"],
+            seed=0,
+        )
+    model = replace(base, head=head_payload(1, 1, model=UNKNOWN))
+    refuse(
+        "model-before-symbols",
+        model.with_payload(0, payload + b"\0\0").build(),
+        "E_MODEL",
+        "STAT-12 STAT-13",
+        "no model, and symbols that nobody can look at",
+    )
+
+
+def first_escape() -> Draw:
+    """The first residual is an escape, the others 0."""
+    count = iter(range(1 << 30))
+    return lambda t, reach: reach + 1 if next(count) == 0 else 0
