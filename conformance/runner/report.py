@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import sys
 from collections.abc import Sequence
 
 from .run import Report
 from .suite import claimed, exits_of
 from .worker import CHECKER, Result
 
-PROGRAM = ["sdc-conformance"] if shutil.which("sdc-conformance") else ["python3", sys.argv[0]]
+PROGRAM = ["sdc-conformance"] if shutil.which("sdc-conformance") else ["python3", "-m", str(__package__)]
 """How people call this."""
 
 KEY_IDS = {
