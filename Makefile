@@ -23,7 +23,7 @@ SOURCES = pyproject.toml README.md LICENSE $(shell find sdc -name "*.py") $(wild
 help:
 	@echo "make demo       encode and decode a photograph in $(VENV), without torch; results in $(OUT)"
 	@echo "make test       run the tests in $(VENV_TEST); TESTS=\"tests/test_sheet.py -k tiny\" for some"
-	@echo "make quick      ruff, and the tests that take less than a second each"
+	@echo "make quick      ruff, and the tests of format and objects, under a minute; TESTS as above"
 	@echo "make check      ruff, mypy, import-linter; tables, examples, registries and vectors up to date; traceability"
 	@echo "make wheel      build the wheel, and try it in an empty environment"
 	@echo "make tables     bring tables, examples, registries and vectors up to date"
@@ -62,9 +62,11 @@ dev: $(VENV_TEST)/stamp
 test: $(VENV_TEST)/stamp
 	$(VENV_TEST)/bin/pytest $(TESTS)
 
+QUICK = $(patsubst %,tests/test_%.py,conformance container edit examples info objects spec)
+
 quick: $(VENV_TEST)/stamp
 	$(VENV_TEST)/bin/ruff check .
-	$(VENV_TEST)/bin/pytest -m "not slow" $(TESTS)
+	$(VENV_TEST)/bin/pytest -m "not slow" $(or $(TESTS),$(QUICK))
 
 wheel:
 	$(PYTHON) tests/try_wheel.py

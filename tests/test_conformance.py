@@ -85,6 +85,7 @@ def test_files_are_those_of_the_manifest_and_small() -> None:
     assert all(e["file"].startswith(e["class"] + "/") for e in manifest()["vectors"])
 
 
+@pytest.mark.slow
 def test_making_them_again_gives_the_same_bytes() -> None:
     files = vectors.everything()
     stale = [name for name, data in files.items() if (VECTORS / name).read_bytes() != data]
@@ -102,6 +103,7 @@ def test_the_second_coder_of_label_maps_writes_what_the_codec_writes() -> None:
         assert encoder.finish() == encode_map(labels, count)
 
 
+@pytest.mark.slow
 def test_photographs_are_encoded_anew_for_another_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,6 +148,7 @@ def valid_stages() -> Iterator[dict[str, Any]]:
                     yield stages.group_stages(model, stream.labels, g.index, g.quality, g.payload)
 
 
+@pytest.mark.slow
 def test_valid_vectors_reach_every_quality_index_escape_and_clamp() -> None:
     model = load_model(0)
     reach = model.reach.tolist()
@@ -215,12 +218,14 @@ def check(command: list[str], **more: Any) -> Report:
     return run_suite(suite(), options)
 
 
+@pytest.mark.slow
 def test_the_adapter_passes_every_tier() -> None:
     report = check(ADAPTER, tiers=TIERS_ALL)
     assert report.passed and not report.left_out, text_of(report)
     assert len(report.results) > 4000 and {r.by for r in report.results} == {"serve", "command"}
 
 
+@pytest.mark.slow
 def test_the_torch_decoder_passes() -> None:
     pytest.importorskip("torch")
     names = ("valid/qualities", "valid/islands", "uncommon/private", "invalid/coded-with-h")
@@ -229,12 +234,14 @@ def test_the_torch_decoder_passes() -> None:
     assert report.passed, text_of(report)
 
 
+@pytest.mark.slow
 def test_the_decoder_of_structure_passes_its_tier() -> None:
     path = ROOM / "decoders" / "python" / "structure.py"
     report = check([sys.executable, str(path)], tiers=("T0",), without=("OBJS", "ICCP"))
     assert report.passed and len(report.results) > 250, text_of(report)
 
 
+@pytest.mark.slow
 def test_commands_work_without_serve() -> None:
     names = ("valid/minimal", "invalid/magic-empty", "partial/one-damaged.sdc:decode[", "forward/version-11")
     report = check(ADAPTER, only=names, serve=False, tiers=TIERS_ALL)
@@ -423,6 +430,7 @@ def test_a_change_fits_whatever_the_layout() -> None:
     assert ast.unparse(tree) == "class A:\n\n    def f(self):\n        return 3"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(8))
 def test_mutants_are_killed_by_the_vectors_of_the_survey(part: int) -> None:
     """A sample; ``python -m sdc_conformance.mutants`` runs everything against all of them."""
@@ -432,6 +440,7 @@ def test_mutants_are_killed_by_the_vectors_of_the_survey(part: int) -> None:
         assert mutant.tier in {f.tier for f in report.failures}, text_of(report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(enemies.ENEMIES))
 def test_enemies_fail(name: str) -> None:
     only = ("valid/minimal.sdc:info", "invalid/crc-head-crc.sdc:decode")
@@ -458,6 +467,7 @@ def checked(name: str, question: Question) -> list[Failure]:
     return check_stream(question, suite(), once(), once(), ask)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "task", "what"),
     [
@@ -480,6 +490,7 @@ def test_encoders_with_a_fault_fail(name: str, task: str, what: str) -> None:
     assert what in [failure.what for failure in checked(name, question)]
 
 
+@pytest.mark.slow
 def test_encoders_with_a_fault_fail_through_serve_and_by_command() -> None:
     only = ("picture/rocket.png:encode-levels",)
     for serve in (True, False):
@@ -500,6 +511,7 @@ def test_pictures_are_read_as_pillow_reads_them() -> None:
         assert (height, width) == image.shape[:2] and pixels == image.tobytes()
 
 
+@pytest.mark.slow
 def test_random_streams_are_valid_and_decoders_agree_on_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SDC_MODELS", str(VECTORS / "models"))
     assert fuzz.stream(5, 2) == fuzz.stream(5, 2) != fuzz.stream(5, 4)
@@ -519,6 +531,7 @@ def test_random_streams_are_valid_and_decoders_agree_on_them(monkeypatch: pytest
     assert different  # pictures with undecoded pixels
 
 
+@pytest.mark.slow
 def test_streams_are_taken_apart_and_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SDC_MODELS", str(VECTORS / "models"))
     pieces = [(data, shrink.take_apart(data)) for data in (fuzz.stream(6, number) for number in range(80))]
@@ -538,6 +551,7 @@ class Forgetful:
         return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "most"), [(208, 90), (35, 80)])
 def test_a_stream_on_which_decoders_disagree_is_shrunk(
     number: int, most: int, monkeypatch: pytest.MonkeyPatch
@@ -552,6 +566,7 @@ def test_a_stream_on_which_decoders_disagree_is_shrunk(
     assert fuzz.smallest(decoders, data, 0) == data
 
 
+@pytest.mark.slow
 def test_the_fuzzer_shrinks_what_a_planted_bug_shows(tmp_path: Path) -> None:
     words = ["--decoder", shlex.join(ADAPTER), "--decoder", shlex.join(survey.command("fill-black"))]
     words += ["--seed", "5", "--first", "4", "--count", "4", "--shrink", "300", "--keep", str(tmp_path)]

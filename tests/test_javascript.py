@@ -28,6 +28,8 @@ from sdc_conformance.runner.run import run
 from sdc_conformance.runner.suite import VECTORS, Suite
 from sdc_conformance.runner.worker import Options
 
+pytestmark = pytest.mark.slow
+
 DECODER = VECTORS.parent / "decoders" / "javascript"
 FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
 --disable-component-update --disable-sync --disable-dev-shm-usage""".split()
