@@ -55,13 +55,14 @@ FIELDS = "sdc.format.fields"
 LABELS = "sdc.coding.labels"
 MODEL = "sdc.networks.model"
 OBJS = "sdc.format.objs"
-OPERATORS = "sdc.networks.operators"
+AFFINE = "sdc.networks.operators.affine"
+HYPER = "sdc.networks.operators.features"
+RESIDUAL = "sdc.networks.operators.residual"
+QUALITY = "sdc.networks.operators.quality"
 PARSE = "sdc.format.parse"
 PASSES = "sdc.coding.passes"
-PROFILE = "sdc.networks.profile"
 RANS = "sdc.coding.rans"
 REGISTRY = "sdc.networks.registry"
-RUN = "sdc.networks.run"
 SITES = "sdc.networks.sites"
 STREAM = "sdc.format.stream"
 SYMBOLS = "sdc.coding.symbols"
@@ -676,16 +677,16 @@ MUTANTS: tuple[Mutant, ...] = (
         "pointwise-rounding",
         "T1",
         "NETW-03",
-        (OPERATORS, "bias = self.bias.astype(np.int64) + half", "bias = self.bias.astype(np.int64)"),
+        (AFFINE, "bias = self.bias.astype(np.int64) + half", "bias = self.bias.astype(np.int64)"),
     ),
     _mutant(
         "pointwise-clamp",
         "T1",
         "NETW-03",
         (
-            OPERATORS,
-            "    return np.clip(acc, *clamp, out=acc)",
-            "    return np.clip(acc, clamp[0], clamp[1] - 1, out=acc)",
+            AFFINE,
+            "return np.clip(sums, *self.clamp, out=sums)",
+            "return np.clip(sums, self.clamp[0], self.clamp[1] - 1, out=sums)",
         ),
     ),
     _mutant(
@@ -706,9 +707,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "T1",
         "NETW-04",
         (
-            RUN,
-            "op.ready(arithmetic)[0][sites.qualities[cells]]",
-            "op.ready(arithmetic)[0][sites.qualities[cells] ^ 1]",
+            QUALITY,
+            "[work.sites.qualities[work.cells]]",
+            "[work.sites.qualities[work.cells] ^ 1]",
         ),
     ),
     _mutant(
@@ -716,9 +717,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "T1",
         "NETW-04",
         (
-            RUN,
-            "per_cell[:, None]).reshape(t.shape)\n            np.clip(t, *op.clamp, out=t)",
-            "per_cell[:, None]).reshape(t.shape)",
+            QUALITY,
+            "return np.clip(x, *self.clamp, out=x)",
+            "return x",
         ),
     ),
     _mutant(
@@ -726,9 +727,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "T1",
         "NETW-09 NETW-01",
         (
-            RUN,
-            "t = np.concatenate([t, hyper[cells]], axis=1)",
-            "t = np.concatenate([hyper[cells], t], axis=1)",
+            HYPER,
+            "np.concatenate([x, work.hyper[work.cells]], axis=1)",
+            "np.concatenate([work.hyper[work.cells], x], axis=1)",
         ),
     ),
     _mutant("model-hash-ignored", "T1", "HEAD-05", (REGISTRY, "if model.weights != weights:", "if False:")),
@@ -881,16 +882,16 @@ MUTANTS: tuple[Mutant, ...] = (
         "T3",
         "NETW-06",
         (
-            RUN,
-            'np.clip(t, *op.clamp, out=t)\n        elif op.kind == "quality"',
-            'pass\n        elif op.kind == "quality"',
+            RESIDUAL,
+            "return np.clip(x, *self.clamp, out=x)",
+            "return x",
         ),
     ),
     _mutant(
         "push-takes-the-wrong-one",
         "T1",
         "NETW-06",
-        (RUN, "t = t + local.pop()", "t = t + local.pop()[::-1]"),
+        (RESIDUAL, "x = x + work.pushed.pop()", "x = x + work.pushed.pop()[::-1]"),
     ),
     _mutant(
         "samples-converted",
@@ -921,7 +922,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (MODEL, 'if whole_number(description["profile"]) != 1:', "if len(description) != 8:"),
     ),
     _mutant("model-frequencies", "M", "MODL-02", (MODEL, "or table.sum() != 1 << 15", "or False")),
-    _mutant("model-bound", "M", "NETW-12", (PROFILE, "if int(total.max()) >= BOUND:", "if False:")),
+    _mutant("model-bound", "M", "NETW-12", (AFFINE, "if int(total.max()) >= BOUND:", "if False:")),
     _mutant(
         "model-passes",
         "M",
@@ -931,7 +932,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "model-profile", "M", "MODL-05", (MODEL, 'if whole_number(description["profile"]) != 1:', "if False:")
     ),
-    _mutant("model-last-operator", "M", "NETW-13", (MODEL, "synthesis[-2].clamp != (0, 255)", "False")),
+    _mutant("model-last-operator", "M", "NETW-13", (MODEL, "pixels.clamp != (0, 255)", "False")),
     _mutant(
         "editor-changes-quality",
         "X",

@@ -26,7 +26,7 @@ from ..types import LEVELS, Array, Pixels
 from .decoder import check_arithmetic
 from .presets import EQUAL, Preset, preset_of
 from .search import DEFAULT_EFFORT, EFFORTS, refine
-from .transforms import analyse, analyse_hyper, pad_to_cells, squared_error
+from .transforms import analysis_transform, hyper_analysis, pad_to_cells, squared_error
 
 
 def qualities_of(
@@ -133,13 +133,13 @@ def encode(
     groups = tuple(Group(k, level, by_level[level]) for k, level in enumerate(grouped.levels))
     sites = sites_of(grouped.labels, [g.quality for g in groups], range(len(groups)))
     padded = pad_to_cells(image)
-    latents = analyse(padded, sites, encoder.networks, arithmetic=arithmetic, runner=runner)
+    latents = analysis_transform(padded, sites, encoder.networks, arithmetic=arithmetic, runner=runner)
     payloads: list[bytes] = []
     for g in groups:
         own = sites.labels == g.index
         coder = GroupCoder(sites.take(np.flatnonzero(own)), decoder, g.quality, arithmetic, runner)
         targets = latents[own]
-        hyper = analyse_hyper(targets, coder, encoder.networks, runner)
+        hyper = hyper_analysis(targets, coder, encoder.networks, runner)
         residuals = None
         if effort:
             measure = partial(

@@ -19,9 +19,11 @@ import numpy as np
 
 from ..coding.passes import GroupCoder
 from ..coding.symbols import RESIDUAL_MAX, tables_of
-from ..networks.gradient import pull_back
+from ..networks.gradient import backward
+from ..networks.network import sees_latents
 from ..networks.profile import QUALITIES
 from ..networks.run import Tape, run
+from ..networks.threads import one_thread
 from ..types import Array
 
 EFFORTS = (0, 1, 2, 3, 4, 6, 10, 16, 30, 60)
@@ -87,7 +89,7 @@ def curvature(targets: Array, coder: GroupCoder) -> Array:
     tape: Tape = []
     out = run(network, part, targets[cells], tape=tape)
     signs = np.random.default_rng(0).choice(np.array([-1, 1], np.float32), out.shape)
-    pulled: Array = np.square(pull_back(network, part, signs, tape)).mean(0) / 3
+    pulled: Array = np.square(backward(network, part, signs, tape)).mean(0) / 3
     return pulled
 
 
@@ -172,7 +174,7 @@ class _Search:
         passes = self.coder.model.passes
         bend = steep * self.bend
         needs = [np.zeros((len(moved), 2 * (b - a)), np.float32) for _, a, b in passes]
-        for k, cells, index, mean in self.coder.walk(self.hyper, latents):
+        for k, cells, index, mean in self.coder.coding_passes(self.hyper, latents):
             _, a, b = passes[k]
             m = (mean / 16).astype(np.float32)
             at = self.expected[cells, a:b] / self.step[a:b] - m
@@ -210,14 +212,14 @@ class _Search:
             coded = np.zeros((len(sites), model.latents), bool)
             for (parity, a, b), (k, need) in zip(model.passes, enumerate(needs), strict=True):
                 network = model.networks[f"context.{k}"]
-                if network[0].kind != "hyper":
+                if sees_latents(network):
                     tape: Tape = []
                     run(network, sites, np.where(coded, latents[band.outer], 0), hyper=features, tape=tape)
                     pushed = np.zeros((len(sites), need.shape[1]), np.float32)
                     pushed[inner] = need[band.inner]
                     pushed[:, : b - a] /= 1 << model.shifts["index"]
                     pushed[:, b - a :] *= inverse[a:b]
-                    pulled = pull_back(network, sites, pushed, tape, features.shape[1])
+                    pulled = backward(network, sites, pushed, tape, features.shape[1])
                     out[band.outer] += np.where(coded, pulled, 0)
                 coded[(sites.rows + sites.cols) % 2 == parity, a:b] = True
         return out
@@ -233,7 +235,7 @@ class _Search:
         """
         residuals, latents = (np.zeros(self.expected.shape, np.int16) for _ in range(2))
         bits, bend = 0.0, steep * self.bend
-        for k, cells, index, mean in self.coder.walk(self.hyper, latents):
+        for k, cells, index, mean in self.coder.coding_passes(self.hyper, latents):
             _, a, b = self.coder.model.passes[k]
             at = self.expected[cells, a:b] / self.step[a:b] - (mean / 16).astype(np.float32)
             middle, below, above = self._costs(index, at, self._slopes(gradient, cells, a, b), bend[a:b])
@@ -245,6 +247,7 @@ class _Search:
         return residuals, latents, bits
 
 
+@one_thread()
 def refine(
     targets: Array,
     hyper: Array,

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..coding.passes import BLOCK, GroupCoder, quantise_hyper
-from ..networks.gradient import pull_back
+from ..networks.gradient import backward
 from ..networks.model import Model
-from ..networks.operators import Network, reach
+from ..networks.network import Network, receptive_radius, shuffle_factors
 from ..networks.run import Runner, Tape, run
 from ..networks.sites import Sites
 from ..types import CELL, Array, Pixels
@@ -49,7 +49,7 @@ def _tiles(sites: Sites, margin: int) -> Iterator[tuple[Array, Array]]:
                 yield near + first, np.flatnonzero(own)
 
 
-def synthesise(
+def synthesis_transform(
     latents: Array,
     sites: Sites,
     model: Model,
@@ -67,7 +67,7 @@ def synthesise(
     """
     network = model.networks["synthesis"]
     view = canvas.reshape(canvas.shape[0] // CELL, CELL, canvas.shape[1] // CELL, CELL, 3)
-    for near, own in _tiles(sites, reach(network)):
+    for near, own in _tiles(sites, receptive_radius(network)):
         whole = len(near) == len(sites)
         part = sites if whole else sites.take(near)
         out = runner(
@@ -84,7 +84,7 @@ def synthesise(
 
 def _pixel_axes(network: Network) -> tuple[int, ...]:
     """Axes of the synthesis output of one cell, coarse to fine, as its shuffles nest."""
-    a, b = (op.factor for op in network if op.kind == "shuffle")
+    a, b = shuffle_factors(network)
     return (a, a, b, b)
 
 
@@ -107,7 +107,7 @@ def patches(padded: Pixels, sites: Sites) -> Array:
     return (cells - 128).reshape(len(sites) * 4, PATCH * PATCH * 3)
 
 
-def analyse(
+def analysis_transform(
     image: Pixels,
     sites: Sites,
     encoder: Mapping[str, Network],
@@ -119,7 +119,7 @@ def analyse(
     network = encoder["analysis"]
     image = pad_to_cells(image)
     out: Array | None = None
-    for near, own in _tiles(sites, reach(network, 2)):
+    for near, own in _tiles(sites, receptive_radius(network, 2)):
         part = sites if len(near) == len(sites) else sites.take(near)
         only = None if len(near) == len(sites) else own
         y = runner(network, part, patches(image, part), factor=2, only=only, arithmetic=arithmetic)
@@ -130,7 +130,7 @@ def analyse(
     return out
 
 
-def analyse_hyper(
+def hyper_analysis(
     latents: Array, coder: GroupCoder, encoder: Mapping[str, Network], runner: Runner = run
 ) -> Array:
     """Hyper residuals of a group, ``int64 [blocks, K]``.
@@ -179,7 +179,7 @@ def squared_error(
         ``(sum over pixels of the mean over R, G and B, float32 [cells, M])``.
     """
     network = model.networks["synthesis"]
-    far = reach(network)
+    far = receptive_radius(network)
     error, out = 0.0, np.empty((len(sites) if gradient else 0, model.latents), np.float32)
     # Pixels up to ``far`` cells away change with a latent, and with latents as far beyond.
     for (near, own), (seen, _) in zip(
@@ -195,7 +195,7 @@ def squared_error(
         if tape is not None:
             difference *= 2 / 3
             difference[np.isin(near, seen, invert=True)] = 0
-            out[near[own]] = pull_back(network, part, difference.reshape(-1, 3), tape)[own]
+            out[near[own]] = backward(network, part, difference.reshape(-1, 3), tape)[own]
     return error, out
 
 

@@ -6,15 +6,15 @@ nothing else.  Large groups are worked on in bands of rows, which changes no num
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from ..networks.model import Model
-from ..networks.operators import reach
-from ..networks.run import run
+from ..networks.network import receptive_radius, sees_latents
+from ..networks.run import Runner, run
 from ..networks.sites import Sites
 from ..types import Array
 from .rans import Decoder, Encoder
@@ -69,7 +69,7 @@ class GroupCoder:
     model: Model
     quality: int
     arithmetic: str = "float32"
-    runner: Callable[..., Array] = field(default=run)
+    runner: Runner = run
 
     @cached_property
     def blocks(self) -> tuple[int, Array, Array]:
@@ -84,7 +84,7 @@ class GroupCoder:
         """Bands of whole rows with at most about ``BAND_CELLS`` cells."""
         rows = self.sites.rows
         contexts = (n for name, n in self.model.networks.items() if name.startswith("context."))
-        margin = max(reach(n) for n in contexts)
+        margin = max(receptive_radius(n) for n in contexts)
         out: list[_Band] = []
         start = 0
         while start < len(rows):
@@ -142,7 +142,7 @@ class GroupCoder:
         out = self.runner(
             network,
             band.sites,
-            known[:, :0] if network[0].kind == "hyper" else known,
+            known if sees_latents(network) else known[:, :0],
             hyper=features,
             only=band.phases[parity],
             arithmetic=self.arithmetic,
@@ -162,12 +162,12 @@ class GroupCoder:
         values: Array = np.clip(v * m.step[self.quality, a:b] + (1 << s - 1) >> s, *m.latent_range)
         return values
 
-    def walk(self, hyper: Array, latents: Array) -> Iterator[tuple[int, Array, Array, Array]]:
+    def coding_passes(self, hyper: Array, latents: Array) -> Iterator[tuple[int, Array, Array, Array]]:
         """Coding passes and bands in coding order.
 
         Yields:
             ``(pass, cells, scale indices, means)`` with the cells as indices into the group; whoever
-            drives the walk writes their ``latents`` before it goes on.
+            goes through them writes their ``latents`` before it goes on.
         """
         single = len(self.bands) == 1
         kept = self.features(hyper, self.bands[0]) if single else None
@@ -199,7 +199,7 @@ def decode_group(payload: bytes, coder: GroupCoder, *, keep_residuals: bool = Fa
     hyper = read_symbols(decoder, index, tables).reshape(blocks, model.hyper)
     latents = np.zeros((n, model.latents), np.int16)
     residuals = np.zeros((n if keep_residuals else 0, model.latents), np.int16)
-    for k, cells, t, mean in coder.walk(coder.hyper_values(hyper), latents):
+    for k, cells, t, mean in coder.coding_passes(coder.hyper_values(hyper), latents):
         _, a, b = model.passes[k]
         r = read_symbols(decoder, t.reshape(-1), tables).reshape(t.shape)
         latents[cells, a:b] = coder.dequantise(k, r, mean)
@@ -240,7 +240,7 @@ def encode_group(
     latents = np.zeros((len(coder.sites), model.latents), np.int16)
     chosen = np.zeros_like(latents)
     scale = (1 << model.shifts["step"]) / np.maximum(model.step[q], 1) / 16.0
-    for k, cells, t, mean in coder.walk(coder.hyper_values(hyper), latents):
+    for k, cells, t, mean in coder.coding_passes(coder.hyper_values(hyper), latents):
         _, a, b = model.passes[k]
         if residuals is None:
             units = targets[cells, a:b] * scale[a:b] - mean / 16.0
