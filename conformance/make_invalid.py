@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sdc.coding.labels import _Models, _walk
+from sdc.coding.labels import _Models, _neighbours
 from sdc.coding.rans import Encoder
 from sdc.format.chunks import GRPS, HEAD, ICCP, LATN, MASK, OBJS
 from sdc.format.fields import encode_varint
@@ -577,36 +577,25 @@ def invalid_map(book: Book) -> None:
 
 def _put_map(encoder: Encoder, labels: Any, count: int, none_at: int | None = None) -> None:
     """Code a label map into an encoder; at label number ``none_at`` every candidate is refused."""
-    models, cells, number = _Models(), np.array(labels).tolist(), iter(range(1 << 30))
-
-    def code(candidates: list[int], pattern: int, context: int, y: int, x: int) -> int:
-        label = None if next(number) == none_at else int(cells[y][x])
-        seen: list[int] = []
-        for candidate in candidates:
-            if candidate in seen:
-                continue
-            model = (
-                models.first[context]
-                if not seen
-                else models.second[pattern]
-                if len(seen) == 1
-                else models.later[len(seen) - 2]
-            )
-            model.put(encoder, int(label == candidate))
-            if label == candidate:
-                return label
-            seen.append(candidate)
-        rest = [k for k in range(count + 1) if k not in seen]
-        if label is None:
-            assert not rest
-            raise StopIteration
-        encoder.put_uniform(rest.index(label), len(rest))
-        return label
-
-    try:
-        _walk(len(cells), len(cells[0]), count, code)
-    except StopIteration:
-        return
+    models, grid = _Models(), np.array(labels).tolist()
+    above: list[int] = []
+    above2: list[int] = []
+    for y, row in enumerate(grid):
+        for x, cell in enumerate(row):
+            label = None if y * len(row) + x == none_at else int(cell)
+            candidates, pattern, context = _neighbours(row, above, above2, x, count)
+            tried = [(candidates[0], models.first[context]), *models.behind_first(candidates, pattern)]
+            for candidate, bit in tried:
+                bit.put(encoder, int(label == candidate))
+                if label == candidate:
+                    break
+            else:
+                rest = [k for k in range(count + 1) if k not in candidates]
+                if label is None:
+                    assert not rest
+                    return
+                encoder.put_uniform(rest.index(label), len(rest))
+        above, above2 = row, above or row
 
 
 def no_label(labels: Any) -> bytes:

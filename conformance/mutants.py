@@ -338,7 +338,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "map-label",
         "T1",
         "MASK-05",
-        (LABELS, '            raise SdcError("E_MASK_LABEL")', "            return 0"),
+        (LABELS, '        raise SdcError("E_MASK_LABEL")', "        return 0"),
     ),
     _mutant(
         "map-far-north", "T0", "MASK-04 MASK-05", (LABELS, "(above2[x] == n) << 1", "(above[x] == n) << 1")
@@ -447,7 +447,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "rans-underrun-is-zero",
         "T1",
         "RANS-05",
-        (SYMBOLS, "x = x << 16 | words[used]", "x = x << 16 | (words[used] if used < len(words) else 0)"),
+        (RANS, "x = x << 16 | words[used]", "x = x << 16 | (words[used] if used < len(words) else 0)"),
     ),
     _mutant(
         "raw-from-below",
@@ -519,7 +519,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "size = reach + 1 + (1 << bits) - 1 + decoder.raw(bits)",
             "size = reach + (1 << bits) - 1 + decoder.raw(bits)",
         ),
-        (SYMBOLS, "rest = abs(int(r[k])) - int(reach[k])", "rest = 1 + abs(int(r[k])) - int(reach[k])"),
+        (SYMBOLS, "rest = int(beyond[k])", "rest = 1 + int(beyond[k])"),
     ),
     _mutant("escape-unbounded", "T1", "SYMB-05", (SYMBOLS, "if size > RESIDUAL_MAX:", "if size > 65535:")),
     _mutant(
@@ -538,13 +538,13 @@ MUTANTS: tuple[Mutant, ...] = (
         "SYMB-03",
         (
             SYMBOLS,
-            "values = np.array(symbols, np.int64) - tables.model.reach[indices[coded]]",
-            "values = tables.model.reach[indices[coded]] - np.array(symbols, np.int64)",
+            "values = np.array(symbols, np.int64) - tables.reach[indices[coded]]",
+            "values = tables.reach[indices[coded]] - np.array(symbols, np.int64)",
         ),
         (
             SYMBOLS,
-            "np.where(escaped, 2 * reach + 1, r + reach)",
-            "np.where(escaped, 2 * reach + 1, reach - r)",
+            "np.where(beyond > 0, 2 * reach + 1, residuals + reach)",
+            "np.where(beyond > 0, 2 * reach + 1, reach - residuals)",
         ),
     ),
     _mutant(

@@ -15,9 +15,10 @@ from sdc.codec.decoder import decode
 from sdc.codec.encoder import encode
 from sdc.codec.search import DEFAULT_EFFORT, EFFORTS, MEASURED, _Search, refine, weight_of
 from sdc.codec.transforms import analysis_transform, hyper_analysis, pad_to_cells, squared_error
+from sdc.coding.costs import NEAR, SymbolCosts
 from sdc.coding.passes import GroupCoder, encode_group, sites_of
 from sdc.coding.rans import Encoder
-from sdc.coding.symbols import NEAR, tables_of, write_symbols
+from sdc.coding.symbols import tables_of, write_symbols
 from sdc.errors import SdcError
 from sdc.format.latn import decode_symbols
 from sdc.format.parse import parse
@@ -224,7 +225,7 @@ def test_bits_are_those_that_the_coder_takes() -> None:
         r[np.flatnonzero(t)[:3]] = (NEAR, NEAR + 1, -9000)
         encoder = Encoder()
         write_symbols(encoder, t, r, tables)
-        bits = tables.bits(t, r)
+        bits = SymbolCosts(tables).bits(t, r)
         # The final state takes up to 64 bits, and a state of 32 bits loses a little with every symbol.
         ideal, spent = float(bits.sum(dtype=np.float64)), 8 * len(encoder.finish())
         assert 0 <= spent - ideal < 64 + 0.0015 * ideal and not bits[t == 0].any()
@@ -276,7 +277,7 @@ def test_later_passes_take_the_bits_that_their_gradient_says(quality: int, least
             known[cells, a:b] = np.rint(latents[cells, a:b])
             at = latents[cells, a:b] / search.step[a:b] - mean / 16
             low = np.floor(at).astype(np.int64)
-            below, above = (search.tables.bits(index, low + up) for up in (0, 1))
+            below, above = (search.costs.bits(index, low + up) for up in (0, 1))
             total += float((below + (at - low) * (above - below)).sum()) if k else 0.0
         return total
 

@@ -108,12 +108,10 @@ def ideal_bits(coded: Coded) -> tuple[float, int]:
     """``(-log2 of the tables' probabilities, with the plain bits of escapes; number of escapes)``."""
     kept = np.flatnonzero(coded.indices)
     t, r = coded.indices[kept], coded.residuals[kept]
-    reach = coded.model.reach[t]
-    escaped = np.abs(r) > reach
-    base, _, freqs = tables_of(coded.model).encoding
-    entry = base[t] + np.where(escaped, 2 * reach + 1, r + reach)
-    bits = -np.log2(freqs[entry] / TOTAL).sum()
-    rest = np.floor(np.log2(np.maximum(np.abs(r) - reach, 1)))
+    tables = tables_of(coded.model)
+    entry, beyond = tables.entries(t, r)
+    bits = -np.log2(tables.frequencies[entry] / TOTAL).sum()
+    rest, escaped = np.floor(np.log2(np.maximum(beyond, 1))), beyond > 0
     return float(bits + (2 * rest + 2)[escaped].sum()), int(escaped.sum())
 
 

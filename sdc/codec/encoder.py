@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..coding.labels import encode_map
+from ..coding.engine import engine
 from ..coding.passes import GroupCoder, encode_group, sites_of
 from ..errors import SdcError
 from ..format.build import build
@@ -174,6 +174,6 @@ def assemble(
         before, after: chunks in front of and behind the latent chunks.
     """
     filled = len(groups) == 1 and bool((labels == 1).all())
-    mask = None if filled else encode_map(labels, len(groups))
+    mask = None if filled else engine().encode_map(labels, len(groups))
     done = tuple(replace(g, state=COMPLETE, payload=p) for g, p in zip(groups, payloads, strict=True))
     return build(Stream(head, done, mask, tuple(before), tuple(after)))

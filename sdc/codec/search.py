@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ..coding.costs import SymbolCosts
 from ..coding.passes import GroupCoder
 from ..coding.symbols import RESIDUAL_MAX, tables_of
 from ..networks.gradient import backward
@@ -105,7 +106,7 @@ class _Search:
 
     def __init__(self, targets: Array, hyper: Array, coder: GroupCoder, weight: float):
         model, q = coder.model, coder.quality
-        self.coder, self.tables = coder, tables_of(model)
+        self.coder, self.costs = coder, SymbolCosts(tables_of(model))
         self.hyper = coder.hyper_values(hyper)
         step = np.maximum(model.step[q], 1) * 16 / (1 << model.shifts["step"])
         self.step = step.astype(np.float32)
@@ -131,9 +132,9 @@ class _Search:
         middle = np.clip(np.floor(at + 0.5), 1 - RESIDUAL_MAX, RESIDUAL_MAX - 1)
         slope = slope + 2 * bend * (middle - at)
         r = middle.astype(np.int64)
-        bits = self.tables.bits(index, r)
-        below = bend - slope + (self.tables.bits(index, r - 1) - bits)
-        above = bend + slope + (self.tables.bits(index, r + 1) - bits)
+        bits = self.costs.bits(index, r)
+        below = bend - slope + (self.costs.bits(index, r - 1) - bits)
+        above = bend + slope + (self.costs.bits(index, r + 1) - bits)
         return middle, below, above
 
     def _slopes(self, gradient: Array, cells: Array, a: int, b: int) -> Array:
@@ -196,8 +197,8 @@ class _Search:
         by_index, by_mean = np.zeros(index.shape, np.float32), np.zeros(index.shape, np.float32)
         for change, odd in zip((-1, 0, 1), odds, strict=True):
             r = middle.astype(np.int64) + change
-            by_index += odd * (self.tables.bits(up, r) - self.tables.bits(down, r)) / (up - down)
-            by_mean -= odd * (self.tables.bits(index, r + 1) - self.tables.bits(index, r - 1)) / 2
+            by_index += odd * (self.costs.bits(up, r) - self.costs.bits(down, r)) / (up - down)
+            by_mean -= odd * (self.costs.bits(index, r + 1) - self.costs.bits(index, r - 1)) / 2
         return np.where(np.tile(index > 0, 2), np.concatenate([by_index, by_mean], 1), 0)
 
     def _pull(self, latents: Array, needs: Sequence[Array]) -> Array:
@@ -241,7 +242,7 @@ class _Search:
             middle, below, above = self._costs(index, at, self._slopes(gradient, cells, a, b), bend[a:b])
             change = np.where(below < np.minimum(above, 0), -1, np.where(above < 0, 1, 0))
             r = np.where(index > 0, middle + change, 0).astype(np.int64)
-            bits += float(self.tables.bits(index, r).sum(dtype=np.float64))
+            bits += float(self.costs.bits(index, r).sum(dtype=np.float64))
             residuals[cells, a:b] = r
             latents[cells, a:b] = self.coder.dequantise(k, r, mean)
         return residuals, latents, bits

@@ -17,8 +17,8 @@ from ..networks.network import receptive_radius, sees_latents
 from ..networks.run import Runner, run
 from ..networks.sites import Sites
 from ..types import Array
-from .rans import Decoder, Encoder
-from .symbols import RESIDUAL_MAX, read_symbols, tables_of, write_symbols
+from .engine import engine
+from .symbols import RESIDUAL_MAX, tables_of
 
 BLOCK = 4
 """Cells per side of a block."""
@@ -192,20 +192,19 @@ def decode_group(payload: bytes, coder: GroupCoder, *, keep_residuals: bool = Fa
         SdcError: ``E_RANS_*`` or ``E_ESCAPE``.
     """
     model, n = coder.model, len(coder.sites)
-    tables = tables_of(model)
-    decoder = Decoder(payload)
+    reader = engine().reader(payload, tables_of(model))
     blocks = coder.blocks[0]
     index = np.tile(model.hyper_index[coder.quality], blocks)
-    hyper = read_symbols(decoder, index, tables).reshape(blocks, model.hyper)
+    hyper = reader.read(index).reshape(blocks, model.hyper)
     latents = np.zeros((n, model.latents), np.int16)
     residuals = np.zeros((n if keep_residuals else 0, model.latents), np.int16)
     for k, cells, t, mean in coder.coding_passes(coder.hyper_values(hyper), latents):
         _, a, b = model.passes[k]
-        r = read_symbols(decoder, t.reshape(-1), tables).reshape(t.shape)
+        r = reader.read(t.reshape(-1)).reshape(t.shape)
         latents[cells, a:b] = coder.dequantise(k, r, mean)
         if keep_residuals:
             residuals[cells, a:b] = r
-    decoder.finish()
+    reader.finish()
     return Symbols(hyper, residuals, latents)
 
 
@@ -234,9 +233,9 @@ def encode_group(
         ``(payload of LATN, what a decoder will read)``.
     """
     model, q = coder.model, coder.quality
-    tables, encoder = tables_of(model), Encoder()
+    writer = engine().writer(tables_of(model))
     index = np.tile(model.hyper_index[q], len(hyper))
-    write_symbols(encoder, index, hyper.reshape(-1), tables)
+    writer.write(index, hyper.reshape(-1))
     latents = np.zeros((len(coder.sites), model.latents), np.int16)
     chosen = np.zeros_like(latents)
     scale = (1 << model.shifts["step"]) / np.maximum(model.step[q], 1) / 16.0
@@ -248,10 +247,10 @@ def encode_group(
             r = np.where(t > 0, nearest, 0).astype(np.int64)
         else:
             r = np.where(t > 0, residuals[cells, a:b], 0).astype(np.int64)
-        write_symbols(encoder, t.reshape(-1), r.reshape(-1), tables)
+        writer.write(t.reshape(-1), r.reshape(-1))
         latents[cells, a:b] = coder.dequantise(k, r, mean)
         chosen[cells, a:b] = r
-    return encoder.finish(), Symbols(hyper, chosen, latents)
+    return writer.finish(), Symbols(hyper, chosen, latents)
 
 
 def sites_of(labels: Array, qualities: Sequence[int], chosen: Iterable[int]) -> Sites:
