@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from sdc.cli import main as cli
-from sdc.codec import transforms
+from sdc.codec import tiles
 from sdc.codec.decoder import decode
 from sdc.codec.encoder import encode, qualities_of
 from sdc.coding.labels import decode_map, encode_map
@@ -310,7 +310,7 @@ def test_bands_and_tiles_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     drawn = random_stream(4, width=700, height=500, count=3)
     picture = photograph(300, 420)
     whole, file = decode(drawn.data).pixels, encode(picture, objects=four_groups(300, 420))
-    monkeypatch.setattr(transforms, "TILE_CELLS", 8)
+    monkeypatch.setattr(tiles, "TILE_CELLS", 8)
     monkeypatch.setattr("sdc.coding.passes.BAND_CELLS", 100)
     assert np.array_equal(decode(drawn.data).pixels, whole)
     assert encode(picture, objects=four_groups(300, 420)) == file

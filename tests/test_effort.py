@@ -10,12 +10,14 @@ import pytest
 from PIL import Image
 
 from sdc.cli import main as cli
-from sdc.codec import transforms
+from sdc.codec import tiles
 from sdc.codec.decoder import decode
+from sdc.codec.distortion import squared_error
 from sdc.codec.encoder import encode
-from sdc.codec.search import DEFAULT_EFFORT, EFFORTS, MEASURED, _Search, refine, weight_of
-from sdc.codec.transforms import analysis_transform, hyper_analysis, pad_to_cells, squared_error
-from sdc.coding.costs import NEAR, SymbolCosts
+from sdc.codec.search import DEFAULT_EFFORT, EFFORTS, MEASURED, _Search, rate_distortion_search, weight_of
+from sdc.codec.tiles import pad_to_cells
+from sdc.codec.transforms import analysis_transform, hyper_analysis
+from sdc.coding.costs import NEAR, costs_of
 from sdc.coding.passes import GroupCoder, encode_group, sites_of
 from sdc.coding.rans import Encoder
 from sdc.coding.symbols import tables_of, write_symbols
@@ -114,7 +116,7 @@ def test_an_encoder_says_how_its_search_weighs_squared_error(
         load_model.cache_clear()
 
 
-def test_a_group_is_refined_alone() -> None:
+def test_a_group_is_rate_distortion_searchd_alone() -> None:
     """Another quality of one group leaves the bytes of the other as they are."""
     a, b = (
         parse(encode(photograph(), objects=OBJECTS, quality={"L1": q, "other": 24}, effort=4))
@@ -137,7 +139,7 @@ def test_the_error_is_that_of_the_pixels_shown(monkeypatch: pytest.MonkeyPatch) 
         assert error == pytest.approx(np.square(difference[shown.covered]).sum() / 3, rel=1e-6)
         assert squared_error(symbols.latents, sites, model, padded, size, gradient=False)[0] == error
         with monkeypatch.context() as patch:
-            patch.setattr(transforms, "TILE_CELLS", 2)
+            patch.setattr(tiles, "TILE_CELLS", 2)
             patch.setattr("sdc.networks.sites.CHUNK_CELLS", 3)
             again = squared_error(symbols.latents, sites, model, padded, size)
         assert again[0] == pytest.approx(error, rel=1e-6)
@@ -225,7 +227,7 @@ def test_bits_are_those_that_the_coder_takes() -> None:
         r[np.flatnonzero(t)[:3]] = (NEAR, NEAR + 1, -9000)
         encoder = Encoder()
         write_symbols(encoder, t, r, tables)
-        bits = SymbolCosts(tables).bits(t, r)
+        bits = costs_of(load_model(number)).bits(t, r)
         # The final state takes up to 64 bits, and a state of 32 bits loses a little with every symbol.
         ideal, spent = float(bits.sum(dtype=np.float64)), 8 * len(encoder.finish())
         assert 0 <= spent - ideal < 64 + 0.0015 * ideal and not bits[t == 0].any()
@@ -244,7 +246,7 @@ def test_search_on_a_network_that_codes_nothing_well() -> None:
             squared_error, sites=sites, model=model, padded=photograph()[:48, :64], size=(48, 64)
         )
         costs = []
-        for residuals in (None, refine(targets, hyper, coder, measure, MEASURED)):
+        for residuals in (None, rate_distortion_search(targets, hyper, coder, measure, MEASURED)):
             payload, symbols = encode_group(targets, hyper, coder, residuals)
             error = measure(symbols.latents, gradient=False)[0]
             costs.append(weight_of(quality) * error + 8 * len(payload))

@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 
 from sdc.codec.decoder import decode
+from sdc.codec.distortion import squared_error
 from sdc.codec.encoder import encode
 from sdc.codec.search import weight_of
-from sdc.codec.transforms import analysis_transform, hyper_analysis, pad_to_cells, squared_error
+from sdc.codec.tiles import pad_to_cells
+from sdc.codec.transforms import analysis_transform, hyper_analysis
 from sdc.coding.passes import GroupCoder, encode_group, sites_of
 from sdc.format.parse import parse
 from sdc.networks.registry import PRIVATE, load_encoder, load_model

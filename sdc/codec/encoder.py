@@ -24,9 +24,11 @@ from ..objects.grouping import group_map
 from ..objects.object import Object
 from ..types import LEVELS, Array, Pixels
 from .decoder import check_arithmetic
+from .distortion import squared_error
 from .presets import EQUAL, Preset, preset_of
-from .search import DEFAULT_EFFORT, EFFORTS, refine
-from .transforms import analysis_transform, hyper_analysis, pad_to_cells, squared_error
+from .search import DEFAULT_EFFORT, EFFORTS, rate_distortion_search
+from .tiles import pad_to_cells
+from .transforms import analysis_transform, hyper_analysis
 
 
 def qualities_of(
@@ -145,7 +147,7 @@ def encode(
             measure = partial(
                 squared_error, sites=coder.sites, model=decoder, padded=padded, size=(height, width)
             )
-            residuals = refine(targets, hyper, coder, measure, effort, encoder.error_weight)
+            residuals = rate_distortion_search(targets, hyper, coder, measure, effort, encoder.error_weight)
         payloads.append(encode_group(targets, hyper, coder, residuals)[0])
     head = Head(width, height, model, decoder.weights)
     before = [] if icc is None else [Chunk(ICCP, icc)]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 import numpy as np
 
+from ..networks.model import Model
 from ..types import Array
 from .rans import TOTAL_BITS
-from .symbols import SymbolTables
+from .symbols import SymbolTables, tables_of
 
 NEAR = 255
 """Residuals up to this magnitude have their bits in a table."""
@@ -42,3 +45,14 @@ class SymbolCosts:
         coded = TOTAL_BITS - np.log2(self.tables.frequencies[np.where(indices > 0, entry, 0)])
         coded += np.where(beyond > 0, 2 + 2 * np.floor(np.log2(np.maximum(beyond, 1))), 0)
         return np.where(indices > 0, coded, 0).astype(np.float32)
+
+
+_costs: WeakKeyDictionary[Model, SymbolCosts] = WeakKeyDictionary()
+
+
+def costs_of(model: Model) -> SymbolCosts:
+    """Costs by the tables of a model, made once."""
+    costs = _costs.get(model)
+    if costs is None:
+        costs = _costs[model] = SymbolCosts(tables_of(model))
+    return costs

@@ -44,7 +44,7 @@ class Symbols:
 
 
 @dataclass(frozen=True, eq=False)
-class _Band:
+class Band:
     """Rows of a group: its cells ``inner``, and with them the neighbours that taps may reach, ``outer``."""
 
     inner: slice
@@ -80,12 +80,12 @@ class GroupCoder:
         return len(unique), inverse.reshape(-1), (rows % BLOCK) * BLOCK + cols % BLOCK
 
     @cached_property
-    def bands(self) -> list[_Band]:
+    def bands(self) -> list[Band]:
         """Bands of whole rows with at most about ``BAND_CELLS`` cells."""
         rows = self.sites.rows
         contexts = (n for name, n in self.model.networks.items() if name.startswith("context."))
         margin = max(receptive_radius(n) for n in contexts)
-        out: list[_Band] = []
+        out: list[Band] = []
         start = 0
         while start < len(rows):
             stop = int(np.searchsorted(rows, rows[min(start + BAND_CELLS, len(rows)) - 1], "right"))
@@ -97,7 +97,7 @@ class GroupCoder:
             inner[start - first : stop - first] = True
             phases = (np.flatnonzero(inner & (parity == 0)), np.flatnonzero(inner & (parity == 1)))
             margins = (np.flatnonzero(~inner & (parity == 0)), np.flatnonzero(~inner & (parity == 1)))
-            out.append(_Band(slice(start, stop), slice(first, past), sites, phases, margins))
+            out.append(Band(slice(start, stop), slice(first, past), sites, phases, margins))
             start = stop
         return out
 
@@ -109,7 +109,7 @@ class GroupCoder:
         values: Array = np.clip(scaled, *m.hyper_range)
         return values
 
-    def features(self, hyper: Array, band: _Band) -> Array:
+    def features(self, hyper: Array, band: Band) -> Array:
         """Hyper features of the cells of a band's outer rows, ``[cells, F]``."""
         _, block, place = self.blocks
         block, place = block[band.outer], place[band.outer]
@@ -120,7 +120,7 @@ class GroupCoder:
         own: Array = fine[(block - first) * BLOCK**2 + place]
         return own
 
-    def parameters(self, k: int, band: _Band, latents: Array, features: Array) -> tuple[Array, Array]:
+    def parameters(self, k: int, band: Band, latents: Array, features: Array) -> tuple[Array, Array]:
         """Entropy parameters of a coding pass for the cells of its parity in a band.
 
         Args:
