@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -170,3 +172,22 @@ def test_encode_and_decode_leave_the_threads_as_they_were(numpys_own: Any) -> No
     assert numpys_own.get_num_threads() == 2
     decode(data)
     assert numpys_own.get_num_threads() == 2
+
+
+def test_workers_of_a_batch_stay_on_one_thread() -> None:
+    """NumPy and what is loaded later; products in between change nothing."""
+    code = """
+import os
+from sdc.cli.batch import _stay_on_one_thread
+from sdc.networks import threads
+libraries = threads._libraries()
+for library in libraries:
+    library.set_num_threads(2)
+_stay_on_one_thread()
+with threads.one_thread():
+    pass
+assert libraries and all(library.get_num_threads() == 1 for library in libraries)
+assert os.environ["OMP_NUM_THREADS"] == os.environ["MKL_NUM_THREADS"] == "1"
+"""
+    without = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    assert subprocess.run([sys.executable, "-c", code], env=without).returncode == 0

@@ -38,25 +38,30 @@ def one_thread() -> Iterator[None]:
     It may be entered again, by the same thread or others.  Where the library of linear algebra has no such
     setting (Accelerate) or is not found, it does nothing.
     """
+    hold_one_thread()
+    try:
+        yield
+    finally:
+        _leave()
+
+
+def hold_one_thread() -> None:
+    """Use one thread from now on, as a worker does that shares the cores with others."""
     global _inside
     with _lock:
         if not _inside:
             _hold()
         _inside += 1
     _own.depth = getattr(_own, "depth", 0) + 1
-    try:
-        yield
-    finally:
-        _own.depth -= 1
-        with _lock:
-            _inside -= 1
-            if not _inside:
-                _restore()
 
 
-def hold_one_thread() -> None:
-    """Keep this process on one thread until it ends, as a worker that shares the cores with others."""
-    one_thread().__enter__()
+def _leave() -> None:
+    global _inside
+    _own.depth -= 1
+    with _lock:
+        _inside -= 1
+        if not _inside:
+            _restore()
 
 
 def _hold() -> None:
