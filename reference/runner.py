@@ -132,9 +132,7 @@ class TorchRunner:
     def _ready(self, op: _Weighted, arithmetic: str) -> tuple[Tensor, ...]:
         key = (id(op), arithmetic)
         if key not in self._weights:
-            ready = op.ready(arithmetic)
-            arrays = ready if isinstance(ready, tuple) else (ready,)
-            tensors = tuple(torch.from_numpy(a).to(self.device) for a in arrays)
+            tensors = tuple(torch.from_numpy(a).to(self.device) for a in op.ready(arithmetic))
             self._weights[key] = (op, tensors)  # the operator is kept so that its id stays its own
         return self._weights[key][1]
 

@@ -24,7 +24,7 @@ class Quality(Clamped):
 
     clamp: tuple[int, int]
     table: Array
-    _ready: dict[str, Array] = field(default_factory=dict, repr=False)
+    _ready: dict[str, tuple[Array, ...]] = field(default_factory=dict, repr=False)
 
     kind = "quality"
 
@@ -41,15 +41,15 @@ class Quality(Clamped):
             raise model_error("the quality table does not fit", where)
         return replace(flow, peak=self.peak)
 
-    def ready(self, arithmetic: str) -> Array:
-        """The table in an arithmetic; made once."""
+    def ready(self, arithmetic: str) -> tuple[Array, ...]:
+        """Tensors prepared for an arithmetic, the table alone; made once."""
         if arithmetic not in self._ready:
-            self._ready[arithmetic] = np.ascontiguousarray(self.table.astype(arithmetic))
+            self._ready[arithmetic] = (np.ascontiguousarray(self.table.astype(arithmetic)),)
         return self._ready[arithmetic]
 
     def run(self, x: Array, work: Work) -> Array:
         """See :meth:`Operator.run`."""
-        per_cell = self.ready(work.arithmetic)[work.sites.qualities[work.cells]]
+        per_cell = self.ready(work.arithmetic)[0][work.sites.qualities[work.cells]]
         x = (x.reshape(len(per_cell), -1, per_cell.shape[1]) + per_cell[:, None]).reshape(x.shape)
         return np.clip(x, *self.clamp, out=x)
 
