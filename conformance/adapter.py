@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from sdc.codec.encoder import encode
-from sdc.codec.transforms import synthesise
+from sdc.codec.transforms import synthesis_transform
 from sdc.coding.passes import Symbols, sites_of
 from sdc.errors import SdcError
 from sdc.format.build import build
@@ -141,7 +141,7 @@ def decode_answer(
                 "symbols": digest(symbol_bytes(own, symbols, model)),
                 "latents": digest(symbols.latents.astype("<i2")),
             }
-        synthesise(latents, sites, model, canvas, runner=runner)
+        synthesis_transform(latents, sites, model, canvas, runner=runner)
     pixels = np.ascontiguousarray(canvas[: head.height, : head.width])
     _hash_groups(stream, good, pixels, rows)
     return (

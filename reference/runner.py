@@ -17,9 +17,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sdc.networks.operators import Op
+from sdc.networks.operators import (
+    Add,
+    Depthwise,
+    Hyper,
+    Operator,
+    Pointwise,
+    Push,
+    Quality,
+    Shuffle,
+    Unshuffle,
+)
 from sdc.networks.sites import Sites
 from sdc.types import Array
+
+_Weighted = Pointwise | Depthwise | Quality
 
 
 class InexactDevice(RuntimeError):
@@ -27,7 +39,7 @@ class InexactDevice(RuntimeError):
 
 
 class TorchRunner:
-    """Callable with the signature of :func:`sdc.networks.run.run`.
+    """Callable as :class:`sdc.networks.run.Runner` says.
 
     Args:
         device: ``cpu``, ``cuda`` or any torch device.
@@ -38,7 +50,7 @@ class TorchRunner:
 
     def __init__(self, device: str = "cpu"):
         self.device = torch.device(device)
-        self._weights: dict[tuple[int, str], tuple[Op, tuple[Tensor, ...]]] = {}
+        self._weights: dict[tuple[int, str], tuple[_Weighted, tuple[Tensor, ...]]] = {}
         if self.device.type == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = False
             torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
@@ -60,7 +72,7 @@ class TorchRunner:
     @torch.inference_mode()
     def __call__(
         self,
-        network: Sequence[Op],
+        network: Sequence[Operator],
         sites: Sites,
         x: Array,
         *,
@@ -69,7 +81,7 @@ class TorchRunner:
         only: Array | None = None,
         arithmetic: str = "float32",
     ) -> Array:
-        """See :func:`sdc.networks.run.run`; ``int64`` works on CPUs only."""
+        """See :class:`sdc.networks.run.Runner`; ``int64`` works on CPUs only."""
         dtype = getattr(torch, arithmetic)
         t = torch.from_numpy(x).to(self.device, dtype)
         cells = torch.arange(len(sites), device=self.device)
@@ -77,10 +89,10 @@ class TorchRunner:
         features = None if hyper is None else torch.from_numpy(hyper).to(self.device, dtype)
         taps: dict[int, Tensor] = {}
         stack: list[Tensor] = []
-        spatial = [k for k, op in enumerate(network) if op.kind == "depthwise"]
+        spatial = [k for k, op in enumerate(network) if isinstance(op, Depthwise)]
         for k, op in enumerate(network):
             area = factor * factor
-            if op.kind == "depthwise":
+            if isinstance(op, Depthwise):
                 if factor not in taps:
                     taps[factor] = torch.from_numpy(sites.taps(factor)).to(self.device)
                 index = taps[factor]
@@ -90,52 +102,54 @@ class TorchRunner:
                     index = index.reshape(9, len(sites), area)[:, cells].reshape(9, -1)
                     stack = [s.reshape(len(sites), -1)[cells].reshape(index.shape[1], -1) for s in stack]
                 t = self._depthwise(op, t, index, arithmetic)
-            elif op.kind == "pointwise":
+            elif isinstance(op, Pointwise):
                 t = self._pointwise(op, t, arithmetic)
-            elif op.kind == "quality":
+            elif isinstance(op, Quality):
                 (table,) = self._ready(op, arithmetic)
                 rows = table[qualities[cells]]
                 t = (t.reshape(len(cells), area, -1) + rows[:, None]).reshape(t.shape).clamp_(*op.clamp)
-            elif op.kind == "push":
+            elif isinstance(op, Push):
                 stack.append(t)
-            elif op.kind == "add":
+            elif isinstance(op, Add):
                 t = (t + stack.pop()).clamp_(*op.clamp)
-            elif op.kind == "shuffle":
+            elif isinstance(op, Shuffle):
                 t = t.reshape(t.shape[0] * op.factor**2, -1)
                 factor *= op.factor
-            elif op.kind == "unshuffle":
+            elif isinstance(op, Unshuffle):
                 t = t.reshape(t.shape[0] // op.factor**2, -1)
                 factor //= op.factor
-            elif op.kind == "hyper":
+            elif isinstance(op, Hyper):
                 assert features is not None
                 t = torch.cat([t, features[cells]], 1)
+            else:
+                raise ValueError(f"unknown operator {op.kind}")
         if only is not None and not spatial:
             t = t.reshape(len(sites), -1)[torch.from_numpy(only).to(self.device)].reshape(
                 len(only) * factor**2, -1
             )
         return t.cpu().numpy()
 
-    def _ready(self, op: Op, arithmetic: str) -> tuple[Tensor, ...]:
+    def _ready(self, op: _Weighted, arithmetic: str) -> tuple[Tensor, ...]:
         key = (id(op), arithmetic)
         if key not in self._weights:
             tensors = tuple(torch.from_numpy(a).to(self.device) for a in op.ready(arithmetic))
             self._weights[key] = (op, tensors)  # the operator is kept so that its id stays its own
         return self._weights[key][1]
 
-    def _requantise(self, op: Op, acc: Tensor, tensors: tuple[Tensor, ...]) -> Tensor:
+    def _requantise(self, op: Pointwise | Depthwise, acc: Tensor, tensors: tuple[Tensor, ...]) -> Tensor:
         if len(tensors) == 3:
             return (acc >> tensors[2]).clamp_(*op.clamp)
         if op.shift is not None:
             acc.floor_()
         return acc.clamp_(*op.clamp)
 
-    def _pointwise(self, op: Op, x: Tensor, arithmetic: str) -> Tensor:
+    def _pointwise(self, op: Pointwise, x: Tensor, arithmetic: str) -> Tensor:
         tensors = self._ready(op, arithmetic)
         if arithmetic == "int64":
             return self._requantise(op, x @ tensors[0] + tensors[1], tensors)
         return self._requantise(op, torch.addmm(tensors[1], x, tensors[0]), tensors)
 
-    def _depthwise(self, op: Op, x: Tensor, taps: Tensor, arithmetic: str) -> Tensor:
+    def _depthwise(self, op: Depthwise, x: Tensor, taps: Tensor, arithmetic: str) -> Tensor:
         tensors = self._ready(op, arithmetic)
         x = torch.cat([x, x.new_zeros(1, x.shape[1])])
         acc = tensors[1].repeat(taps.shape[1], 1)

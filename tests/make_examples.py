@@ -74,7 +74,7 @@ def code(coder: GroupCoder, draw: Draw) -> tuple[bytes, int]:
     coded = int(np.count_nonzero(index))
     hyper = put(index)
     latents = np.zeros((len(coder.sites), model.latents), np.int16)
-    for k, cells, t, mean in coder.walk(coder.hyper_values(hyper), latents):
+    for k, cells, t, mean in coder.coding_passes(coder.hyper_values(hyper), latents):
         _, a, b = model.passes[k]
         latents[cells, a:b] = coder.dequantise(k, put(t), mean)
         coded += int(np.count_nonzero(t))
@@ -494,7 +494,7 @@ def worked_latents() -> str:
     values = coder.hyper_values(np.array([hyper]))
     latents = np.zeros((1, model.latents), np.int16)
     lines: dict[int, list[str]] = {}
-    for k, cells, t, mean in coder.walk(values, latents):
+    for k, cells, t, mean in coder.coding_passes(values, latents):
         _, a, b = model.passes[k]
         found = [residual(i, f"pass {k}, channel {a + c}") for c, i in enumerate(t[0].tolist())]
         latents[cells, a:b] = coder.dequantise(k, np.array([found]), mean)

@@ -27,6 +27,7 @@ from sdc.cli import decode as decode_command
 from sdc.cli import encode as encode_command
 from sdc.cli import main as cli
 from sdc.codec.decoder import decode
+from sdc.coding.engine import PythonEngine
 from sdc.errors import SdcError
 from sdc.format import objs as metadata
 from sdc.format.build import build
@@ -227,8 +228,8 @@ def test_only_masks_of_named_objects_are_decoded(run: Run, monkeypatch: pytest.M
     payload = objects_payload(things, pixel_masks=True)
     Path("m.sdc").write_bytes(build(replace(stream, mask=None, after=(Chunk(OBJS, payload),))))
     calls = []
-    real = metadata.decode_map
-    monkeypatch.setattr(metadata, "decode_map", lambda *a: calls.append(a) or real(*a))
+    real = PythonEngine.decode_map
+    monkeypatch.setattr(PythonEngine, "decode_map", lambda *a: calls.append(a) or real(*a))
     for command, count in (
         (["decode", "m.sdc", "o.png", "--objects", "t1,t3"], 2), (["decode", "m.sdc", "o.png"], 0),
         (["extract", "m.sdc", "o.sdc"], 0), (["info", "m.sdc"], 0), (["sheet", "m.sdc", "s.png"], 0),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from sdc.cli import main as cli
-from sdc.codec import transforms
+from sdc.codec import tiles
 from sdc.codec.decoder import decode
 from sdc.codec.encoder import encode, qualities_of
 from sdc.coding.labels import decode_map, encode_map
@@ -33,8 +33,16 @@ from sdc.format.stream import COMPLETE
 from sdc.format.validate import validate
 from sdc.images.read import ORIENTATION
 from sdc.networks.model import parse_model
-from sdc.networks.operators import Op, reach
-from sdc.networks.profile import check_network
+from sdc.networks.network import Network, check_network, receptive_radius
+from sdc.networks.operators import (
+    Add,
+    Clamped,
+    Depthwise,
+    Operator,
+    Pointwise,
+    Push,
+    Quality,
+)
 from sdc.networks.registry import load_model
 from sdc.networks.run import run
 from sdc.networks.sites import TAPS, Sites
@@ -302,19 +310,19 @@ def test_bands_and_tiles_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     drawn = random_stream(4, width=700, height=500, count=3)
     picture = photograph(300, 420)
     whole, file = decode(drawn.data).pixels, encode(picture, objects=four_groups(300, 420))
-    monkeypatch.setattr(transforms, "TILE_CELLS", 8)
+    monkeypatch.setattr(tiles, "TILE_CELLS", 8)
     monkeypatch.setattr("sdc.coding.passes.BAND_CELLS", 100)
     assert np.array_equal(decode(drawn.data).pixels, whole)
     assert encode(picture, objects=four_groups(300, 420)) == file
-    monkeypatch.setattr("sdc.networks.run.CHUNK_CELLS", 7)
+    monkeypatch.setattr("sdc.networks.sites.CHUNK_CELLS", 7)
     assert np.array_equal(decode(drawn.data).pixels, whole)
 
 
-def test_reach_of_the_networks_covers_their_taps() -> None:
-    """A cell's output changes with a cell ``reach`` away at most (tiles rely on it)."""
+def test_receptive_radius_covers_the_taps() -> None:
+    """A cell's output changes with a cell ``receptive_radius`` away at most (tiles rely on it)."""
     model = load_model(1)
     network = model.networks["synthesis"]
-    far = reach(network)
+    far = receptive_radius(network)
     assert far == 3
     rows, cols = (a.reshape(-1) for a in np.mgrid[:9, :9])
     sites = Sites(rows, cols, np.zeros(81, np.int64), np.full(81, 30))
@@ -342,21 +350,21 @@ def test_taps_do_not_cross_groups() -> None:
 def test_context_and_hyperprior_save_bits() -> None:
     """Switching either off costs bits: both are in the exported integer model."""
     model = load_model(1)
-    from sdc.codec.transforms import analyse, analyse_hyper
+    from sdc.codec.transforms import analysis_transform, hyper_analysis
     from sdc.format.stream import Group
     from sdc.networks.registry import load_encoder
 
     picture = photograph(192, 256, 3)
     groups = (Group(0, 3, 32),)
     sites = sites_of(np.ones((12, 16), np.uint8), [g.quality for g in groups], [0])
-    latents = analyse(picture, sites, load_encoder(1).networks)
+    latents = analysis_transform(picture, sites, load_encoder(1).networks)
 
     class NoContext(GroupCoder):
         def parameters(self, k, band, latents, features):  # type: ignore[no-untyped-def]
             return super().parameters(k, band, np.zeros_like(latents), features)
 
     coder = GroupCoder(sites, model, 32)
-    hyper = analyse_hyper(latents, coder, load_encoder(1).networks)
+    hyper = hyper_analysis(latents, coder, load_encoder(1).networks)
     full = len(encode_group(latents, hyper, coder)[0])
     blind = len(encode_group(latents, hyper, NoContext(sites, model, 32))[0])
     flat = len(encode_group(latents, np.zeros_like(hyper), coder)[0])
@@ -411,9 +419,9 @@ def test_decoding_group_by_group_needs_nothing_else() -> None:
     assert np.array_equal(got, decode_symbols(stream, model, 1)[1].latents)
 
 
-def random_network(rng: np.random.Generator, channels: int) -> tuple[Op, ...]:
+def random_network(rng: np.random.Generator, channels: int) -> Network:
     """A random valid Profile 1 network at cell sites: any order of operators that fit together."""
-    ops: list[Op] = []
+    ops: list[Operator] = []
     open_pushes: list[int] = []
     width = channels
     for _ in range(int(rng.integers(1, 12))):
@@ -424,44 +432,44 @@ def random_network(rng: np.random.Generator, channels: int) -> tuple[Op, ...]:
             fan_in = width if kind == "pointwise" else 9
             weight = rng.integers(-200, 201, (out, fan_in)).astype("<i2")
             bias, shift = rng.integers(-9000, 9001, out).astype("<i4"), rng.integers(5, 11, out).astype("u1")
-            ops.append(Op(kind, clamp, weight, bias, shift))
+            layer = Pointwise if kind == "pointwise" else Depthwise
+            ops.append(layer(clamp, weight, bias, shift))
             width = out
         elif kind == "quality":
-            ops.append(Op(kind, clamp, table=rng.integers(-300, 301, (64, width)).astype("<i2")))
+            ops.append(Quality(clamp, rng.integers(-300, 301, (64, width)).astype("<i2")))
         elif kind == "push":
-            ops.append(Op(kind))
+            ops.append(Push())
             open_pushes.append(width)
         elif open_pushes and open_pushes[-1] == width:
             open_pushes.pop()
-            ops.append(Op("add", clamp))
+            ops.append(Add(clamp))
     for wide in reversed(open_pushes):  # what is left on the stack is added to something of its width
         weight = rng.integers(-200, 201, (wide, width)).astype("<i2")
         shift = np.full(wide, 9, "u1")
         ops += [
-            Op("pointwise", (-2048, 2047), weight, np.zeros(wide, "<i4"), shift),
-            Op("add", (-2048, 2047)),
+            Pointwise((-2048, 2047), weight, np.zeros(wide, "<i4"), shift),
+            Add((-2048, 2047)),
         ]
         width = wide
     return tuple(ops)
 
 
-def plain_run(network: tuple[Op, ...], sites: Sites, x: np.ndarray) -> np.ndarray:
+def plain_run(network: Network, sites: Sites, x: np.ndarray) -> np.ndarray:
     """The operators at cell sites as spec section 10.3 states them, site by site, in Python integers."""
     at = {(int(r), int(c)): i for i, (r, c) in enumerate(zip(sites.rows, sites.cols, strict=True))}
     values = [[int(v) for v in row] for row in x]
     stack: list[list[list[int]]] = []
 
-    def affine(op: Op, o: int, terms: list[int]) -> int:
-        assert op.weight is not None and op.bias is not None and op.shift is not None
+    def affine(op: Pointwise | Depthwise, o: int, terms: list[int]) -> int:
+        assert op.shift is not None
         s = int(op.shift[o])
         acc = sum(int(w) * t for w, t in zip(op.weight[o], terms, strict=True)) + int(op.bias[o])
         return min(max(acc + (1 << (s - 1)) >> s, op.clamp[0]), op.clamp[1])
 
     for op in network:
-        if op.kind == "pointwise":
-            assert op.weight is not None
+        if isinstance(op, Pointwise):
             values = [[affine(op, o, row) for o in range(len(op.weight))] for row in values]
-        elif op.kind == "depthwise":
+        elif isinstance(op, Depthwise):
             new = []
             for i, row in enumerate(values):
                 near = [at.get((int(sites.rows[i]) + dy, int(sites.cols[i]) + dx)) for dy, dx in TAPS]
@@ -469,13 +477,14 @@ def plain_run(network: tuple[Op, ...], sites: Sites, x: np.ndarray) -> np.ndarra
                 taps = [[0 if j is None else values[j][c] for j in own] for c in range(len(row))]
                 new.append([affine(op, c, taps[c]) for c in range(len(row))])
             values = new
-        elif op.kind == "push":
+        elif isinstance(op, Push):
             stack.append([list(row) for row in values])
         else:
-            if op.kind == "add":
+            assert isinstance(op, Clamped)
+            if isinstance(op, Add):
                 other = stack.pop()
             else:
-                assert op.table is not None
+                assert isinstance(op, Quality)
                 other = [[int(v) for v in op.table[q]] for q in sites.qualities]
             values = [
                 [min(max(a + b, op.clamp[0]), op.clamp[1]) for a, b in zip(row, more, strict=True)]
@@ -503,7 +512,7 @@ def test_any_network_of_the_profile_runs_as_the_text_says(seed: int) -> None:
         assert np.array_equal(got, want)
     assert np.array_equal(x, kept)
     chosen = np.flatnonzero(rng.random(n) < 0.5)
-    if any(op.kind == "depthwise" for op in network) and len(chosen):
+    if any(op.radius for op in network) and len(chosen):
         assert np.array_equal(run(network, sites, x, only=chosen), want[chosen])
 
 

@@ -28,6 +28,7 @@ from sdc.coding.labels import encode_map
 from sdc.coding.rans import Encoder
 from sdc.format.build import build
 from sdc.format.parse import parse
+from sdc.networks.operators import Clamped
 from sdc.networks.registry import load_model
 from sdc.networks.run import run
 from sdc.networks.sites import Sites
@@ -183,7 +184,7 @@ def test_valid_vectors_reach_every_quality_index_escape_and_clamp() -> None:
     assert prefixes == set(range(15)) and {32767, -32767} <= residuals
     for (name, k), (low, high) in ends.items():
         op = model.networks[name][k]
-        if op.kind in ("pointwise", "depthwise", "quality", "add"):
+        if isinstance(op, Clamped):
             assert (low, high) == op.clamp, f"{name}[{k}]"
 
 

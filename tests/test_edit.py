@@ -294,7 +294,7 @@ def test_masks_are_decoded_as_asked_and_within_limits(monkeypatch: pytest.Monkey
     assert [o.mask is not None for o in some] == [False, True, False, True, False]
     assert (some[1], some[3]) == (everything[1], everything[3])
     assert parse_objects(stream, masks=[], limits=Limits(mask_pixels=0)) == parse_objects(stream, masks=False)
-    monkeypatch.setattr(objs, "decode_map", None)  # the limit comes before the work
+    monkeypatch.setattr(objs, "engine", None)  # the limit comes before the work
     with pytest.raises(SdcError, match="E_LIMIT"):
         parse_objects(stream, limits=Limits(mask_pixels=5 * 63 - 1))
     found = validate(MASKS, limits=Limits(mask_pixels=5 * 63 - 1))

@@ -10,19 +10,23 @@ import pytest
 from PIL import Image
 
 from sdc.cli import main as cli
-from sdc.codec import transforms
+from sdc.codec import tiles
 from sdc.codec.decoder import decode
+from sdc.codec.distortion import squared_error
 from sdc.codec.encoder import encode
-from sdc.codec.search import DEFAULT_EFFORT, EFFORTS, MEASURED, _Search, refine, weight_of
-from sdc.codec.transforms import analyse, analyse_hyper, pad_to_cells, squared_error
+from sdc.codec.search import DEFAULT_EFFORT, EFFORTS, MEASURED, _Search, rate_distortion_search, weight_of
+from sdc.codec.tiles import pad_to_cells
+from sdc.codec.transforms import analysis_transform, hyper_analysis
+from sdc.coding.costs import NEAR, costs_of
 from sdc.coding.passes import GroupCoder, encode_group, sites_of
 from sdc.coding.rans import Encoder
-from sdc.coding.symbols import NEAR, tables_of, write_symbols
+from sdc.coding.symbols import tables_of, write_symbols
 from sdc.errors import SdcError
 from sdc.format.latn import decode_symbols
 from sdc.format.parse import parse
-from sdc.networks.gradient import pull_back
-from sdc.networks.operators import Network, Op
+from sdc.networks.gradient import backward
+from sdc.networks.network import Network
+from sdc.networks.operators import Add, Depthwise, Operator, Pointwise, Push, Quality, Shuffle
 from sdc.networks.registry import PRIVATE, load_encoder, load_model, models_folder
 from sdc.networks.run import Tape, run
 from sdc.networks.sites import Sites
@@ -112,7 +116,7 @@ def test_an_encoder_says_how_its_search_weighs_squared_error(
         load_model.cache_clear()
 
 
-def test_a_group_is_refined_alone() -> None:
+def test_a_group_is_rate_distortion_searchd_alone() -> None:
     """Another quality of one group leaves the bytes of the other as they are."""
     a, b = (
         parse(encode(photograph(), objects=OBJECTS, quality={"L1": q, "other": 24}, effort=4))
@@ -135,8 +139,8 @@ def test_the_error_is_that_of_the_pixels_shown(monkeypatch: pytest.MonkeyPatch) 
         assert error == pytest.approx(np.square(difference[shown.covered]).sum() / 3, rel=1e-6)
         assert squared_error(symbols.latents, sites, model, padded, size, gradient=False)[0] == error
         with monkeypatch.context() as patch:
-            patch.setattr(transforms, "TILE_CELLS", 2)
-            patch.setattr("sdc.networks.run.CHUNK_CELLS", 3)
+            patch.setattr(tiles, "TILE_CELLS", 2)
+            patch.setattr("sdc.networks.sites.CHUNK_CELLS", 3)
             again = squared_error(symbols.latents, sites, model, padded, size)
         assert again[0] == pytest.approx(error, rel=1e-6)
         assert np.allclose(again[1], gradient, rtol=1e-3, atol=1e-3 * np.abs(gradient).max())
@@ -146,23 +150,23 @@ def real_network(network: Network, sites: Sites, x: Array) -> Array:
     """The same network in float64 without rounding, site by site as the specification words it."""
     factor, stack = 1, []
     for op in network:
-        if op.kind in ("pointwise", "depthwise"):
-            assert op.weight is not None and op.bias is not None and op.shift is not None
+        if isinstance(op, (Pointwise, Depthwise)):
+            assert op.shift is not None
             scale = np.ldexp(1.0, -op.shift.astype(int))
-            if op.kind == "pointwise":
+            if isinstance(op, Pointwise):
                 x = x @ op.weight.T.astype(np.float64)
             else:
                 rows = np.concatenate([x, np.zeros((1, x.shape[1]))])
                 x = sum(rows[t] * w for t, w in zip(sites.taps(factor), op.weight.T, strict=True))
             x = np.clip((x + op.bias) * scale, *op.clamp)
-        elif op.kind == "push":
+        elif isinstance(op, Push):
             stack.append(x)
-        elif op.kind == "add":
+        elif isinstance(op, Add):
             x = np.clip(x + stack.pop(), *op.clamp)
-        elif op.kind == "shuffle":
+        elif isinstance(op, Shuffle):
             x, factor = x.reshape(len(x) * op.factor**2, -1), factor * op.factor
         else:
-            assert op.table is not None
+            assert isinstance(op, Quality)
             x = np.clip(x + np.repeat(op.table[sites.qualities], factor**2, 0), *op.clamp)
     return x
 
@@ -171,26 +175,26 @@ def small_network(rng: np.random.Generator) -> Network:
     """Every operator of a synthesis, with clamps that only rectify: nothing reaches their far ends."""
     signed, positive = (-30000, 30000), (0, 30000)
 
-    def affine(kind: str, out: int, fan_in: int, clamp: tuple[int, int]) -> Op:
+    def affine(layer: type[Pointwise | Depthwise], out: int, fan_in: int, clamp: tuple[int, int]) -> Operator:
         weight = rng.integers(-99, 100, (out, fan_in))
-        return Op(kind, clamp, weight, rng.integers(-9999, 9999, out), np.full(out, 7, np.uint8))
+        return layer(clamp, weight, rng.integers(-9999, 9999, out), np.full(out, 7, np.uint8))
 
     return (
-        affine("pointwise", 24, 5, signed),
-        Op("shuffle", factor=2),
-        Op("quality", signed, table=rng.integers(-500, 500, (64, 6))),
-        Op("push"),
-        affine("pointwise", 8, 6, positive),
-        affine("depthwise", 8, 9, signed),
-        affine("pointwise", 6, 8, signed),
-        Op("add", signed),
-        Op("push"),
-        affine("pointwise", 7, 6, positive),
-        affine("pointwise", 6, 7, signed),
-        affine("depthwise", 6, 9, signed),
-        Op("add", signed),
-        affine("pointwise", 12, 6, signed),
-        Op("shuffle", factor=2),
+        affine(Pointwise, 24, 5, signed),
+        Shuffle(2),
+        Quality(signed, rng.integers(-500, 500, (64, 6))),
+        Push(),
+        affine(Pointwise, 8, 6, positive),
+        affine(Depthwise, 8, 9, signed),
+        affine(Pointwise, 6, 8, signed),
+        Add(signed),
+        Push(),
+        affine(Pointwise, 7, 6, positive),
+        affine(Pointwise, 6, 7, signed),
+        affine(Depthwise, 6, 9, signed),
+        Add(signed),
+        affine(Pointwise, 12, 6, signed),
+        Shuffle(2),
     )
 
 
@@ -205,7 +209,7 @@ def test_gradient_is_that_of_finite_differences() -> None:
     out = run(network, sites, x, tape=tape, arithmetic="float64")
     assert np.abs(out - real_network(network, sites, x)).max() < 20 and np.abs(out).max() < 30000
     slope = rng.normal(0, 1, out.shape)
-    got = pull_back(network, sites, slope, tape)
+    got = backward(network, sites, slope, tape)
     assert got.shape == x.shape and got.dtype == np.float32
     for k in range(x.size):
         step = np.zeros(x.size)
@@ -223,7 +227,7 @@ def test_bits_are_those_that_the_coder_takes() -> None:
         r[np.flatnonzero(t)[:3]] = (NEAR, NEAR + 1, -9000)
         encoder = Encoder()
         write_symbols(encoder, t, r, tables)
-        bits = tables.bits(t, r)
+        bits = costs_of(load_model(number)).bits(t, r)
         # The final state takes up to 64 bits, and a state of 32 bits loses a little with every symbol.
         ideal, spent = float(bits.sum(dtype=np.float64)), 8 * len(encoder.finish())
         assert 0 <= spent - ideal < 64 + 0.0015 * ideal and not bits[t == 0].any()
@@ -242,7 +246,7 @@ def test_search_on_a_network_that_codes_nothing_well() -> None:
             squared_error, sites=sites, model=model, padded=photograph()[:48, :64], size=(48, 64)
         )
         costs = []
-        for residuals in (None, refine(targets, hyper, coder, measure, MEASURED)):
+        for residuals in (None, rate_distortion_search(targets, hyper, coder, measure, MEASURED)):
             payload, symbols = encode_group(targets, hyper, coder, residuals)
             error = measure(symbols.latents, gradient=False)[0]
             costs.append(weight_of(quality) * error + 8 * len(payload))
@@ -254,8 +258,8 @@ def search_after_a_move(quality: int) -> _Search:
     padded = pad_to_cells(photograph())
     sites = sites_of(np.ones((5, 7), np.uint8), [quality], [0])
     coder = GroupCoder(sites, model, quality)
-    targets = analyse(padded, sites, encoder)
-    search = _Search(targets, analyse_hyper(targets, coder, encoder), coder, weight_of(quality))
+    targets = analysis_transform(padded, sites, encoder)
+    search = _Search(targets, hyper_analysis(targets, coder, encoder), coder, weight_of(quality))
     search.move(np.zeros(targets.shape, np.float32), 4.5, 0.5)
     return search
 
@@ -270,12 +274,12 @@ def test_later_passes_take_the_bits_that_their_gradient_says(quality: int, least
         """Of all passes but the first, whose latents are given, by straight lines between integers."""
         total = 0.0
         known = np.zeros(latents.shape, np.int16)
-        for k, cells, index, mean in search.coder.walk(search.hyper, known):
+        for k, cells, index, mean in search.coder.coding_passes(search.hyper, known):
             _, a, b = search.coder.model.passes[k]
             known[cells, a:b] = np.rint(latents[cells, a:b])
             at = latents[cells, a:b] / search.step[a:b] - mean / 16
             low = np.floor(at).astype(np.int64)
-            below, above = (search.tables.bits(index, low + up) for up in (0, 1))
+            below, above = (search.costs.bits(index, low + up) for up in (0, 1))
             total += float((below + (at - low) * (above - below)).sum()) if k else 0.0
         return total
 

@@ -16,13 +16,15 @@ from skimage import data as skimage_data
 import sdc
 from sdc.codec.decoder import decode
 from sdc.codec.encoder import encode
-from sdc.codec.transforms import analyse, analyse_hyper
+from sdc.codec.transforms import analysis_transform, hyper_analysis
 from sdc.coding.passes import GroupCoder, encode_group, sites_of
 from sdc.format.parse import parse
 from sdc.format.stream import Group
 from sdc.networks.model import ENCODER_NETWORKS, parse_model
 from sdc.networks.model import Model as Decoder
-from sdc.networks.profile import BOUND, check_network, networks_of
+from sdc.networks.network import check_network, networks_of
+from sdc.networks.operators import Unshuffle
+from sdc.networks.profile import BOUND
 from sdc.networks.registry import PRIVATE, load_encoder, load_model
 from sdc.networks.run import run
 from sdc.networks.sites import Sites
@@ -185,7 +187,7 @@ def test_integer_mode_is_the_exported_analysis() -> None:
         own = torch.from_numpy((cells == k + 1).astype(np.float32))[None, None]
         mask = torch.nn.functional.interpolate(own, scale_factor=2)
         want = model.analysis(x, torch.tensor([41.0]), mask)[0].permute(1, 2, 0).numpy() * 64
-        assert np.array_equal(analyse(pixels, sites, networks), want[sites.rows, sites.cols])
+        assert np.array_equal(analysis_transform(pixels, sites, networks), want[sites.rows, sites.cols])
 
 
 def test_export_refuses_what_leaves_the_bound() -> None:
@@ -205,7 +207,7 @@ def test_networks_of_an_export_pass_the_readers_checks() -> None:
     model = small_model()
     assert parse_model(decoder_file(model, "test"), 9).latents == SMALL.latents
     encoder = networks_of(*read_tensors(encoder_file(model, "test")), ENCODER_NETWORKS)
-    integer = [op for op in encoder["analysis"] if op.kind == "unshuffle"]
+    integer = [op for op in encoder["analysis"] if isinstance(op, Unshuffle)]
     assert len(integer) == 1 and set(encoder) == set(ENCODER_NETWORKS)
     assert check_network(
         "hyper", parse_model(decoder_file(model, "t"), 9).networks["hyper"], SMALL.hyper, 1024
@@ -622,8 +624,8 @@ def test_fitted_tables_code_the_same_photographs_in_fewer_bits() -> None:
         for quality in export.FIT_QUALITIES:
             sites = sites_of(np.ones((6, 8), np.uint8), [quality], [0])
             coder = GroupCoder(sites, decoder, quality)
-            targets = analyse(pictures[0].permute(1, 2, 0).numpy(), sites, encoder)
-            total += len(encode_group(targets, analyse_hyper(targets, coder, encoder), coder)[0])
+            targets = analysis_transform(pictures[0].permute(1, 2, 0).numpy(), sites, encoder)
+            total += len(encode_group(targets, hyper_analysis(targets, coder, encoder), coder)[0])
         return total
 
     plain = parse_model(decoder_file(model, "t"), 9)

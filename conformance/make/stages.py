@@ -15,7 +15,7 @@ import numpy as np
 from sdc.coding.rans import Decoder
 from sdc.format.parse import parse
 from sdc.networks.model import Model
-from sdc.networks.operators import Op
+from sdc.networks.operators import Add, Depthwise, Hyper, Operator, Pointwise, Push, Quality, Shuffle
 from sdc.networks.registry import load_model
 from sdc.types import Array
 
@@ -47,18 +47,18 @@ def requantise(total: int, bias: int, shift: int, bounds: tuple[int, int]) -> in
     return clamp((total + bias + (1 << (shift - 1))) >> shift, bounds)
 
 
-def pointwise(op: Op, x: list[int]) -> list[int]:
+def pointwise(op: Pointwise, x: list[int]) -> list[int]:
     """NETW-03."""
-    assert op.weight is not None and op.bias is not None and op.shift is not None
+    assert op.shift is not None
     return [
         requantise(sum(int(w) * v for w, v in zip(row, x, strict=True)), int(b), int(s), op.clamp)
         for row, b, s in zip(op.weight.tolist(), op.bias.tolist(), op.shift.tolist(), strict=True)
     ]
 
 
-def depthwise(op: Op, field: Field, site: Site) -> list[int]:
+def depthwise(op: Depthwise, field: Field, site: Site) -> list[int]:
     """NETW-07 and NETW-08; ``field`` holds sites of one group only."""
-    assert op.weight is not None and op.bias is not None and op.shift is not None
+    assert op.shift is not None
     taps = [field.get((site[0] + dy, site[1] + dx)) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
     return [
         requantise(
@@ -70,7 +70,7 @@ def depthwise(op: Op, field: Field, site: Site) -> list[int]:
     ]
 
 
-def shuffled(op: Op, field: Field) -> Field:
+def shuffled(op: Shuffle, field: Field) -> Field:
     """NETW-05."""
     f = op.factor
     out: Field = {}
@@ -84,7 +84,7 @@ def shuffled(op: Op, field: Field) -> Field:
 
 
 def run(
-    network: tuple[Op, ...], field: Field, quality: int, features: Field | None = None
+    network: tuple[Operator, ...], field: Field, quality: int, features: Field | None = None
 ) -> tuple[Field, list[dict[str, Any]]]:
     """Run a network on the sites of one group.
 
@@ -94,28 +94,27 @@ def run(
     stack: list[Field] = []
     rows = []
     for op in network:
-        if op.kind == "pointwise":
+        if isinstance(op, Pointwise):
             field = {site: pointwise(op, x) for site, x in field.items()}
-        elif op.kind == "depthwise":
+        elif isinstance(op, Depthwise):
             field = {site: depthwise(op, field, site) for site in field}
-        elif op.kind == "quality":
-            assert op.table is not None
+        elif isinstance(op, Quality):
             table = op.table[quality].tolist()
             field = {
                 site: [clamp(a + b, op.clamp) for a, b in zip(x, table, strict=True)]
                 for site, x in field.items()
             }
-        elif op.kind == "shuffle":
+        elif isinstance(op, Shuffle):
             field = shuffled(op, field)
-        elif op.kind == "push":
+        elif isinstance(op, Push):
             stack.append(field)
-        elif op.kind == "add":
+        elif isinstance(op, Add):
             last = stack.pop()
             field = {
                 site: [clamp(a + b, op.clamp) for a, b in zip(x, last[site], strict=True)]
                 for site, x in field.items()
             }
-        elif op.kind == "hyper":
+        elif isinstance(op, Hyper):
             assert features is not None
             field = {site: x + features[site] for site, x in field.items()}
         rows.append({"op": op.kind, "output": listed(field)})
@@ -170,7 +169,7 @@ def group_stages(model: Model, labels: Array, k: int, quality: int, payload: byt
     passes = []
     for number, (parity, first, past) in enumerate(model.passes):
         network = model.networks[f"context.{number}"]
-        begins = network[0].kind == "hyper"
+        begins = isinstance(network[0], Hyper)
         out, rows = run(network, {c: [] if begins else list(d[c]) for c in cells}, quality, features)
         own = [(y, x) for y, x in cells if (y + x) % 2 == parity]
         row: dict[str, Any] = {"parity": parity, "first": first, "past": past, "network": rows}

@@ -139,7 +139,7 @@ def code_group(
 
     hyper = put(np.tile(model.hyper_index[own[k].quality], (coder.blocks[0], 1)))
     latents = np.zeros((len(coder.sites), model.latents), np.int16)
-    for number, cells, t, mean in coder.walk(coder.hyper_values(hyper), latents):
+    for number, cells, t, mean in coder.coding_passes(coder.hyper_values(hyper), latents):
         _, first, past = model.passes[number]
         latents[cells, first:past] = coder.dequantise(number, put(t), mean)
     return encoder.finish(), b"".join(symbols)

@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 
 from sdc.codec.decoder import decode
+from sdc.codec.distortion import squared_error
 from sdc.codec.encoder import encode
 from sdc.codec.search import weight_of
-from sdc.codec.transforms import analyse, analyse_hyper, pad_to_cells, squared_error
+from sdc.codec.tiles import pad_to_cells
+from sdc.codec.transforms import analysis_transform, hyper_analysis
 from sdc.coding.passes import GroupCoder, encode_group, sites_of
 from sdc.format.parse import parse
 from sdc.networks.registry import PRIVATE, load_encoder, load_model
@@ -153,9 +155,9 @@ def parts(args: argparse.Namespace) -> None:
         for _, picture in photographs(args.data):
             cells = np.ones((-(-picture.shape[0] // 16), -(-picture.shape[1] // 16)), np.uint8)
             sites = sites_of(cells, [quality], [0])
-            latents = analyse(picture, sites, encoder)
+            latents = analysis_transform(picture, sites, encoder)
             coder = GroupCoder(sites, model, quality)
-            hyper = analyse_hyper(latents, coder, encoder)
+            hyper = hyper_analysis(latents, coder, encoder)
             ways = [
                 (hyper, coder),
                 (hyper, NoContext(sites, model, quality)),

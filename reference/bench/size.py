@@ -17,7 +17,7 @@ from sdc.coding.symbols import read_symbols, tables_of, write_symbols
 from sdc.format.latn import decode_symbols
 from sdc.format.parse import parse
 from sdc.networks.model import Model
-from sdc.networks.operators import Op
+from sdc.networks.operators import Operator
 from sdc.networks.registry import load_encoder, load_model
 from sdc.objects.document import load_objects
 from sdc.objects.grouping import group_map
@@ -29,7 +29,7 @@ from .times import median_time
 CELL_PIXELS = 256
 
 
-def multiply_adds(network: Sequence[Op], factor: int = 1, share: float = 1.0) -> float:
+def multiply_adds(network: Sequence[Operator], factor: int = 1, share: float = 1.0) -> float:
     """Multiply-adds of a network for each cell (or block) that it runs on.
 
     Args:
@@ -37,15 +37,11 @@ def multiply_adds(network: Sequence[Op], factor: int = 1, share: float = 1.0) ->
         share: of the cells whose output is wanted; what comes before the last depthwise layer is needed
             for all of them.
     """
-    last = max((k for k, op in enumerate(network) if op.kind == "depthwise"), default=0)
+    last = max((k for k, op in enumerate(network) if op.radius), default=0)
     total = 0.0
     for k, op in enumerate(network):
-        if op.weight is not None:
-            total += op.weight.size * factor**2 * (share if k >= last else 1)
-        elif op.kind == "shuffle":
-            factor *= op.factor
-        elif op.kind == "unshuffle":
-            factor //= op.factor
+        total += op.multiply_adds * factor**2 * (share if k >= last else 1)
+        factor = op.factor_behind(factor)
     return total
 
 
@@ -99,7 +95,7 @@ def coded_symbols(data: bytes) -> Coded:
     indices = [np.tile(model.hyper_index[group.quality], len(symbols.hyper))]
     residuals = [symbols.hyper.reshape(-1)]
     known = np.zeros_like(symbols.latents)
-    for k, cells, index, _ in coder.walk(coder.hyper_values(symbols.hyper), known):
+    for k, cells, index, _ in coder.coding_passes(coder.hyper_values(symbols.hyper), known):
         _, a, b = model.passes[k]
         known[cells, a:b] = symbols.latents[cells, a:b]
         indices.append(index.reshape(-1))
@@ -112,12 +108,10 @@ def ideal_bits(coded: Coded) -> tuple[float, int]:
     """``(-log2 of the tables' probabilities, with the plain bits of escapes; number of escapes)``."""
     kept = np.flatnonzero(coded.indices)
     t, r = coded.indices[kept], coded.residuals[kept]
-    reach = coded.model.reach[t]
-    escaped = np.abs(r) > reach
-    base, _, freqs = tables_of(coded.model).encoding
-    entry = base[t] + np.where(escaped, 2 * reach + 1, r + reach)
-    bits = -np.log2(freqs[entry] / TOTAL).sum()
-    rest = np.floor(np.log2(np.maximum(np.abs(r) - reach, 1)))
+    tables = tables_of(coded.model)
+    entry, beyond = tables.entries(t, r)
+    bits = -np.log2(tables.frequencies[entry] / TOTAL).sum()
+    rest, escaped = np.floor(np.log2(np.maximum(beyond, 1))), beyond > 0
     return float(bits + (2 * rest + 2)[escaped].sum()), int(escaped.sum())
 
 

@@ -23,12 +23,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from sdc.codec.transforms import analyse, analyse_hyper
+from sdc.codec.transforms import analysis_transform, hyper_analysis
 from sdc.coding.passes import GroupCoder, encode_group, sites_of
 from sdc.networks.model import ENCODER_NETWORKS, LARGEST_ERROR_WEIGHT, parse_model
 from sdc.networks.model import Model as Decoder
-from sdc.networks.operators import Network
-from sdc.networks.profile import QUALITIES, networks_of
+from sdc.networks.network import Network, networks_of
+from sdc.networks.profile import QUALITIES
 from sdc.networks.tensors import read_tensors, write_tensors
 
 from ..model.layers import HIDDEN, HYPER, LATENT, STREAM, Block, Depthwise, Pointwise, QualityBias
@@ -96,13 +96,13 @@ def fitted_tables(
         cells = np.ones((-(-crop.shape[0] // 16), -(-crop.shape[1] // 16)), np.uint8)
         for quality in FIT_QUALITIES:
             sites = sites_of(cells, [quality], [0])
-            targets = analyse(crop, sites, encoder)
+            targets = analysis_transform(crop, sites, encoder)
             coder = GroupCoder(sites, model, quality)
-            hyper = analyse_hyper(targets, coder, encoder)
+            hyper = hyper_analysis(targets, coder, encoder)
             count(np.tile(model.hyper_index[quality], (len(hyper), 1)).astype(np.int64), hyper)
             _, symbols = encode_group(targets, hyper, coder)
             latents = np.zeros_like(symbols.latents)
-            for k, at, index, _ in coder.walk(coder.hyper_values(hyper), latents):
+            for k, at, index, _ in coder.coding_passes(coder.hyper_values(hyper), latents):
                 _, a, b = model.passes[k]
                 count(index, symbols.residuals[at, a:b].astype(np.int64))
                 latents[at, a:b] = symbols.latents[at, a:b]

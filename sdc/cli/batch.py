@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import SdcError
+from ..networks.threads import hold_one_thread
 from .files import PIPE, check_output, file_identity, files_below, is_image_name, is_same, objects_path
 from .messages import (
     DONE,
@@ -29,7 +30,6 @@ from .messages import (
 )
 
 BAR = 40
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 @dataclass(frozen=True)
@@ -170,11 +170,9 @@ def _one_by_one(
 def _in_processes(
     work: Work, args: Args, jobs: Sequence[Job], workers: int
 ) -> Generator[tuple[int, _Result], None, None]:
-    """The same on several cores, with one thread of linear algebra on each, as they are done."""
+    """The same on several cores, with one thread on each, as they are done."""
     bare = Args(**{name: value for name, value in vars(args).items() if name != "run"})
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ.update(ONE_THREAD)
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _stay_on_one_thread)
     try:
         # An interrupt concerns this process, which ends the others: they inherit that it is ignored.
         interrupts = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -197,11 +195,13 @@ def _in_processes(
             yield k, result
     finally:
         pool.shutdown(cancel_futures=True)
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+
+
+def _stay_on_one_thread() -> None:
+    """Hold a worker to one thread: there is one for each core."""
+    hold_one_thread()
+    # What analyses load later, torch for instance, reads it from here.
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 def _bar_is_seen() -> bool:

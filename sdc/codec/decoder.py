@@ -19,7 +19,7 @@ from ..networks.registry import model_for
 from ..networks.run import Runner, run
 from ..objects.object import Object
 from ..types import CELL, Limits, Pixels, level_codes
-from .transforms import synthesise
+from .transforms import synthesis_transform
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,7 @@ def decode(
         del symbols
     canvas = np.empty((head.rows * CELL, head.cols * CELL, 3), np.uint8)
     canvas[:] = fill
-    synthesise(latents, sites, model, canvas, arithmetic=arithmetic, runner=runner)
+    synthesis_transform(latents, sites, model, canvas, arithmetic=arithmetic, runner=runner)
     cells = np.zeros((head.rows, 1, head.cols, 1), bool)
     cells[sites.rows, 0, sites.cols, 0] = True
     covered = np.empty((head.rows, CELL, head.cols, CELL), bool)

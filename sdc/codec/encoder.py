@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..coding.labels import encode_map
+from ..coding.engine import engine
 from ..coding.passes import GroupCoder, encode_group, sites_of
 from ..errors import SdcError
 from ..format.build import build
@@ -24,9 +24,11 @@ from ..objects.grouping import group_map
 from ..objects.object import Object
 from ..types import LEVELS, Array, Pixels
 from .decoder import check_arithmetic
+from .distortion import squared_error
 from .presets import EQUAL, Preset, preset_of
-from .search import DEFAULT_EFFORT, EFFORTS, refine
-from .transforms import analyse, analyse_hyper, pad_to_cells, squared_error
+from .search import DEFAULT_EFFORT, EFFORTS, rate_distortion_search
+from .tiles import pad_to_cells
+from .transforms import analysis_transform, hyper_analysis
 
 
 def qualities_of(
@@ -133,19 +135,19 @@ def encode(
     groups = tuple(Group(k, level, by_level[level]) for k, level in enumerate(grouped.levels))
     sites = sites_of(grouped.labels, [g.quality for g in groups], range(len(groups)))
     padded = pad_to_cells(image)
-    latents = analyse(padded, sites, encoder.networks, arithmetic=arithmetic, runner=runner)
+    latents = analysis_transform(padded, sites, encoder.networks, arithmetic=arithmetic, runner=runner)
     payloads: list[bytes] = []
     for g in groups:
         own = sites.labels == g.index
         coder = GroupCoder(sites.take(np.flatnonzero(own)), decoder, g.quality, arithmetic, runner)
         targets = latents[own]
-        hyper = analyse_hyper(targets, coder, encoder.networks, runner)
+        hyper = hyper_analysis(targets, coder, encoder.networks, runner)
         residuals = None
         if effort:
             measure = partial(
                 squared_error, sites=coder.sites, model=decoder, padded=padded, size=(height, width)
             )
-            residuals = refine(targets, hyper, coder, measure, effort, encoder.error_weight)
+            residuals = rate_distortion_search(targets, hyper, coder, measure, effort, encoder.error_weight)
         payloads.append(encode_group(targets, hyper, coder, residuals)[0])
     head = Head(width, height, model, decoder.weights)
     before = [] if icc is None else [Chunk(ICCP, icc)]
@@ -174,6 +176,6 @@ def assemble(
         before, after: chunks in front of and behind the latent chunks.
     """
     filled = len(groups) == 1 and bool((labels == 1).all())
-    mask = None if filled else encode_map(labels, len(groups))
+    mask = None if filled else engine().encode_map(labels, len(groups))
     done = tuple(replace(g, state=COMPLETE, payload=p) for g, p in zip(groups, payloads, strict=True))
     return build(Stream(head, done, mask, tuple(before), tuple(after)))

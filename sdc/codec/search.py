@@ -1,4 +1,4 @@
-"""Encoder effort: residuals that cost less for what they show (not normative).
+"""Rate-distortion search: residuals that cost less for what they show (not normative).
 
 What is sought are the residuals with the least ``J = lambda * squared error + bits``, lambda being that of
 :func:`weight_of`, times the model's ``error_weight``. Many latents show in the same pixels, so the best
@@ -17,11 +17,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..coding.passes import GroupCoder
-from ..coding.symbols import RESIDUAL_MAX, tables_of
-from ..networks.gradient import pull_back
+from ..coding.costs import costs_of
+from ..coding.passes import Band, GroupCoder
+from ..coding.symbols import RESIDUAL_MAX
+from ..networks.gradient import backward
+from ..networks.network import sees_latents
 from ..networks.profile import QUALITIES
 from ..networks.run import Tape, run
+from ..networks.threads import one_thread
 from ..types import Array
 
 EFFORTS = (0, 1, 2, 3, 4, 6, 10, 16, 30, 60)
@@ -87,7 +90,7 @@ def curvature(targets: Array, coder: GroupCoder) -> Array:
     tape: Tape = []
     out = run(network, part, targets[cells], tape=tape)
     signs = np.random.default_rng(0).choice(np.array([-1, 1], np.float32), out.shape)
-    pulled: Array = np.square(pull_back(network, part, signs, tape)).mean(0) / 3
+    pulled: Array = np.square(backward(network, part, signs, tape)).mean(0) / 3
     return pulled
 
 
@@ -103,7 +106,7 @@ class _Search:
 
     def __init__(self, targets: Array, hyper: Array, coder: GroupCoder, weight: float):
         model, q = coder.model, coder.quality
-        self.coder, self.tables = coder, tables_of(model)
+        self.coder, self.costs = coder, costs_of(model)
         self.hyper = coder.hyper_values(hyper)
         step = np.maximum(model.step[q], 1) * 16 / (1 << model.shifts["step"])
         self.step = step.astype(np.float32)
@@ -129,9 +132,9 @@ class _Search:
         middle = np.clip(np.floor(at + 0.5), 1 - RESIDUAL_MAX, RESIDUAL_MAX - 1)
         slope = slope + 2 * bend * (middle - at)
         r = middle.astype(np.int64)
-        bits = self.tables.bits(index, r)
-        below = bend - slope + (self.tables.bits(index, r - 1) - bits)
-        above = bend + slope + (self.tables.bits(index, r + 1) - bits)
+        bits = self.costs.bits(index, r)
+        below = bend - slope + (self.costs.bits(index, r - 1) - bits)
+        above = bend + slope + (self.costs.bits(index, r + 1) - bits)
         return middle, below, above
 
     def _slopes(self, gradient: Array, cells: Array, a: int, b: int) -> Array:
@@ -172,7 +175,7 @@ class _Search:
         passes = self.coder.model.passes
         bend = steep * self.bend
         needs = [np.zeros((len(moved), 2 * (b - a)), np.float32) for _, a, b in passes]
-        for k, cells, index, mean in self.coder.walk(self.hyper, latents):
+        for k, cells, index, mean in self.coder.coding_passes(self.hyper, latents):
             _, a, b = passes[k]
             m = (mean / 16).astype(np.float32)
             at = self.expected[cells, a:b] / self.step[a:b] - m
@@ -181,46 +184,55 @@ class _Search:
             more = np.exp(np.clip(above / -TEMPERATURE, -FAR, FAR))
             odds = 1 / (1 + less + more)
             if k:
-                needs[k][cells] = self._needs(index, middle, (less * odds, odds, more * odds))
+                needs[k][cells] = self._slopes_of_bits(index, middle, (less * odds, odds, more * odds))
             at += bold * (middle + (more - less) * odds - at)
             at = (np.where(index > 0, at, 0) + m) * self.step[a:b]
             moved[cells, a:b] = np.clip(at, *self.coder.model.latent_range)
             latents[cells, a:b] = np.rint(moved[cells, a:b])
-        self.expected, self.later = moved, self._pull(latents, needs)
+        self.expected, self.later = moved, self._later_bits(latents, needs)
 
-    def _needs(self, index: Array, middle: Array, odds: tuple[Array, ...]) -> Array:
+    def _slopes_of_bits(self, index: Array, middle: Array, odds: tuple[Array, ...]) -> Array:
         """Expected change of the bits with a pass's scale indices, then with its means in steps."""
         up, down = np.minimum(index + 1, len(self.coder.model.reach) - 1), np.maximum(index - 1, 0)
         by_index, by_mean = np.zeros(index.shape, np.float32), np.zeros(index.shape, np.float32)
         for change, odd in zip((-1, 0, 1), odds, strict=True):
             r = middle.astype(np.int64) + change
-            by_index += odd * (self.tables.bits(up, r) - self.tables.bits(down, r)) / (up - down)
-            by_mean -= odd * (self.tables.bits(index, r + 1) - self.tables.bits(index, r - 1)) / 2
+            by_index += odd * (self.costs.bits(up, r) - self.costs.bits(down, r)) / (up - down)
+            by_mean -= odd * (self.costs.bits(index, r + 1) - self.costs.bits(index, r - 1)) / 2
         return np.where(np.tile(index > 0, 2), np.concatenate([by_index, by_mean], 1), 0)
 
-    def _pull(self, latents: Array, needs: Sequence[Array]) -> Array:
-        """Gradient of the bits of later passes by the latents of earlier ones, ``float32 [cells, M]``."""
-        coder, model = self.coder, self.coder.model
-        inverse = model.inverse[coder.quality] / (16 << model.shifts["mean"])
+    def _later_bits(self, latents: Array, needs: Sequence[Array]) -> Array:
+        """Gradient of the bits of later passes by the latents of earlier ones, ``float32 [cells, M]``.
+
+        Args:
+            latents: ``int16 [cells, M]``, where it is wanted.
+            needs: of each pass, ``[cells, 2 * channels]``: :meth:`_slopes_of_bits`.
+        """
+        model = self.coder.model
         out = np.zeros(latents.shape, np.float32)
-        for band in coder.bands:
-            sites = band.sites
-            features = coder.features(self.hyper, band)
-            inner = slice(band.inner.start - band.outer.start, band.inner.stop - band.outer.start)
-            coded = np.zeros((len(sites), model.latents), bool)
-            for (parity, a, b), (k, need) in zip(model.passes, enumerate(needs), strict=True):
-                network = model.networks[f"context.{k}"]
-                if network[0].kind != "hyper":
-                    tape: Tape = []
-                    run(network, sites, np.where(coded, latents[band.outer], 0), hyper=features, tape=tape)
-                    pushed = np.zeros((len(sites), need.shape[1]), np.float32)
-                    pushed[inner] = need[band.inner]
-                    pushed[:, : b - a] /= 1 << model.shifts["index"]
-                    pushed[:, b - a :] *= inverse[a:b]
-                    pulled = pull_back(network, sites, pushed, tape, features.shape[1])
-                    out[band.outer] += np.where(coded, pulled, 0)
-                coded[(sites.rows + sites.cols) % 2 == parity, a:b] = True
+        for band in self.coder.bands:
+            features = self.coder.features(self.hyper, band)
+            parity_of = (band.sites.rows + band.sites.cols) % 2
+            coded = np.zeros((len(band.sites), model.latents), bool)
+            for k, (parity, a, b) in enumerate(model.passes):
+                if sees_latents(model.networks[f"context.{k}"]):
+                    known = np.where(coded, latents[band.outer], 0)
+                    by_known = self._through_context(k, band, known, features, needs[k])
+                    out[band.outer] += np.where(coded, by_known, 0)
+                coded[parity_of == parity, a:b] = True
         return out
+
+    def _through_context(self, k: int, band: Band, known: Array, features: Array, need: Array) -> Array:
+        """Gradient of a pass's bits by the latents that its context sees, of the outer rows of a band."""
+        model, (_, a, b) = self.coder.model, self.coder.model.passes[k]
+        network = model.networks[f"context.{k}"]
+        tape: Tape = []
+        run(network, band.sites, known, hyper=features, tape=tape)
+        pushed = np.zeros((len(band.sites), need.shape[1]), np.float32)
+        pushed[band.inner.start - band.outer.start : band.inner.stop - band.outer.start] = need[band.inner]
+        pushed[:, : b - a] /= 1 << model.shifts["index"]
+        pushed[:, b - a :] *= model.inverse[self.coder.quality, a:b] / (16 << model.shifts["mean"])
+        return backward(network, band.sites, pushed, tape, features.shape[1])
 
     def decide(self, gradient: Array, steep: Array | float) -> tuple[Array, Array, float]:
         """The likeliest residuals.
@@ -233,19 +245,20 @@ class _Search:
         """
         residuals, latents = (np.zeros(self.expected.shape, np.int16) for _ in range(2))
         bits, bend = 0.0, steep * self.bend
-        for k, cells, index, mean in self.coder.walk(self.hyper, latents):
+        for k, cells, index, mean in self.coder.coding_passes(self.hyper, latents):
             _, a, b = self.coder.model.passes[k]
             at = self.expected[cells, a:b] / self.step[a:b] - (mean / 16).astype(np.float32)
             middle, below, above = self._costs(index, at, self._slopes(gradient, cells, a, b), bend[a:b])
             change = np.where(below < np.minimum(above, 0), -1, np.where(above < 0, 1, 0))
             r = np.where(index > 0, middle + change, 0).astype(np.int64)
-            bits += float(self.tables.bits(index, r).sum(dtype=np.float64))
+            bits += float(self.costs.bits(index, r).sum(dtype=np.float64))
             residuals[cells, a:b] = r
             latents[cells, a:b] = self.coder.dequantise(k, r, mean)
         return residuals, latents, bits
 
 
-def refine(
+@one_thread()
+def rate_distortion_search(
     targets: Array,
     hyper: Array,
     coder: GroupCoder,
@@ -256,7 +269,7 @@ def refine(
     """Residuals of a group.
 
     Args:
-        targets: ``int [cells, M]`` latents of the analysis.
+        targets: ``int [cells, M]`` latents of the analysis transform.
         hyper: ``int64 [blocks, K]`` hyper residuals.
         coder: the group's cells, model and quality.
         measure: gives, of latents ``[cells, M]``, the squared error and its gradient, or with
@@ -278,11 +291,9 @@ def refine(
             bits += weight * measure(latents, gradient=False)[0]
         candidates.append((bits, residuals))
 
-    first = effort
     if effort >= MEASURED:
-        first = 1
         consider(nothing, ROUNDING)
-    stops = EFFORTS[first : effort + 1]
+    stops = EFFORTS[1 if effort >= MEASURED else effort : effort + 1]
     # First by bits and curvature alone: the gradient then sees some of the errors of rounding.
     was, error = targets.astype(np.float32), measure(targets, gradient=False)[0]
     search.move(nothing, 4.5, 0.3)
@@ -290,16 +301,30 @@ def refine(
         now = np.rint(search.expected)
         way, slope, before = now - was, gradient, error
         error, gradient = measure(now)
-        if k == 1:
-            stretch = search.stretch(way, 2 * (before - error + float(np.vdot(gradient, way))))
-            margin, care = 2.2, 3.0
-        else:
-            stretch = search.stretch(way, ((gradient - slope) * way).sum(0))
-            margin, care = 1.25, 1 + 1 / k**2
-        steep = np.maximum(1 + 0.5 / k, margin * stretch)
+        steep, care = _steepness(search, k, way, gradient, slope, before - error)
         was = now
         if k in stops:
             consider(gradient, care * steep)
         if k < stops[-1]:
             search.move(gradient, steep, 0.4 + 0.3 / k)
     return min(candidates, key=lambda c: c[0])[1]
+
+
+def _steepness(
+    search: _Search, k: int, way: Array, gradient: Array, before: Array, drop: float
+) -> tuple[Array, float]:
+    """Factor on the curvature for the next step, ``[M]``, and another by which a decision takes more care.
+
+    Args:
+        k: number of the gradient, from 1.
+        way: change of the latents since the last one.
+        gradient, before: of the squared error, now and last.
+        drop: of the squared error on the way.
+    """
+    if k == 1:  # there was no gradient: what the error did in all says how it bent
+        stretch = search.stretch(way, 2 * (drop + float(np.vdot(gradient, way))))
+        margin, care = 2.2, 3.0
+    else:
+        stretch = search.stretch(way, ((gradient - before) * way).sum(0))
+        margin, care = 1.25, 1 + 1 / k**2
+    return np.maximum(1 + 0.5 / k, margin * stretch), care

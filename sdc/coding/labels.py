@@ -7,7 +7,7 @@ that order; failing all, the label is one of the remaining labels, equally likel
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -29,45 +29,52 @@ class _Models:
         self.second = [AdaptiveBit() for _ in range(16)]
         self.later = [AdaptiveBit() for _ in range(2)]
 
+    def behind_first(self, candidates: Sequence[int], pattern: int) -> Iterator[tuple[int, AdaptiveBit]]:
+        """The distinct candidates but W, each with the bit that says whether the label equals it."""
+        seen = [candidates[0]]
+        for candidate in candidates[1:]:
+            if candidate not in seen:
+                yield candidate, self.second[pattern] if len(seen) == 1 else self.later[len(seen) - 2]
+                seen.append(candidate)
 
-def _walk(
-    rows: int, cols: int, count: int, code: Callable[[list[int], int, int, int, int], int]
-) -> list[list[int]]:
-    """Visit the map in raster order; ``code(candidates, pattern, context, y, x)`` yields each label.
+
+def _neighbours(
+    row: Sequence[int], above: Sequence[int], above2: Sequence[int], x: int, count: int
+) -> tuple[tuple[int, int, int, int], int, int]:
+    """What is known of a label before it is coded.
 
     Neighbours outside the map: in the first row all are W (in the first cell, W is ``count``);
     in the first column W is N and NW is N; in the last column NE is N.  The far neighbours WW,
     NN and NEE that lie outside are W, N and NE.
+
+    Args:
+        row: of the map, known up to column ``x``.
+        above: the row above; empty in the first row.
+        above2: the row above that; in the second row, ``above``.
+
+    Returns:
+        ``((W, N, NE, NW), pattern, context)``.
     """
-    above: list[int] = []
-    above2: list[int] = []
-    grid: list[list[int]] = []
-    for y in range(rows):
-        row: list[int] = []
-        for x in range(cols):
-            if y:
-                n = above[x]
-                w = row[x - 1] if x else n
-                nw = above[x - 1] if x else n
-                ne = above[x + 1] if x + 1 < cols else n
-                if w == nw == n == ne:
-                    far_w = row[x - 2] if x > 1 else w
-                    far_e = above[x + 2] if x + 2 < cols else ne
-                    context = 16 | (far_w == w) | (above2[x] == n) << 1 | (far_e == ne) << 2
-                    pattern = 15
-                else:
-                    pattern = context = (w == n) | (w == nw) << 1 | (n == nw) << 2 | (n == ne) << 3
-            else:
-                w = row[x - 1] if x else count
-                n = nw = ne = w
-                far_w = row[x - 2] if x > 1 else w
-                context = 16 | (far_w == w) | 6
-                pattern = 15
-            row.append(code([w, n, ne, nw], pattern, context, y, x))
-        above2 = above if y else row
-        above = row
-        grid.append(row)
-    return grid
+    if not above:
+        w = row[x - 1] if x else count
+        far_w = row[x - 2] if x > 1 else w
+        return (w, w, w, w), 15, 16 | (far_w == w) | 6
+    cols = len(above)
+    n = above[x]
+    w = row[x - 1] if x else n
+    nw = above[x - 1] if x else n
+    ne = above[x + 1] if x + 1 < cols else n
+    if w == nw == n == ne:
+        far_w = row[x - 2] if x > 1 else w
+        far_e = above[x + 2] if x + 2 < cols else ne
+        return (w, n, ne, nw), 15, 16 | (far_w == w) | (above2[x] == n) << 1 | (far_e == ne) << 2
+    pattern = (w == n) | (w == nw) << 1 | (n == nw) << 2 | (n == ne) << 3
+    return (w, n, ne, nw), pattern, pattern
+
+
+def _rest(candidates: Sequence[int], count: int) -> list[int]:
+    """Labels that are no candidate."""
+    return [k for k in range(count + 1) if k not in candidates]
 
 
 def encode_map(labels: Labels, count: int) -> bytes:
@@ -81,30 +88,29 @@ def encode_map(labels: Labels, count: int) -> bytes:
         The coded stream; never empty.
     """
     encoder, models = Encoder(), _Models()
-    cells = labels.tolist()
-    rows, cols = labels.shape
-
-    def code(candidates: list[int], pattern: int, context: int, y: int, x: int) -> int:
-        label = int(cells[y][x])
-        w = candidates[0]
-        models.first[context].put(encoder, int(label == w))
-        if label == w:
-            return label
-        seen = [w]
-        for candidate in candidates[1:]:
-            if candidate in seen:
-                continue
-            model = models.second[pattern] if len(seen) == 1 else models.later[len(seen) - 2]
-            model.put(encoder, int(label == candidate))
-            if label == candidate:
-                return label
-            seen.append(candidate)
-        rest = [k for k in range(count + 1) if k not in seen]
-        encoder.put_uniform(rest.index(label), len(rest))
-        return label
-
-    _walk(rows, cols, count, code)
+    above: list[int] = []
+    above2: list[int] = []
+    for row in labels.tolist():
+        for x, label in enumerate(row):
+            candidates, pattern, context = _neighbours(row, above, above2, x, count)
+            same = label == candidates[0]
+            models.first[context].put(encoder, int(same))
+            if not same:
+                _put_other(encoder, models, label, candidates, pattern, count)
+        above, above2 = row, above or row
     return encoder.finish()
+
+
+def _put_other(
+    encoder: Encoder, models: _Models, label: int, candidates: Sequence[int], pattern: int, count: int
+) -> None:
+    """Code a label that is not W."""
+    for candidate, bit in models.behind_first(candidates, pattern):
+        bit.put(encoder, int(label == candidate))
+        if label == candidate:
+            return
+    rest = _rest(candidates, count)
+    encoder.put_uniform(rest.index(label), len(rest))
 
 
 def decode_map(data: bytes, rows: int, cols: int, count: int) -> Labels:
@@ -122,24 +128,29 @@ def decode_map(data: bytes, rows: int, cols: int, count: int) -> Labels:
         SdcError: an ``E_RANS_*`` code or ``E_MASK_LABEL``.
     """
     decoder, models = Decoder(data), _Models()
-
-    def code(candidates: list[int], pattern: int, context: int, y: int, x: int) -> int:
-        w = candidates[0]
-        if models.first[context].get(decoder):
-            return w
-        seen = [w]
-        for candidate in candidates[1:]:
-            if candidate in seen:
-                continue
-            model = models.second[pattern] if len(seen) == 1 else models.later[len(seen) - 2]
-            if model.get(decoder):
-                return candidate
-            seen.append(candidate)
-        rest = [k for k in range(count + 1) if k not in seen]
-        if not rest:
-            raise SdcError("E_MASK_LABEL")
-        return rest[decoder.uniform(len(rest))]
-
-    grid = _walk(rows, cols, count, code)
+    above: list[int] = []
+    above2: list[int] = []
+    grid: list[list[int]] = []
+    for _ in range(rows):
+        row: list[int] = []
+        for x in range(cols):
+            candidates, pattern, context = _neighbours(row, above, above2, x, count)
+            if models.first[context].get(decoder):
+                row.append(candidates[0])
+            else:
+                row.append(_get_other(decoder, models, candidates, pattern, count))
+        grid.append(row)
+        above, above2 = row, above or row
     decoder.finish()
     return np.array(grid, np.uint8)
+
+
+def _get_other(decoder: Decoder, models: _Models, candidates: Sequence[int], pattern: int, count: int) -> int:
+    """Read a label that is not W."""
+    for candidate, bit in models.behind_first(candidates, pattern):
+        if bit.get(decoder):
+            return candidate
+    rest = _rest(candidates, count)
+    if not rest:
+        raise SdcError("E_MASK_LABEL")
+    return rest[decoder.uniform(len(rest))]

@@ -6,19 +6,19 @@ nothing else.  Large groups are worked on in bands of rows, which changes no num
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from ..networks.model import Model
-from ..networks.operators import reach
-from ..networks.run import run
+from ..networks.network import receptive_radius, sees_latents
+from ..networks.run import Runner, run
 from ..networks.sites import Sites
 from ..types import Array
-from .rans import Decoder, Encoder
-from .symbols import RESIDUAL_MAX, read_symbols, tables_of, write_symbols
+from .engine import engine
+from .symbols import RESIDUAL_MAX, tables_of
 
 BLOCK = 4
 """Cells per side of a block."""
@@ -44,7 +44,7 @@ class Symbols:
 
 
 @dataclass(frozen=True, eq=False)
-class _Band:
+class Band:
     """Rows of a group: its cells ``inner``, and with them the neighbours that taps may reach, ``outer``."""
 
     inner: slice
@@ -69,7 +69,7 @@ class GroupCoder:
     model: Model
     quality: int
     arithmetic: str = "float32"
-    runner: Callable[..., Array] = field(default=run)
+    runner: Runner = run
 
     @cached_property
     def blocks(self) -> tuple[int, Array, Array]:
@@ -80,12 +80,12 @@ class GroupCoder:
         return len(unique), inverse.reshape(-1), (rows % BLOCK) * BLOCK + cols % BLOCK
 
     @cached_property
-    def bands(self) -> list[_Band]:
+    def bands(self) -> list[Band]:
         """Bands of whole rows with at most about ``BAND_CELLS`` cells."""
         rows = self.sites.rows
         contexts = (n for name, n in self.model.networks.items() if name.startswith("context."))
-        margin = max(reach(n) for n in contexts)
-        out: list[_Band] = []
+        margin = max(receptive_radius(n) for n in contexts)
+        out: list[Band] = []
         start = 0
         while start < len(rows):
             stop = int(np.searchsorted(rows, rows[min(start + BAND_CELLS, len(rows)) - 1], "right"))
@@ -97,7 +97,7 @@ class GroupCoder:
             inner[start - first : stop - first] = True
             phases = (np.flatnonzero(inner & (parity == 0)), np.flatnonzero(inner & (parity == 1)))
             margins = (np.flatnonzero(~inner & (parity == 0)), np.flatnonzero(~inner & (parity == 1)))
-            out.append(_Band(slice(start, stop), slice(first, past), sites, phases, margins))
+            out.append(Band(slice(start, stop), slice(first, past), sites, phases, margins))
             start = stop
         return out
 
@@ -109,7 +109,7 @@ class GroupCoder:
         values: Array = np.clip(scaled, *m.hyper_range)
         return values
 
-    def features(self, hyper: Array, band: _Band) -> Array:
+    def features(self, hyper: Array, band: Band) -> Array:
         """Hyper features of the cells of a band's outer rows, ``[cells, F]``."""
         _, block, place = self.blocks
         block, place = block[band.outer], place[band.outer]
@@ -120,7 +120,7 @@ class GroupCoder:
         own: Array = fine[(block - first) * BLOCK**2 + place]
         return own
 
-    def parameters(self, k: int, band: _Band, latents: Array, features: Array) -> tuple[Array, Array]:
+    def parameters(self, k: int, band: Band, latents: Array, features: Array) -> tuple[Array, Array]:
         """Entropy parameters of a coding pass for the cells of its parity in a band.
 
         Args:
@@ -142,7 +142,7 @@ class GroupCoder:
         out = self.runner(
             network,
             band.sites,
-            known[:, :0] if network[0].kind == "hyper" else known,
+            known if sees_latents(network) else known[:, :0],
             hyper=features,
             only=band.phases[parity],
             arithmetic=self.arithmetic,
@@ -162,12 +162,12 @@ class GroupCoder:
         values: Array = np.clip(v * m.step[self.quality, a:b] + (1 << s - 1) >> s, *m.latent_range)
         return values
 
-    def walk(self, hyper: Array, latents: Array) -> Iterator[tuple[int, Array, Array, Array]]:
+    def coding_passes(self, hyper: Array, latents: Array) -> Iterator[tuple[int, Array, Array, Array]]:
         """Coding passes and bands in coding order.
 
         Yields:
             ``(pass, cells, scale indices, means)`` with the cells as indices into the group; whoever
-            drives the walk writes their ``latents`` before it goes on.
+            goes through them writes their ``latents`` before it goes on.
         """
         single = len(self.bands) == 1
         kept = self.features(hyper, self.bands[0]) if single else None
@@ -192,20 +192,19 @@ def decode_group(payload: bytes, coder: GroupCoder, *, keep_residuals: bool = Fa
         SdcError: ``E_RANS_*`` or ``E_ESCAPE``.
     """
     model, n = coder.model, len(coder.sites)
-    tables = tables_of(model)
-    decoder = Decoder(payload)
+    reader = engine().reader(payload, tables_of(model))
     blocks = coder.blocks[0]
     index = np.tile(model.hyper_index[coder.quality], blocks)
-    hyper = read_symbols(decoder, index, tables).reshape(blocks, model.hyper)
+    hyper = reader.read(index).reshape(blocks, model.hyper)
     latents = np.zeros((n, model.latents), np.int16)
     residuals = np.zeros((n if keep_residuals else 0, model.latents), np.int16)
-    for k, cells, t, mean in coder.walk(coder.hyper_values(hyper), latents):
+    for k, cells, t, mean in coder.coding_passes(coder.hyper_values(hyper), latents):
         _, a, b = model.passes[k]
-        r = read_symbols(decoder, t.reshape(-1), tables).reshape(t.shape)
+        r = reader.read(t.reshape(-1)).reshape(t.shape)
         latents[cells, a:b] = coder.dequantise(k, r, mean)
         if keep_residuals:
             residuals[cells, a:b] = r
-    decoder.finish()
+    reader.finish()
     return Symbols(hyper, residuals, latents)
 
 
@@ -234,13 +233,13 @@ def encode_group(
         ``(payload of LATN, what a decoder will read)``.
     """
     model, q = coder.model, coder.quality
-    tables, encoder = tables_of(model), Encoder()
+    writer = engine().writer(tables_of(model))
     index = np.tile(model.hyper_index[q], len(hyper))
-    write_symbols(encoder, index, hyper.reshape(-1), tables)
+    writer.write(index, hyper.reshape(-1))
     latents = np.zeros((len(coder.sites), model.latents), np.int16)
     chosen = np.zeros_like(latents)
     scale = (1 << model.shifts["step"]) / np.maximum(model.step[q], 1) / 16.0
-    for k, cells, t, mean in coder.walk(coder.hyper_values(hyper), latents):
+    for k, cells, t, mean in coder.coding_passes(coder.hyper_values(hyper), latents):
         _, a, b = model.passes[k]
         if residuals is None:
             units = targets[cells, a:b] * scale[a:b] - mean / 16.0
@@ -248,10 +247,10 @@ def encode_group(
             r = np.where(t > 0, nearest, 0).astype(np.int64)
         else:
             r = np.where(t > 0, residuals[cells, a:b], 0).astype(np.int64)
-        write_symbols(encoder, t.reshape(-1), r.reshape(-1), tables)
+        writer.write(t.reshape(-1), r.reshape(-1))
         latents[cells, a:b] = coder.dequantise(k, r, mean)
         chosen[cells, a:b] = r
-    return encoder.finish(), Symbols(hyper, chosen, latents)
+    return writer.finish(), Symbols(hyper, chosen, latents)
 
 
 def sites_of(labels: Array, qualities: Sequence[int], chosen: Iterable[int]) -> Sites:

@@ -10,6 +10,7 @@ makes the coding of a sequence of symbols unique (RANS-07, RANS-08).
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from ..errors import SdcError
 TOTAL_BITS = 15
 TOTAL = 1 << TOTAL_BITS
 STATE_MIN = 1 << 16
+
+Alphabet = tuple[bytes, list[int], list[int]]
+"""``(symbol by slot, frequency by symbol, start by symbol)``."""
 
 
 class Encoder:
@@ -102,6 +106,28 @@ class Decoder:
             x = x << 16 | self.words[self.used]
             self.used += 1
         self.x = x
+
+    def symbols(self, alphabets: Iterator[Alphabet], out: list[int]) -> None:
+        """Append a symbol of each alphabet, up to and with the first that is the last of its alphabet.
+
+        It does for many symbols what :meth:`slot` and :meth:`advance` do for one.
+        """
+        x, words, used, mask = self.x, self.words, self.used, TOTAL - 1
+        append = out.append
+        try:
+            for lookup, freqs, starts in alphabets:
+                slot = x & mask
+                s = lookup[slot]
+                x = freqs[s] * (x >> TOTAL_BITS) + slot - starts[s]
+                if x < STATE_MIN:
+                    x = x << 16 | words[used]
+                    used += 1
+                append(s)
+                if s == len(freqs) - 1:
+                    break
+        except IndexError:
+            raise SdcError("E_RANS_UNDERRUN") from None
+        self.x, self.used = x, used
 
     def raw(self, bits: int) -> int:
         """Read ``bits`` (0..15) equiprobable bits."""

@@ -1,84 +1,72 @@
-"""Residual symbols: tables, decoding, encoding, and what they cost (spec section "Latents")."""
+"""Residual symbols: their tables, reading and writing them (spec section "Latents")."""
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Sequence
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from ..errors import SdcError
 from ..networks.model import Model
 from ..types import Array
-from .rans import STATE_MIN, TOTAL, TOTAL_BITS, Decoder, Encoder
+from .rans import Alphabet, Decoder, Encoder
 
 RESIDUAL_MAX = 32767
 ESCAPE_BITS = 15
 
-NEAR = 255
-"""Residuals up to this magnitude have their bits in a table."""
-
 
 class SymbolTables:
-    """Look-up tables for coding residuals, made from a model's frequencies when first needed."""
+    """A model's alphabets: one for each scale index, with the symbols ``-reach .. reach`` and an escape.
 
-    def __init__(self, model: Model):
-        self.model = model
-        self._decoding: dict[int, tuple[bytes, list[int], list[int]]] = {}
+    Attributes:
+        reach: ``int64 [64]`` largest residual without an escape, per scale index.
+        base: ``int64 [64]`` where the alphabet of a scale index begins in the next two.
+        starts, frequencies: ``int64 [n]`` interval of each symbol, one alphabet after another; that of index
+            0 is empty.
+    """
 
-    def decoding(self, index: int) -> tuple[bytes, list[int], list[int]]:
-        """``(symbol by slot, frequency by symbol, start by symbol)`` of a scale index."""
-        if index not in self._decoding:
-            freq = self.model.frequencies[index]
+    def __init__(self, reach: Array, frequencies: Sequence[Array]):
+        self.reach = reach
+        self.base = np.cumsum([0, *(len(f) for f in frequencies[:-1])])
+        self.starts = np.concatenate([np.cumsum(f) - f for f in frequencies])
+        self.frequencies = np.concatenate(frequencies)
+        self._alphabets: dict[int, Alphabet] = {}
+
+    def alphabet(self, index: int) -> Alphabet:
+        """The alphabet of a scale index as :class:`~sdc.coding.rans.Decoder` takes it; made once."""
+        if index not in self._alphabets:
+            first = int(self.base[index])
+            own = slice(first, first + 2 * int(self.reach[index]) + 2)
+            freq = self.frequencies[own]
             lookup = np.repeat(np.arange(len(freq), dtype=np.uint8), freq).tobytes()
-            self._decoding[index] = (lookup, freq.tolist(), (np.cumsum(freq) - freq).tolist())
-        return self._decoding[index]
+            self._alphabets[index] = (lookup, freq.tolist(), self.starts[own].tolist())
+        return self._alphabets[index]
 
-    @cached_property
-    def encoding(self) -> tuple[Array, Array, Array]:
-        """``(base by scale index, starts, frequencies)`` of all tables one after another."""
-        sizes = [len(f) for f in self.model.frequencies]
-        base = np.cumsum([0, *sizes[:-1]])
-        starts = np.concatenate([np.cumsum(f) - f for f in self.model.frequencies])
-        return base, starts, np.concatenate(self.model.frequencies)
-
-    @cached_property
-    def _near(self) -> Array:
-        """Bits of residuals of magnitude ``NEAR`` and less, one scale index after another."""
-        return self._bits(np.arange(len(self.model.reach))[:, None], np.arange(-NEAR, NEAR + 1)).reshape(-1)
-
-    def bits(self, indices: Array, residuals: Array) -> Array:
-        """Bits that residuals take, but for the coder's rounding.
+    def entries(self, indices: Array, residuals: Array) -> tuple[Array, Array]:
+        """Places of residuals in ``starts`` and ``frequencies``.
 
         Args:
-            indices: scale indices.
-            residuals: ``int`` of the same shape; take no bits where the index is 0.
+            indices: scale indices above 0.
+            residuals: ``int`` of the same shape.
 
         Returns:
-            ``float32`` of the same shape.
+            ``(places, by how much residuals are beyond the alphabet)``; above 0 there stands the escape.
         """
-        entry = indices * (2 * NEAR + 1) + np.clip(residuals, -NEAR, NEAR) + NEAR
-        out: Array = self._near.take(entry)
-        far = np.abs(residuals) > NEAR
-        if far.any():
-            out[far] = self._bits(indices[far], residuals[far])
-        return out
-
-    def _bits(self, indices: Array, residuals: Array) -> Array:
-        base, _, freqs = self.encoding
-        reach = self.model.reach[indices]
+        reach = self.reach[indices]
         beyond = np.abs(residuals) - reach
-        entry = base[indices] + np.where(beyond > 0, 2 * reach + 1, residuals + reach)
-        coded = TOTAL_BITS - np.log2(freqs[np.where(indices > 0, entry, 0)])
-        coded += np.where(beyond > 0, 2 + 2 * np.floor(np.log2(np.maximum(beyond, 1))), 0)
-        return np.where(indices > 0, coded, 0).astype(np.float32)
+        return self.base[indices] + np.where(beyond > 0, 2 * reach + 1, residuals + reach), beyond
 
 
-_tables: dict[int, SymbolTables] = {}
+_tables: WeakKeyDictionary[Model, SymbolTables] = WeakKeyDictionary()
 
 
 def tables_of(model: Model) -> SymbolTables:
     """Symbol tables of a model, made once."""
-    return _tables.setdefault(id(model), SymbolTables(model))
+    tables = _tables.get(model)
+    if tables is None:
+        tables = _tables[model] = SymbolTables(model.reach, model.frequencies)
+    return tables
 
 
 def _read_escape(decoder: Decoder, reach: int) -> int:
@@ -104,6 +92,9 @@ def read_symbols(decoder: Decoder, indices: Array, tables: SymbolTables) -> Arra
 
     Returns:
         ``int64 [n]``; 0 where the index is 0, for which nothing is coded.
+
+    Raises:
+        SdcError: ``E_RANS_UNDERRUN`` or ``E_ESCAPE``.
     """
     coded = np.flatnonzero(indices)
     out = np.zeros(len(indices), np.int64)
@@ -111,29 +102,17 @@ def read_symbols(decoder: Decoder, indices: Array, tables: SymbolTables) -> Arra
         return out
     decoder.slot()  # refuses an empty stream
     order = indices[coded].tolist()
-    ready = {t: tables.decoding(t) for t in set(order)}
+    ready = {t: tables.alphabet(t) for t in set(order)}
+    alphabets = map(ready.__getitem__, order)
     symbols: list[int] = []
-    append = symbols.append
     escapes: list[tuple[int, int]] = []
-    x, words, used, mask = decoder.x, decoder.words, decoder.used, TOTAL - 1
-    try:
-        for t in order:
-            lookup, freqs, starts = ready[t]
-            slot = x & mask
-            s = lookup[slot]
-            x = freqs[s] * (x >> 15) + slot - starts[s]
-            if x < STATE_MIN:
-                x = x << 16 | words[used]
-                used += 1
-            append(s)
-            if s == len(freqs) - 1:
-                decoder.x, decoder.used = x, used
-                escapes.append((len(symbols) - 1, _read_escape(decoder, (s - 1) // 2)))
-                x, used = decoder.x, decoder.used
-    except IndexError:
-        raise SdcError("E_RANS_UNDERRUN") from None
-    decoder.x, decoder.used = x, used
-    values = np.array(symbols, np.int64) - tables.model.reach[indices[coded]]
+    while len(symbols) < len(order):
+        decoder.symbols(alphabets, symbols)
+        at = len(symbols) - 1
+        reach = int(tables.reach[order[at]])
+        if symbols[at] == 2 * reach + 1:
+            escapes.append((at, _read_escape(decoder, reach)))
+    values = np.array(symbols, np.int64) - tables.reach[indices[coded]]
     for at, value in escapes:
         values[at] = value
     out[coded] = values
@@ -149,16 +128,13 @@ def write_symbols(encoder: Encoder, indices: Array, residuals: Array, tables: Sy
     """
     coded = np.flatnonzero(indices)
     t, r = indices[coded], residuals[coded].astype(np.int64)
-    reach = tables.model.reach[t]
-    escaped = np.abs(r) > reach
-    base, starts, freqs = tables.encoding
-    entry = base[t] + np.where(escaped, 2 * reach + 1, r + reach)
-    start_list, freq_list = starts[entry].tolist(), freqs[entry].tolist()
+    entry, beyond = tables.entries(t, r)
+    start_list, freq_list = tables.starts[entry].tolist(), tables.frequencies[entry].tolist()
     begin = 0
-    for k in np.flatnonzero(escaped).tolist():
+    for k in np.flatnonzero(beyond > 0).tolist():
         encoder.put_all(start_list[begin : k + 1], freq_list[begin : k + 1])
         begin = k + 1
-        rest = abs(int(r[k])) - int(reach[k])  # size - reach - 1, plus 1
+        rest = int(beyond[k])  # size - reach - 1, plus 1
         bits = rest.bit_length() - 1
         encoder.put_raw(int(r[k] < 0), 1)
         for _ in range(bits):

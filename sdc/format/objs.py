@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from ..coding.labels import decode_map, encode_map
+from ..coding.engine import engine
 from ..errors import SdcError
 from ..objects.object import Object
 from ..types import MAX_LABEL, MAX_MASK_BYTES, MAX_OBJECTS, MAX_REASON, Limits
@@ -51,7 +51,7 @@ def objects_payload(
         mask = b""
         fits = w * h <= MAX_MASK_PIXELS and (mask_pixels is None or covered + w * h <= mask_pixels)
         if pixel_masks and o.mask is not None and fits:
-            mask = encode_map(o.mask.astype("u1"), 1)
+            mask = engine().encode_map(o.mask.astype("u1"), 1)
             mask = mask if len(mask) <= MAX_MASK_BYTES else b""
             covered += w * h if mask else 0
         label, reason = _text(o.label, MAX_LABEL), _text(o.reason, MAX_REASON)
@@ -131,7 +131,7 @@ def parse_objects(
         raise SdcError("E_LIMIT", f"pixel masks of {decoded} pixels", "OBJS.objects", chunk.offset)
     for k in wanted:
         try:
-            mask = decode_map(rows[k].mask, rows[k].height, rows[k].width, 1).astype(bool)
+            mask = engine().decode_map(rows[k].mask, rows[k].height, rows[k].width, 1).astype(bool)
         except SdcError as error:
             raise refuse(k, f"the pixel mask does not decode ({error.code})") from None
         if not mask.any():

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..coding.labels import Labels, decode_map
+from ..coding.engine import engine
+from ..coding.labels import Labels
 from ..errors import SdcError
 from ..types import CELL, LEVELS, level_code, level_codes
 from .chunks import LATN, VERSION, Chunk
@@ -116,7 +117,7 @@ class Stream:
         if self.mask is None:
             return np.ones((rows, cols), np.uint8)
         try:
-            labels = decode_map(self.mask, rows, cols, count)
+            labels = engine().decode_map(self.mask, rows, cols, count)
         except SdcError as error:
             raise SdcError(error.code, error.message, "MASK", self.mask_offset) from None
         present = np.bincount(labels.reshape(-1), minlength=count + 1)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..types import Array
-from .operators import Network
-from .profile import QUALITIES, SCALES, TABLE_TYPES, check_network, networks_of, shuffle_factors
+from .network import Network, check_network, networks_of, sees_latents, shuffle_factors
+from .operators import Clamped, Shuffle
+from .profile import QUALITIES, SCALES, TABLE_TYPES
 from .tensors import MALFORMED, check_types, clamp_pair, model_error, read_tensors, whole_number
 
 
@@ -96,12 +97,12 @@ def _check_model(model: Model) -> None:
     if m < 1 or model.hyper < 1:
         raise model_error("a model has at least one latent and one hyper channel")
     features = check_network("hyper", networks["hyper"], model.hyper, max(map(abs, model.hyper_range)))
-    if shuffle_factors(networks["hyper"]) != [4] or any(op.kind == "depthwise" for op in networks["hyper"]):
+    if shuffle_factors(networks["hyper"]) != [4] or any(op.radius for op in networks["hyper"]):
         raise model_error("the hyper network must have one shuffle, of 4, and no depthwise layer", "hyper")
     coded: dict[int, set[int]] = {0: set(), 1: set()}
     for i, (parity, a, b) in enumerate(model.passes):
         name = f"context.{i}"
-        start = (0, 0) if networks[name][0].kind == "hyper" else (m, latent_peak)
+        start = (m, latent_peak) if sees_latents(networks[name]) else (0, 0)
         out, _ = check_network(name, networks[name], *start, features)
         if parity not in coded or not 0 <= a < b <= m or coded[parity] & set(range(a, b)):
             raise model_error("a coding pass has no parity or channels of its own", f"passes[{i}]")
@@ -114,9 +115,10 @@ def _check_model(model: Model) -> None:
     if check_network("synthesis", synthesis, m, latent_peak)[0] != 3:
         raise model_error("the synthesis does not end in three channels", "synthesis")
     factors = shuffle_factors(synthesis)
-    if len(factors) != 2 or factors[0] * factors[1] != 16 or synthesis[-1].kind != "shuffle":
+    if len(factors) != 2 or factors[0] * factors[1] != 16 or not isinstance(synthesis[-1], Shuffle):
         raise model_error("the synthesis must have two shuffles that make 16, one of them last", "synthesis")
-    if synthesis[-2].clamp != (0, 255):
+    pixels = synthesis[-2]
+    if not isinstance(pixels, Clamped) or pixels.clamp != (0, 255):
         raise model_error("the synthesis does not end in bytes", "synthesis")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import SdcError, spec_data
 from .model import ENCODER_NETWORKS, LARGEST_ERROR_WEIGHT, Encoder, Model, parse_model
-from .profile import check_network, networks_of
+from .network import check_network, networks_of
 from .tensors import model_error, read_tensors
 
 PRIVATE = 1 << 24

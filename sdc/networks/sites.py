@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +11,24 @@ import numpy as np
 from ..types import Array
 
 TAPS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+
+CHUNK_CELLS = 512
+"""Cells worked on at once: enough for the matrix products, and a bound on memory."""
+
+
+def pieces(count: int) -> Iterator[slice]:
+    """Cells worked on at once."""
+    for a in range(0, count, CHUNK_CELLS):
+        yield slice(a, min(a + CHUNK_CELLS, count))
+
+
+def rows_of(values: Array, count: int, cells: slice | Array) -> Array:
+    """Rows of some cells, of values that have as many rows for each of ``count`` cells."""
+    area = len(values) // count
+    if isinstance(cells, slice):
+        return values[cells.start * area : cells.stop * area]
+    channels = values.shape[1]
+    return values.reshape(count, area, channels)[cells].reshape(len(cells) * area, channels)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ The reader takes what it needs of that format: a length, a JSON header, raw tens
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,7 @@ def write_tensors(tensors: dict[str, Array], description: dict[str, Any]) -> byt
     return len(text).to_bytes(8, "little") + text + body
 
 
-def check_types(tensors: dict[str, Array], types: dict[str, str]) -> None:
+def check_types(tensors: Mapping[str, Array], types: Mapping[str, str]) -> None:
     """Check the types of tensors (MODL-01)."""
     for name, dtype in types.items():
         if tensors[name].dtype != np.dtype(dtype):

@@ -1,0 +1,74 @@
+"""Squared error of an image and its gradient, for the rate-distortion search (not normative)."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ..networks.gradient import backward
+from ..networks.model import Model
+from ..networks.network import Network, receptive_radius
+from ..networks.run import Tape, run
+from ..networks.sites import Sites
+from ..types import CELL, Array, Pixels
+from .tiles import pixels_of, tiles
+from .transforms import pixel_axes
+
+
+def squared_error(
+    latents: Array,
+    sites: Sites,
+    model: Model,
+    padded: Pixels,
+    size: tuple[int, int],
+    *,
+    gradient: bool = True,
+) -> tuple[float, Array]:
+    """Squared error of the pixels of some cells, and its gradient; tiles keep the memory bounded.
+
+    Pixels outside the picture do not count.
+
+    Args:
+        latents: ``[cells, M]`` integers in any real dtype.
+        sites: the cells.
+        padded: the whole picture, from :func:`pad_to_cells`.
+        size: its height and width before that.
+        gradient: whether the gradient is wanted; else it is empty.
+
+    Returns:
+        ``(sum over pixels of the mean over R, G and B, float32 [cells, M])``.
+    """
+    network = model.networks["synthesis"]
+    far = receptive_radius(network)
+    error, out = 0.0, np.empty((len(sites) if gradient else 0, model.latents), np.float32)
+    # Pixels up to ``far`` cells away change with a latent, and with latents as far beyond.
+    for (near, own), (seen, _) in zip(
+        tiles(sites, 2 * far if gradient else far), tiles(sites, far), strict=True
+    ):
+        part = sites.take(near)
+        tape: Tape | None = [] if gradient else None
+        difference = run(network, part, latents[near], tape=tape).reshape(len(near), -1, 3)
+        difference -= _in_order_of(pixels_of(padded, part), network)
+        if padded.shape[:2] != size:
+            difference *= _in_order_of(_inside(part, *size), network)
+        error += float(np.square(difference[own]).sum(dtype=np.float64)) / 3
+        if tape is not None:
+            difference *= 2 / 3
+            difference[np.isin(near, seen, invert=True)] = 0
+            out[near[own]] = backward(network, part, difference.reshape(-1, 3), tape)[own]
+    return error, out
+
+
+def _inside(sites: Sites, height: int, width: int) -> npt.NDArray[np.bool_]:
+    """Whether pixels of cells are in the picture, ``bool [cells, 16, 16, 1]``."""
+    rows = sites.rows[:, None] * CELL + np.arange(CELL) < height
+    cols = sites.cols[:, None] * CELL + np.arange(CELL) < width
+    return (rows[:, :, None] & cols[:, None])[..., None]
+
+
+def _in_order_of(cells: Array, network: Network) -> Array:
+    """``[cells, 16, 16, channels]`` as the synthesis orders them: ``[cells, 256, channels]``."""
+    a, _, b, _ = pixel_axes(network)
+    channels = cells.shape[-1]
+    split = cells.reshape(-1, a, b, a, b, channels).transpose(0, 1, 3, 2, 4, 5)
+    return split.reshape(len(cells), CELL * CELL, channels)

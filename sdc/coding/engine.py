@@ -1,0 +1,130 @@
+"""What does the serial work of entropy coding, symbol after symbol: the seam for faster implementations.
+
+Whatever reads or writes a stream asks :func:`engine` for it and knows arrays and bytes only.  The one here is
+Python's; :func:`use_engine` puts another in its place.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ..types import Array
+from .labels import Labels, decode_map, encode_map
+from .rans import Decoder, Encoder
+from .symbols import SymbolTables, read_symbols, write_symbols
+
+
+class SymbolReader(Protocol):
+    """Reads the residuals of a payload in coding order."""
+
+    def read(self, indices: Array) -> Array:
+        """Read the next residuals.
+
+        Args:
+            indices: ``int64 [n]`` scale indices, 0..63.
+
+        Returns:
+            ``int64 [n]``; 0 where the index is 0, for which nothing is coded.
+
+        Raises:
+            SdcError: ``E_RANS_UNDERRUN`` or ``E_ESCAPE``.
+        """
+
+    def finish(self) -> None:
+        """Check that the payload ended where it must.
+
+        Raises:
+            SdcError: ``E_RANS_TRAILING`` or ``E_RANS_FINAL``.
+        """
+
+
+class SymbolWriter(Protocol):
+    """Writes the residuals of a payload in coding order."""
+
+    def write(self, indices: Array, residuals: Array) -> None:
+        """Write the next residuals.
+
+        Args:
+            indices: ``int64 [n]`` scale indices, 0..63.
+            residuals: ``int [n]``, at most 32767 in magnitude, 0 where the index is 0.
+        """
+
+    def finish(self) -> bytes:
+        """The payload; empty when nothing was coded."""
+
+
+class Engine(Protocol):
+    """Entropy coding of symbols and label maps."""
+
+    def reader(self, payload: bytes, tables: SymbolTables) -> SymbolReader:
+        """Begin to read a payload.
+
+        Raises:
+            SdcError: ``E_RANS_LENGTH`` or ``E_RANS_STATE``.
+        """
+
+    def writer(self, tables: SymbolTables) -> SymbolWriter:
+        """Begin to write a payload."""
+
+    def decode_map(self, data: bytes, rows: int, cols: int, count: int) -> Labels:
+        """A map of labels: :func:`sdc.coding.labels.decode_map`."""
+
+    def encode_map(self, labels: Labels, count: int) -> bytes:
+        """Code a map of labels: :func:`sdc.coding.labels.encode_map`."""
+
+
+class _Reader:
+    def __init__(self, payload: bytes, tables: SymbolTables):
+        self.decoder, self.tables = Decoder(payload), tables
+
+    def read(self, indices: Array) -> Array:
+        return read_symbols(self.decoder, indices, self.tables)
+
+    def finish(self) -> None:
+        self.decoder.finish()
+
+
+class _Writer:
+    def __init__(self, tables: SymbolTables):
+        self.encoder, self.tables = Encoder(), tables
+
+    def write(self, indices: Array, residuals: Array) -> None:
+        write_symbols(self.encoder, indices, residuals, self.tables)
+
+    def finish(self) -> bytes:
+        return self.encoder.finish()
+
+
+class PythonEngine:
+    """The engine that is always there."""
+
+    def reader(self, payload: bytes, tables: SymbolTables) -> SymbolReader:
+        """See :meth:`Engine.reader`."""
+        return _Reader(payload, tables)
+
+    def writer(self, tables: SymbolTables) -> SymbolWriter:
+        """See :meth:`Engine.writer`."""
+        return _Writer(tables)
+
+    def decode_map(self, data: bytes, rows: int, cols: int, count: int) -> Labels:
+        """See :meth:`Engine.decode_map`."""
+        return decode_map(data, rows, cols, count)
+
+    def encode_map(self, labels: Labels, count: int) -> bytes:
+        """See :meth:`Engine.encode_map`."""
+        return encode_map(labels, count)
+
+
+_engine: Engine = PythonEngine()
+
+
+def engine() -> Engine:
+    """The engine in use."""
+    return _engine
+
+
+def use_engine(new: Engine) -> Engine:
+    """Let all of this process code by ``new``; returns the engine in use until now."""
+    global _engine
+    before, _engine = _engine, new
+    return before
