@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from ..model.layers import LATENT, STREAM, Affine, Block, Format, QualityBias
-from ..model.networks import MEAN, SCALE_STEP, STEP_FRAC, TABLE_MAX, Model, watched
+from ..model.quantisation import MEAN, SCALE_STEP, STEP_FRAC, TABLE_MAX
+from ..model.reference import ReferenceModel, watched
 from ..training.data import Example
 
 MARGIN = 2.0
@@ -84,7 +85,7 @@ def _blocks(modules: nn.ModuleList) -> list[Block]:
     return [b for b in modules if isinstance(b, Block)]
 
 
-def edges(model: Model) -> Iterator[Edge]:
+def edges(model: ReferenceModel) -> Iterator[Edge]:
     """All channels of a model that may be scaled, but latents and hyper-latents."""
     s = model.sizes
     a, d, h = model.analysis, model.synthesis, model.hyper
@@ -114,7 +115,7 @@ def edges(model: Model) -> Iterator[Edge]:
 
 
 @torch.no_grad()
-def equalise(model: Model, examples: Iterable[Example]) -> None:
+def equalise(model: ReferenceModel, examples: Iterable[Example]) -> None:
     """Scale the channels of a model, in place, to the ranges of their formats.
 
     Args:

@@ -14,6 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..model.reference import ReferenceModel
+
+DCT_LAYERS = {"analysis.first.weight", "synthesis.last.weight"}
+"""Layers that start as a DCT, whose rows differ in size for a reason."""
+
+
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic iteration that drives singular values to about 1."""
 
@@ -64,3 +70,12 @@ class Muon(torch.optim.Optimizer):
                 rate = group["lr"] * max(1.0, rows / columns) ** 0.5
                 for weight, update in zip(weights, orthogonalise(torch.stack(updates)), strict=True):
                     weight.add_(update.to(weight.dtype).reshape(weight.shape), alpha=-rate)
+
+
+def optimisers_of(model: ReferenceModel, matrix_rate: float, rate: float) -> tuple[Muon, torch.optim.Adam]:
+    """Muon for the matrices of hidden layers, Adam for the rest."""
+    matrices, others = [], []
+    for name, parameter in model.named_parameters():
+        hidden = parameter.dim() == 4 and parameter.shape[1] > 1 and name not in DCT_LAYERS
+        (matrices if hidden else others).append(parameter)
+    return Muon(matrices, matrix_rate), torch.optim.Adam(others, rate, betas=(0.9, 0.99))
