@@ -22,7 +22,8 @@ def dct_matrix(n: int) -> Tensor:
 def ycbcr() -> Tensor:
     """Luma and chroma rows of norm 1, ``[3, 3]``; only nearly orthogonal, so invert them."""
     rows = torch.tensor([[0.299, 0.587, 0.114], [-0.169, -0.331, 0.5], [0.5, -0.419, -0.081]]).double()
-    return rows / rows.norm(dim=1, keepdim=True)
+    norms: Tensor = rows.norm(dim=1, keepdim=True)
+    return rows / norms
 
 
 def planes_of(channels: int) -> tuple[int, int]:

@@ -52,7 +52,7 @@ class ReferenceModel(nn.Module):
         self.passes = [(k, a, b) for a, b in pairwise([0, *cut, s.latents]) for k in (0, 1)]
         self.analysis = AnalysisTransform(s)
         self.hyper = Hyperprior(s)
-        self.context = Modules(
+        self.context: Modules[Context] = Modules(
             Context(s, b - a, k > 0 and s.with_context) for k, (_, a, b) in enumerate(self.passes)
         )
         self.synthesis = SynthesisTransform(s)

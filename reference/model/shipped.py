@@ -170,6 +170,7 @@ class _Reader:
         shape = hyper.gather.weight.permute(0, 2, 3, 1).shape
         gather = self._of("hyper_blocks.0.weight") * 2.0**HIDDEN.frac
         hyper.gather.weight.copy_(gather.view(shape).permute(0, 3, 1, 2))
+        assert hyper.gather.bias is not None
         hyper.gather.bias.copy_(self._of("hyper_blocks.0.bias"))
         code = self._of("hyper_blocks.1.weight") * 2.0**-HYPER.frac
         hyper.code.weight.copy_(code.view_as(hyper.code.weight))
@@ -188,4 +189,5 @@ def anchors_of(rows: Tensor) -> Tensor:
     """Anchors ``[ANCHORS, C]`` whose interpolation is nearest to the rows ``[64, C]`` of a table."""
     at = torch.arange(QUALITIES, dtype=torch.float64)
     basis = interpolate_anchors(torch.eye(ANCHORS, dtype=torch.float64), at)
-    return torch.linalg.lstsq(basis, rows.double()).solution
+    anchors: Tensor = torch.linalg.lstsq(basis, rows.double()).solution
+    return anchors

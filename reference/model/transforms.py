@@ -20,16 +20,16 @@ class AnalysisTransform(nn.Module):
         super().__init__()
         self.first = Pointwise(192, s.channels, STREAM, STREAM)
         self.quality = QualityBias(s.channels, STREAM)
-        self.blocks = Modules(Block(s.channels) for _ in range(s.analysis_blocks))
+        self.blocks: Modules[Block] = Modules(Block(s.channels) for _ in range(s.analysis_blocks))
         more = s.analysis_blocks - 1 if s.analysis_quality else 0
-        self.qualities = Modules(QualityBias(s.channels, STREAM) for _ in range(more))
+        self.qualities: Modules[QualityBias] = Modules(QualityBias(s.channels, STREAM) for _ in range(more))
         self.last = Pointwise(4 * s.channels, s.latents, STREAM, LATENT)
-        self.offsets = Modules(QualityBias(s.latents, LATENT) for _ in range(s.latent_quality))
+        more = 1 if s.latent_quality else 0
+        self.offsets: Modules[QualityBias] = Modules(QualityBias(s.latents, LATENT) for _ in range(more))
 
     def forward(self, image: Tensor, quality: Tensor, mask: Tensor | None) -> Tensor:
         """Latents of a group, whose mask is ``[B, 1, H/8, W/8]``: see the class."""
-        x = F.pixel_unshuffle((image - 128.0) / UNIT, 8)
-        x = self.first(x)
+        x: Tensor = self.first(F.pixel_unshuffle((image - 128.0) / UNIT, 8))
         for bias, block in self.stages():
             x = block(x if bias is None else bias(x, quality), mask)
         x = self.last(F.pixel_unshuffle(x, 2))
@@ -44,7 +44,8 @@ class AnalysisTransform(nn.Module):
     @property
     def last_table(self) -> QualityBias:
         """The last bias by quality before the latents."""
-        return [self.quality, *self.qualities, *self.offsets][-1]
+        tables: list[QualityBias] = [self.quality, *self.qualities, *self.offsets]
+        return tables[-1]
 
 
 class SynthesisTransform(nn.Module):
@@ -56,9 +57,9 @@ class SynthesisTransform(nn.Module):
         super().__init__()
         self.first = Pointwise(s.latents, 4 * s.channels, LATENT, STREAM)
         self.quality = QualityBias(s.channels, STREAM)
-        self.blocks = Modules(Block(s.channels) for _ in range(s.synthesis_blocks))
+        self.blocks: Modules[Block] = Modules(Block(s.channels) for _ in range(s.synthesis_blocks))
         more = 1 if s.synthesis_quality else 0
-        self.qualities = Modules(QualityBias(s.channels, STREAM) for _ in range(more))
+        self.qualities: Modules[QualityBias] = Modules(QualityBias(s.channels, STREAM) for _ in range(more))
         self.last = Pointwise(s.channels, 192, STREAM, self.OUT)
         nn.init.constant_(self.last.bias, 128.0)
 

@@ -164,7 +164,8 @@ def _components(basis: Tensor, error: Tensor, count: int) -> tuple[Tensor, Tenso
 def _ridge(square: Tensor, part: float, target: Tensor) -> Tensor:
     """The solution of ``square @ x = target``, damped by a part of the mean of the diagonal."""
     weak = torch.eye(len(square), dtype=torch.float64) * part * square.diagonal().mean()
-    return torch.linalg.solve(square + weak, target)
+    solution: Tensor = torch.linalg.solve(square + weak, target)
+    return solution
 
 
 def _more_heads(old: ReferenceModel, deviations: Tensor, spread: Tensor) -> dict[str, Tensor]:

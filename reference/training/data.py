@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,7 +68,7 @@ def random_crop(image: Tensor, size: int, rng: np.random.Generator) -> Tensor:
     return crop.flip(2) if rng.random() < 0.5 else crop
 
 
-def random_cells(rows: int, cols: int, rng: np.random.Generator) -> np.ndarray:
+def random_cells(rows: int, cols: int, rng: np.random.Generator) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """A random group: everything, an object-like union of ellipses and boxes, or the rest around one.
 
     Returns:

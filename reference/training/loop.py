@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sdc.errors import SdcError
 
 from ..model.checkpoints import load_model
-from ..model.layers import set_integer
+from ..model.layers import channels_last, set_integer
 from ..model.reference import ReferenceModel
 from ..model.widen import widened
 from .batches import Batch, Batches, loaded
@@ -74,8 +74,7 @@ def begin(options: Options, images: Sequence[Tensor]) -> RunState:
             model = load_model(options.start)
             if model.sizes != options.sizes:
                 model = widened(model, options.sizes, images)
-        model = model.to(options.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        state = RunState.new(model, options.matrix_rate, options.rate)
+        state = RunState.new(channels_last(model.to(options.device)), options.matrix_rate, options.rate)
         if last.exists():
             state.load(last)
     except (OSError, ValueError, SdcError) as error:
@@ -114,8 +113,8 @@ class Run:
     def __post_init__(self) -> None:
         on_gpu = torch.device(self.options.device).type != "cpu"
         compiled = on_gpu if self.options.compile is None else self.options.compile
-        self._codec: nn.Module | Callable[..., dict[str, Tensor]]
-        self._codec = torch.compile(self.state.model) if compiled else self.state.model
+        model = self.state.model
+        self._codec: Callable[..., dict[str, Tensor]] = torch.compile(model) if compiled else model
 
     def until(self, stop: Stop, log: Log) -> None:
         """Make steps to the end of the run, or until it is to stop, and save now and then and at the end."""
@@ -126,9 +125,9 @@ class Run:
             if schedule.late(part) != late:
                 late, batches = True, self._batches(True)
             integer, rate = schedule.integer(part), schedule.rate(state.step, state.seconds)
+            crops, cells, quality = next(batches)  # a loader that begins takes from torch's random numbers
             self._seed()
             self._revive(schedule.revivals(part))
-            crops, cells, quality = next(batches)
             figures = self._step(crops, cells, quality, integer, rate)
             now = time.monotonic()
             state.seconds, tick = state.seconds + min(now - tick, LONGEST_STEP), now

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..model.quantisation import LAMBDA_HIGH, LAMBDA_LOW, quality_to_lambda
 
@@ -16,7 +16,7 @@ Distance = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def sample_loss(
-    model: nn.Module,
+    model: Callable[..., dict[str, Tensor]],
     crops: Tensor,
     cells: Tensor,
     quality: Tensor,
@@ -26,7 +26,7 @@ def sample_loss(
     """Loss of one batch, and what the log wants to know.
 
     Args:
-        model: the codec.
+        model: a :class:`~sdc_reference.model.reference.ReferenceModel`, compiled or not.
         crops: ``uint8 [B, 3, H, W]``.
         cells: ``[B, 1, H/16, W/16]`` float.
         quality: ``[B]`` float 0..63.

@@ -9,7 +9,7 @@ shape in one batch, which is three times as fast on a CPU.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -50,7 +50,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(weights, {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
         """One update of every parameter that has a gradient."""
         for group in self.param_groups:
             shapes: dict[tuple[int, int], list[Tensor]] = {}
@@ -64,8 +64,9 @@ class Muon(torch.optim.Optimizer):
                     state = self.state[weight]
                     if not state:
                         state["momentum"] = torch.zeros_like(weight)
-                    state["momentum"].lerp_(weight.grad, 1 - group["momentum"])
-                    update = weight.grad.lerp(state["momentum"], group["momentum"])
+                    gradient = cast("Tensor", weight.grad)
+                    state["momentum"].lerp_(gradient, 1 - group["momentum"])
+                    update = gradient.lerp(state["momentum"], group["momentum"])
                     updates.append(update.reshape(rows, columns))
                 rate = group["lr"] * max(1.0, rows / columns) ** 0.5
                 for weight, update in zip(weights, orthogonalise(torch.stack(updates)), strict=True):
@@ -74,7 +75,8 @@ class Muon(torch.optim.Optimizer):
 
 def optimisers_of(model: ReferenceModel, matrix_rate: float, rate: float) -> tuple[Muon, torch.optim.Adam]:
     """Muon for the matrices of hidden layers, Adam for the rest."""
-    matrices, others = [], []
+    matrices: list[Tensor] = []
+    others: list[Tensor] = []
     for name, parameter in model.named_parameters():
         hidden = parameter.dim() == 4 and parameter.shape[1] > 1 and name not in DCT_LAYERS
         (matrices if hidden else others).append(parameter)
