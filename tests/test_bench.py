@@ -246,11 +246,11 @@ def test_times_are_told_as_ratios(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_integers_against_floating_point(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch = pytest.importorskip("torch")
-    from sdc_reference.model.networks import Model
+    from sdc_reference.model.reference import ReferenceModel
 
     Image.fromarray(picture(130, 64)).save(tmp_path / "a.png")
     torch.manual_seed(0)
-    model = Model()
+    model = ReferenceModel()
     torch.save({"average": model.state_dict(), "sizes": asdict(model.sizes)}, tmp_path / "last.pt")
     some = ["--data", str(tmp_path), "--qualities", "30", "42"]
     bench.main(["integers", "--checkpoint", str(tmp_path / "last.pt"), *some])

@@ -310,7 +310,7 @@ def test_the_gradient_of_later_passes_is_the_same_in_bands(monkeypatch: pytest.M
 def test_weight_is_that_of_training() -> None:
     import torch
 
-    from sdc_reference.model.networks import quality_to_lambda
+    from sdc_reference.model.quantisation import quality_to_lambda
 
     at = (0, 17, 63)
     assert [weight_of(q) for q in at] == pytest.approx(quality_to_lambda(torch.tensor(at)).tolist())

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import itertools
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +23,7 @@ from sdc.codec.transforms import analysis_transform, hyper_analysis
 from sdc.coding.passes import GroupCoder, encode_group, sites_of
 from sdc.format.parse import parse
 from sdc.format.stream import Group
-from sdc.networks.model import ENCODER_NETWORKS, parse_model
-from sdc.networks.model import Model as Decoder
+from sdc.networks.model import ENCODER_NETWORKS, Model, parse_model
 from sdc.networks.network import check_network, networks_of
 from sdc.networks.operators import Unshuffle
 from sdc.networks.profile import BOUND
@@ -31,18 +33,28 @@ from sdc.networks.sites import Sites
 from sdc.networks.tensors import read_tensors, write_tensors
 from sdc.objects.object import Object
 from sdc.testing.streams import random_stream
-from sdc_reference.export import export, shipped
+from sdc_reference.export import command as export
+from sdc_reference.export import symbols
+from sdc_reference.export.decoder import decoder_file
+from sdc_reference.export.encoder import encoder_file
 from sdc_reference.export.equalise import edges, equalise
-from sdc_reference.export.export import decoder_file, encoder_file
 from sdc_reference.export.rounding import means_of, round_weights, rounded, settle_means
+from sdc_reference.model import checkpoints
 from sdc_reference.model.layers import Format, Pointwise, set_integer
-from sdc_reference.model.networks import Model, Sizes, watched
+from sdc_reference.model.reference import ReferenceModel, watched
+from sdc_reference.model.sizes import Sizes
 from sdc_reference.model.widen import widened
 from sdc_reference.runner import InexactDevice, TorchRunner
-from sdc_reference.training import data, train
+from sdc_reference.training import command as training
+from sdc_reference.training import data, log
+from sdc_reference.training.batches import Batches, loaded
 from sdc_reference.training.features import FeatureDistance, layers
+from sdc_reference.training.loss import sample_loss
 from sdc_reference.training.optim import Muon
+from sdc_reference.training.options import arguments
 from sdc_reference.training.revive import revive
+from sdc_reference.training.schedule import WARM_UP_STEPS, Schedule, learning_rate
+from sdc_reference.training.state import RunState
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 SMALL = Sizes(channels=32, latents=24, hyper=8, features=16, wide=32, analysis_blocks=1, synthesis_blocks=2)
@@ -117,10 +129,10 @@ def test_a_device_that_rounds_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
         TorchRunner("cpu")
 
 
-def small_model(**sizes: Any) -> Model:
+def small_model(**sizes: Any) -> ReferenceModel:
     """A model with weights as after some training: nothing is zero or on a grid."""
     torch.manual_seed(3)
-    model = Model(dataclasses.replace(SMALL, **sizes))
+    model = ReferenceModel(dataclasses.replace(SMALL, **sizes))
     with torch.no_grad():
         for p in model.parameters():
             if p.dim() == 4:
@@ -154,7 +166,7 @@ def test_integer_mode_is_the_exported_model() -> None:
     assert np.array_equal(got[where], want[where])
 
     code = torch.randint(-300, 300, (1, SMALL.hyper, 2, 2), generator=g).float()
-    features = model.hyper.synthesise(code / 64, quality)
+    features = model.hyper.synthesis_transform(code / 64, quality)
     zeros = np.zeros(4, np.int64)
     vectors = code[0].permute(1, 2, 0).reshape(4, -1).numpy()
     spread = run(exported.networks["hyper"], Sites(zeros, zeros, zeros, np.full(4, 41)), vectors)
@@ -226,7 +238,7 @@ def test_groups_do_not_see_each_other_in_training() -> None:
     mask = torch.nn.functional.interpolate(cells, scale_factor=16)
     b = b * mask + torch.rand_like(b) * 255 * (1 - mask)
     with torch.no_grad():
-        x, y = (model(p, torch.tensor([30.0]), cells)["picture"] for p in (a, b))
+        x, y = (model(p, torch.tensor([30.0]), cells)["image"] for p in (a, b))
     assert torch.equal(x * mask, y * mask)
 
 
@@ -237,15 +249,181 @@ def test_training_learns_resumes_and_logs(tmp_path: Path, capsys: pytest.Capture
         Image.fromarray(np.roll(picture(80, 90), k * 7, 1)).save(folder / f"{k}.png")
     base = ["--data", str(folder), "--out", str(tmp_path / "run"), "--batch", "2"]
     base += ["--size", "64", "--late-size", "64"]
-    train.main([*base, "--steps", "4", "--revive", "0.2", "0.8", "0.9"])
+    training.main([*base, "--steps", "4", "--revive", "0.2", "0.8", "0.9"])
     assert capsys.readouterr().out.count("dead units start anew") == 1
     first = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
-    train.main([*base, "--steps", "6", "--integer-part", "0.4", "--revive", "0.2", "0.8", "0.9"])
+    training.main([*base, "--steps", "6", "--integer-part", "0.4", "--revive", "0.2", "0.8", "0.9"])
     assert capsys.readouterr().out.count("dead units start anew") == 1
     second = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
     assert (first["step"], second["step"]) == (4, 6)
     assert not torch.equal(first["model"]["log_step"], second["model"]["log_step"])
     assert (tmp_path / "run" / "log.csv").read_text().startswith("step,")
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> list[str]:
+    """Options of a small run on two images."""
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for k in range(2):
+        Image.fromarray(np.roll(picture(80, 90), k * 7, 1)).save(folder / f"{k}.png")
+    config = tmp_path / "small.toml"
+    sizes = dataclasses.asdict(SMALL).items()
+    config.write_text("[sizes]\n" + "".join(f"{name} = {str(value).lower()}\n" for name, value in sizes))
+    return [
+        *("--config", str(config), "--data", str(folder), "--batch", "2"),
+        *("--size", "64", "--late-size", "64"),
+    ]
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int, number: signal.Signals) -> None:
+    """Let a run get a signal while it is at a step."""
+    update = RunState.update
+
+    def counted(state: RunState) -> None:
+        update(state)
+        if state.step == steps:
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(RunState, "update", counted)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_run_goes_on_as_if_it_had_not_been(
+    number: signal.Signals,
+    tmp_path: Path,
+    photographs: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = signal.getsignal(number)
+    run = [*photographs, "--steps", "6", "--revive", "0.6"]
+    training.main([*run, "--out", str(tmp_path / "whole")])
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3, number)
+        training.main([*run, "--out", str(tmp_path / "parts")])
+    assert "stopped at step 3; the same command goes on" in capsys.readouterr().out
+    assert signal.getsignal(number) is before
+    half = torch.load(tmp_path / "parts" / "last.pt", weights_only=True)
+    assert half["step"] == 3 and (tmp_path / "parts" / "weights.safetensors").exists()
+    training.main([*run, "--out", str(tmp_path / "parts")])
+    whole, parts = (torch.load(tmp_path / name / "last.pt", weights_only=True) for name in ("whole", "parts"))
+    assert whole["step"] == parts["step"] == 6 and whole["revived"] == parts["revived"] == 1
+    for kind in ("model", "average"):
+        assert all(torch.equal(whole[kind][name], parts[kind][name]) for name in whole[kind])
+    assert not all(torch.equal(half["model"][name], parts["model"][name]) for name in half["model"])
+
+
+def test_a_run_without_a_length_holds_its_rate_and_another_falls_from_it(
+    tmp_path: Path, photographs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold, fall = tmp_path / "hold", tmp_path / "fall"
+    with monkeypatch.context() as patch:
+        stop_after(patch, 2, signal.SIGTERM)
+        training.main([*photographs, "--out", str(hold)])
+    weights = hold / "weights.safetensors"
+    training.main(
+        [*photographs, "--out", str(fall), "--start", str(weights), "--plateau", "0", "--steps", "3"]
+    )
+    held, fallen = (checkpoints.load_model(folder / "weights.safetensors") for folder in (hold, fall))
+    assert held.sizes == fallen.sizes == SMALL
+    assert not torch.equal(held.log_step, fallen.log_step)
+    assert torch.allclose(held.log_step, fallen.log_step, atol=0.02)  # it began there
+    endless = Schedule(plateau=1.0)
+    rates = [endless.rate(step, 1e6) for step in (0, WARM_UP_STEPS // 2, WARM_UP_STEPS, 10**9)]
+    assert rates == pytest.approx([0.1, 0.55, 1.0, 1.0])
+    assert endless.part(10**9, 1e9) == 0 and not endless.late(0) and endless.minutes_left(5, 5.0) is None
+    falling = Schedule(steps=1000, plateau=0.0)
+    assert [falling.rate(step, 0.0) for step in (10, 500, 999)] == pytest.approx([0.99, 0.5, 0.01])
+    assert falling.late(0.0) and falling.minutes_left(250, 60.0) == pytest.approx(3)
+
+
+@pytest.mark.parametrize("option", [["--plateau", "0.5"], ["--integer-part", "0.1"], ["--revive", "0.5"]])
+def test_parts_of_a_run_need_its_length(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    run = ["--data", "a", "--out", "b", *option]
+    assert arguments([*run, "--minutes", "5"]).schedule.minutes == 5
+    with pytest.raises(SystemExit) as stop:
+        arguments(run)
+    assert stop.value.code == 2 and "give --steps or --minutes" in capsys.readouterr().err
+
+
+def test_a_run_does_not_begin_with_what_is_of_no_use(tmp_path: Path, photographs: list[str]) -> None:
+    run = [*photographs, "--out", str(tmp_path / "run"), "--steps", "1"]
+    for name, content, message in (
+        ("none.pt", None, "No such file"),
+        ("text.pt", b"no checkpoint\n", "not a checkpoint"),
+        ("text.safetensors", b"no checkpoint\n", "E_MODEL_FILE"),
+    ):
+        if content is not None:
+            (tmp_path / name).write_bytes(content)
+        with pytest.raises(SystemExit, match=message):
+            training.main([*run, "--start", str(tmp_path / name)])
+    with pytest.raises(SystemExit, match="can grow"):
+        training.main([*run, "--start", str(_shipped(1))])
+    with pytest.raises(SystemExit, match="no images of at least 64 pixels"):
+        training.main([*run, "--data", str(tmp_path / "run")])
+    training.main(run)
+    other = tmp_path / "other.toml"
+    other.write_text("")
+    with pytest.raises(SystemExit, match="a run of other sizes"):
+        training.main([*run, "--config", str(other)])
+
+
+def test_batches_follow_from_seed_and_step_whoever_makes_them() -> None:
+    images = pictures_of(96)
+    runs = [
+        list(itertools.islice(loaded(Batches(images, 3, 64, seed, step), workers, "cpu"), count))
+        for seed, step, workers, count in ((7, 0, 0, 5), (7, 0, 2, 5), (7, 2, 0, 3), (8, 0, 0, 5))
+    ]
+    crops, cells, quality = runs[0][0]
+    assert crops.shape == (3, 3, 64, 64) and crops.dtype == torch.uint8
+    assert cells.shape == (3, 1, 4, 4) and quality.shape == (3,) and quality.dtype == torch.float32
+
+    def same(a: list[Any], b: list[Any]) -> bool:
+        pairs = [pair for x, y in zip(a, b, strict=True) for pair in zip(x, y, strict=True)]
+        return all(torch.equal(x, y) for x, y in pairs)
+
+    assert same(runs[0], runs[1]) and same(runs[0][2:], runs[2]) and not same(runs[0], runs[3])
+    assert not same(runs[0][:1], runs[0][1:2])
+
+
+def test_more_samples_may_have_high_qualities() -> None:
+    rng = np.random.default_rng(0)
+    for part in (0.0, 0.25, 1.0):
+        quality = data.random_qualities(40_000, rng, part).numpy()
+        assert quality.min() >= 0 and quality.max() <= 63
+        high = (63 - data.FINE_QUALITY) / 63
+        assert (quality > data.FINE_QUALITY).mean() == pytest.approx(part + (1 - part) * high, abs=0.01)
+        above = quality[quality > data.FINE_QUALITY]
+        assert above.mean() == pytest.approx((63 + data.FINE_QUALITY) / 2, abs=0.3)
+    assert quality.min() >= data.FINE_QUALITY
+    batches = Batches(pictures_of(96), 50, 64, 1, 0, fine_part=1.0)
+    assert batches[3][2].min() >= data.FINE_QUALITY > Batches(pictures_of(96), 50, 64, 1, 0)[3][2].min()
+    assert arguments(["--data", "a", "--out", "b", "--fine-part", "0.3"]).fine_part == 0.3
+    with pytest.raises(SystemExit):
+        arguments(["--data", "a", "--out", "b", "--fine-part", "1.5"])
+
+
+def test_rows_of_lost_steps_leave_the_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "log.csv"
+    figures = torch.tensor([1.0, 0.5, 0.1, 6.5025])
+    with log.Log(path, 0) as rows:
+        for step in (100, 200, 300):
+            rows.add(figures * 0.5, 1000)
+            rows.add(figures * 1.5, 1000)
+            rows.write(step, 60.0, False, 1.0, None)
+    said = capsys.readouterr().out
+    assert "step 300 float loss 1.0 bpp 0.5 (hyper 0.1) PSNR 40.0" in said and "min left" not in said
+    with log.Log(path, 250) as rows:
+        rows.write(250, 60.0, True, 1.0, 3.0)  # nothing to say
+        rows.add(figures, 1000)
+        rows.write(350, 60.0, True, 1.0, 3.0)
+    assert [(row["step"], row["phase"]) for row in log.read_log(path)] == [
+        ("100", "float"),
+        ("200", "float"),
+        ("350", "integer"),
+    ]
+    assert "3 min left" in capsys.readouterr().out
 
 
 def test_a_frozen_network_joins_the_distortion(tmp_path: Path) -> None:
@@ -275,31 +453,31 @@ def test_a_frozen_network_joins_the_distortion(tmp_path: Path) -> None:
     model = small_model().eval()
     rest = (x[..., :64].byte(), mask[..., :64:16, :64:16], torch.tensor([20.0, 40.0]))
     plain, same, more = (
-        train.sample_loss(model, *rest, seen)[0].item()
+        sample_loss(model, *rest, seen)[0].item()
         for seen in (None, lambda *a: 0 * distance(*a), lambda *a: 1e4 * distance(*a))
     )
     assert same == pytest.approx(plain) and more > 1.2 * plain
-    half, none = (train.sample_loss(model, *rest, None, factor)[0].item() for factor in (0.5, 0.0))
+    half, none = (sample_loss(model, *rest, None, factor)[0].item() for factor in (0.5, 0.0))
     assert half - none == pytest.approx(0.5 * (plain - none)) and 0 < none < plain
     Image.fromarray(picture(80, 90)).save(tmp_path / "a.png")
     run = ["--data", str(tmp_path), "--batch", "1", "--size", "64", "--late-size", "64", "--steps", "1"]
-    train.main([*run, "--out", str(tmp_path / "run"), "--features", str(weights)])
+    training.main([*run, "--out", str(tmp_path / "run"), "--features", str(weights)])
     assert (tmp_path / "run" / "last.pt").exists()
     with pytest.raises(SystemExit, match="No such file"):
-        train.main([*run, "--out", str(tmp_path / "other"), "--features", str(tmp_path / "none.pth")])
+        training.main([*run, "--out", str(tmp_path / "other"), "--features", str(tmp_path / "none.pth")])
 
 
 def test_a_log_is_drawn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    log = tmp_path / "log.csv"
-    row = dict.fromkeys(train.LOG_FIELDS, "1.5")
-    with log.open("w", newline="") as file:
-        writer = csv.DictWriter(file, train.LOG_FIELDS)
+    path = tmp_path / "log.csv"
+    row = dict.fromkeys(log.FIELDS, "1.5")
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, log.FIELDS)
         writer.writeheader()
-        train.plot(log, tmp_path / "none.png")
+        log.plot(path, tmp_path / "none.png")
         for k in range(30):
             writer.writerow(row | {"step": 100 * k, "phase": "float" if k < 20 else "integer"})
-    train.plot(log, tmp_path / "log.png")
+    log.plot(path, tmp_path / "log.png")
     with Image.open(tmp_path / "log.png") as drawn:
         assert drawn.width >= 400
     assert not (tmp_path / "none.png").exists()
@@ -322,15 +500,15 @@ def test_a_bad_configuration_is_refused(
     file.write_text(text)
     where = [] if not text else ["--data", "a", "--out", "b"]
     with pytest.raises(SystemExit) as stop:
-        train.main(["--config", str(file), *where])
+        training.main(["--config", str(file), *where])
     assert stop.value.code == 2 and message in capsys.readouterr().err
 
 
 def test_the_command_line_wins_over_the_configuration(tmp_path: Path) -> None:
     file = tmp_path / "run.toml"
     file.write_text('data = "photographs"\nout = "run"\nbatch = 3\nsteps = 5\n[sizes]\npasses = 2\n')
-    args = train.arguments(["--config", str(file), "--batch", "4"])
-    assert (args.batch, args.steps, args.sizes.passes) == (4, 5, 2)
+    args = arguments(["--config", str(file), "--batch", "4"])
+    assert (args.batch, args.schedule.steps, args.sizes.passes) == (4, 5, 2)
     assert (args.data, args.out) == ([Path("photographs")], Path("run"))
 
 
@@ -356,7 +534,7 @@ def test_ablations_train_and_are_not_exported(tmp_path: Path) -> None:
     x = torch.rand(1, 3, 128, 128) * 255
     changes = [{}, {"passes": 2}, {"with_hyper": False}, {"with_context": False}, {"gated": False}]
     for change in changes:
-        model = Model(dataclasses.replace(SMALL, **change))  # type: ignore[arg-type]
+        model = ReferenceModel(dataclasses.replace(SMALL, **change))  # type: ignore[arg-type]
         out = model(x, torch.tensor([30.0]), cells)
         assert (out["hyper_bits"].item() == 0) == ("with_hyper" in change)
         assert len(model.context) == change.get("passes", 4)
@@ -441,7 +619,7 @@ def test_an_equalised_model_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None
     equalise(model, data.examples_of(pictures, 64))
     for was, now, integer in zip(before, outputs(False), outputs(True), strict=True):
         # But where a latent was about to be rounded the other way.
-        error = (was["picture"] - now["picture"]).abs()
+        error = (was["image"] - now["image"]).abs()
         assert error.quantile(0.9) < 1e-2 and error.mean() < 0.1
         assert torch.allclose(was["bits"], now["bits"], rtol=1e-3)
         assert torch.allclose(was["bits"], integer["bits"], rtol=0.02)
@@ -544,7 +722,7 @@ def test_dead_units_start_anew_and_change_nothing(monkeypatch: pytest.MonkeyPatc
             above[m.analysis.blocks[0].spatial],
         ]
         assert all(0.05 < part < 0.8 for part in seen)
-        error = (before["picture"] - after["picture"]).abs()
+        error = (before["image"] - after["image"]).abs()
         assert error.quantile(0.9) < 2e-2 and error.mean() < 0.2
         assert torch.allclose(before["bits"], after["bits"], rtol=2e-3)
     assert revive(model, data.examples_of(pictures, 64)) <= 8
@@ -608,7 +786,7 @@ def test_an_export_fitted_to_photographs_codes_them(
         for quality in (48, 54, 60):
             found = decode(encode(picture(128, 128), quality=quality, model=20000000, effort=0)).pixels
             with torch.no_grad():
-                want = model.eval()(x, torch.tensor([float(quality)]), torch.ones(1, 1, 8, 8))["picture"][0]
+                want = model.eval()(x, torch.tensor([float(quality)]), torch.ones(1, 1, 8, 8))["image"][0]
             error += float(np.abs(found - want.clamp(0, 255).permute(1, 2, 0).numpy()).mean()) / 3
         errors.append(error)
     assert errors[1] < errors[0] < 2
@@ -619,9 +797,9 @@ def test_fitted_tables_code_the_same_photographs_in_fewer_bits() -> None:
     encoder = networks_of(*read_tensors(encoder_file(model, "t")), ENCODER_NETWORKS)
     pictures = [torch.from_numpy(picture(96, 128)).permute(2, 0, 1)]
 
-    def size(decoder: Decoder) -> int:
+    def size(decoder: Model) -> int:
         total = 0
-        for quality in export.FIT_QUALITIES:
+        for quality in symbols.FIT_QUALITIES:
             sites = sites_of(np.ones((6, 8), np.uint8), [quality], [0])
             coder = GroupCoder(sites, decoder, quality)
             targets = analysis_transform(pictures[0].permute(1, 2, 0).numpy(), sites, encoder)
@@ -629,7 +807,7 @@ def test_fitted_tables_code_the_same_photographs_in_fewer_bits() -> None:
         return total
 
     plain = parse_model(decoder_file(model, "t"), 9)
-    tables = export.fitted_tables(plain, encoder, pictures)
+    tables = symbols.fitted_tables(plain, encoder, pictures)
     fitted = parse_model(decoder_file(model, "t", tables), 9)
     assert all(np.array_equal(f[:-1], f[-2::-1]) for f in fitted.frequencies[1:])
     assert size(fitted) < size(plain)
@@ -648,7 +826,7 @@ def _shipped(number: int) -> Path:
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_shipped_model_becomes_floats_and_integers_again(number: int) -> None:
     path = _shipped(number)
-    model = train.load_model(path)
+    model = checkpoints.load_model(path)
     kept, _ = read_tensors(path.read_bytes())
     again, _ = read_tensors(decoder_file(model, "again"))
     assert set(kept) == set(again)
@@ -667,7 +845,7 @@ def test_a_shipped_model_becomes_floats_and_integers_again(number: int) -> None:
 def test_a_model_trained_no_step_codes_as_the_shipped_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = train.load_model(_shipped(1))
+    model = checkpoints.load_model(_shipped(1))
     tables = [(f / f.sum()).tolist() for f in load_model(1).frequencies[1:]]  # else of Gaussians
     decoder, encoder = decoder_file(model, "again", tables), encoder_file(model, "again")
     for suffix, file in (("", decoder), ("-encoder", encoder)):
@@ -689,9 +867,9 @@ def test_a_model_trained_no_step_codes_as_the_shipped_one(
 
 
 def test_weights_in_half_precision_begin_a_run(tmp_path: Path) -> None:
-    small = Model(SMALL)
-    shipped.save_half(tmp_path / "weights.safetensors", small)
-    again = train.load_model(tmp_path / "weights.safetensors")
+    small = ReferenceModel(SMALL)
+    checkpoints.save_half(tmp_path / "weights.safetensors", small)
+    again = checkpoints.load_model(tmp_path / "weights.safetensors")
     assert again.sizes == small.sizes
     for (name, one), (_, two) in zip(small.named_parameters(), again.named_parameters(), strict=True):
         assert torch.equal(one.detach().half().float(), two.detach()), name
@@ -699,13 +877,13 @@ def test_weights_in_half_precision_begin_a_run(tmp_path: Path) -> None:
     del tensors["log_step"]
     (tmp_path / "less.safetensors").write_bytes(write_tensors(tensors, description))
     with pytest.raises(ValueError, match="log_step"):
-        train.load_model(tmp_path / "less.safetensors")
+        checkpoints.load_model(tmp_path / "less.safetensors")
     with torch.no_grad():
         small.log_step[0, 0] = 1e6
     with pytest.raises(ValueError, match="half precision"):
-        shipped.save_half(tmp_path / "weights.safetensors", small)
+        checkpoints.save_half(tmp_path / "weights.safetensors", small)
 
 
 def test_a_plateau_may_be_the_whole_run() -> None:
-    assert [train.learning_rate(p, 1.0) for p in (0.02, 0.5, 0.999)] == [1.0, 1.0, 1.0]
-    assert train.learning_rate(0.6, 0.2) == pytest.approx(0.5)
+    assert [learning_rate(p, 1.0) for p in (0.02, 0.5, 0.999)] == [1.0, 1.0, 1.0]
+    assert learning_rate(0.6, 0.2) == pytest.approx(0.5)

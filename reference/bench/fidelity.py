@@ -184,16 +184,16 @@ def _float_codec(checkpoint: Path) -> Any:
     """A function of picture and quality: the decoded picture and ideal bits, in floating point."""
     import torch
 
-    from ..training import train
+    from ..model.checkpoints import load_model as load_reference
 
-    model = train.load_model(checkpoint).eval()
+    model = load_reference(checkpoint).eval()
 
     @torch.inference_mode()
     def code(picture: Pixels, quality: int) -> tuple[Pixels, float]:
         x = torch.from_numpy(picture.astype(np.float32)).permute(2, 0, 1)[None]
         cells = torch.ones(1, 1, picture.shape[0] // 16, picture.shape[1] // 16)
         out = model(x, torch.tensor([float(quality)]), cells)
-        pixels = out["picture"][0].permute(1, 2, 0).clamp(0, 255).round().numpy().astype(np.uint8)
+        pixels = out["image"][0].permute(1, 2, 0).clamp(0, 255).round().numpy().astype(np.uint8)
         return pixels, float(out["bits"] + out["hyper_bits"])
 
     return code
@@ -225,12 +225,12 @@ def checkpoints(args: argparse.Namespace) -> None:
 @contextmanager
 def _exported(checkpoint: Path, fit: Sequence[Path]) -> Iterator[Encode]:
     """The integer codec of a checkpoint, as :func:`sdc.encode`; its model has a private number."""
-    from ..export import export
+    from ..export import command
 
     before = os.environ.get("SDC_MODELS", "")
     with tempfile.TemporaryDirectory() as folder:
         fitted = ["--data", *map(str, fit)] if fit else []
-        export.main([str(checkpoint), "--number", str(PRIVATE), "--out", folder, *fitted])
+        command.main([str(checkpoint), "--number", str(PRIVATE), "--out", folder, *fitted])
         os.environ["SDC_MODELS"] = folder
         try:
             yield functools.partial(encode, model=PRIVATE, effort=0)

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from ..model.layers import LATENT, STREAM, Affine, Block, Format, QualityBias
-from ..model.networks import MEAN, SCALE_STEP, STEP_FRAC, TABLE_MAX, Model, watched
+from ..model.quantisation import MEAN, SCALE_STEP, STEP_FRAC, TABLE_MAX
+from ..model.reference import ReferenceModel, watched
 from ..training.data import Example
 
 MARGIN = 2.0
@@ -80,18 +81,13 @@ def _of_blocks(blocks: Iterable[Block]) -> Iterator[Edge]:
             yield Edge(writer.dst, len(writer.bias), [(writer, 1)], [(reader, 0, 1)])
 
 
-def _blocks(modules: nn.ModuleList) -> list[Block]:
-    return [b for b in modules if isinstance(b, Block)]
-
-
-def edges(model: Model) -> Iterator[Edge]:
+def edges(model: ReferenceModel) -> Iterator[Edge]:
     """All channels of a model that may be scaled, but latents and hyper-latents."""
     s = model.sizes
     a, d, h = model.analysis, model.synthesis, model.hyper
-    blocks = _blocks(a.blocks), _blocks(d.blocks)
     for part, (first, count), (last, span), inner in (
-        (a, (a.first, 1), (a.last, 4), blocks[0]),
-        (d, (d.first, 4), (d.last, 1), blocks[1]),
+        (a, (a.first, 1), (a.last, 4), a.blocks),
+        (d, (d.first, 4), (d.last, 1), d.blocks),
     ):
         yield Edge(
             STREAM,
@@ -102,10 +98,12 @@ def edges(model: Model) -> Iterator[Edge]:
         )
         yield from _of_blocks(inner)
     yield Edge(h.quality.dst, s.features, [(h.expand, 1)], [(h.spread, 0, 1)], [h.quality])
-    merges = [(c.merge, s.features if c.local else 0, 1) for c in model.context]
+    merges: list[tuple[Affine, int, int]] = [
+        (c.merge, s.features if c.local else 0, 1) for c in model.context
+    ]
     yield Edge(h.spread.dst, s.features, [(h.spread, 16)], merges)
     for c in model.context:
-        pairs = [(c.merge, c.mix)]
+        pairs: list[tuple[Affine, Affine]] = [(c.merge, c.mix)]
         if c.local:
             pairs += [(c.embed, c.spatial), (c.spatial, c.merge)]
         for writer, reader in pairs:
@@ -114,7 +112,7 @@ def edges(model: Model) -> Iterator[Edge]:
 
 
 @torch.no_grad()
-def equalise(model: Model, examples: Iterable[Example]) -> None:
+def equalise(model: ReferenceModel, examples: Iterable[Example]) -> None:
     """Scale the channels of a model, in place, to the ranges of their formats.
 
     Args:

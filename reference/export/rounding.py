@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from sdc.networks.profile import QUALITIES
 
 from ..model.layers import Pointwise, choose_shift, set_integer
-from ..model.networks import Model, watched
+from ..model.reference import ReferenceModel, watched
 from ..training.data import Example
 
 DAMPING = 0.01
@@ -57,7 +57,7 @@ def rounded(weight: Tensor, moments: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def round_weights(model: Model, examples: Iterable[Example]) -> None:
+def round_weights(model: ReferenceModel, examples: Iterable[Example]) -> None:
     """Put the weights of a model's pointwise layers, in place, on the grids of their integers.
 
     Args:
@@ -112,7 +112,7 @@ def _round_layer(layer: Pointwise, moments: Tensor) -> None:
 
 
 @torch.no_grad()
-def settle_means(model: Model, means: Tensor, crops: Tensor) -> None:
+def settle_means(model: ReferenceModel, means: Tensor, crops: Tensor) -> None:
     """Round the last table by quality of the analysis so that latents have the means that they had.
 
     Args:
@@ -155,7 +155,7 @@ def settle_means(model: Model, means: Tensor, crops: Tensor) -> None:
 
 
 @torch.no_grad()
-def means_of(model: Model, crops: Tensor, integer: bool = False) -> Tensor:
+def means_of(model: ReferenceModel, crops: Tensor, integer: bool = False) -> Tensor:
     """Means of the latents of ``crops`` ``[B, 3, H, W]`` at each quality, ``[64, M]``."""
     set_integer(model.analysis, integer)
     try:

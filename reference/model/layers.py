@@ -13,7 +13,9 @@ integers ``lo <= n <= hi``.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -84,6 +86,19 @@ def choose_shift(weight: Tensor, bias: Tensor, src: Format, dst: Format) -> Tens
     return torch.minimum(shift, top).clamp(1, 24).float()
 
 
+M = TypeVar("M", bound=nn.Module)
+
+
+class Modules(nn.ModuleList, Generic[M]):
+    """A list of modules of one type, which type checkers know."""
+
+    def __iter__(self) -> Iterator[M]:
+        return cast("Iterator[M]", super().__iter__())
+
+    def __getitem__(self, k: int) -> M:  # type: ignore[override]
+        return cast("M", super().__getitem__(k))
+
+
 class Affine(nn.Module):
     """Common part of the two layers that have weights."""
 
@@ -107,7 +122,8 @@ class Affine(nn.Module):
             raise ValueError(f"layer breaks the 2^24 bound: peak {float(peak.max()):.0f}")
         return weight, bias, shift
 
-    def _parameters_now(self) -> tuple[Tensor, Tensor]:
+    def parameters_now(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the mode that the layer is in; gradients reach the real ones."""
         if not self.integer:
             return self.weight, self.bias
         shift = choose_shift(self.weight, self.bias, self.src, self.dst)
@@ -118,7 +134,8 @@ class Affine(nn.Module):
         bias = self.bias + (torch.round(self.bias * bscale) / bscale - self.bias).detach()
         return weight, bias
 
-    def _requantise(self, x: Tensor) -> Tensor:
+    def requantise(self, x: Tensor) -> Tensor:
+        """A sum on the grid of the output and within its range: integer mode; else only a ReLU's range."""
         if self.integer:
             return self.dst.clamp(ste_floor(x, self.dst.frac))
         if self.dst.lo == 0:
@@ -134,8 +151,8 @@ class Pointwise(Affine):
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        weight, bias = self._parameters_now()
-        return self._requantise(F.conv2d(x, weight, bias))
+        weight, bias = self.parameters_now()
+        return self.requantise(F.conv2d(x, weight, bias))
 
 
 class Depthwise(Affine):
@@ -149,10 +166,10 @@ class Depthwise(Affine):
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """See the class."""
-        weight, bias = self._parameters_now()
+        weight, bias = self.parameters_now()
         if mask is not None:
             x = x * mask.to(x.dtype)
-        return self._requantise(F.conv2d(x, weight, bias, padding=1, groups=x.shape[1]))
+        return self.requantise(F.conv2d(x, weight, bias, padding=1, groups=x.shape[1]))
 
 
 def interpolate_anchors(table: Tensor, quality: Tensor) -> Tensor:
@@ -221,5 +238,11 @@ class Block(nn.Module):
 def set_integer(module: nn.Module, on: bool) -> None:
     """Switch every layer below ``module`` between float and integer mode."""
     for part in module.modules():
-        if hasattr(part, "integer"):
+        if isinstance(part, Affine | QualityBias | Block):
             part.integer = on
+
+
+def channels_last(module: M) -> M:
+    """The module with the channels of a place side by side in memory, which is what 1x1 layers want."""
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return module

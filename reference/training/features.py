@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..model.layers import channels_last
+
 STAGES = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2)]
 """Expansion, channels, blocks and stride of the first stages; no later one is needed."""
 
@@ -81,7 +83,7 @@ class FeatureDistance(nn.Module):
             raise
         except Exception as error:  # whatever comes of reading a file as what it is not
             raise ValueError(f"{weights}: not the weights of MobileNetV2: {error}") from None
-        self.to(examples.device, memory_format=torch.channels_last)
+        channels_last(self.to(examples.device))
         self.eval().requires_grad_(False)
         with torch.no_grad():
             seen = self._taps(examples.float())

@@ -9,10 +9,16 @@ shape in one batch, which is three times as fast on a CPU.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor
+
+from ..model.reference import ReferenceModel
+
+DCT_LAYERS = {"analysis.first.weight", "synthesis.last.weight"}
+"""Layers that start as a DCT, whose rows differ in size for a reason."""
+
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic iteration that drives singular values to about 1."""
@@ -44,7 +50,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(weights, {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
         """One update of every parameter that has a gradient."""
         for group in self.param_groups:
             shapes: dict[tuple[int, int], list[Tensor]] = {}
@@ -58,9 +64,20 @@ class Muon(torch.optim.Optimizer):
                     state = self.state[weight]
                     if not state:
                         state["momentum"] = torch.zeros_like(weight)
-                    state["momentum"].lerp_(weight.grad, 1 - group["momentum"])
-                    update = weight.grad.lerp(state["momentum"], group["momentum"])
+                    gradient = cast("Tensor", weight.grad)
+                    state["momentum"].lerp_(gradient, 1 - group["momentum"])
+                    update = gradient.lerp(state["momentum"], group["momentum"])
                     updates.append(update.reshape(rows, columns))
                 rate = group["lr"] * max(1.0, rows / columns) ** 0.5
                 for weight, update in zip(weights, orthogonalise(torch.stack(updates)), strict=True):
                     weight.add_(update.to(weight.dtype).reshape(weight.shape), alpha=-rate)
+
+
+def optimisers_of(model: ReferenceModel, matrix_rate: float, rate: float) -> tuple[Muon, torch.optim.Adam]:
+    """Muon for the matrices of hidden layers, Adam for the rest."""
+    matrices: list[Tensor] = []
+    others: list[Tensor] = []
+    for name, parameter in model.named_parameters():
+        hidden = parameter.dim() == 4 and parameter.shape[1] > 1 and name not in DCT_LAYERS
+        (matrices if hidden else others).append(parameter)
+    return Muon(matrices, matrix_rate), torch.optim.Adam(others, rate, betas=(0.9, 0.99))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..model.layers import Affine, Depthwise, Pointwise
-from ..model.networks import Model, watched
+from ..model.reference import ReferenceModel, watched
 from .data import Example
 
 RARE = 1e-3
@@ -25,7 +25,7 @@ DEVIATION = 0.5
 """Standard deviation of what a new unit gets, before its bias of minus half of that."""
 
 
-def _hidden(model: Model) -> Iterator[tuple[Pointwise, Affine, list[Pointwise]]]:
+def _hidden(model: ReferenceModel) -> Iterator[tuple[Pointwise, Affine, list[Pointwise]]]:
     """Layers with a ReLU in the blocks and contexts, what sees their units first, and what mixes them."""
     for block in (*model.analysis.blocks, *model.synthesis.blocks):
         yield block.reduce, block.spatial, [block.project]
@@ -36,7 +36,7 @@ def _hidden(model: Model) -> Iterator[tuple[Pointwise, Affine, list[Pointwise]]]
 
 
 @torch.no_grad()
-def revive(model: Model, examples: Iterable[Example], average: Model | None = None) -> int:
+def revive(model: ReferenceModel, examples: Iterable[Example], average: ReferenceModel | None = None) -> int:
     """Begin dead units anew, in place, and say how many there were.
 
     Args:

@@ -1,15 +1,12 @@
-"""Models that training can go on from: shipped files of integers, and checkpoints in half precision.
+"""Floats of a shipped model's integers, from which training can go on.
 
 A shipped model holds every weight as an integer and a shift, and every table at 64 qualities.
 :func:`from_files` makes floats of the integers and fits the trained anchors to the tables, so that training
 goes on from a model of which no checkpoint was kept.
-:func:`save_half` writes the weights alone in half precision, a few MB that can lie in a repository;
-:func:`load_half` reads them.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,28 +14,31 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sdc.networks.profile import QUALITIES
-from sdc.networks.tensors import read_tensors, write_tensors
+from sdc.networks.tensors import read_tensors
 
-from ..model.layers import (
+from .initial import shuffled
+from .layers import (
     ANCHORS,
     HIDDEN,
     HYPER,
     LATENT,
-    Block,
     Depthwise,
     Pointwise,
     QualityBias,
     interpolate_anchors,
 )
-from ..model.networks import HYPER_STEP_FRAC, SCALE_MIN, SCALE_STEP, STEP_FRAC, Model, Sizes, shuffled
+from .quantisation import HYPER_STEP_FRAC, SCALE_MIN, SCALE_STEP, STEP_FRAC
+from .reference import ReferenceModel
+from .sizes import Sizes
+from .transforms import AnalysisTransform, SynthesisTransform
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 
 
-def from_files(decoder: Path, encoder: Path) -> Model:
+def from_files(decoder: Path, encoder: Path) -> ReferenceModel:
     """The float model of a shipped pair of files.
 
     Args:
@@ -117,33 +117,27 @@ class _Reader:
             start = own.stop
 
     def quality(self, name: str, layer: QualityBias) -> None:
+        """Fill the anchors of a bias by quality."""
         layer.table.copy_(anchors_of(self._of(name + ".table") * 2.0**-layer.dst.frac))
 
-    def blocks(self, name: str, part: nn.Module) -> None:
+    def blocks(self, name: str, part: AnalysisTransform | SynthesisTransform) -> None:
+        """Fill the residual blocks of a transform, and what tells them the quality."""
         for k, (bias, block) in enumerate(part.stages()):
-            assert isinstance(block, Block)
             if bias is not None:
                 self.quality(f"{name}.{k}.quality", bias)
             for layer in ("reduce", "spatial", "project", "expand", "contract"):
                 self.affine(f"{name}.{k}.{layer}", [getattr(block, layer)])
 
     @torch.no_grad()
-    def model(self, description: Mapping[str, Any]) -> Model:
+    def model(self, description: Mapping[str, Any]) -> ReferenceModel:
         """The whole model."""
         s = _sizes(self.tensors, description)
-        model = Model(s)
+        model = ReferenceModel(s)
         hyper, analysis, synthesis = model.hyper, model.analysis, model.synthesis
         self.affine("hyper.expand", [hyper.expand])
         self.quality("hyper.quality", hyper.quality)
         self.affine("hyper.spread", [hyper.spread], rows=shuffled(16 * s.features, 4))
-        for k, context in enumerate(model.context):
-            name = f"context.{k}"
-            if context.local:
-                self.affine(f"{name}.embed", [context.embed])
-                self.affine(f"{name}.spatial", [context.spatial])
-            self.affine(f"{name}.merge", [context.merge])
-            self.affine(f"{name}.mix", [context.mix])
-            self.affine(f"{name}.heads", [context.index, context.mean])
+        self._contexts(model)
         self.affine("synthesis.first", [synthesis.first], rows=shuffled(4 * s.channels, 2))
         self.blocks("synthesis", synthesis)
         self.affine("synthesis.last", [synthesis.last], rows=shuffled(192, 8))
@@ -156,8 +150,18 @@ class _Reader:
         self._tables(model)
         return model
 
-    def _real(self, model: Model) -> None:
-        """The two float networks of the hyper analysis."""
+    def _contexts(self, model: ReferenceModel) -> None:
+        for k, context in enumerate(model.context):
+            name = f"context.{k}"
+            if context.local:
+                self.affine(f"{name}.embed", [context.embed])
+                self.affine(f"{name}.spatial", [context.spatial])
+            self.affine(f"{name}.merge", [context.merge])
+            self.affine(f"{name}.mix", [context.mix])
+            self.affine(f"{name}.heads", [context.index, context.mean])
+
+    def _real(self, model: ReferenceModel) -> None:
+        """The two float networks of the hyperprior's analysis transform."""
         hyper = model.hyper
         hidden, unit = 2.0**-HIDDEN.frac, 2.0**LATENT.frac
         cell = self._of("hyper_cells.0.weight") * hidden * unit
@@ -166,12 +170,13 @@ class _Reader:
         shape = hyper.gather.weight.permute(0, 2, 3, 1).shape
         gather = self._of("hyper_blocks.0.weight") * 2.0**HIDDEN.frac
         hyper.gather.weight.copy_(gather.view(shape).permute(0, 3, 1, 2))
+        assert hyper.gather.bias is not None
         hyper.gather.bias.copy_(self._of("hyper_blocks.0.bias"))
         code = self._of("hyper_blocks.1.weight") * 2.0**-HYPER.frac
         hyper.code.weight.copy_(code.view_as(hyper.code.weight))
         hyper.code.bias.copy_(self._of("hyper_blocks.1.bias") * 2.0**-HYPER.frac)
 
-    def _tables(self, model: Model) -> None:
+    def _tables(self, model: ReferenceModel) -> None:
         """Steps and scales, which are trained as logarithms."""
         step = self._of("step").clamp_min(0.5) * 2.0**-STEP_FRAC
         model.log_step.copy_(anchors_of(step.log()))
@@ -184,56 +189,5 @@ def anchors_of(rows: Tensor) -> Tensor:
     """Anchors ``[ANCHORS, C]`` whose interpolation is nearest to the rows ``[64, C]`` of a table."""
     at = torch.arange(QUALITIES, dtype=torch.float64)
     basis = interpolate_anchors(torch.eye(ANCHORS, dtype=torch.float64), at)
-    return torch.linalg.lstsq(basis, rows.double()).solution
-
-
-def save_half(path: Path, model: Model) -> None:
-    """Write a model's weights in half precision: a safetensors file with the sizes in its metadata.
-
-    Raises:
-        ValueError: a weight is beyond half precision.
-    """
-    tensors = {}
-    for name, parameter in model.named_parameters():
-        tensors[name] = parameter.detach().half().contiguous().numpy()
-        if not np.isfinite(tensors[name]).all():
-            raise ValueError(f"{name} leaves half precision")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(write_tensors(tensors, {"sizes": dataclasses.asdict(model.sizes)}))
-    temporary.replace(path)
-
-
-def load_shipped(path: Path) -> Model:
-    """The model of weights in half precision, or of a decoder's file with the encoder's beside it.
-
-    Raises:
-        SdcError: ``E_MODEL_FILE``.
-        ValueError: it is neither.
-        OSError: a file cannot be read.
-    """
-    _, description = read_tensors(path.read_bytes())
-    if "sizes" in description:
-        return load_half(path)
-    return from_files(path, path.with_name(f"{path.stem}-encoder{path.suffix}"))
-
-
-def load_half(path: Path) -> Model:
-    """A model of :func:`save_half`, in single precision.
-
-    Raises:
-        SdcError: ``E_MODEL_FILE``.
-        ValueError: the weights are not those of a model of these sizes.
-        OSError: the file cannot be read.
-    """
-    tensors, description = read_tensors(path.read_bytes())
-    try:
-        model = Model(Sizes(**description["sizes"]))
-        state = {name: torch.from_numpy(array.astype(np.float32)) for name, array in tensors.items()}
-        unknown = set(state) ^ {name for name, _ in model.named_parameters()}
-        if unknown:
-            raise KeyError(min(unknown))
-        model.load_state_dict(state, strict=False)
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise ValueError(f"not a checkpoint in half precision: {error}") from None
-    return model
+    anchors: Tensor = torch.linalg.lstsq(basis, rows.double()).solution
+    return anchors
