@@ -39,6 +39,7 @@ from sdc_reference.evaluation import (
     sources,
     store,
     tasks,
+    variants,
     worker,
 )
 from sdc_reference.evaluation.cli import main, parser_of
@@ -204,7 +205,7 @@ def test_wrong_arguments_are_told_in_a_line(folder: Path, tmp_path: Path) -> Non
         (["--network", "nonesuch.onnx"], "nonesuch|onnxruntime"),
         (["--network", f"{__name__}:nonesuch"], "has no 'nonesuch'"),
         (["--network", f"{__name__}:NAMES"], "has no 'NAMES' that can be called"),
-        (["--network", str(folder / "instances.json")], "instances.json: |onnxruntime"),
+        (["--network", str(folder / "instances.json")], "not an ONNX network.*instances.json|onnxruntime"),
         (["--take", "9:"], "leaves no image"),
         (["--qualities", "jpg=5"], "no codec 'jpg'"),
         (["--qualities", "jpeg=5.5", "--codecs", "jpeg"], "whole numbers"),
@@ -273,8 +274,8 @@ def test_ms_ssim_that_was_not_measured_is_made_up_for(
         Image.fromarray(random.integers(0, 255, (side, 170, 3)).astype(np.uint8)).save(
             tmp_path / f"{name}.png"
         )
-    variants = ((coders.parse_variant("jpeg"), (50.0,)),)
-    plan = Plan("text", f"{__name__}:spell", tmp_path / "cache", 1, (), (), variants, similarity=True)
+    wanted = ((variants.parse_variant("jpeg"), (50.0,)),)
+    plan = Plan("text", f"{__name__}:spell", tmp_path / "cache", 1, (), (), wanted, similarity=True)
 
     def similarities() -> list[float | None]:
         jobs = jobs_of(plan, [dataset.LabelledImage(tmp_path / f"{n}.png") for n in ("small", "large")])
@@ -334,14 +335,14 @@ def test_segmenters_give_masks() -> None:
 
 
 def test_variants() -> None:
-    variant = coders.parse_variant("sdc:1-3@L2-6,other-20,effort3,mean,metadata,margin1")
+    variant = variants.parse_variant("sdc:1-3@L2-6,other-20,effort3,mean,metadata,margin1")
     assert variant.levels == (0, 1, 2) and variant.preset == Preset((0, -6, 0, -20), 1, effort=3)
     assert (variant.preset.effort, variant.fill, variant.metadata, variant.partial) == (3, "mean", True, True)
-    assert coders.parse_variant("sdc:all@model2").coder == "sdc@model2"
+    assert variants.parse_variant("sdc:all@model2").coder == "sdc@model2"
     for text, partial in (("sdc", False), ("sdc:all@other-9", False), ("sdc:1-3", True), ("avif:1", True)):
-        assert coders.parse_variant(text).partial == partial
+        assert variants.parse_variant(text).partial == partial
     for task, preset in PRESETS.items():
-        variant = coders.parse_variant(f"sdc:for-{task}@margin2")
+        variant = variants.parse_variant(f"sdc:for-{task}@margin2")
         assert variant.levels == (0, 1, 2, 3) and variant.preset == replace(preset, margin=2)
     wrong = (
         "sdc@model avif@model2 sdc:4 sdc@ sdc:all@L4-2 sdc:all@only1-3 avif@metadata sdc@other-4 avif@margin1"
@@ -349,7 +350,7 @@ def test_variants() -> None:
     wrong += " avif:1@other-4 avif:for-viewing"
     for text in wrong.split():
         with pytest.raises(ValueError, match=re.escape(text)):
-            coders.parse_variant(text)
+            variants.parse_variant(text)
 
 
 def test_sdc_sends_what_its_levels_take() -> None:
@@ -357,10 +358,10 @@ def test_sdc_sends_what_its_levels_take() -> None:
     pixels = random.integers(0, 255, (64, 64, 3)).astype(np.uint8)
     coder = coders.SdcCoder(1)
     subject = coders.Subject(pixels, [thing(0, 0, 16, 16, 0), thing(32, 32, 32, 16, 1)])
-    whole = coders.parse_variant("sdc:all")
+    whole = variants.parse_variant("sdc:all")
     stream = coder.encode(whole, subject, 30)
     assert coder.sent(whole, stream) == stream
-    one = coders.parse_variant("sdc:1")
+    one = variants.parse_variant("sdc:1")
     sent = coder.sent(one, stream)
     assert sent == sdc.extract(stream, levels=["L1"])
     shown = coder.decode(one, sent)
@@ -389,7 +390,7 @@ def test_opponents_code_the_same_cells() -> None:
     pixels = np.zeros((40, 70, 3), np.uint8)
     subject = coders.Subject(pixels, [thing(18, 2, 10, 10, 0), thing(50, 30, 16, 10, 3)])
     coder = coders.coder_of("jpeg", 1)
-    shown = coder.decode(variant := coders.parse_variant("jpeg:1-3"), coder.encode(variant, subject, 95))
+    shown = coder.decode(variant := variants.parse_variant("jpeg:1-3"), coder.encode(variant, subject, 95))
     grey = np.ones((40, 70), bool)
     grey[:16, 16:32] = False
     assert (np.abs(shown.astype(int) - np.where(grey, 128, 0)[..., None]) < 12).all()
@@ -401,9 +402,9 @@ def test_opponents_code_the_cells_that_the_encoder_gives_a_margin() -> None:
     things = [thing(0, 16, 16, 16, 0), thing(64, 16, 16, 16, 1), thing(100, 50, 4, 4, 3)]
     for source, text in ((1, "avif:1-3"), (0, "avif:1-3@margin1"), (1, "avif:1-3@margin1")):
         subject = coders.Subject(pixels, things, source)
-        variant = coders.parse_variant(text)
+        variant = variants.parse_variant(text)
         area = subject.area(variant.levels, subject.margin_of(variant))
-        ours = coders.parse_variant(text.replace("avif", "sdc"))
+        ours = variants.parse_variant(text.replace("avif", "sdc"))
         coder = coders.SdcCoder(1)
         stream = sdc.decode(coder.sent(ours, coder.encode(ours, subject, 10)))
         assert (stream.covered == area).all() and area.sum() == 256 * 15
@@ -671,9 +672,9 @@ def test_measurements_are_kept_by_what_they_depend_on(folder: Path, tmp_path: Pa
     kept = folder / "instances.json"
 
     def coded(source: str, *codecs: str) -> list[list[dict[str, Any]]]:
-        variants = tuple((coders.parse_variant(text), (20.0,)) for text in codecs)
+        wanted = tuple((variants.parse_variant(text), (20.0,)) for text in codecs)
         job = Job(image, sources.Source(source, kept))
-        plan = Plan("detection", f"{__name__}:evaluator", tmp_path / "cache", 1, (), (job.source,), variants)
+        plan = Plan("detection", f"{__name__}:evaluator", tmp_path / "cache", 1, (), (job.source,), wanted)
         before = set((tmp_path / "cache" / "rows").rglob("*")) if (tmp_path / "cache").exists() else set()
         rows = worker.Worker(plan).rows(job)
         after = set((tmp_path / "cache" / "rows").rglob("*"))
@@ -835,7 +836,7 @@ def test_external_codec(tmp_path: Path) -> None:
     codec = external.load_external(path)
     pixels = np.arange(6 * 7 * 3, dtype=np.uint8).reshape(6, 7, 3)
     coder = coders.coder_of("copy", 1, (codec,))
-    variant = coders.parse_variant("copy")
+    variant = variants.parse_variant("copy")
     assert (coder.decode(variant, coder.encode(variant, coders.Subject(pixels), 1)) == pixels).all()
     path.write_text(json.dumps({**described, "multiple": 4}))
     padded = external.load_external(path)
@@ -1059,8 +1060,8 @@ def test_overlapping_boxes_are_one() -> None:
 
 
 def test_jobs_and_their_counts(folder: Path) -> None:
-    variants = tuple((coders.parse_variant(t), (1.0, 2.0)) for t in ("sdc", "sdc:1", "jpeg:1-3"))
+    wanted = tuple((variants.parse_variant(t), (1.0, 2.0)) for t in ("sdc", "sdc:1", "jpeg:1-3"))
     source = sources.Source("default")
-    plan = Plan("detection", "a:b", folder, 1, (), (source,), variants)
+    plan = Plan("detection", "a:b", folder, 1, (), (source,), wanted)
     jobs = jobs_of(plan, [dataset.LabelledImage(folder / "a.png")])
     assert [count_of(plan, job) for job in jobs] == [3, 4]

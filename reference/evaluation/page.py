@@ -13,12 +13,12 @@ from PIL import Image, ImageDraw
 
 from sdc.types import Pixels
 
-from .coders import FOR
 from .evaluators import Answer
 from .lines import Groups, Line
 from .plan import Job, Row
 from .report import Results, is_ours, tables_of
 from .tasks import TASKS, Expected
+from .variants import FOR
 from .worker import Worker
 
 EXAMPLES = 4

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .coders import Coder, Variant, coder_of
+from .coders import Coder, coder_of
 from .dataset import LabelledImage
 from .external import load_external
 from .sources import Source
+from .variants import Variant
 
 Row = dict[str, Any]
 """A measurement: image, source, codec, setting, version, bytes, bpp, psnr, psnr_objects, ms_ssim, answer.

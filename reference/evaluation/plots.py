@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from .coders import parse_variant
 from .curves import MEASURES, Point, curve_of
 from .figures import interval
 from .lines import Line
 from .published import PUBLISHED
 from .report import is_ours
+from .variants import parse_variant
 
 COLOURS = ("#555555", "#d98c00", "#009e73", "#cc79a7", "#8c564b", "#999933")
 OURS = ("#0b3c8c", "#1f78d1", "#56a8e8", "#7a3fb0", "#b22222", "#e06666", "#00838f", "#c71585")
@@ -47,21 +48,7 @@ def draw_scores(lines: Sequence[Line], words: str, folder: Path) -> list[str]:
             1, len(sources), figsize=(7.5 * len(sources), 6), layout="constrained", squeeze=False, sharey=True
         )
         for axis, source in zip(axes[0], sources, strict=True):
-            for line, colour, style in _styles([ln for ln in rest if ln.source in ("", source)]):
-                known = line.scores[score]
-                axis.plot(
-                    line.rates[:, 0],
-                    known[:, 0],
-                    style,
-                    color=colour,
-                    marker="o",
-                    markersize=3,
-                    linewidth=2.2 if is_ours(line) else 1.2,
-                    label=line.codec,
-                )
-                if is_ours(line) and known.shape[1] > 20:
-                    bands = np.array([interval(row[1:]) for row in known], np.float64)
-                    axis.fill_between(line.rates[:, 0], *bands.T, color=colour, alpha=0.08, linewidth=0)
+            _panel(axis, [line for line in rest if line.source in ("", source)], score)
             axis.axhline(values[0, 0], color="black", linewidth=0.8, linestyle=":")
             axis.set(xscale="log", xlabel="bits per pixel", title=f"objects: {source}" if source else "")
             axis.grid(alpha=0.3, which="both")
@@ -73,6 +60,17 @@ def draw_scores(lines: Sequence[Line], words: str, folder: Path) -> list[str]:
         out.append(f"{name}.svg")
         pyplot.close(figure)
     return out
+
+
+def _panel(axis: Any, lines: Sequence[Line], score: str) -> None:
+    """The curves of some lines, with bands around SDC's where there are enough draws."""
+    for line, colour, style in _styles(lines):
+        known, own = line.scores[score], is_ours(line)
+        marks = {"marker": "o", "markersize": 3, "linewidth": 2.2 if own else 1.2}
+        axis.plot(line.rates[:, 0], known[:, 0], style, color=colour, label=line.codec, **marks)
+        if own and known.shape[1] > 20:
+            bands = np.array([interval(row[1:]) for row in known], np.float64)
+            axis.fill_between(line.rates[:, 0], *bands.T, color=colour, alpha=0.08, linewidth=0)
 
 
 def _styles(lines: Sequence[Line]) -> Iterator[tuple[Line, str, str]]:

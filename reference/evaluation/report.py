@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from .coders import parse_variant
 from .figures import Figure, difference, rate_at, spread
 from .lines import OWN_SCALE, Line
 from .plan import Row
 from .tables import crossed, markdown
+from .variants import parse_variant
 
 SHARES = (0.99, 0.97, 0.95)
 

@@ -9,13 +9,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from .codecs import PEERS
-from .coders import PARTS, SETTINGS, Variant, coder_of, parse_variant
+from .coders import SETTINGS, coder_of
 from .dataset import LabelledImage, instances_of, load_images
 from .evaluators import evaluator_of
 from .external import load_external
 from .plan import Plan
 from .sources import Source
 from .tasks import TASKS
+from .variants import PARTS, Variant, parse_variant
 
 WHOLE_NUMBERS = set(SETTINGS) - {"jxl"}
 """Codecs whose settings have no fractions."""
@@ -45,7 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cache", type=Path, help="folder of what was coded and evaluated; OUT/cache by default"
     )
-    parser.add_argument("--codecs", nargs="+", metavar="NAME[:LEVELS][@OPTION,...]", help="see .coders")
+    parser.add_argument(
+        "--codecs",
+        nargs="+",
+        metavar="NAME[:LEVELS][@OPTION,...]",
+        help="see sdc_reference.evaluation.variants",
+    )
     parser.add_argument(
         "--qualities",
         nargs="+",
@@ -55,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="settings of a codec",
     )
     parser.add_argument(
-        "--external", nargs="+", type=Path, default=[], help="JSON files of programs; see .external"
+        "--external", nargs="+", type=Path, default=[], help="JSON files of programs; see external.py"
     )
     parser.add_argument(
         "--sources", nargs="*", default=[], help="of objects: masks, detector, default; +CELLS"

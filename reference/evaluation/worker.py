@@ -12,13 +12,14 @@ from typing import Any
 from sdc.types import Pixels
 
 from .areas import Bools
-from .coders import PARTS, Subject, Variant
+from .coders import Subject
 from .evaluators import NOBODY, evaluator_of
 from .images import read_image
 from .metrics import SMALLEST, bits_per_pixel, ms_ssim, psnr
 from .plan import ORIGINAL, Job, Plan, Row, coders_of
 from .sources import objects_hash
 from .store import Store
+from .variants import PARTS, Variant
 
 
 class Worker:

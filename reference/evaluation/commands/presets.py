@@ -33,7 +33,6 @@ import pandas as pd
 from sdc.codec.presets import EQUAL, Preset
 from sdc.errors import SdcError
 
-from ..coders import parse_variant
 from ..dataset import LabelledImage
 from ..figures import Figure, difference
 from ..preset_search import WHOLE, Try, codec_of, score_codecs, search, table_of
@@ -41,6 +40,7 @@ from ..report import as_figure, in_words
 from ..request import add_arguments, check, images_of, plan_of
 from ..scoring import about_of
 from ..tables import markdown
+from ..variants import parse_variant
 
 
 @dataclass(frozen=True)

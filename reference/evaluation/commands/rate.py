@@ -20,7 +20,7 @@ from sdc.codec.search import DEFAULT_EFFORT
 from sdc.errors import SdcError
 
 from ..codecs import PEERS
-from ..coders import Variant, coder_of, parse_variant
+from ..coders import coder_of
 from ..dataset import LabelledImage
 from ..images import image_paths
 from ..measure import measure
@@ -28,6 +28,7 @@ from ..options import add
 from ..plan import Plan, Row
 from ..plots import draw_rates
 from ..rate_file import load_curves, means_of, save_rows
+from ..variants import Variant, parse_variant
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
