@@ -163,7 +163,7 @@ def _differences_table(results: Results, score: str) -> pd.DataFrame:
         for a, b, name, found in results.differences
         if name == score
     ]
-    return crossed(pd.DataFrame(cells), "against", "words") if cells else pd.DataFrame()
+    return crossed(pd.DataFrame(cells), "against", "words")
 
 
 def _points_table(results: Results, score: str) -> pd.DataFrame:

@@ -25,7 +25,7 @@ class Scored:
     Attributes:
         rows: the measurements, in the order in which they were asked for.
         groups: the same by source, codec and setting.
-        expected: what the answers are held against.
+        expected: what the answers are compared with.
         lines: curves of rate against score; the first is that of the originals.
     """
 

@@ -18,6 +18,8 @@ def crossed(cells: pd.DataFrame, columns: str, values: str) -> pd.DataFrame:
         columns: what becomes the names of columns.
         values: what the table holds, in words; empty where there is nothing.
     """
+    if cells.empty:
+        return pd.DataFrame(columns=LINE)
     rows = cells[LINE].drop_duplicates()
     wide = cells.pivot_table(index=LINE, columns=columns, values=values, aggfunc="first")
     wide = wide.reindex(index=pd.MultiIndex.from_frame(rows), columns=cells[columns].unique())

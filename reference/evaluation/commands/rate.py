@@ -78,7 +78,8 @@ def _variants(
         names[peer] = PEERS[peer].name
         found.append((parse_variant(peer), PEERS[peer].settings))
     for variant, _ in found:
-        print(f"{names[variant.text]}: {coder_of(variant.coder, args.model).version}")
+        name, version = names[variant.text], coder_of(variant.coder, args.model).version
+        print(f"{name}: {version.removeprefix(f'{name} ')}")
     return tuple(found), names
 
 

@@ -111,7 +111,7 @@ def _in_order(rows: Sequence[Row], order: Sequence[str]) -> pd.DataFrame:
     place = {codec: k for k, codec in reversed(list(enumerate(order)))}
     sorted_rows = sorted(rows, key=lambda row: place.get(row["codec"], len(order)))
     named = [{**row, "objects": row["source"] or "-", "codec": f"`{row['codec']}`"} for row in sorted_rows]
-    return pd.DataFrame(named) if named else pd.DataFrame(columns=LINE)
+    return pd.DataFrame(named)
 
 
 def _differences_table(rows: Sequence[Row], codecs: Sequence[str], against: Sequence[str]) -> pd.DataFrame:
@@ -124,8 +124,6 @@ def _differences_table(rows: Sequence[Row], codecs: Sequence[str], against: Sequ
         if row["against"] in shown and (not codecs or row["codec"] in codecs)
     ]
     columns = [f"`{codec}`" for codec in shown]
-    if not cells:
-        return pd.DataFrame(columns=[*LINE, *columns])
     return crossed(_in_order(cells, [*codecs, *against]), "against", "words").reindex(
         columns=[*LINE, *columns], fill_value=""
     )
@@ -138,7 +136,7 @@ def _rates_table(rows: Sequence[Row], wanted: Sequence[str]) -> pd.DataFrame:
         for row in rows
         if not wanted or row["codec"] in wanted
     ]
-    return crossed(_in_order(cells, wanted), "share", "words") if cells else pd.DataFrame(columns=LINE)
+    return crossed(_in_order(cells, wanted), "share", "words")
 
 
 def _tops_table(points: Sequence[Row], score: str, original: float, wanted: Sequence[str]) -> pd.DataFrame:

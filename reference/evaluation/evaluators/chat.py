@@ -1,4 +1,4 @@
-"""Captions of images, and answers to questions about them, by a model behind a chat endpoint.
+"""Captions of images, and answers to questions about them, by a chat model.
 
 ``--task captions`` or ``questions`` with ``--network http://localhost:8000/v1#MODEL``; without ``#MODEL``
 that of ``SDC_CHAT_MODEL`` is asked, and ``SDC_CHAT_KEY`` is the key.
@@ -48,7 +48,7 @@ def _schema(name: str, value: dict[str, Any]) -> dict[str, Any]:
 
 
 class Asker:
-    """A model behind a chat endpoint that is asked about images.
+    """A chat model behind an endpoint that is asked about images.
 
     Args:
         task: ``captions`` or ``questions``.
