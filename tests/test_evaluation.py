@@ -171,6 +171,41 @@ def test_rate_measures_files_and_decoded_pixels(data: Path, tmp_path: Path) -> N
     assert np.isnan(row["ms_ssim"])  # the image is too small for it
 
 
+def brightness(pixels: np.ndarray) -> list[str]:
+    """An evaluator that reads how bright the image is."""
+    return [f"{int(pixels.mean())} of 255 it is"]
+
+
+def test_what_rate_has_coded_is_not_coded_again_for_accuracy(data: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    shared = ["--data", str(data), "--cache", str(cache)]
+    main(
+        [
+            "rate",
+            *shared,
+            "--csv",
+            str(tmp_path / "rate.csv"),
+            "--effort",
+            "0",
+            "--qualities",
+            "10",
+            "--jobs",
+            "1",
+        ]
+    )
+
+    def coded() -> list[Path]:
+        return sorted(path for path in (cache / "files").rglob("*") if path.is_file())
+
+    before = coded()
+    command = ["accuracy", *shared, "--task", "text", "--network", f"{__name__}:brightness", "--draws", "20"]
+    command += ["--out", str(tmp_path / "out"), "--codecs", "sdc", "--qualities"]
+    main([*command, "sdc=10"])
+    assert coded() == before and len(before) == 1
+    main([*command, "sdc=10,20"])
+    assert len(coded()) == 2
+
+
 def test_means_of_similarity_are_taken_before_decibels() -> None:
     rows = pd.DataFrame(
         {

@@ -42,6 +42,7 @@ def save_rows(path: Path, rows: pd.DataFrame) -> None:
     old = load_rows(path)
     old = old[~old["codec"].isin(rows["codec"])]
     both = pd.concat([old, rows], ignore_index=True) if len(old) else rows
+    both = both.assign(setting=both["setting"].map("{:g}".format))
     part = path.with_name(path.name + ".part")
     both.to_csv(part, index=False, columns=list(COLUMNS), float_format="%.6f")
     part.replace(path)

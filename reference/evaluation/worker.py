@@ -42,7 +42,7 @@ class Worker:
         for variant, settings in self.plan.variants:
             if bool(variant.levels) == bool(job.source):
                 version = self.coders[variant.coder].version
-                for setting in settings:
+                for setting in map(float, settings):  # 10 and 10.0 are one setting of the store
                     get = functools.partial(self._coded, variant, subject, setting, marks)
                     made_from = [*marks, variant.text, setting, version]
                     if variant.levels:
