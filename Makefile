@@ -89,7 +89,7 @@ tables: $(VENV_TEST)/stamp
 	$(VENV_TEST)/bin/python -m sdc_conformance.make --write
 
 bench: $(VENV_TEST)/stamp
-	$(VENV_TEST)/bin/python -m sdc_reference.bench speed
+	$(VENV_TEST)/bin/python -m sdc_reference.evaluation speed
 
 clean:
 	rm -rf $(VENV) $(VENV_TEST) $(OUT) build dist *.egg-info

@@ -1,4 +1,4 @@
-"""Rate against accuracy, with judges that need no trained network."""
+"""Rate against accuracy, with evaluators that need no trained network."""
 
 from __future__ import annotations
 
@@ -24,32 +24,35 @@ from sdc.analysis.providers import detector
 from sdc.analysis.providers.detector import distinct
 from sdc.codec.presets import PRESETS, Preset
 from sdc.objects.object import Object
-from sdc_reference import accuracy
-from sdc_reference.accuracy import (
+from sdc_reference.evaluation import (
     areas,
-    coco,
     coders,
-    data,
-    digest,
+    curves,
+    dataset,
     external,
-    judges,
+    figures,
     lines,
-    measure,
     page,
-    presets,
-    reading,
-    restoration,
+    precision,
+    preset_search,
+    request,
     sources,
     store,
     tasks,
+    variants,
+    worker,
 )
-from sdc_reference.bench import curves
+from sdc_reference.evaluation.cli import main, parser_of
+from sdc_reference.evaluation.commands import summary
+from sdc_reference.evaluation.evaluators import evaluator_of, restoration, yolo
+from sdc_reference.evaluation.evaluators.text import agreement
+from sdc_reference.evaluation.plan import Job, Plan, count_of, jobs_of
 
 COLOURS = {"red": (230, 30, 30), "green": (20, 200, 60)}
 NAMES = ["red, crimson", "green", "blue"]
 
 
-def judge(pixels: np.ndarray) -> list[dict[str, Any]]:
+def evaluator(pixels: np.ndarray) -> list[dict[str, Any]]:
     """A detector of red and green things."""
     found = []
     for label, colour in COLOURS.items():
@@ -82,7 +85,7 @@ def spell(pixels: np.ndarray) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Pictures of one square each, with COCO's annotations."""
+    """Images of one square each, with COCO's annotations."""
     images = tmp_path / "data" / "images"
     images.mkdir(parents=True)
     random = np.random.default_rng(2)
@@ -122,12 +125,12 @@ def test_detection_from_pictures_to_page(
     out = tmp_path / "out"
     words = "--sources masks masks+1 --draws 30 --qualities sdc=6,20,40 jpeg=5,30,80"
     words += " --codecs sdc sdc:all@other-10 sdc:1-3 jpeg jpeg:1-3"
-    command = ["--task", "detection", "--network", f"{__name__}:judge", "--data", str(folder)]
+    command = ["accuracy", "--task", "detection", "--network", f"{__name__}:evaluator", "--data", str(folder)]
     command += ["--out", str(out), *words.split()]
-    accuracy.main(command)
+    main(command)
     said = capsys.readouterr()
-    # Originals, two codecs on the whole picture, and three with objects of two sources, at three settings.
-    assert f"100/{4 * (1 + 2 * 3 + 3 * 2 * 3)} measurements" in said.err
+    # Originals, two codecs on the whole image, and three with objects of two sources, at three settings.
+    assert f" {4 * (1 + 2 * 3 + 3 * 2 * 3)}/{4 * (1 + 2 * 3 + 3 * 2 * 3)} " in said.err
     assert "BD-rate at equal box AP, true labels, against" in said.out
     found = json.loads((out / "results.json").read_text())
     assert found["original"]["true labels"]["value"] == pytest.approx(1)
@@ -140,23 +143,23 @@ def test_detection_from_pictures_to_page(
         )
 
     assert total("sdc:1-3", "masks", 20) < total("sdc:1-3", "masks+1", 20)
-    # Pictures as small as these pay more for the map than a margin leaves to be saved.
+    # Images as small as these pay more for the map than a margin leaves to be saved.
     assert total("sdc:1-3", "masks", 20) < total("sdc", "", 20)
     assert total("jpeg:1-3", "masks", 30) < total("jpeg", "", 30)
-    digest.main([str(out / "results.json")])
+    main(["summary", str(out / "results.json")])
     short = capsys.readouterr().out
     assert "| masks+1 | `sdc:1-3` |" in short and "BD-rate in per cent, own answers:" in short
     page = (out / "index.html").read_text()
-    assert "SDC loses" in page and f"<figcaption>{rows[0]['picture']}, original<" in page
+    assert "SDC loses" in page and f"<figcaption>{rows[0]['image']}, original<" in page
     assert len(list((out / "examples").iterdir())) == 12
 
     def fail(*args: object, **options: object) -> bytes:
         raise AssertionError("coded again")
 
     monkeypatch.setattr(sdc, "encode", fail)
-    monkeypatch.setattr(sys.modules[__name__], "judge", fail)
+    monkeypatch.setattr(sys.modules[__name__], "evaluator", fail)
     tables = (out / "tables.md").read_text()
-    accuracy.main(command)
+    main(command)
     assert (out / "tables.md").read_text() == tables
 
 
@@ -170,10 +173,18 @@ def test_classification_in_two_processes(folder: Path, tmp_path: Path, engine: s
         (folder / "images" / f"{k}.png").rename(named / f"n0{k % 2}{k}_{('red', 'green')[k % 2]}.png")
     classes = tmp_path / "classes.json"
     classes.write_text(json.dumps(NAMES))
-    command = ["--task", "classification", "--network", f"{__name__}:name_it", "--data", str(named)]
+    command = [
+        "accuracy",
+        "--task",
+        "classification",
+        "--network",
+        f"{__name__}:name_it",
+        "--data",
+        str(named),
+    ]
     command += ["--classes", str(classes), "--out", str(tmp_path / "out"), "--draws", "20", "--jobs", "2"]
     command += ["--codecs", "sdc", "sdc@model1", "jpeg", "--qualities", "sdc=10,40", "jpeg=10,80"]
-    accuracy.main([*command, "--ray"] if engine == "ray" else command)
+    main([*command, "--ray"] if engine == "ray" else command)
     found = json.loads((tmp_path / "out" / "results.json").read_text())
     assert found["original"]["true labels"]["value"] == 1
     assert found["original"]["true labels, top 5"]["value"] == 1
@@ -181,7 +192,7 @@ def test_classification_in_two_processes(folder: Path, tmp_path: Path, engine: s
 
 
 def test_wrong_arguments_are_told_in_a_line(folder: Path, tmp_path: Path) -> None:
-    command = ["--task", "detection", "--network", f"{__name__}:judge", "--data", str(folder)]
+    command = ["accuracy", "--task", "detection", "--network", f"{__name__}:evaluator", "--data", str(folder)]
     command += ["--out", str(tmp_path)]
     for wrong, words in (
         (["--codecs", "sdc:1-3"], "needs objects"),
@@ -194,8 +205,8 @@ def test_wrong_arguments_are_told_in_a_line(folder: Path, tmp_path: Path) -> Non
         (["--network", "nonesuch.onnx"], "nonesuch|onnxruntime"),
         (["--network", f"{__name__}:nonesuch"], "has no 'nonesuch'"),
         (["--network", f"{__name__}:NAMES"], "has no 'NAMES' that can be called"),
-        (["--network", str(folder / "instances.json")], "instances.json: |onnxruntime"),
-        (["--take", "9:"], "leaves no picture"),
+        (["--network", str(folder / "instances.json")], "not an ONNX network.*instances.json|onnxruntime"),
+        (["--take", "9:"], "leaves no image"),
         (["--qualities", "jpg=5"], "no codec 'jpg'"),
         (["--qualities", "jpeg=5.5", "--codecs", "jpeg"], "whole numbers"),
         (["--questions", "x.txt"], "--task questions"),
@@ -204,31 +215,42 @@ def test_wrong_arguments_are_told_in_a_line(folder: Path, tmp_path: Path) -> Non
         (["--task", "text", "--network", "x.onnx"], "no network for text"),
     ):
         with pytest.raises(SystemExit, match=words):
-            accuracy.main([*command, *wrong, "--jobs", "2"])
+            main([*command, *wrong, "--jobs", "2"])
 
 
 def test_what_has_no_effect_is_told_and_what_is_said_twice_is_once(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = "--codecs jpeg jpeg --qualities jpeg=5,5,80 avif=3 --sources default default --detector x.onnx"
-    command = ["--task", "text", "--network", f"{__name__}:spell", "--data", str(folder), "--draws", "20"]
-    accuracy.main([*command, "--out", str(tmp_path), *words.split(), "--take", ":2"])
+    command = [
+        "accuracy",
+        "--task",
+        "text",
+        "--network",
+        f"{__name__}:spell",
+        "--data",
+        str(folder),
+        "--draws",
+        "20",
+    ]
+    main([*command, "--out", str(tmp_path), *words.split(), "--take", ":2"])
     said = capsys.readouterr().err
-    for part in ("effect on avif", "--sources has no effect", "--detector has no effect", "6/6 measurements"):
+    for part in ("effect on avif", "--sources has no effect", "--detector has no effect", " 6/6 "):
         assert part in said
-    args = accuracy.parser_of("", "").parse_args(
+    args = parser_of().parse_args(
         [*command, "--out", str(tmp_path), "--codecs", "sdc:1", "--sources", "default", "masks", "default"]
     )
-    assert [source.text for source in accuracy.plan_of(args).sources] == ["default", "masks"]
+    assert [source.text for source in request.plan_of(args).sources] == ["default", "masks"]
 
 
 @pytest.mark.parametrize("task", ["text", "restoration"])
 def test_ms_ssim_is_not_left_out_silently(
     task: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(accuracy, "judge_of", lambda *_: None)
+    monkeypatch.setattr(request, "evaluator_of", lambda *_: None)
     monkeypatch.setitem(sys.modules, "pytorch_msssim", None)
     command = [
+        "accuracy",
         "--task",
         task,
         "--network",
@@ -241,7 +263,7 @@ def test_ms_ssim_is_not_left_out_silently(
     command += ["--codecs", "jpeg", *(["--ms-ssim"] if task == "text" else [])]
     # Torch may be missing as well.
     with pytest.raises(SystemExit, match=r'MS-SSIM needs .*torch.*: pip install "\.\[ms-ssim\]"'):
-        accuracy.main(command)
+        main(command)
 
 
 def test_ms_ssim_that_was_not_measured_is_made_up_for(
@@ -252,42 +274,42 @@ def test_ms_ssim_that_was_not_measured_is_made_up_for(
         Image.fromarray(random.integers(0, 255, (side, 170, 3)).astype(np.uint8)).save(
             tmp_path / f"{name}.png"
         )
-    variants = ((coders.parse_variant("jpeg"), (50.0,)),)
-    plan = measure.Plan("text", f"{__name__}:spell", tmp_path / "cache", 1, (), (), variants, similarity=True)
+    wanted = ((variants.parse_variant("jpeg"), (50.0,)),)
+    plan = Plan("text", f"{__name__}:spell", tmp_path / "cache", 1, (), (), wanted, similarity=True)
 
     def similarities() -> list[float | None]:
-        jobs = measure.jobs_of(plan, [data.Picture(tmp_path / f"{n}.png") for n in ("small", "large")])
-        return [measure.Worker(plan).rows(job)[1]["ms_ssim"] for job in jobs]
+        jobs = jobs_of(plan, [dataset.LabelledImage(tmp_path / f"{n}.png") for n in ("small", "large")])
+        return [worker.Worker(plan).rows(job)[1]["ms_ssim"] for job in jobs]
 
-    monkeypatch.setattr(measure, "ms_ssim", lambda *_: None)
+    monkeypatch.setattr(worker, "ms_ssim", lambda *_: None)
     assert similarities() == [None, None]
-    monkeypatch.setattr(measure, "ms_ssim", lambda a, _: 0.5 if min(a.shape[:2]) > 160 else None)
+    monkeypatch.setattr(worker, "ms_ssim", lambda a, _: 0.5 if min(a.shape[:2]) > 160 else None)
     assert similarities() == [None, 0.5]
-    monkeypatch.setattr(measure, "ms_ssim", None)
+    monkeypatch.setattr(worker, "ms_ssim", None)
     assert similarities() == [None, 0.5]
 
 
 def test_a_small_picture_takes_ms_ssim_from_no_other() -> None:
-    asked = tasks.Asked([None] * 2, [[30, 0.9], [30, None]], [(200, 200), (90, 90)])
+    asked = tasks.Expected([None] * 2, [[30, 0.9], [30, None]], [(200, 200), (90, 90)])
     scores = tasks.TASKS["restoration"].scores([[20, 0.9], [30, None]], asked)
-    assert scores["MS-SSIM to the clean picture"](np.ones((1, 2))) == pytest.approx([10])
-    assert scores["PSNR to the clean picture"](np.ones((1, 2))) == [25]
+    assert scores["MS-SSIM to the clean image"](np.ones((1, 2))) == pytest.approx([10])
+    assert scores["PSNR to the clean image"](np.ones((1, 2))) == [25]
 
 
 def test_answers_of_python_are_kept_by_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
-    path = tmp_path / "judge_of_mine.py"
+    path = tmp_path / "evaluator_of_mine.py"
     versions = []
     for code in ("see = list", "see = tuple", "see = list", "def see(p): ...\nsee.version = 'v7'"):
         path.write_text(code)
-        sys.modules.pop("judge_of_mine", None)
+        sys.modules.pop("evaluator_of_mine", None)
         importlib.invalidate_caches()
-        versions.append(judges.judge_of("text", "judge_of_mine:see").version)
-    assert versions[0] == versions[2] != versions[1] and versions[3] == "text by judge_of_mine:see v7"
+        versions.append(evaluator_of("text", "evaluator_of_mine:see").version)
+    assert versions[0] == versions[2] != versions[1] and versions[3] == "text by evaluator_of_mine:see v7"
 
 
 def dislikes(*anything: object) -> Any:
-    """A judge, or an encoder, that likes nothing."""
+    """A evaluator, or an encoder, that likes nothing."""
     raise KeyError("wide")
 
 
@@ -295,32 +317,32 @@ def dislikes(*anything: object) -> Any:
 def test_failures_name_the_picture_and_the_codec(
     folder: Path, tmp_path: Path, jobs: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = ["--task", "text", "--data", str(folder), "--out", str(tmp_path), "--take", "2:3"]
+    command = ["accuracy", "--task", "text", "--data", str(folder), "--out", str(tmp_path), "--take", "2:3"]
     command += ["--codecs", "jpeg", "--qualities", "jpeg=50"]
     with pytest.raises(SystemExit, match=r"^2\.png, original: KeyError: 'wide'$"):
-        accuracy.main([*command, "--network", f"{__name__}:dislikes", "--jobs", jobs])
+        main([*command, "--network", f"{__name__}:dislikes", "--jobs", jobs])
     monkeypatch.setattr(coders.PeerCoder, "encode", dislikes)
     with pytest.raises(SystemExit, match=r"^2\.png, jpeg at 50: KeyError: 'wide'$"):
-        accuracy.main([*command, "--network", f"{__name__}:spell"])
+        main([*command, "--network", f"{__name__}:spell"])
 
 
 def test_segmenters_give_masks() -> None:
-    found = judges.judge_of("segmentation", f"{__name__}:judge")
+    found = evaluator_of("segmentation", f"{__name__}:evaluator")
     red = np.full((20, 20, 3), COLOURS["red"], np.uint8)
     with pytest.raises(ValueError, match="no 'rle'"):
         found.answer(red, red)
-    assert judges.judge_of("detection", f"{__name__}:judge").answer(red, red)
+    assert evaluator_of("detection", f"{__name__}:evaluator").answer(red, red)
 
 
 def test_variants() -> None:
-    variant = coders.parse_variant("sdc:1-3@L2-6,other-20,effort3,mean,metadata,margin1")
+    variant = variants.parse_variant("sdc:1-3@L2-6,other-20,effort3,mean,metadata,margin1")
     assert variant.levels == (0, 1, 2) and variant.preset == Preset((0, -6, 0, -20), 1, effort=3)
     assert (variant.preset.effort, variant.fill, variant.metadata, variant.partial) == (3, "mean", True, True)
-    assert coders.parse_variant("sdc:all@model2").coder == "sdc@model2"
+    assert variants.parse_variant("sdc:all@model2").coder == "sdc@model2"
     for text, partial in (("sdc", False), ("sdc:all@other-9", False), ("sdc:1-3", True), ("avif:1", True)):
-        assert coders.parse_variant(text).partial == partial
+        assert variants.parse_variant(text).partial == partial
     for task, preset in PRESETS.items():
-        variant = coders.parse_variant(f"sdc:for-{task}@margin2")
+        variant = variants.parse_variant(f"sdc:for-{task}@margin2")
         assert variant.levels == (0, 1, 2, 3) and variant.preset == replace(preset, margin=2)
     wrong = (
         "sdc@model avif@model2 sdc:4 sdc@ sdc:all@L4-2 sdc:all@only1-3 avif@metadata sdc@other-4 avif@margin1"
@@ -328,7 +350,7 @@ def test_variants() -> None:
     wrong += " avif:1@other-4 avif:for-viewing"
     for text in wrong.split():
         with pytest.raises(ValueError, match=re.escape(text)):
-            coders.parse_variant(text)
+            variants.parse_variant(text)
 
 
 def test_sdc_sends_what_its_levels_take() -> None:
@@ -336,10 +358,10 @@ def test_sdc_sends_what_its_levels_take() -> None:
     pixels = random.integers(0, 255, (64, 64, 3)).astype(np.uint8)
     coder = coders.SdcCoder(1)
     subject = coders.Subject(pixels, [thing(0, 0, 16, 16, 0), thing(32, 32, 32, 16, 1)])
-    whole = coders.parse_variant("sdc:all")
+    whole = variants.parse_variant("sdc:all")
     stream = coder.encode(whole, subject, 30)
     assert coder.sent(whole, stream) == stream
-    one = coders.parse_variant("sdc:1")
+    one = variants.parse_variant("sdc:1")
     sent = coder.sent(one, stream)
     assert sent == sdc.extract(stream, levels=["L1"])
     shown = coder.decode(one, sent)
@@ -368,7 +390,7 @@ def test_opponents_code_the_same_cells() -> None:
     pixels = np.zeros((40, 70, 3), np.uint8)
     subject = coders.Subject(pixels, [thing(18, 2, 10, 10, 0), thing(50, 30, 16, 10, 3)])
     coder = coders.coder_of("jpeg", 1)
-    shown = coder.decode(variant := coders.parse_variant("jpeg:1-3"), coder.encode(variant, subject, 95))
+    shown = coder.decode(variant := variants.parse_variant("jpeg:1-3"), coder.encode(variant, subject, 95))
     grey = np.ones((40, 70), bool)
     grey[:16, 16:32] = False
     assert (np.abs(shown.astype(int) - np.where(grey, 128, 0)[..., None]) < 12).all()
@@ -380,9 +402,9 @@ def test_opponents_code_the_cells_that_the_encoder_gives_a_margin() -> None:
     things = [thing(0, 16, 16, 16, 0), thing(64, 16, 16, 16, 1), thing(100, 50, 4, 4, 3)]
     for source, text in ((1, "avif:1-3"), (0, "avif:1-3@margin1"), (1, "avif:1-3@margin1")):
         subject = coders.Subject(pixels, things, source)
-        variant = coders.parse_variant(text)
+        variant = variants.parse_variant(text)
         area = subject.area(variant.levels, subject.margin_of(variant))
-        ours = coders.parse_variant(text.replace("avif", "sdc"))
+        ours = variants.parse_variant(text.replace("avif", "sdc"))
         coder = coders.SdcCoder(1)
         stream = sdc.decode(coder.sent(ours, coder.encode(ours, subject, 10)))
         assert (stream.covered == area).all() and area.sum() == 256 * 15
@@ -428,22 +450,22 @@ def test_average_precision_is_that_of_pycocotools() -> None:
                 for shift in (0.4, 3.0, 9.0)
             ]
         )
-    evaluation = coco._evaluate("bbox", truth, answers, sizes)
+    evaluation = precision._evaluate("bbox", truth, answers, sizes)
     assert isinstance(evaluation, COCOeval)
     evaluation.accumulate()
-    precision = evaluation.eval["precision"]
-    expected = precision[precision > -1].mean()
+    found = evaluation.eval["precision"]
+    expected = found[found > -1].mean()
     weights = lines.draws_of(9, 20, 1)
-    score = coco.average_precision("bbox", truth, answers, sizes)
+    score = precision.average_precision("bbox", truth, answers, sizes)
     assert 0.2 < expected < 0.9
     assert score(weights)[0] == pytest.approx(expected, abs=1e-12)
-    # A picture drawn twice is about as good as two pictures.
+    # An image drawn twice is about as good as two images.
     twice = np.array([2.0] * 3 + [0.0] * 6)[None]
-    again = coco.average_precision("bbox", truth[:3] * 2, answers[:3] * 2, sizes[:6])
+    again = precision.average_precision("bbox", truth[:3] * 2, answers[:3] * 2, sizes[:6])
     assert score(twice)[0] == pytest.approx(again(np.ones((1, 6)))[0], abs=0.03)
-    nothing = coco.average_precision("bbox", truth, [[]] * 9, sizes)
+    nothing = precision.average_precision("bbox", truth, [[]] * 9, sizes)
     assert nothing(weights)[0] == 0
-    assert np.isnan(coco.average_precision("bbox", [[]] * 9, answers, sizes)(weights)).all()
+    assert np.isnan(precision.average_precision("bbox", [[]] * 9, answers, sizes)(weights)).all()
 
 
 def line(codec: str, rates: list[float], scores: list[float], spread: float = 0.0) -> lines.Line:
@@ -456,18 +478,18 @@ def line(codec: str, rates: list[float], scores: list[float], spread: float = 0.
 
 def test_figures_of_lines() -> None:
     a, b = line("sdc", [0.1, 0.2], [30, 40]), line("jpeg", [0.2, 0.4], [30, 40], 0.1)
-    found = lines.difference(a, b, "s")
+    found = figures.difference(a, b, "s")
     assert found.value == pytest.approx(-0.5) and found.low is not None and found.high is not None
     assert found.low == pytest.approx(1 / 2.2 - 1, abs=0.02) and found.high == pytest.approx(
         1 / 1.8 - 1, abs=0.02
     )
     assert found.span == (30, 40) and found.without == 0
-    apart = lines.difference(a, line("jpeg", [0.2, 0.4], [41, 42]), "s")
+    apart = figures.difference(a, line("jpeg", [0.2, 0.4], [41, 42]), "s")
     assert apart.value is None and apart.note == "nothing in common" and apart.without == 1
     original = line("original", [0.0], [40])
-    assert lines.rate_at(a, original, "s", 0.875).value == pytest.approx(np.sqrt(0.02))
-    assert lines.rate_at(a, original, "s", 0.5).note == "at most"
-    assert lines.rate_at(a, line("original", [0.0], [50]), "s", 0.99).value is None
+    assert figures.rate_at(a, original, "s", 0.875).value == pytest.approx(np.sqrt(0.02))
+    assert figures.rate_at(a, original, "s", 0.5).note == "at most"
+    assert figures.rate_at(a, line("original", [0.0], [50]), "s", 0.99).value is None
 
 
 def test_short_tables() -> None:
@@ -492,7 +514,7 @@ def test_short_tables() -> None:
         ],
         "points": [point("avif", 0.1, 0.2), point("avif", 0.7, 0.49), point("avif", 0.9, 0.48)],
     }
-    tables = [text for _, text in digest.tables_of(results, "s", ["sdc:1-3", "sdc"], ["avif", "sdc"])]
+    tables = [text for _, text in summary.tables_of(results, "s", ["sdc:1-3", "sdc"], ["avif", "sdc"])]
     assert tables[0].splitlines() == [
         "| objects | codec | `avif` | `sdc` |",
         "| --- | --- | --- | --- |",
@@ -508,72 +530,72 @@ def test_short_tables() -> None:
 
 
 def test_short_tables_of_what_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    about = {"pictures": 1, "judge": "j", "versions": {}}
+    about = {"images": 1, "evaluator": "j", "versions": {}}
     point = {"source": "", "codec": "sdc", "bpp": {"value": 0.1}, "scores": {"s": {"value": 0.0}}}
     results = {"about": about, "original": {"s": {"value": 0.0}}, "points": [point]}
     path = tmp_path / "results.json"
     path.write_text(json.dumps({**results, "rates": [], "differences": []}))
-    digest.main([str(path)])
+    main(["summary", str(path)])
     assert "| - | `sdc` | 0.100 | - |" in capsys.readouterr().out
     for words, said in (
         ([str(path), "--score", "S"], "there is no score 'S', only s"),
         ([str(tmp_path / "none.json")], "No such file"),
     ):
         with pytest.raises(SystemExit, match=said):
-            digest.main(words)
+            main(["summary", *words])
     for text, said in (("[1]", "not the results of a run"), ("{}", "not the results"), ("x", "Expecting")):
         path.write_text(text)
         with pytest.raises(SystemExit, match=said):
-            digest.main([str(path)])
+            main(["summary", str(path)])
     assert capsys.readouterr().out == ""
 
 
 def test_neighbours_that_fall_become_one() -> None:
     # Luck in the third of five points is shared with those after it that do worse.
-    curve = lines.pooled([(0.1, 10), (0.2, 20), (0.4, 40), (0.8, 30), (1.6, 50)])
+    curve = curves.pooled([(0.1, 10), (0.2, 20), (0.4, 40), (0.8, 30), (1.6, 50)])
     assert curve == [(0.1, 10), (0.2, 20), (0.4, 35), (0.8, 35), (1.6, 50)]
     # One that falls below several takes them all along; equal scores are a plateau too.
-    assert lines.pooled([(1, 20), (2, 30), (4, 10)]) == [(1, 20), (4, 20)]
-    assert lines.pooled([(1, 5), (4, 5)]) == [(1, 5), (4, 5)]
-    assert lines.pooled([]) == []
-    # In a draw of the pictures the order of the rates may be another.
-    assert [rate for rate, _ in lines.pooled([(2, 3), (1, 1)])] == pytest.approx([1, 2])
+    assert curves.pooled([(1, 20), (2, 30), (4, 10)]) == [(1, 20), (4, 20)]
+    assert curves.pooled([(1, 5), (4, 5)]) == [(1, 5), (4, 5)]
+    assert curves.pooled([]) == []
+    # In a draw of the images the order of the rates may be another.
+    assert [rate for rate, _ in curves.pooled([(2, 3), (1, 1)])] == pytest.approx([1, 2])
 
 
 def test_a_plateau_is_reached_where_it_begins_and_weighs_nothing() -> None:
     original = line("original", [0.0], [40])
     short, long = line("sdc", [0.1, 0.2], [30, 40]), line("sdc", [0.1, 0.2, 0.8, 3.2], [30, 40, 40, 40])
-    assert lines.steep([(1, 5), (4, 5)]) == [(1, 5)]
+    assert curves.steep([(1, 5), (4, 5)]) == [(1, 5)]
     for share in (0.8, 1.0):
-        at = lines.rate_at(short, original, "s", share).value
-        assert lines.rate_at(long, original, "s", share).value == pytest.approx(at, rel=1e-12)
-    costs = [presets.cost_of(each, original, "s", (0.8, 1)) for each in (short, long)]
+        at = figures.rate_at(short, original, "s", share).value
+        assert figures.rate_at(long, original, "s", share).value == pytest.approx(at, rel=1e-12)
+    costs = [preset_search.cost_of(each, original, "s", (0.8, 1)) for each in (short, long)]
     assert costs[0] == pytest.approx(costs[1], rel=1e-12)
     # At the top, at the bottom and between, the logarithm is joined from its ends.
     other = line("jpeg", [0.2, 0.4], [30, 40])
     for each in (long, line("sdc", [0.01, 0.1, 0.2], [30, 30, 40])):
-        assert lines.difference(each, other, "s").value == pytest.approx(-0.5, abs=1e-8)
-    middle = lines.steep([(0.05, 30), (0.1, 35), (0.4, 35), (0.8, 40)])
+        assert figures.difference(each, other, "s").value == pytest.approx(-0.5, abs=1e-8)
+    middle = curves.steep([(0.05, 30), (0.1, 35), (0.4, 35), (0.8, 40)])
     assert middle[1:3] == [(0.1, 35), (0.4, pytest.approx(35))] and middle[2][1] > 35
-    assert lines.mean_log_rate(middle, 30, 40) == pytest.approx(np.log(0.2), abs=1e-8)
+    assert curves.mean_log_rate(middle, 30, 40) == pytest.approx(np.log(0.2), abs=1e-8)
     # Scores that only rounding tells apart stay in order.
     near = [(1.0, 0.3), (2.0, 0.3), (4.0, float(np.nextafter(0.3, 1)))]
-    assert lines.steep(near) == [near[0], near[2]]
+    assert curves.steep(near) == [near[0], near[2]]
     with_lines = curves.rate_difference([(1, 30), (2, 40), (3, 45)], [(2, 31), (4, 50)])
     ours, theirs = line("sdc", [1, 2, 3], [30, 40, 45]), line("avif", [2, 4], [31, 50])
-    assert lines.difference(ours, theirs, "s").value == pytest.approx(with_lines, abs=1e-4)
+    assert figures.difference(ours, theirs, "s").value == pytest.approx(with_lines, abs=1e-4)
 
 
 def test_piecewise_cubics_take_plateaus() -> None:
     pytest.importorskip("bjontegaard")
     other = line("jpeg", [0.2, 0.4, 0.8], [30, 40, 50])
-    plain = lines.difference(line("sdc", [0.1, 0.2, 0.4], [30, 40, 50]), other, "s").cubic
+    plain = figures.difference(line("sdc", [0.1, 0.2, 0.4], [30, 40, 50]), other, "s").cubic
     for rates, scores in (
         ([0.1, 0.2, 0.4, 0.8], [30, 40, 50, 50]),
         ([0.05, 0.1, 0.2, 0.4], [30, 30, 40, 50]),
     ):
-        assert lines.difference(line("sdc", rates, scores), other, "s").cubic == pytest.approx(plain)
-    flat = lines.difference(line("sdc", [0.1, 0.2, 0.21, 0.4], [30, 40, 40, 50]), other, "s").cubic
+        assert figures.difference(line("sdc", rates, scores), other, "s").cubic == pytest.approx(plain)
+    flat = figures.difference(line("sdc", [0.1, 0.2, 0.21, 0.4], [30, 40, 40, 50]), other, "s").cubic
     assert flat is not None and plain is not None and abs(flat - plain) < 0.05
 
 
@@ -588,8 +610,8 @@ def test_examples_are_of_the_preset_if_there_is_one() -> None:
 
 def test_differences_over_few_scores_say_so() -> None:
     wide, high = line("sdc", [0.1, 0.4], [10, 50]), line("avif", [0.2, 0.8], [40, 80])
-    assert lines.difference(wide, high, "s").note == "over 40 to 50 only"
-    assert lines.difference(wide, line("jpeg", [0.2, 0.8], [20, 50]), "s").note == ""
+    assert figures.difference(wide, high, "s").note == "over 40 to 50 only"
+    assert figures.difference(wide, line("jpeg", [0.2, 0.8], [20, 50]), "s").note == ""
 
 
 def test_a_preset_is_chosen_over_scores_that_all_reach() -> None:
@@ -603,13 +625,13 @@ def test_a_preset_is_chosen_over_scores_that_all_reach() -> None:
     )
     late = line("d", [0.2, 0.4], [30, 40])
     base, *found = (
-        presets.cost_of(each, original, "s", (0.5, 0.9)) for each in (whole, short, saves, costs, late)
+        preset_search.cost_of(each, original, "s", (0.5, 0.9)) for each in (whole, short, saves, costs, late)
     )
     assert found[0] is None and base is not None and None not in found[1:]
     assert found[1] - base == pytest.approx(np.log(0.8)) and found[2] > base
-    # It costs what the whole picture costs from 30 on, and is charged as much below.
+    # It costs what the whole image costs from 30 on, and is charged as much below.
     assert found[3] - base == pytest.approx(np.log(2) * 10 / 16 / 2, abs=1e-3)
-    assert presets.candidates_of(Preset(), ["other+0", "margin0", "other-8"]) == [
+    assert preset_search.candidates_of(Preset(), ["other+0", "margin0", "other-8"]) == [
         Preset(),
         Preset((0, 0, 0, -8)),
     ]
@@ -621,14 +643,14 @@ def test_a_preset_is_searched_on_one_half_and_reported_on_the_other(
     out = tmp_path / "out"
     words = "--sources masks --draws 30 --qualities sdc=2,25,50 jpeg=5,80 --codecs jpeg --between 0.3 0.6"
     words += " --axis other+0 other-20 other-60 --axis margin0 margin1"
-    command = ["--task", "text", "--network", f"{__name__}:spell", "--data", str(folder)]
-    presets.main([*command, "--out", str(out), *words.split()])
+    command = ["presets", "--task", "text", "--network", f"{__name__}:spell", "--data", str(folder)]
+    main([*command, "--out", str(out), *words.split()])
     found = json.loads((out / "presets.json").read_text())
     assert [len(axis) for axis in found["tries"]] == [3, 2]
     assert [sum(one["chosen"] for one in axis) for axis in found["tries"]] == [1, 1]
     chosen = next(one["preset"] for one in found["tries"][1] if one["chosen"])
     assert found["preset"] == chosen and f'"text": "{chosen}"' in capsys.readouterr().out
-    assert found["about"]["pictures"] == found["about"]["searched"] == 2
+    assert found["about"]["images"] == found["about"]["searched"] == 2
     parts = {f"sdc:1-3@{chosen}" if chosen else "sdc:1-3", "sdc", "jpeg"}
     assert parts <= {row["against"] for row in found["differences"]}
     # Most of what there is to read lies outside the objects.
@@ -642,21 +664,19 @@ def test_a_preset_is_searched_on_one_half_and_reported_on_the_other(
         ("--between 0 0.7", "above 0"),
     ):
         with pytest.raises(SystemExit, match=said):
-            presets.main([*command, "--out", str(out), *words.split(), *wrong.split()])
+            main([*command, "--out", str(out), *words.split(), *wrong.split()])
 
 
 def test_measurements_are_kept_by_what_they_depend_on(folder: Path, tmp_path: Path) -> None:
-    picture = data.Picture(folder / "images" / "0.png")
+    image = dataset.LabelledImage(folder / "images" / "0.png")
     kept = folder / "instances.json"
 
     def coded(source: str, *codecs: str) -> list[list[dict[str, Any]]]:
-        variants = tuple((coders.parse_variant(text), (20.0,)) for text in codecs)
-        job = measure.Job(picture, sources.Source(source, kept))
-        plan = measure.Plan(
-            "detection", f"{__name__}:judge", tmp_path / "cache", 1, (), (job.source,), variants
-        )
+        wanted = tuple((variants.parse_variant(text), (20.0,)) for text in codecs)
+        job = Job(image, sources.Source(source, kept))
+        plan = Plan("detection", f"{__name__}:evaluator", tmp_path / "cache", 1, (), (job.source,), wanted)
         before = set((tmp_path / "cache" / "rows").rglob("*")) if (tmp_path / "cache").exists() else set()
-        rows = measure.Worker(plan).rows(job)
+        rows = worker.Worker(plan).rows(job)
         after = set((tmp_path / "cache" / "rows").rglob("*"))
         return [rows, [{} for path in after - before if path.is_file()]]
 
@@ -671,7 +691,7 @@ def test_measurements_are_kept_by_what_they_depend_on(folder: Path, tmp_path: Pa
 
 
 class _Answers(BaseHTTPRequestHandler):
-    """A chat endpoint that knows how bright the picture is."""
+    """A chat endpoint that knows how bright the image is."""
 
     asked: ClassVar[list[dict[str, Any]]] = []
 
@@ -681,8 +701,8 @@ class _Answers(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.asked.append({**body, "key": self.headers.get("Authorization")})
-        text, picture = body["messages"][1]["content"]
-        sent = base64.b64decode(picture["image_url"]["url"].partition(",")[2])
+        text, image = body["messages"][1]["content"]
+        sent = base64.b64decode(image["image_url"]["url"].partition(",")[2])
         bright = np.asarray(Image.open(io.BytesIO(sent))).mean() > 100
         said = {"answers": ["A Hall.", "dark", "7"] if bright else ["the hall", "dark, very", 7]}
         if "caption" in text["text"]:
@@ -708,17 +728,15 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def test_captions_and_questions_through_a_chat_endpoint(endpoint: str) -> None:
     bright, dark = np.full((40, 60, 3), 200, np.uint8), np.full((40, 60, 3), 20, np.uint8)
-    captions = judges.judge_of("captions", f"{endpoint}#tiny")
+    captions = evaluator_of("captions", f"{endpoint}#tiny")
     own, other = captions.answer(bright, bright), captions.answer(dark, bright)
     assert (own, other) == (["A bright hall"], ["a dark hall!"])
-    asked = tasks.Asked([None], [own], [(60, 40)])
+    asked = tasks.Expected([None], [own], [(60, 40)])
     assert tasks.TASKS["captions"].scores([other], asked)["own answers"](np.ones((1, 1))) == [0.5]
-    questions = judges.judge_of(
-        "questions", f"{endpoint}#tiny", ["Where?", "How is it?", "How many?", "Who?"]
-    )
+    questions = evaluator_of("questions", f"{endpoint}#tiny", ["Where?", "How is it?", "How many?", "Who?"])
     own, other = questions.answer(bright, bright), questions.answer(dark, bright)
     assert (own, other) == (["A Hall.", "dark", "7", ""], ["the hall", "dark, very", "", ""])
-    scores = tasks.TASKS["questions"].scores([other], tasks.Asked([None], [own], [(60, 40)]))
+    scores = tasks.TASKS["questions"].scores([other], tasks.Expected([None], [own], [(60, 40)]))
     # The fourth has no answer on the original either, and counts for nothing.
     assert scores["own answers"](np.ones((1, 1))) == pytest.approx([1 / 3])
     assert scores["own answers, by words"](np.ones((1, 1))) == pytest.approx([(1 + 2 / 3 + 0) / 3])
@@ -726,24 +744,26 @@ def test_captions_and_questions_through_a_chat_endpoint(endpoint: str) -> None:
     assert sent["model"] == "tiny" and sent["key"] == "Bearer secret" and sent["temperature"] == 0
     assert "How many?" in sent["messages"][1]["content"][0]["text"]
     # The version says what answers depend on, and not the key.
-    other_questions = judges.judge_of("questions", f"{endpoint}#tiny")
+    other_questions = evaluator_of("questions", f"{endpoint}#tiny")
     assert len({captions.version, questions.version, other_questions.version}) == 3
     assert "tiny" in captions.version and "secret" not in captions.version
     with pytest.raises(ValueError, match="names no model"):
-        judges.judge_of("captions", endpoint)
+        evaluator_of("captions", endpoint)
     with pytest.raises(ValueError, match="not for detection"):
-        judges.judge_of("detection", f"{endpoint}#tiny")
+        evaluator_of("detection", f"{endpoint}#tiny")
 
 
 def test_captions_from_pictures_to_tables(
     folder: Path, tmp_path: Path, endpoint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "asked.txt").write_text("Where?\n\nHow is it?\nHow many?\n")
-    words = f"--task questions --network {endpoint}#tiny --data {folder} --out {tmp_path}/out --draws 20"
+    words = (
+        f"accuracy --task questions --network {endpoint}#tiny --data {folder} --out {tmp_path}/out --draws 20"
+    )
     words += f" --codecs jpeg --qualities jpeg=5,80 --take :2 --questions {tmp_path}/asked.txt"
-    accuracy.main(words.split())
+    main(words.split())
     assert "share of the same answers, own answers" in capsys.readouterr().out
-    # An original and two files of each of two pictures.
+    # An original and two files of each of two images.
     assert len(_Answers.asked) == 6
 
 
@@ -751,25 +771,44 @@ def test_captions_from_pictures_to_tables(
 def test_a_model_that_says_nothing_scores_nothing(
     task: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["--task", task, "--network", f"{__name__}:silence", "--data", str(folder), "--draws", "20"]
+    command = [
+        "accuracy",
+        "--task",
+        task,
+        "--network",
+        f"{__name__}:silence",
+        "--data",
+        str(folder),
+        "--draws",
+        "20",
+    ]
     command += ["--out", str(tmp_path), "--codecs", "sdc", "jpeg", "--qualities", "sdc=5,30", "jpeg=5,80"]
-    accuracy.main(command)
+    main(command)
     assert "4 of 4 answers on the originals say nothing: left out." in capsys.readouterr().out
     found = json.loads((tmp_path / "results.json").read_text())
     assert {name: score.get("value") for name, score in found["original"].items()}["own answers"] is None
     assert found["differences"] and not any(
         "value" in row for row in found["differences"] if row["score"] == "own answers"
     )
-    digest.main([str(tmp_path / "results.json"), "--score", "own answers"])
+    main(["summary", str(tmp_path / "results.json"), "--score", "own answers"])
     assert "| - | `sdc` |" in capsys.readouterr().out
-    presets_of = [*command[:-8], "--out", str(tmp_path), "--sources", "masks", "--qualities", "sdc=5"]
+    presets_of = [
+        "presets",
+        *command[1:-8],
+        "--out",
+        str(tmp_path),
+        "--sources",
+        "masks",
+        "--qualities",
+        "sdc=5",
+    ]
     with pytest.raises(SystemExit, match="the originals' score, own answers, is nan"):
-        presets.main(presets_of)
+        main(presets_of)
 
 
 def test_what_is_not_said_of_the_original_does_not_count() -> None:
     own, others = [["a hall"], [" ... "], ["a dog"]], [["the hall"], [""], ["cat"]]
-    asked = tasks.Asked([None] * 3, own, [(8, 8)] * 3)
+    asked = tasks.Expected([None] * 3, own, [(8, 8)] * 3)
     score = tasks.TASKS["captions"].scores(others, asked)["own answers"]
     assert score(np.array([[1, 1, 1], [3, 5, 1]])).tolist() == [0.5, 0.75]
     assert np.isnan(score(np.array([[0, 4, 0]]))).all()
@@ -777,7 +816,7 @@ def test_what_is_not_said_of_the_original_does_not_count() -> None:
     assert not tasks.left_out("detection", own)
     # Unknown is a word of a caption, but of no answer.
     own, others = [["Unknown.", "two"]], [["red", "unknown"]]
-    asked = tasks.Asked([None], own, [(8, 8)])
+    asked = tasks.Expected([None], own, [(8, 8)])
     for name in ("own answers", "own answers, by words"):
         assert tasks.TASKS["questions"].scores(own, asked)[name](np.ones((1, 1))) == [1]
         assert tasks.TASKS["questions"].scores(others, asked)[name](np.ones((1, 1))) == [0]
@@ -797,14 +836,14 @@ def test_external_codec(tmp_path: Path) -> None:
     codec = external.load_external(path)
     pixels = np.arange(6 * 7 * 3, dtype=np.uint8).reshape(6, 7, 3)
     coder = coders.coder_of("copy", 1, (codec,))
-    variant = coders.parse_variant("copy")
+    variant = variants.parse_variant("copy")
     assert (coder.decode(variant, coder.encode(variant, coders.Subject(pixels), 1)) == pixels).all()
     path.write_text(json.dumps({**described, "multiple": 4}))
     padded = external.load_external(path)
     data = padded.encode(pixels, 1)
     assert data[:4] == bytes([0, 6, 0, 7]) and (padded.decode(data) == pixels).all()
-    with Image.open(io.BytesIO(data[4:])) as picture:
-        seen = np.asarray(picture)
+    with Image.open(io.BytesIO(data[4:])) as image:
+        seen = np.asarray(image)
     assert seen.shape == (8, 8, 3) and (seen[6:, 7] == pixels[5, 6]).all()
     path.write_text(json.dumps({**described, "multiple": 0}))
     with pytest.raises(ValueError, match="whole number from 1"):
@@ -844,7 +883,7 @@ def test_store_survives_files_that_were_cut_off(tmp_path: Path) -> None:
 
 def test_classes_by_name() -> None:
     classes = ["hen", "crane", "tree frog, tree-frog", "dog", "crane", "cup"]
-    labels = data.labels_of(["n5_crane", "n1_crane", "n2_tree_frog", "n4_dog", "n9_cat"], classes)
+    labels = dataset.labels_of(["n5_crane", "n1_crane", "n2_tree_frog", "n4_dog", "n9_cat"], classes)
     assert labels == {"n5_crane": 4, "n1_crane": 1, "n2_tree_frog": 2, "n4_dog": 3, "n9_cat": None}
 
 
@@ -866,18 +905,18 @@ def test_masks_of_pictures_in_folders(folder: Path) -> None:
         (folder / "images" / row["file_name"]).rename(folder / "images" / "val" / row["file_name"])
         row["file_name"] = f"val/{row['file_name']}"
     told.write_text(json.dumps(described))
-    pictures = data.load_pictures(folder)
-    assert [picture.name for picture in pictures] == [f"val/{k}.png" for k in range(4)]
+    images = dataset.load_images(folder)
+    assert [image.name for image in images] == [f"val/{k}.png" for k in range(4)]
     pixels = np.zeros((64, 96, 3), np.uint8)
     source = sources.Source("masks", told)
-    assert all(len(source.objects(pixels, picture.name)) == 1 for picture in pictures)
+    assert all(len(source.objects(pixels, image.name)) == 1 for image in images)
     with pytest.raises(ValueError, match="does not name it"):
         source.objects(pixels, "9.png")
     # True boxes are in pixels of the size that is told.
     described["images"][2]["width"] = 48
     told.write_text(json.dumps(described))
     with pytest.raises(ValueError, match=r"2\.png has 96 x 64 pixels, instances.json says 48 x 64"):
-        data.load_pictures(folder)
+        dataset.load_images(folder)
 
 
 def test_objects_of_a_detector_are_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -937,23 +976,23 @@ def _network(path: Path, segments: bool) -> None:
 def test_onnx_detector_and_segmenter(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     mask = pytest.importorskip("pycocotools.mask")
-    # A picture of 128 x 64 fills the middle half of the input: two quarters above, two below.
+    # An image of 128 x 64 fills the middle half of the input: two quarters above, two below.
     pixels = np.zeros((64, 128, 3), np.uint8)
     pixels[:, :64] = (255, 0, 0)
     for segments in (False, True):
         _network(tmp_path / "quarters.onnx", segments)
-        found = judges.judge_of("detection", str(tmp_path / "quarters.onnx")).answer(pixels, pixels)
+        found = evaluator_of("detection", str(tmp_path / "quarters.onnx")).answer(pixels, pixels)
         red = [thing for thing in found if thing["label"] == "red" and thing["score"] > 0.6]
         assert sorted(thing["box"] for thing in red) == [[0, 0, 64, 32], [0, 32, 64, 32]]
         assert ("rle" in found[0]) == segments
         if not segments:
             with pytest.raises(ValueError, match="has no masks"):
-                judges.judge_of("segmentation", str(tmp_path / "quarters.onnx"))
+                evaluator_of("segmentation", str(tmp_path / "quarters.onnx"))
         # Other names than the table has columns for are those of another export.
-        yolo = judges.Yolo(tmp_path / "quarters.onnx")
-        yolo.names = dict(enumerate(NAMES * 2))
+        network = yolo.Yolo(tmp_path / "quarters.onnx")
+        network.names = dict(enumerate(NAMES * 2))
         with pytest.raises(ValueError, match=r"not \[1, 1[01], n\] for 6 classes"):
-            yolo(pixels)
+            network(pixels)
     area = mask.decode({"size": [64, 128], "counts": min(red, key=lambda thing: thing["box"])["rle"]})
     assert area[:30, 2:60].all() and not area[34:].any() and not area[:, 66:].any()
 
@@ -972,7 +1011,7 @@ def test_onnx_classifier(tmp_path: Path) -> None:
     model.ir_version = 8
     onnx.save(model, tmp_path / "mean.onnx")
     pixels = np.full((40, 60, 3), (10, 200, 100), np.uint8)
-    assert judges.judge_of("classification", str(tmp_path / "mean.onnx")).answer(pixels, pixels) == [1, 2, 0]
+    assert evaluator_of("classification", str(tmp_path / "mean.onnx")).answer(pixels, pixels) == [1, 2, 0]
 
 
 @pytest.mark.parametrize("channels", [(13, 12), (3, 3)])
@@ -988,7 +1027,7 @@ def test_denoisers_change_nothing_with_weights_that_do_nothing(
     weights |= {"model.2.weight": last, "model.2.bias": torch.zeros(channels[1])}
     torch.save(weights, tmp_path / "net.pth")
     pixels = np.random.default_rng(0).integers(0, 255, (33, 27, 3)).astype(np.uint8)
-    found = judges.judge_of("restoration", str(tmp_path / "net.pth"))
+    found = evaluator_of("restoration", str(tmp_path / "net.pth"))
     noisy = found.prepare(pixels)
     assert 20 < np.std(noisy.astype(float) - pixels) < 25 and (noisy == found.prepare(pixels)).all()
     assert (restoration.Denoiser(tmp_path / "net.pth").restored(noisy) == noisy).all()
@@ -996,33 +1035,33 @@ def test_denoisers_change_nothing_with_weights_that_do_nothing(
     assert 19 < quality < 22 and similarity is None
     torch.save({"a.weight": torch.zeros(4, 4, 3, 3), "a.bias": torch.zeros(4)}, tmp_path / "net.pth")
     with pytest.raises(ValueError, match="neither FFDNet nor DnCNN"):
-        judges.judge_of("restoration", str(tmp_path / "net.pth"))
+        evaluator_of("restoration", str(tmp_path / "net.pth"))
 
 
 def test_text_agrees_by_characters() -> None:
-    assert reading.agreement(["STOP", "42"], ["STOP", "42"]) == reading.agreement([], []) == 1
-    assert reading.agreement(["STOP"], ["STEP"]) == 0.75
-    assert reading.agreement([], ["x"]) == 0
+    assert agreement(["STOP", "42"], ["STOP", "42"]) == agreement([], []) == 1
+    assert agreement(["STOP"], ["STEP"]) == 0.75
+    assert agreement([], ["x"]) == 0
     own = [["No exit", "STOP"], ["Kings Cross"]]
     answers = [["No exit", "STEP"], []]
-    scores = tasks.TASKS["text"].scores(answers, tasks.Asked([None] * 2, own, [(8, 8)] * 2))
+    scores = tasks.TASKS["text"].scores(answers, tasks.Expected([None] * 2, own, [(8, 8)] * 2))
     assert scores["own answers"](np.ones((1, 2))).tolist() == [(11 / 12) / 2]
     # Where there is little to read in the original, nothing is measured, whatever is read later.
     own = [["No exit", "To\tthe"], [], ["A bus stop "], ["A bus stops"]]
     answers = [*own[:1], [], ["x"], []]
-    scores = tasks.TASKS["text"].scores(answers, tasks.Asked([None] * 4, own, [(8, 8)] * 4))
+    scores = tasks.TASKS["text"].scores(answers, tasks.Expected([None] * 4, own, [(8, 8)] * 4))
     assert scores["own answers"](np.ones((1, 4))).tolist() == [1]
     assert tasks.left_out("text", own) == "in 3 of 4 originals fewer than 10 characters are read: left out."
 
 
 def test_overlapping_boxes_are_one() -> None:
     corners = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [0, 0, 10, 10], [50, 50, 60, 60]], np.float32)
-    assert distinct(corners, np.array([0, 0, 1, 0]), judges.OVERLAP, judges.MOST) == [0, 2, 3]
+    assert distinct(corners, np.array([0, 0, 1, 0]), yolo.OVERLAP, yolo.MOST) == [0, 2, 3]
 
 
 def test_jobs_and_their_counts(folder: Path) -> None:
-    variants = tuple((coders.parse_variant(t), (1.0, 2.0)) for t in ("sdc", "sdc:1", "jpeg:1-3"))
+    wanted = tuple((variants.parse_variant(t), (1.0, 2.0)) for t in ("sdc", "sdc:1", "jpeg:1-3"))
     source = sources.Source("default")
-    plan = measure.Plan("detection", "a:b", folder, 1, (), (source,), variants)
-    jobs = measure.jobs_of(plan, [data.Picture(folder / "a.png")])
-    assert [measure.count_of(plan, job) for job in jobs] == [3, 4]
+    plan = Plan("detection", "a:b", folder, 1, (), (source,), wanted)
+    jobs = jobs_of(plan, [dataset.LabelledImage(folder / "a.png")])
+    assert [count_of(plan, job) for job in jobs] == [3, 4]

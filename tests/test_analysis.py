@@ -42,7 +42,8 @@ from sdc.images.sheet import objects_sheet, sheet
 from sdc.objects.document import dump_objects, load_objects
 from sdc.objects.grouping import group_map
 from sdc.objects.object import Object
-from sdc_reference.evaluation import analysis as figures
+from sdc_reference.evaluation.cli import main as evaluate
+from sdc_reference.evaluation.commands import analysis as figures
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "spec" / "objects.schema.json").read_text())
 
@@ -594,7 +595,7 @@ def test_figures_compare_with_a_rectangle(tmp_path: Path, capsys: pytest.Capture
         "categories": [{"id": 1, "name": "person"}],
     }
     (tmp_path / "instances.json").write_text(json.dumps(coco))
-    figures.main(["--coco", str(tmp_path), "--bytes", "--sheets", str(tmp_path / "sheets")])
+    evaluate(["analysis", "--coco", str(tmp_path), "--bytes", "--sheets", str(tmp_path / "sheets")])
     told = capsys.readouterr().out
     assert told.count("rectangle") == 12 and "built-in, unseen" in told
     assert len(list((tmp_path / "sheets").iterdir())) == 2

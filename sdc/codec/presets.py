@@ -8,7 +8,7 @@ A preset is written as its options with commas between, each of which may be lef
 - ``model2``, ``effort0``: the number of the model, and the encoder's effort, where none is asked for.
 
 ``docs/accuracy.md`` says where each preset comes from, and how to search for better ones
-(``python -m sdc_reference.accuracy.presets``).
+(``python -m sdc_reference.evaluation presets``).
 None of them concerns a decoder.
 """
 

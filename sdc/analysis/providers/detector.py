@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +42,14 @@ SIDE = 640
 """Side of the input where the network leaves it open and does not say what it is used to."""
 
 
-def session_of(path: str, what: str, option: str) -> tuple[Any, str, dict[str, str]]:
+def session_of(path: str, what: str, option: str, threads: int = 0) -> tuple[Any, str, dict[str, str]]:
     """A network in an ONNX file.
 
     Args:
         path: of the file.
         what: it is, for messages.
         option: of the command line that names the file.
+        threads: that it runs on; those that onnxruntime chooses where it is 0.
 
     Returns:
         ``(onnxruntime's session on the processor, the file's name and the start of its SHA-256, metadata)``.
@@ -66,6 +68,7 @@ def session_of(path: str, what: str, option: str) -> tuple[Any, str, dict[str, s
     try:
         settings = runtime.SessionOptions()
         settings.log_severity_level = 4
+        settings.intra_op_num_threads = settings.inter_op_num_threads = threads
         session = runtime.InferenceSession(data, settings, providers=["CPUExecutionProvider"])
         told = session.get_modelmeta().custom_metadata_map
     except Exception as error:  # onnxruntime has many, and no common class of them
@@ -91,6 +94,56 @@ def fitted(pixels: Pixels, rows: int, cols: int) -> tuple[Floats, tuple[int, int
     frame.paste(Image.fromarray(pixels).resize((w, h), Image.Resampling.BILINEAR), (left, top))
     values = np.ascontiguousarray(np.asarray(frame).transpose(2, 0, 1)[None], np.float32) / np.float32(255)
     return values, (left, top, w, h)
+
+
+@dataclass(frozen=True, eq=False)
+class Boxes:
+    """What the outputs of a network say, best first.
+
+    Attributes:
+        corners: ``float32 [n, 4]``, left, top, right, bottom, in pixels of the input.
+        labels: ``int64 [n]``, the best class of each.
+        scores: ``float32 [n]``, 0 to 1.
+        classes: how many classes the network knows.
+        coefficients: ``float32 [n, k]`` of a segmenter; ``k`` is 0 for a detector.
+        prototypes: ``float32 [k, mask rows, mask cols]`` of a segmenter, or None.
+    """
+
+    corners: Floats
+    labels: npt.NDArray[np.int64]
+    scores: Floats
+    classes: int
+    coefficients: Floats
+    prototypes: Floats | None
+
+
+def read_outputs(outputs: Sequence[npt.NDArray[Any]], least: float) -> Boxes:
+    """The boxes of a score from ``least``, without suppression.
+
+    Raises:
+        ValueError: the outputs are not as the module describes.
+    """
+    first, *rest = (np.asarray(out, np.float32) for out in outputs)
+    prototypes = rest[0][0] if rest and rest[0].ndim == 4 else None
+    coefficients = 0 if prototypes is None else len(prototypes)
+    classes = first.shape[1] - 4 - coefficients if first.ndim == 3 else 0
+    if classes < 1 or not np.isfinite(first).all():
+        raise ValueError("the outputs are not those of a detector in Ultralytics' format")
+    table = first[0].T
+    each = table[:, 4 : 4 + classes]
+    labels = each.argmax(1)
+    scores = each[np.arange(len(each)), labels].clip(0, 1)
+    order = np.argsort(-scores, kind="stable")
+    order = order[scores[order] >= least]
+    middle, sides = table[order, :2], table[order, 2:4]
+    return Boxes(
+        np.concatenate([middle - sides / 2, middle + sides / 2], 1),
+        labels[order],
+        scores[order],
+        classes,
+        table[order, 4 + classes :],
+        prototypes,
+    )
 
 
 class Detector:
@@ -122,37 +175,24 @@ class Detector:
         rows, cols = self.size
         values, (left, top, *size) = fitted(scene.pixels, rows, cols)
         kind = np.float16 if self.entry.type == "tensor(float16)" else np.float32
-        outputs = [
-            np.asarray(out, np.float32)
-            for out in self.session.run(None, {self.entry.name: values.astype(kind)})
-        ]
-        prototypes = outputs[1][0] if len(outputs) > 1 and outputs[1].ndim == 4 else None
-        boxes = outputs[0][0].T
-        classes = boxes.shape[1] - 4 - (0 if prototypes is None else len(prototypes))
-        if classes < 1 or not np.isfinite(boxes).all():
-            raise ValueError("the outputs are not those of a detector in Ultralytics' format")
-        scores = boxes[:, 4 : 4 + classes]
-        best = scores.argmax(1)
-        score = scores[np.arange(len(scores)), best].clip(0, 1)
-        wanted = score >= SCORE
-        if words:
-            named = {word.casefold() for word in words}
-            wanted &= np.array([self._name(k, classes).casefold() in named for k in range(classes)])[best]
-        rows_kept = np.flatnonzero(wanted)[np.argsort(-score[wanted], kind="stable")]
-        middle, sides = boxes[rows_kept, :2], boxes[rows_kept, 2:4]
-        corners = np.concatenate([middle - sides / 2, middle + sides / 2], 1) - [left, top, left, top]
+        found = read_outputs(self.session.run(None, {self.entry.name: values.astype(kind)}), SCORE)
+        corners = found.corners - [left, top, left, top]
         corners[:, 0::2] *= width / size[0]
         corners[:, 1::2] *= height / size[1]
+        wanted = np.arange(len(corners))
+        if words:
+            named = {word.casefold() for word in words}
+            names = [self._name(k, found.classes).casefold() in named for k in range(found.classes)]
+            wanted = np.flatnonzero(np.array(names)[found.labels])
         out = []
-        for k in distinct(corners, best[rows_kept], OVERLAP, MOST):
-            row = boxes[rows_kept[k]]
+        for k in wanted[distinct(corners[wanted], found.labels[wanted], OVERLAP, MOST)].tolist():
             x0, y0 = np.floor(corners[k, :2] + 0.5).astype(int).clip(0, (width - 1, height - 1)).tolist()
             x1, y1 = np.floor(corners[k, 2:] + 0.5).astype(int).clip(0, (width, height)).tolist()
             box = (x0, y0, max(1, x1 - x0), max(1, y1 - y0))
             mask = None
-            if prototypes is not None:
+            if found.prototypes is not None:
                 # Logits of the input's size, of which the box is cut out and brought to the picture's size.
-                logits = np.tensordot(row[4 + classes :], prototypes, 1)
+                logits = np.tensordot(found.coefficients[k], found.prototypes, 1)
                 across, down = logits.shape[1] / cols, logits.shape[0] / rows
                 part = (
                     (left + box[0] * size[0] / width) * across,
@@ -162,8 +202,8 @@ class Detector:
                 )
                 whole = Image.fromarray(logits.astype(np.float32))
                 mask = np.asarray(whole.resize(box[2:], Image.Resampling.BILINEAR, box=part)) > 0
-            name = self._name(int(best[rows_kept[k]]), classes)
-            out.append(tight(Object(name, box, None, float(score[rows_kept[k]])), mask))
+            name = self._name(int(found.labels[k]), found.classes)
+            out.append(tight(Object(name, box, None, float(found.scores[k])), mask))
         return out
 
     def _name(self, number: int, classes: int) -> str:
@@ -200,7 +240,7 @@ def distinct(corners: npt.NDArray[Any], classes: npt.NDArray[Any], overlap: floa
     """
     area = np.prod((corners[:, 2:] - corners[:, :2]).clip(0), axis=1)
     left = np.arange(len(corners))
-    kept = []
+    kept: list[int] = []
     while len(left) and len(kept) < most:
         first, left = int(left[0]), left[1:]
         kept.append(first)

@@ -1,6 +1,0 @@
-"""``python -m sdc_reference.accuracy``."""
-
-from . import main
-
-if __name__ == "__main__":
-    main()

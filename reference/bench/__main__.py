@@ -1,6 +1,0 @@
-"""Runs a command."""
-
-from . import main
-
-if __name__ == "__main__":
-    main()

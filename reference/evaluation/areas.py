@@ -1,0 +1,76 @@
+"""The area of an image that is transmitted, and what stands where nothing is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sdc.objects.grouping import group_map
+from sdc.objects.object import Object
+from sdc.types import CELL, Pixels
+
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.floating[Any]]
+
+
+def cells_of(
+    objects: Sequence[Object], width: int, height: int, levels: Sequence[int], margin: int = 0
+) -> Bools:
+    """The cells that SDC gives to groups of some levels, as pixels: ``bool [height, width]``."""
+    grouped = group_map(objects, width, height, margin=margin)
+    chosen = np.array([False, *(level in levels for level in grouped.levels)])
+    cells = chosen[grouped.labels]
+    return cells.repeat(CELL, 0).repeat(CELL, 1)[:height, :width]
+
+
+def _grey(pixels: Pixels, covered: Bools) -> Floats:
+    return np.full(3, 128.0)
+
+
+def _mean(pixels: Pixels, covered: Bools) -> Floats:
+    return pixels[covered].mean(0) if covered.any() else np.full(3, 128.0)
+
+
+def _blur(pixels: Pixels, covered: Bools) -> Floats:
+    """The covered pixels, spread outwards through a pyramid of halves (pull-push)."""
+    if not covered.any():
+        return np.full(3, 128.0)
+    weight = covered[..., None].astype(np.float32)
+    return _spread(pixels * weight, weight)
+
+
+def _spread(colour: Floats, weight: Floats) -> Floats:
+    """Colours ``[h, w, 3]`` times weights ``[h, w, 1]``; where the weight is 0, a coarser image's."""
+    known = colour / np.maximum(weight, 1e-6)
+    if weight.all():
+        return known
+    height, width = weight.shape[:2]
+    even = ((0, height % 2), (0, width % 2), (0, 0))
+
+    def halved(a: Floats) -> Floats:
+        a = np.pad(a, even)
+        return a.reshape(a.shape[0] // 2, 2, a.shape[1] // 2, 2, -1).sum((1, 3))
+
+    total = halved(weight)
+    coarse = _spread(halved(colour) / np.maximum(total, 1), np.minimum(total, 1))
+    return np.where(weight > 0, known, coarse.repeat(2, 0).repeat(2, 1)[:height, :width])
+
+
+FILLS: dict[str, Callable[[Pixels, Bools], Floats]] = {"grey": _grey, "mean": _mean, "blur": _blur}
+"""What stands in the area that is not transmitted: mid grey, the mean of the rest, or the rest spread out."""
+
+
+def filled(pixels: Pixels, covered: Bools, fill: str) -> Pixels:
+    """An image with the area that is not covered filled in one of the ways of ``FILLS``.
+
+    Args:
+        pixels: ``uint8 [H, W, 3]``.
+        covered: ``bool [H, W]``.
+    """
+    if covered.all():
+        return pixels
+    colour = np.rint(FILLS[fill](pixels, covered)).astype(np.uint8)
+    return np.where(covered[..., None], pixels, colour)

@@ -1,0 +1,109 @@
+"""Where the objects for the encoder come from.
+
+- ``masks``: the true objects of ``instances.json``: an oracle, which no encoder has;
+- ``detector``: a detector or segmenter of :mod:`sdc.analysis`, which should not be the evaluator; where
+  it finds nothing there are no objects;
+- ``default``: the built-in analysis, without any network.
+
+``masks+1`` is the same with a margin of one cell around every object, which SDC's encoder makes
+(:func:`sdc.objects.grouping.group_map`) and from which the cells come that other codecs do not flatten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sdc.objects.document import dump_objects, load_objects
+from sdc.objects.object import Object
+from sdc.types import Pixels
+
+KINDS = ("masks", "detector", "default")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source of objects.
+
+    Attributes:
+        text: as on the command line.
+        instances: COCO's JSON, for ``masks``.
+        detector: an ONNX file, for ``detector``.
+    """
+
+    text: str
+    instances: Path | None = None
+    detector: Path | None = None
+
+    def __post_init__(self) -> None:
+        match = re.fullmatch(rf"({'|'.join(KINDS)})(?:\+(\d))?", self.text)
+        if match is None:
+            raise ValueError(f"{self.text!r} is not one of {', '.join(KINDS)}, perhaps with +CELLS of margin")
+        if match[1] == "masks" and self.instances is None:
+            raise ValueError("masks: the data has no instances.json")
+        if match[1] == "detector" and self.detector is None:
+            raise ValueError("detector: needs --detector FILE")
+
+    @property
+    def kind(self) -> str:
+        """One of ``KINDS``."""
+        return self.text.partition("+")[0]
+
+    @property
+    def margin(self) -> int:
+        """Cells around objects."""
+        return int(self.text.partition("+")[2] or 0)
+
+    @cached_property
+    def _find(self) -> Callable[[Pixels, str], list[Object]]:
+        if self.kind == "masks":
+            assert self.instances is not None
+            source: dict[str, Any] = json.loads(self.instances.read_text())
+            with_objects = {row["image_id"] for row in source["annotations"] if not row.get("iscrowd")}
+            some = {row["file_name"]: row["id"] in with_objects for row in source["images"]}
+
+            def true(pixels: Pixels, name: str) -> list[Object]:
+                if name not in some:
+                    raise ValueError(f"{self.instances} does not name it")
+                return load_objects(source, pixels.shape[1], pixels.shape[0], name) if some[name] else []
+
+            return true
+        from sdc.analysis import Options, analyze
+
+        if self.kind == "default":
+            return lambda pixels, _: list(analyze(pixels, Options()).objects)
+        options = Options(detector=str(self.detector))
+
+        def found(pixels: Pixels, name: str) -> list[Object]:
+            # The analysis makes good what a detector fails at or does not find, by what stands out.
+            made = analyze(pixels, options)
+            for warning in made.warnings:
+                if warning.startswith("grounding by"):
+                    raise RuntimeError(warning)
+            return list(made.objects) if made.about["grounding"]["provider"] == "onnx" else []
+
+        return found
+
+    def objects(self, pixels: Pixels, name: str) -> list[Object]:
+        """The objects of an image, without the margin.
+
+        Args:
+            pixels: ``uint8 [H, W, 3]``.
+            name: of its file, as ``instances.json`` has it.
+
+        Raises:
+            RuntimeError: the detector failed.
+            ValueError: ``instances.json`` does not name the image.
+        """
+        return self._find(pixels, name)
+
+
+def objects_hash(objects: list[Object], width: int, height: int) -> str:
+    """SHA-256 of objects as ``spec/objects.md`` writes them."""
+    return hashlib.sha256(json.dumps(dump_objects(objects, width, height)).encode()).hexdigest()
