@@ -42,10 +42,10 @@ def as_error(error: BaseException) -> SdcError | InternalError:
     if isinstance(error, SdcError):
         return error
     if isinstance(error, MemoryError):
-        return SdcError("E_LIMIT", "there is not enough memory")
+        return SdcError("E_LIMIT", "not enough memory")
     if isinstance(error, OSError):
         return SdcError("E_IO", error.strerror or str(error), str(error.filename or ""))
-    return InternalError(f"fault of this program: {type(error).__name__}: {error}")
+    return InternalError(f"internal error: {type(error).__name__}: {error}")
 
 
 def message_line(program: str, error: object, name: str = "") -> str:
