@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -63,8 +63,9 @@ def run(
     """Run a command in this process, in an empty folder; nothing temporary may be left there."""
     monkeypatch.chdir(tmp_path)
 
-    def call(*argv: object, stdin: bytes = b"", main: Callable[..., int] = cli.main) -> Ran:
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+    def call(*argv: object, stdin: bytes | BinaryIO = b"", main: Callable[..., int] = cli.main) -> Ran:
+        source = io.BytesIO(stdin) if isinstance(stdin, bytes) else stdin
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(source))
         status = main([str(arg) for arg in argv])
         out, err = capsysbinary.readouterr()
         assert "Traceback" not in err.decode()
@@ -236,20 +237,17 @@ def test_standard_input_that_is_no_stream_is_refused_at_once(run: Run, command: 
 
     class Endless(io.RawIOBase):
         def __init__(self) -> None:
-            self.sent = 0
+            self.sent = b""
 
         def readable(self) -> bool:
             return True
 
         def readinto(self, buffer: Any) -> int:
             assert not self.sent
-            self.sent = buffer[:] = b"no stream".ljust(len(buffer))
+            buffer[:] = self.sent = b"no stream".ljust(len(buffer))
             return len(buffer)
 
-    with pytest.MonkeyPatch.context() as patch:
-        wrapped = io.TextIOWrapper(io.BufferedReader(Endless()))
-        patch.setattr(io, "TextIOWrapper", lambda _: wrapped)
-        ran = run(*command)
+    ran = run(*command, stdin=io.BufferedReader(Endless()))
     assert (ran.status, ran.codes) == (1, ["E_MAGIC"])
     for start, code in ((b"", "E_MAGIC"), (FULL[:2], "E_TRUNCATED"), (FULL[:-1], "E_GROUP_TRUNCATED")):
         assert code in run("validate", "-", stdin=start).codes
