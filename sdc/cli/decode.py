@@ -138,7 +138,7 @@ def _named_objects(stream: Stream, text: str, limits: Limits) -> list[Object]:
             labels = list(dict.fromkeys(o.label for o in objects))
             more = f" and {len(labels) - TOLD} more" if len(labels) > TOLD else ""
             has = ", ".join(labels[:TOLD]) or "none"
-            raise SdcError("E_USAGE", f"the stream has no object {shortened(name)}; it has {has}{more}")
+            raise SdcError("E_USAGE", f"the stream has no object {shortened(name)!r}; it has {has}{more}")
         chosen += found
     with_masks = parse_objects(stream, masks=set(chosen), limits=limits)
     return [with_masks[k] for k in chosen]

@@ -107,7 +107,7 @@ def unused_purpose(args: Args, about: dict[str, Any] | None, what: str) -> Said:
     """A note where no model has ranked by the words after ``--for``; what else they are not."""
     if not args.purpose.strip() or "for" in (about or {}):
         return []
-    return [f"--for changes nothing: no model ranks by {shortened(args.purpose)!r}{what}"]
+    return [f"--for has no effect: no model ranks by {shortened(args.purpose)!r}{what}"]
 
 
 def encode_one(args: Args, source: str, target: str) -> Said:
@@ -115,7 +115,7 @@ def encode_one(args: Args, source: str, target: str) -> Said:
     from ..images.read import read_picture
 
     if args.metadata_first and args.no_metadata:
-        raise SdcError("E_USAGE", "--metadata-first and --no-metadata exclude each other")
+        raise SdcError("E_USAGE", "--metadata-first and --no-metadata exclude each other; use one")
     check_stream_output(target)
     picture = read_picture(read_source(source), background=args.background, max_pixels=args.max_pixels)
     height, width = picture.pixels.shape[:2]
@@ -140,7 +140,7 @@ def encode_one(args: Args, source: str, target: str) -> Said:
         )
     if preset is None:
         ranked = None if args.objects_file is not None else about
-        notes += unused_purpose(args, ranked, f", and it is no preset ({', '.join(PRESETS)})")
+        notes += unused_purpose(args, ranked, f", and it is none of the presets ({', '.join(PRESETS)})")
     data = encode(
         picture.pixels,
         objects=load_objects(described, width, height, None if source == PIPE else source),

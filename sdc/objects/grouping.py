@@ -208,11 +208,11 @@ def group_map(
     if type(margin) is not int or not 0 <= margin <= MAX_MARGIN:
         raise SdcError("E_USAGE", f"must be a whole number of 0 to {MAX_MARGIN} cells", "margin")
     if not all(isinstance(thing, Object) for thing in objects):
-        raise SdcError("E_USAGE", "must be sdc.Object, as sdc.load_objects gives them", "objects")
+        raise SdcError("E_USAGE", "must be of sdc.Object", "objects")
     for i, thing in enumerate(objects):
         x, y, w, h = thing.box
         if x + w > width or y + h > height:
-            raise objects_error(f"objects[{i}].box", f"reaches out of the picture of {width}x{height}")
+            raise objects_error(f"objects[{i}].box", f"reaches beyond the image of {width} x {height} pixels")
     ranked = rank_objects(objects, width, height)
     order = sorted(range(len(ranked)), key=lambda i: ranked[i].rank or 0)
     by_rank = [ranked[i] for i in order]
