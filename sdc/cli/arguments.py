@@ -71,7 +71,7 @@ def limit_argument(command: argparse.ArgumentParser) -> None:
 def jobs_argument(command: argparse.ArgumentParser) -> None:
     """Add ``--jobs``."""
     command.add_argument(
-        "--jobs", type=_count, metavar="N", help="processes for the files of a folder (default: one per core)"
+        "--jobs", type=_count, metavar="N", help="processes for several files (default: one per core)"
     )
 
 

@@ -29,8 +29,8 @@ Said = list[SdcError | str]
 
 
 Work = Callable[[Args, str, str], Said]
-DONE, PARTIAL, USAGE, FAULT, INTERRUPTED = 0, 3, 64, 70, 130
-WORST_FIRST = (FAULT, 74, 66, 64, 1, 2, 3, 0)
+DONE, INTERNAL, INTERRUPTED = 0, 70, 130
+WORST_FIRST = (INTERNAL, 74, 66, 64, 1, 2, 3, 0)
 
 
 class InternalError(Exception):
@@ -64,7 +64,7 @@ def status_of(error: object) -> int:
     return (
         error.exit_status
         if isinstance(error, SdcError)
-        else FAULT
+        else INTERNAL
         if isinstance(error, InternalError)
         else DONE
     )
