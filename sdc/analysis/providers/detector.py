@@ -62,7 +62,7 @@ def session_of(path: str, what: str, option: str) -> tuple[Any, str, dict[str, s
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        raise SdcError("E_INPUT", f"no {what}: {error.strerror}", path) from None
+        raise SdcError("E_INPUT", f"could not read the {what} network: {error.strerror}", path) from None
     try:
         settings = runtime.SessionOptions()
         settings.log_severity_level = 4
