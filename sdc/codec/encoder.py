@@ -124,12 +124,10 @@ def encode(
     if not (1 <= width <= 65536 and 1 <= height <= 65536 and width * height <= 1 << 30):
         raise SdcError(
             "E_PICTURE",
-            f"an image of {width} x {height} pixels; a side has 1 to 65536, all together 2^30 at most",
+            f"an image of {width} x {height} pixels; it may have 65536 a side and 2^30 in all",
         )
     if icc is not None and not ICC_BYTES[0] <= len(icc) <= ICC_BYTES[1]:
-        raise SdcError(
-            "E_PICTURE", f"a colour profile of {len(icc)} bytes; it has {ICC_BYTES[0]} to {ICC_BYTES[1]}"
-        )
+        raise SdcError("E_PICTURE", f"a colour profile of {len(icc)} bytes")
     if model is None:
         model = 1 if wanted.model is None else wanted.model
     decoder, encoder = load_model(model), load_encoder(model)

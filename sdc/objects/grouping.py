@@ -208,7 +208,7 @@ def group_map(
     if type(margin) is not int or not 0 <= margin <= MAX_MARGIN:
         raise SdcError("E_USAGE", f"must be a whole number of 0 to {MAX_MARGIN} cells", "margin")
     if not all(isinstance(thing, Object) for thing in objects):
-        raise SdcError("E_USAGE", "must be of sdc.Object", "objects")
+        raise SdcError("E_USAGE", "must be sdc.Object, as sdc.load_objects gives them", "objects")
     for i, thing in enumerate(objects):
         x, y, w, h = thing.box
         if x + w > width or y + h > height:
