@@ -221,6 +221,7 @@ def recorded(*payloads: bytes) -> bytes:
     return build(replace(stream, after=tuple(Chunk(PROV, payload) for payload in payloads)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "payload",
     [
@@ -1123,6 +1124,7 @@ def tiny_dino(transformers: Any, folder: Path) -> str:
     return str(folder)
 
 
+@pytest.mark.slow
 def test_an_open_vocabulary_runs(transformers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from sdc.analysis.providers import networks
 

@@ -182,6 +182,7 @@ def test_similarity_and_plot(tmp_path: Path) -> None:
     assert "VVC" in (tmp_path / "plot.svg").read_text()
 
 
+@pytest.mark.slow
 def test_part_alone_is_the_part_of_the_whole(
     data: Path, coco: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,6 +218,7 @@ def test_symbols_make_the_stream_and_its_ideal() -> None:
         assert 0 <= escapes < len(coded.indices) / 100
 
 
+@pytest.mark.slow
 def test_commands_say_what_they_found(
     data: Path, coco: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -244,6 +246,7 @@ def test_times_are_told_as_ratios(capsys: pytest.CaptureFixture[str]) -> None:
     assert "SDC torch decodes 100.0 times as fast as cheng2020-anchor, asked 25\n" in said
 
 
+@pytest.mark.slow
 def test_integers_against_floating_point(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch = pytest.importorskip("torch")
     from sdc_reference.model.networks import Model

@@ -574,6 +574,7 @@ def test_an_error_names_its_file_once(run: Run) -> None:
     assert (ran.status, ran.codes, ran.err.count("x.sdc")) == (66, ["E_INPUT"], 1)
 
 
+@pytest.mark.slow
 def test_worst_status_of_several_files(run: Run) -> None:
     Path("good.sdc").write_bytes(FULL)
     Path("cut.sdc").write_bytes(FULL[:-3])
@@ -979,6 +980,7 @@ def test_colour_profiles(run: Run) -> None:
 # --- Folders ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_folders(run: Run) -> None:
     Path("in/deep/.hidden").mkdir(parents=True)
     Image.fromarray(gradient()).save("in/a.png")
@@ -1075,6 +1077,7 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_folders_are_validated(run: Run, monkeypatch: pytest.MonkeyPatch, jobs: int) -> None:
     Path("one/deep").mkdir(parents=True)
@@ -1143,6 +1146,7 @@ def test_errors_go_from_process_to_process() -> None:
     assert again.as_dict() == error.as_dict() and again.exit_status == error.exit_status
 
 
+@pytest.mark.slow
 def test_processes_return_their_status(tmp_path: Path) -> None:
     (tmp_path / "good.sdc").write_bytes(FULL)
     (tmp_path / "cut.sdc").write_bytes(FULL[:-3])
@@ -1175,6 +1179,7 @@ def test_a_closed_pipe(tmp_path: Path) -> None:
     assert ran.stderr.startswith(b"sdc-info: E_IO") and ran.stderr.count(b"\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "said"),
     [
@@ -1190,6 +1195,7 @@ def test_standard_streams_that_are_closed_or_full(tmp_path: Path, command: str, 
     assert ran.stderr.startswith(b"sdc: E_IO: ") and said.encode() in ran.stderr
 
 
+@pytest.mark.slow
 def test_closed_streams_that_are_not_needed(tmp_path: Path) -> None:
     for command, status in (
         ("sdc extract s.sdc o.sdc <&- >&-", 0), ("sdc validate s.sdc s.sdc <&-", 0),

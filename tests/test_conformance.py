@@ -80,6 +80,7 @@ def test_files_are_those_of_the_manifest_and_small() -> None:
     assert all(e["file"].startswith(e["class"] + "/") for e in manifest()["vectors"])
 
 
+@pytest.mark.slow
 def test_making_them_again_gives_the_same_bytes() -> None:
     files = make_vectors.everything()
     stale = [name for name, data in files.items() if (VECTORS / name).read_bytes() != data]
@@ -130,6 +131,7 @@ def valid_stages() -> Iterator[dict[str, Any]]:
                     yield stages.group_stages(model, stream.labels, g.index, g.quality, g.payload)
 
 
+@pytest.mark.slow
 def test_valid_vectors_reach_every_quality_index_escape_and_clamp() -> None:
     model = load_model(0)
     reach = model.reach.tolist()
@@ -193,12 +195,14 @@ def check(command: list[str], **more: Any) -> runner.Report:
     return runner.run(suite(), options)
 
 
+@pytest.mark.slow
 def test_the_adapter_passes_every_tier() -> None:
     report = check(ADAPTER, tiers=runner.TIERS_ALL)
     assert report.passed and not report.left_out, runner.text_of(report)
     assert len(report.results) > 4000 and {r.by for r in report.results} == {"serve", "command"}
 
 
+@pytest.mark.slow
 def test_the_torch_decoder_passes() -> None:
     pytest.importorskip("torch")
     names = ("valid/qualities", "valid/islands", "uncommon/private", "invalid/coded-with-h")
@@ -213,6 +217,7 @@ def test_the_decoder_of_structure_passes_its_tier() -> None:
     assert report.passed and len(report.results) > 250, runner.text_of(report)
 
 
+@pytest.mark.slow
 def test_commands_work_without_serve() -> None:
     names = ("valid/minimal", "invalid/magic-empty", "partial/one-damaged.sdc:decode[", "forward/version-11")
     report = check(ADAPTER, only=names, serve=False, tiers=runner.TIERS_ALL)
@@ -229,6 +234,7 @@ def main(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_reports_for_people_and_machines(tmp_path: Path) -> None:
     words = ["run", "--decoder", " ".join(ADAPTER)]
     files = [tmp_path / name for name in ("a.json", "a.xml", "a.html")]
@@ -250,6 +256,7 @@ def test_reports_for_people_and_machines(tmp_path: Path) -> None:
     assert "RECO-02" in files[2].read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_a_failure_is_shown_with_its_sentence_and_how_to_repeat_it(tmp_path: Path) -> None:
     command = " ".join(mutants.command("fill-black"))
     done = main("run", "--decoder", command, "--only", "valid/holes", "--junit", str(tmp_path / "a.xml"))
@@ -277,6 +284,7 @@ def test_what_a_decoder_found_is_shown_where_it_should_have_found_nothing() -> N
     assert (found.expected, found.got) == ("0", "3 (E_GROUP_DAMAGED at 29)")
 
 
+@pytest.mark.slow
 def test_a_command_that_is_not_there_is_said_at_once() -> None:
     done = main("run", "--decoder", "/no/such/decoder")
     assert done.returncode == 2 and "there is no command '/no/such/decoder'" in done.stderr
@@ -290,6 +298,7 @@ def test_objects_are_not_compared_with_a_decoder_that_does_not_read_them() -> No
     assert runner.judge(question, 0, found, suite(), runner.LADDER, ["OBJS"]) == []
 
 
+@pytest.mark.slow
 def test_skips_and_stale_skips(tmp_path: Path) -> None:
     skip = tmp_path / "skip"
     command = mutants.command("fill-black")
@@ -303,6 +312,7 @@ def test_skips_and_stale_skips(tmp_path: Path) -> None:
     assert not report.passed and "no such" in report.stale[0]
 
 
+@pytest.mark.slow
 def test_vectors_on_a_model_that_is_not_here_are_left_out(tmp_path: Path) -> None:
     other = json.loads(json.dumps(manifest()))
     other["models"]["1"]["sha256"] = "0" * 64
@@ -367,6 +377,7 @@ def test_every_mutant_fits_the_source() -> None:
             assert source.count(old) == 1, f"{mutant.name}: {module} has {source.count(old)} times {old!r}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(8))
 def test_mutants_are_killed_by_the_vectors_of_the_survey(part: int) -> None:
     """A sample; ``python -m sdc_conformance.mutants`` runs everything against all of them."""
@@ -376,6 +387,7 @@ def test_mutants_are_killed_by_the_vectors_of_the_survey(part: int) -> None:
         assert mutant.tier in {f.tier for f in report.failures}, runner.text_of(report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(mutants.ENEMIES))
 def test_enemies_fail(name: str) -> None:
     only = ("valid/minimal.sdc:info", "invalid/crc-head-crc.sdc:decode")
@@ -402,6 +414,7 @@ def judged(name: str, question: runner.Question) -> list[runner.Failure]:
     return runner.judge_stream(question, suite(), once(), once(), ask)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "task", "what"),
     [
@@ -424,6 +437,7 @@ def test_encoders_with_a_fault_fail(name: str, task: str, what: str) -> None:
     assert what in [failure.what for failure in judged(name, question)]
 
 
+@pytest.mark.slow
 def test_encoders_with_a_fault_fail_through_serve_and_by_command() -> None:
     only = ("picture/rocket.png:encode-levels",)
     for serve in (True, False):
@@ -431,6 +445,7 @@ def test_encoders_with_a_fault_fail_through_serve_and_by_command() -> None:
         assert report.failed and report.failed[0].failures[0].what == "claim", runner.text_of(report)
 
 
+@pytest.mark.slow
 def test_a_judge_that_is_not_there_fails_the_encoder_with_a_word() -> None:
     only = ("picture/rocket.png:encode-levels",)
     report = check(ADAPTER, tiers=("E",), only=only, judge=["/no/such/judge"])
@@ -444,6 +459,7 @@ def test_pictures_are_read_as_pillow_reads_them() -> None:
         assert (height, width) == image.shape[:2] and pixels == image.tobytes()
 
 
+@pytest.mark.slow
 def test_random_streams_are_valid_and_decoders_agree_on_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SDC_MODELS", str(VECTORS / "models"))
     assert fuzz.stream(5, 2) == fuzz.stream(5, 2) != fuzz.stream(5, 4)
@@ -463,6 +479,7 @@ def test_random_streams_are_valid_and_decoders_agree_on_them(monkeypatch: pytest
     assert different  # pictures with undecoded pixels
 
 
+@pytest.mark.slow
 def test_streams_are_taken_apart_and_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SDC_MODELS", str(VECTORS / "models"))
     pieces = [(data, shrink.take_apart(data)) for data in (fuzz.stream(6, number) for number in range(80))]
@@ -482,6 +499,7 @@ class Forgetful:
         return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "most"), [(208, 90), (35, 80)])
 def test_a_stream_on_which_decoders_disagree_is_shrunk(
     number: int, most: int, monkeypatch: pytest.MonkeyPatch
@@ -496,6 +514,7 @@ def test_a_stream_on_which_decoders_disagree_is_shrunk(
     assert fuzz.smallest(decoders, data, 0) == data
 
 
+@pytest.mark.slow
 def test_the_fuzzer_shrinks_what_a_planted_bug_shows(tmp_path: Path) -> None:
     words = ["--decoder", shlex.join(ADAPTER), "--decoder", shlex.join(mutants.command("fill-black"))]
     words += ["--seed", "5", "--first", "4", "--count", "4", "--shrink", "300", "--keep", str(tmp_path)]

@@ -351,6 +351,7 @@ def kaitai_type(field: dict[str, Any]) -> dict[str, Any]:
     return plain[kind]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(spec_data("fields.json")["structures"]))
 def test_grammar_has_the_fields_of_the_table(name: str, result: dict[str, Any]) -> None:
     grammar = result["grammar"]

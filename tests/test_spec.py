@@ -157,6 +157,7 @@ def test_models_have_hashes_of_the_right_length() -> None:
         assert re.fullmatch("([0-9a-f]{64})?", e["sha256"]), e["name"]
 
 
+@pytest.mark.slow
 def test_ids_cited_in_code_exist() -> None:
     prefixes = {i.partition("-")[0] for i in sentences()}
     cited = re.compile(rf"\b((?:{'|'.join(sorted(prefixes))})-[0-9]{{2,3}})\b")
