@@ -17,13 +17,12 @@ endef
 
 SOURCES = pyproject.toml README.md LICENSE $(shell find sdc -name "*.py") $(wildcard sdc/models/* spec/*.* spec/examples/*)
 
-.PHONY: help demo dev test quick check tables bench clean
+.PHONY: help demo dev test check tables bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo       encode and decode a photograph in $(VENV), without torch; results in $(OUT)"
 	@echo "make test       run the tests in $(VENV_TEST); TESTS=\"tests/test_sheet.py -k tiny\" for some"
-	@echo "make quick      ruff, and the tests that take less than a second each"
 	@echo "make check      ruff, mypy, tables and examples of the specification, vectors and what they exercise"
 	@echo "make tables     bring the tables and examples of the specification and the vectors up to date"
 	@echo "make dev        only make $(VENV_TEST), in which one can also train"
@@ -60,10 +59,6 @@ dev: $(VENV_TEST)/stamp
 
 test: $(VENV_TEST)/stamp
 	$(VENV_TEST)/bin/pytest $(TESTS)
-
-quick: $(VENV_TEST)/stamp
-	$(VENV_TEST)/bin/ruff check .
-	$(VENV_TEST)/bin/pytest -m "not slow" $(TESTS)
 
 check: $(VENV_TEST)/stamp
 	$(VENV_TEST)/bin/ruff check .

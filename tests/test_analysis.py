@@ -457,6 +457,7 @@ def test_a_record_of_any_length_fits_a_stream(others: None) -> None:
 # --- Commands ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_encode_analyses_on_the_way(photo: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(capfd, "analyze", photo, "-o", "o.json", "--draw", "o.png") == (0, "", "")
     described = json.loads(Path("o.json").read_text())
@@ -750,6 +751,7 @@ def test_an_answer_with_extra_prose_is_understood(server: Server, answer: Any) -
     assert result.about["captions"] == {"short": "A disc, in plain words."} and len(server.asked) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "answer, told",
     [
@@ -804,6 +806,7 @@ def silent(handler: BaseHTTPRequestHandler) -> None:
     handler.close_connection = True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "answer, told, requests",
     [

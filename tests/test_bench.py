@@ -203,6 +203,7 @@ def test_part_alone_is_the_part_of_the_whole(
         bench.main(["partial", "--data", str(data)])
 
 
+@pytest.mark.slow
 def test_quality_for_a_rate() -> None:
     small = picture(96, 128)
     bpp = common.bits_per_pixel(encode(small, quality=37), small)

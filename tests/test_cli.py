@@ -564,6 +564,7 @@ def test_invalid_and_unsupported_files_give_no_output(run: Run) -> None:
     assert (ran.status, ran.codes, ran.out) == (2, ["E_LIMIT"], b"")
 
 
+@pytest.mark.slow
 def test_an_error_names_its_file_once(run: Run) -> None:
     for argv in (["validate", "nope.sdc"], ["validate", "nope.sdc", "also.sdc"], ["info", "nope.sdc"]):
         ran = run(*argv)

@@ -60,6 +60,7 @@ def manifest() -> Any:
 # --- vectors --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_manifest_keeps_its_schema() -> None:
     schema = json.loads((VECTORS / "manifest.schema.json").read_text("utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -211,6 +212,7 @@ def test_the_torch_decoder_passes() -> None:
     assert report.passed, runner.text_of(report)
 
 
+@pytest.mark.slow
 def test_the_decoder_of_structure_passes_its_tier() -> None:
     path = Path(runner.__file__).parent / "decoders" / "python" / "structure.py"
     report = check([sys.executable, str(path)], tiers=("T0",), without=("OBJS", "ICCP"))
@@ -268,6 +270,7 @@ def test_a_failure_is_shown_with_its_sentence_and_how_to_repeat_it(tmp_path: Pat
     assert ElementTree.parse(tmp_path / "a.xml").getroot().attrib["failures"] == "1"
 
 
+@pytest.mark.slow
 def test_failures_of_one_kind_are_shown_once() -> None:
     report = check(mutants.command("always-1"), tiers=("T0",), only=("valid/size", "invalid/varint"))
     text = runner.text_of(report)
@@ -330,6 +333,7 @@ def test_nothing_asked_is_no_pass() -> None:
     assert not check(ADAPTER, only=("no/such",)).passed
 
 
+@pytest.mark.slow
 def test_bytes_of_a_question() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "sdc_conformance.runner", "bytes", "partial/two-groups.sdc:decode@57"],
@@ -346,6 +350,7 @@ def test_a_decoder_that_is_not_there_fails() -> None:
 # --- traceability ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_sentence_and_code_is_exercised() -> None:
     rows = trace.table()
     assert trace.problems(rows) == []

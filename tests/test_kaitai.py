@@ -319,6 +319,9 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
 """Streams that break a rule which the grammar states, with the field that has the rule."""
 
 
+pytestmark = pytest.mark.slow  # the grammar is compiled first
+
+
 @pytest.fixture(scope="module")
 def result() -> dict[str, Any]:
     """What the grammar reads from the streams above; the files by name."""
@@ -351,7 +354,6 @@ def kaitai_type(field: dict[str, Any]) -> dict[str, Any]:
     return plain[kind]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(spec_data("fields.json")["structures"]))
 def test_grammar_has_the_fields_of_the_table(name: str, result: dict[str, Any]) -> None:
     grammar = result["grammar"]

@@ -64,6 +64,7 @@ def picture(height: int, width: int) -> np.ndarray:
     return np.clip(np.stack(waves, -1) + noise, 0, 255).astype(np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arithmetic", ["float32", "float64", "int64"])
 def test_torch_decodes_random_streams_to_the_same_bits(runner: TorchRunner, arithmetic: str) -> None:
     if runner.device.type == "cuda" and arithmetic == "int64":

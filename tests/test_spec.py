@@ -97,6 +97,7 @@ def test_ids_of_json_files_exist(name: str) -> None:
     assert sorted(set(json_ids(spec_tables.data(name))) - set(sentences())) == []
 
 
+@pytest.mark.slow
 def test_ids_cited_in_text_exist() -> None:
     for path in sorted(spec_tables.SPEC.glob("*.md")):
         prefixes = {i.split("-")[0] for i in sentences()}

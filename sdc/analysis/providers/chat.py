@@ -103,7 +103,7 @@ class Endpoint:
         self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if options.key:
             if not options.key.isascii() or not options.key.isprintable():
-                raise SdcError("E_USAGE", "the key has characters other than printable ASCII", "--chat-key")
+                raise SdcError("E_USAGE", "the key has characters that no key has", "--chat-key")
             self._headers["Authorization"] = f"Bearer {options.key}"
         self._opener = urllib.request.build_opener(_NoRedirect)
         self._schemas = True
@@ -303,9 +303,7 @@ class ModelTags:
 
     def __init__(self, options: Options, model: Model):
         if options.text_only:
-            raise SdcError(
-                "E_USAGE", "a model that cannot see finds no words; use --find, or no --text-only", "--tags"
-            )
+            raise SdcError("E_USAGE", "a model that sees nothing cannot say what is in a picture", "--tags")
         self._model = model
         self.prompts = prompts.HASH
 

@@ -52,9 +52,7 @@ def _load(extra: str, options: Options, name: str, *classes: str) -> list[Any]:
         try:
             kind = getattr(transformers, wanted)
         except Exception as error:  # transformers is too old for it, or what it needs is not right
-            raise SdcError(
-                "E_USAGE", f"transformers as installed has no {wanted}: {one_line(error)}", name
-            ) from None
+            raise SdcError("E_USAGE", f"this transformers has no {wanted}: {one_line(error)}", name) from None
         try:
             part = kind.from_pretrained(name)
         except Exception as error:  # from files, from the hub, from the configuration
