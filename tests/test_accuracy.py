@@ -118,6 +118,7 @@ def thing(x: int, y: int, w: int, h: int, level: int | None = None) -> Object:
     return Object("thing", (x, y, w, h), level)
 
 
+@pytest.mark.slow
 def test_detection_from_pictures_to_page(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +164,7 @@ def test_detection_from_pictures_to_page(
     assert (out / "tables.md").read_text() == tables
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["processes", pytest.param("ray", marks=pytest.mark.slow)])
 def test_classification_in_two_processes(folder: Path, tmp_path: Path, engine: str) -> None:
     if engine == "ray":
@@ -313,6 +315,7 @@ def dislikes(*anything: object) -> Any:
     raise KeyError("wide")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_failures_name_the_picture_and_the_codec(
     folder: Path, tmp_path: Path, jobs: str, monkeypatch: pytest.MonkeyPatch
@@ -637,6 +640,7 @@ def test_a_preset_is_chosen_over_scores_that_all_reach() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_preset_is_searched_on_one_half_and_reported_on_the_other(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

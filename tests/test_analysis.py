@@ -222,6 +222,7 @@ def recorded(*payloads: bytes) -> bytes:
     return build(replace(stream, after=tuple(Chunk(PROV, payload) for payload in payloads)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "payload",
     [
@@ -457,8 +458,9 @@ def test_a_record_of_any_length_fits_a_stream(others: None) -> None:
 # --- Commands ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_encode_analyses_on_the_way(photo: str, capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(capfd, "analyze", photo, "-o", "o.json", "--picture", "o.png") == (0, "", "")
+    assert main(capfd, "analyze", photo, "-o", "o.json", "--draw", "o.png") == (0, "", "")
     described = json.loads(Path("o.json").read_text())
     assert described["objects"][0]["level"] == "L1" and described["analysis"]["ranking"]
     with Image.open("o.png") as drawn:
@@ -556,14 +558,17 @@ def test_wrong_arguments_are_one_line(photo: str, capfd: pytest.CaptureFixture[s
         (["analyze", photo], 64),
         (["analyze", "none.png", "-o", "o.json"], 66),
         (["analyze", photo, "-o", photo], 64),
-        (["analyze", photo, "-o", "o.png", "--picture", "o.png"], 64),
-        (["analyze", "folder", "-o", "out", "--picture", "o.png"], 66),
+        (["analyze", photo, "-o", "o.png", "--draw", "o.png"], 64),
+        (["analyze", "folder", "-o", "out", "--draw", "o.png"], 66),
         (["encode", photo, "o.sdc", "--chat", "localhost:8000"], 64),
         (["encode", photo, "o.sdc", "--chat", "http://["], 64),
-        (["encode", photo, "o.sdc", "--grounding", "onnx"], 64),
-        (["encode", photo, "o.sdc", "--timeout", "never"], 64),
+        (["analyze", photo, "-o", "o.json", "--grounding", "onnx"], 64),
+        (["analyze", photo, "-o", "o.json", "--timeout", "never"], 64),
         (["encode", photo, "o.sdc", "--find", ","], 64),
-        (["encode", photo, "o.sdc", "--tags", "chat", "--text-only", "--chat", "http://localhost"], 64),
+        (
+            ["analyze", photo, "-o", "o.json", "--tags", "chat", "--text-only", "--chat", "http://localhost"],
+            64,
+        ),
     ):
         found, out, err = main(capfd, *argv)
         assert found == status and err.count("\n") == 1 and not out, (argv, err)
@@ -747,6 +752,7 @@ def test_an_answer_with_extra_prose_is_understood(server: Server, answer: Any) -
     assert result.about["captions"] == {"short": "A disc, in plain words."} and len(server.asked) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "answer, told",
     [
@@ -801,6 +807,7 @@ def silent(handler: BaseHTTPRequestHandler) -> None:
     handler.close_connection = True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "answer, told, requests",
     [
@@ -846,9 +853,11 @@ def test_a_server_without_schemas_is_asked_without(server: Server) -> None:
     assert ["response_format" in body for body in server.asked] == [True, False, False]
 
 
-def test_nobody_listens(server: Server, photo: str, capfd: pytest.CaptureFixture[str]) -> None:
-    asked = ("--chat", "http://127.0.0.1:9", "--chat-key", "secret-key")
-    status, out, err = main(capfd, "encode", photo, "o.sdc", *asked)
+def test_nobody_listens(
+    server: Server, photo: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SDC_CHAT_KEY", "secret-key")
+    status, out, err = main(capfd, "encode", photo, "o.sdc", "--chat", "http://127.0.0.1:9")
     assert status == 0 and not out and err.count("\n") == 1 and "ranking by chat failed" in err
     about = parse_analysis(parse(Path("o.sdc").read_bytes()))
     assert about is not None and len(about["warnings"]) == 1
@@ -1119,6 +1128,7 @@ def tiny_dino(transformers: Any, folder: Path) -> str:
     return str(folder)
 
 
+@pytest.mark.slow
 def test_an_open_vocabulary_runs(transformers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from sdc.analysis.providers import networks
 
@@ -1259,5 +1269,6 @@ def test_a_network_that_is_not_there_is_one_line(
     transformers: Any, photo: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     Path("empty").mkdir()
-    status, _, err = main(capfd, "encode", photo, "o.sdc", "--find", "dog", "--grounding-model", "./empty")
+    asked = ("--find", "dog", "--grounding-model", "./empty")
+    status, _, err = main(capfd, "analyze", photo, "-o", "o.json", *asked)
     assert status == 66 and err.count("\n") == 1 and "could not load" in err

@@ -15,16 +15,16 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
 import sdc
-from sdc.cli import batch
 from sdc.cli import decode as decode_command
 from sdc.cli import encode as encode_command
+from sdc.cli import files, pool
 from sdc.cli import main as cli
 from sdc.codec.decoder import decode
 from sdc.coding.engine import PythonEngine
@@ -64,8 +64,9 @@ def run(
     """Run a command in this process, in an empty folder; nothing temporary may be left there."""
     monkeypatch.chdir(tmp_path)
 
-    def call(*argv: object, stdin: bytes = b"", main: Callable[..., int] = cli.main) -> Ran:
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+    def call(*argv: object, stdin: bytes | BinaryIO = b"", main: Callable[..., int] = cli.main) -> Ran:
+        source = io.BytesIO(stdin) if isinstance(stdin, bytes) else stdin
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(source))
         status = main([str(arg) for arg in argv])
         out, err = capsysbinary.readouterr()
         assert "Traceback" not in err.decode()
@@ -154,6 +155,103 @@ def test_pipes(run: Run, coded: str) -> None:
     assert run("extract", "-", "-", stdin=data).out == data
     assert run("validate", "-", stdin=data).out == b"-: valid\n"
     assert json.loads(run("info", "-", "--json", stdin=data).out)["bytes"] == len(data)
+
+
+class Counted(io.BytesIO):
+    """A file that knows which of its bytes were read."""
+
+    def __init__(self, data: bytes):
+        super().__init__(data)
+        self.taken = bytearray(len(data))
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        start = self.tell()
+        data = super().read(size)
+        self.taken[start : start + len(data)] = b"\1" * len(data)
+        return data
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> dict[str, Counted]:
+    """Files that commands have opened, by name, in place of the real ones."""
+    opened: dict[str, Counted] = {}
+
+    def count(path: str, mode: str) -> Counted:
+        assert mode == "rb"
+        opened[path] = Counted(Path(path).read_bytes())
+        return opened[path]
+
+    monkeypatch.setattr(files, "open", count, raising=False)
+    return opened
+
+
+def test_only_what_is_asked_for_is_read(run: Run, coded: str, reads: dict[str, Counted]) -> None:
+    data = Path(coded).read_bytes()
+    stream = parse(data)
+    first, second, last = ((g.offset, g.offset + g.size) for g in stream.groups)
+
+    def read_by(*argv: object) -> bytes:
+        reads.clear()
+        assert run(*argv).status == 0
+        return bytes(reads[coded].taken)
+
+    front, behind = b"\1" * first[0], b"\1" * (len(data) - last[1])
+    sizes = [end - start for start, end in (first, second, last)]
+    for argv, groups, tail in (
+        (["decode", coded, "o.png", "--levels", "1"], "100", False),
+        (["decode", coded, "o.png", "--groups", "1"], "010", False),
+        (["decode", coded, "o.png", "--objects", "dog"], "010", True),
+        (["extract", coded, "o.sdc", "--levels", "2"], "010", True),
+        (["extract", coded, "o.sdc", "--groups", "0,1"], "110", True),
+        (["decode", coded, "o.png"], "111", True),
+        (["info", coded], "111", True), (["sheet", coded, "o.png"], "111", True),
+        (["validate", coded], "111", True),
+    ):  # fmt: skip
+        body = b"".join(bytes([int(k)]) * size for k, size in zip(groups, sizes, strict=True))
+        assert read_by(*argv) == front + body + (behind if tail else bytes(len(behind))), argv
+    Path("junk.sdc").write_bytes(bytes(100_000))
+    for argv in (
+        ["decode", "junk.sdc", "o.png"], ["extract", "junk.sdc", "n.sdc"], ["info", "junk.sdc"],
+        ["sheet", "junk.sdc", "o.png"], ["validate", "junk.sdc"],
+    ):  # fmt: skip
+        assert run(*argv).codes == ["E_MAGIC"]
+        assert sum(reads["junk.sdc"].taken) == 4, argv
+
+
+def test_damage_that_concerns_nothing_asked_for(run: Run, coded: str) -> None:
+    data = bytearray(Path(coded).read_bytes())
+    data[parse(bytes(data)).groups[2].offset + 9] ^= 1
+    Path("d.sdc").write_bytes(data)
+    for argv in (["decode", "d.sdc", "o.png"], ["extract", "d.sdc", "o.sdc"]):
+        assert run(*argv, "--levels", "1,2").status == 0
+        ran = run(*argv)
+        assert (ran.status, ran.codes) == (3, ["E_GROUP_DAMAGED"])
+    whole = decode(Path(coded).read_bytes(), levels=["L1", "L2"])
+    assert run("decode", "d.sdc", "o.png", "--levels", "1,2").status == 0
+    assert (image("o.png")[whole.covered][:, :3] == whole.pixels[whole.covered]).all()
+
+
+@pytest.mark.parametrize("command", [["decode", "-", "-"], ["extract", "-", "-"], ["validate", "-"],
+                                     ["info", "-"], ["sheet", "-", "-"]])  # fmt: skip
+def test_standard_input_that_is_no_stream_is_refused_at_once(run: Run, command: list[str]) -> None:
+    """It is not read to its end, which never comes."""
+
+    class Endless(io.RawIOBase):
+        def __init__(self) -> None:
+            self.sent = b""
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: Any) -> int:
+            assert not self.sent
+            buffer[:] = self.sent = b"no stream".ljust(len(buffer))
+            return len(buffer)
+
+    ran = run(*command, stdin=io.BufferedReader(Endless()))
+    assert (ran.status, ran.codes) == (1, ["E_MAGIC"])
+    for start, code in ((b"", "E_MAGIC"), (FULL[:2], "E_TRUNCATED"), (FULL[:-1], "E_GROUP_TRUNCATED")):
+        assert code in run("validate", "-", stdin=start).codes
 
 
 def test_levels_and_groups(run: Run, coded: str) -> None:
@@ -294,7 +392,7 @@ def test_what_is_lost_is_said(run: Run, suffix: str) -> None:
         assert suffix not in (".png", ".tif", ".webp", ".bmp", ".ppm", ".jpg")
     else:
         lossless = np.array_equal(image(f"out{suffix}"), decode(FULL).pixels)
-        assert lossless == ("loses: pixels are not those of the stream" not in ran.err)
+        assert lossless == ("is lossy: its pixels are not those of the stream" not in ran.err)
         assert suffix not in (".gif", ".pdf", ".eps")
 
 
@@ -365,9 +463,7 @@ def test_levels_that_a_stream_does_not_have_are_noted(run: Run, coded: str) -> N
     for levels, lacking in (("1", "L1"), ("3,1", "L3 or L1")):
         ran = run("decode", "folder/b.sdc", "n.png", "--levels", levels)
         assert (ran.status, ran.codes, ran.err.count("\n")) == (0, [], 1)
-        assert (
-            f"no group of level {lacking}, only other: no picture" in ran.err and not Path("n.png").exists()
-        )
+        assert f"no group of level {lacking}, only other: no image" in ran.err and not Path("n.png").exists()
         ran = run("extract", "folder/b.sdc", "n.sdc", "--levels", levels)
         assert (ran.status, ran.codes, ran.err.count("\n")) == (0, [], 1)
         assert f"no group of level {lacking}, only other: every group is withdrawn" in ran.err
@@ -469,6 +565,7 @@ def test_invalid_and_unsupported_files_give_no_output(run: Run) -> None:
     assert (ran.status, ran.codes, ran.out) == (2, ["E_LIMIT"], b"")
 
 
+@pytest.mark.slow
 def test_an_error_names_its_file_once(run: Run) -> None:
     for argv in (["validate", "nope.sdc"], ["validate", "nope.sdc", "also.sdc"], ["info", "nope.sdc"]):
         ran = run(*argv)
@@ -479,6 +576,7 @@ def test_an_error_names_its_file_once(run: Run) -> None:
     assert (ran.status, ran.codes, ran.err.count("x.sdc")) == (66, ["E_INPUT"], 1)
 
 
+@pytest.mark.slow
 def test_worst_status_of_several_files(run: Run) -> None:
     Path("good.sdc").write_bytes(FULL)
     Path("cut.sdc").write_bytes(FULL[:-3])
@@ -527,8 +625,31 @@ def test_wrong_arguments(run: Run, argv: list[str]) -> None:
 def test_help_and_version(run: Run) -> None:
     assert run("--help").status == 0
     assert run("--version").out.decode().split() == ["sdc", sdc.__version__]
-    for command in ("encode", "decode", "extract", "validate", "info", "sheet"):
+    for command in ("encode", "analyze", "decode", "extract", "validate", "info", "sheet"):
         assert run(command, "--help").out
+
+
+def test_help_is_short(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two screens of 100 columns."""
+    monkeypatch.setenv("COLUMNS", "100")
+    for command in ("encode", "decode", "extract", "validate", "info", "sheet"):
+        lines = run(command, "--help").out.decode().splitlines()
+        assert len(lines) <= 48 and max(map(len, lines)) <= 100, command
+
+
+def test_detailed_options_of_the_analysis_are_those_of_analyze(run: Run) -> None:
+    Image.fromarray(gradient()).save("in.png")
+    for option in ("--saliency", "--cache", "--chat-key=k", "--text-only"):
+        ran = run("encode", "in.png", "o.sdc", option, *([] if "=" in option else ["x"]))
+        assert (ran.status, ran.codes) == (64, ["E_USAGE"])
+        assert f"{option.split('=')[0]} is an option of sdc analyze" in ran.err
+        ran = run("decode", "in.sdc", "o.png", option)
+        assert (ran.status, ran.codes) == (64, ["E_USAGE"]) and "unrecognized" in ran.err
+    assert not Path("o.sdc").exists()
+    assert run("analyze", "in.png", "-o", "o.json", "--cache", "kept").status == 0
+    assert run("encode", "in.png", "a.sdc", "--objects", "o.json").status == 0
+    assert run("encode", "in.png", "b.sdc").status == 0
+    assert Path("a.sdc").read_bytes() == Path("b.sdc").read_bytes()
 
 
 def test_no_input(run: Run, coded: str) -> None:
@@ -624,7 +745,7 @@ def test_a_stream_replaces_no_picture_and_nothing_but_streams(run: Run, coded: s
             if Path(target).suffix in ("", ".sdc"):
                 assert "remove it or name another" in ran.err
             else:
-                assert "victim.sdc will do" in ran.err and "folder" in ran.err
+                assert "has an image extension; use victim.sdc" in ran.err and "folder" in ran.err
         assert Path("victim.png").read_bytes() == before and set(os.listdir()) == names
     # Before anything is read.
     assert run("encode", "none.png", "victim.png").codes == ["E_USAGE"]
@@ -649,7 +770,7 @@ def test_objects_replace_no_picture_and_no_stream(run: Run, coded: str) -> None:
         for source in ("in.png", "none.png"):
             ran = run("analyze", source, "-o", target)
             assert (ran.status, ran.codes) == (64, ["E_USAGE"])
-            assert f"{Path(target).stem}.json will do" in ran.err
+            assert f"use {Path(target).stem}.json" in ran.err
     assert all(Path(name).read_bytes() == data for name, data in before.items())
     assert not list(Path().glob("new*")) and run("analyze", "in.png", "-o", "victim.json").status == 0
 
@@ -861,6 +982,7 @@ def test_colour_profiles(run: Run) -> None:
 # --- Folders ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_folders(run: Run) -> None:
     Path("in/deep/.hidden").mkdir(parents=True)
     Image.fromarray(gradient()).save("in/a.png")
@@ -957,6 +1079,7 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_folders_are_validated(run: Run, monkeypatch: pytest.MonkeyPatch, jobs: int) -> None:
     Path("one/deep").mkdir(parents=True)
@@ -983,10 +1106,10 @@ def test_folders_are_validated(run: Run, monkeypatch: pytest.MonkeyPatch, jobs: 
         assert run("validate", "one", "--jobs", jobs).status == 3
     screen = [line.rpartition("\x1b[K")[2] for line in terminal.getvalue().split("\n")]
     assert screen[0].startswith("sdc: E_GROUP_TRUNCATED") and screen[2] == ""
-    assert screen[1] == f"[{'#' * batch.BAR}] 2/2"
+    assert screen[1] == f"[{'#' * pool.BAR}] 2/2"
     bars = [part.split("]")[0] for part in terminal.getvalue().split("[") if part.startswith(("#", "."))]
-    assert [bar.count("#") for bar in bars] == [0, batch.BAR // 2, batch.BAR]
-    assert {len(bar) for bar in bars} == {batch.BAR}
+    assert [bar.count("#") for bar in bars] == [0, pool.BAR // 2, pool.BAR]
+    assert {len(bar) for bar in bars} == {pool.BAR}
 
 
 def test_objects_for_a_folder(run: Run) -> None:
@@ -1025,6 +1148,7 @@ def test_errors_go_from_process_to_process() -> None:
     assert again.as_dict() == error.as_dict() and again.exit_status == error.exit_status
 
 
+@pytest.mark.slow
 def test_processes_return_their_status(tmp_path: Path) -> None:
     (tmp_path / "good.sdc").write_bytes(FULL)
     (tmp_path / "cut.sdc").write_bytes(FULL[:-3])
@@ -1057,6 +1181,7 @@ def test_a_closed_pipe(tmp_path: Path) -> None:
     assert ran.stderr.startswith(b"sdc-info: E_IO") and ran.stderr.count(b"\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "said"),
     [
@@ -1072,6 +1197,7 @@ def test_standard_streams_that_are_closed_or_full(tmp_path: Path, command: str, 
     assert ran.stderr.startswith(b"sdc: E_IO: ") and said.encode() in ran.stderr
 
 
+@pytest.mark.slow
 def test_closed_streams_that_are_not_needed(tmp_path: Path) -> None:
     for command, status in (
         ("sdc extract s.sdc o.sdc <&- >&-", 0), ("sdc validate s.sdc s.sdc <&-", 0),
@@ -1106,10 +1232,15 @@ README = Path(__file__).resolve().parents[1].joinpath("README.md").read_text("ut
 def test_commands_of_the_readme_run(run: Run) -> None:
     Image.fromarray(gradient()).save("photo.jpg")
     objects_file("objects.json")
-    rows = re.findall(r"^\| `(sdc(?:-info)? [^`]+)` \| (.*) \|$", README, re.MULTILINE)
-    assert {line.split()[1] for line, _ in rows} >= {"encode", "decode", "extract", "sheet", "validate"}
-    for line, rest in rows:
+    rows = re.findall(r"^\| `(sdc(?:-info)? [^`]+)` \|", README, re.MULTILINE)
+    commands = ["encode", "analyze", "decode", "extract", "sheet", "validate"]
+    assert [line.split()[1] for line in rows if line.startswith("sdc ")] == commands
+    help_of = {name: run(name, "--help").out.decode() for name in (*commands, "info")}
+    options = re.findall(r"^\| `(--[a-z-]+)[^|\n]*\|(?: ([^|\n]*) \|)?[^|\n]*\|$", README, re.MULTILINE)
+    assert len(options) > 15
+    for option, takers in options:
+        for command in re.findall(r"`(\w+)`", takers) or ["encode"]:
+            assert option in help_of[command], (command, option)
+    for line in rows:
         program, *argv = shlex.split(line.replace("FILE...", "out.sdc"))
         assert run(*argv, main=cli.main if program == "sdc" else cli.info_main).status == 0, line
-        for option in re.findall(r"--[a-z-]+", rest):
-            assert option in run(*argv[:1], "--help").out.decode() or program == "sdc-info", option

@@ -305,6 +305,7 @@ def test_encoder_and_decoder_agree_on_every_symbol() -> None:
         assert symbols.residuals.any() or not g.payload
 
 
+@pytest.mark.slow
 def test_bands_and_tiles_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Large pictures are worked on in bands and tiles; the bits are those of the whole."""
     drawn = random_stream(4, width=700, height=500, count=3)
@@ -372,6 +373,7 @@ def test_context_and_hyperprior_save_bits() -> None:
     assert flat > full
 
 
+@pytest.mark.slow
 def test_quality_and_level_qualities() -> None:
     picture = photograph(96, 144)
     sizes = [len(encode(picture, quality=q)) for q in (0, 20, 40, 63)]
@@ -636,6 +638,7 @@ def python_of(page: str) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.DOTALL | re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(files_of_the_pages(tmp_path))
     whole, part = python_of("README.md")

@@ -66,6 +66,7 @@ def manifest() -> Any:
 # --- vectors --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_manifest_keeps_its_schema() -> None:
     schema = json.loads((VECTORS / "manifest.schema.json").read_text("utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -259,6 +260,7 @@ def main(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_reports_for_people_and_machines(tmp_path: Path) -> None:
     words = ["run", "--decoder", " ".join(ADAPTER)]
     files = [tmp_path / name for name in ("a.json", "a.xml", "a.html")]
@@ -280,6 +282,7 @@ def test_reports_for_people_and_machines(tmp_path: Path) -> None:
     assert "RECO-02" in files[2].read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_a_failure_is_shown_with_its_sentence_and_how_to_repeat_it(tmp_path: Path) -> None:
     command = " ".join(survey.command("fill-black"))
     done = main("run", "--decoder", command, "--only", "valid/holes", "--junit", str(tmp_path / "a.xml"))
@@ -291,6 +294,7 @@ def test_a_failure_is_shown_with_its_sentence_and_how_to_repeat_it(tmp_path: Pat
     assert ElementTree.parse(tmp_path / "a.xml").getroot().attrib["failures"] == "1"
 
 
+@pytest.mark.slow
 def test_failures_of_one_kind_are_shown_once() -> None:
     report = check(survey.command("always-1"), tiers=("T0",), only=("valid/size", "invalid/varint"))
     text = text_of(report)
@@ -319,6 +323,7 @@ def test_the_runner_needs_no_package_and_can_be_copied_away(tmp_path: Path) -> N
     assert done.returncode == 0 and "passed: " in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_command_that_is_not_there_is_said_at_once() -> None:
     done = main("run", "--decoder", "/no/such/decoder")
     assert done.returncode == 2 and "there is no command '/no/such/decoder'" in done.stderr
@@ -332,6 +337,7 @@ def test_objects_are_not_compared_with_a_decoder_that_does_not_read_them() -> No
     assert check_answer(question, 0, found, LADDER, ["OBJS"]) == []
 
 
+@pytest.mark.slow
 def test_skips_and_stale_skips(tmp_path: Path) -> None:
     skip = tmp_path / "skip"
     command = survey.command("fill-black")
@@ -345,6 +351,7 @@ def test_skips_and_stale_skips(tmp_path: Path) -> None:
     assert not report.passed and "no such" in report.stale[0]
 
 
+@pytest.mark.slow
 def test_vectors_on_a_model_that_is_not_here_are_left_out(tmp_path: Path) -> None:
     other = json.loads(json.dumps(manifest()))
     other["models"]["1"]["sha256"] = "0" * 64
@@ -362,6 +369,7 @@ def test_nothing_asked_is_no_pass() -> None:
     assert not check(ADAPTER, only=("no/such",)).passed
 
 
+@pytest.mark.slow
 def test_bytes_of_a_question() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "sdc_conformance.runner", "bytes", "partial/two-groups.sdc:decode@57"],
@@ -378,6 +386,7 @@ def test_a_decoder_that_is_not_there_fails() -> None:
 # --- traceability ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_sentence_and_code_is_exercised() -> None:
     rows = trace.table()
     assert trace.problems(rows) == []
@@ -499,6 +508,7 @@ def test_encoders_with_a_fault_fail_through_serve_and_by_command() -> None:
         assert report.failed and report.failed[0].failures[0].what == "claim", text_of(report)
 
 
+@pytest.mark.slow
 def test_a_checking_decoder_that_is_not_there_fails_the_encoder_with_a_word() -> None:
     only = ("picture/rocket.png:encode-levels",)
     report = check(ADAPTER, tiers=("E",), only=only, checker=["/no/such/checker"])

@@ -105,6 +105,7 @@ def values_of(draw: st.DrawFn, name: str) -> dict:
     return {row["name"]: draw(value_of(row, sizes)) for row in rows}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["HEAD", "GRPS", "GROUP", "MASK", "LATN", "ICCP", "PROV", "OBJS", "OBJECT"])
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
@@ -243,6 +244,7 @@ def test_prefix_holds_the_groups_asked_for() -> None:
                 ask(**wrong)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_preamble_size_leads_to_the_groups() -> None:
     """From any prefix on, each answer is past what is held until the preamble is there."""
     several = random_stream(2, width=300, height=300, count=200, amplitude=0, extras=True).data
@@ -324,6 +326,7 @@ def test_unknown_ancillary_chunks_are_kept() -> None:
 # --- faults ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_cut_anywhere_decodes_what_is_complete() -> None:
     whole = decode(TINY.data)
     stream = parse(TINY.data)
@@ -340,6 +343,7 @@ def test_cut_anywhere_decodes_what_is_complete() -> None:
         assert np.array_equal(got.pixels[got.covered], whole.pixels[got.covered])
 
 
+@pytest.mark.slow
 def test_flip_of_every_bit_never_gives_wrong_pixels() -> None:
     whole = decode(TINY.data)
     outcomes = set()

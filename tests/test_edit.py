@@ -71,6 +71,7 @@ def test_withdrawing_changes_nothing_else(data: bytes, keep: tuple[int, ...]) ->
     assert (before.pixels == after.pixels).all() and (before.covered == after.covered).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", [FULL.data, MASKS])
 def test_what_is_read_without_an_error_is_written_the_same(data: bytes) -> None:
     """There is one way to write a stream: every byte of every chunk is changed, with its CRC put right."""
@@ -319,6 +320,7 @@ def test_objects_that_no_stream_holds_are_not_written(change: dict[str, object],
             objects_payload([good] * count)
 
 
+@pytest.mark.slow
 def test_flips_and_cuts_never_pass() -> None:
     small = random_stream(11, width=20, height=20, count=2, amplitude=3, extras=False).data
     for k in range(8 * len(small)):

@@ -58,6 +58,7 @@ def cost(data: bytes, quality: int) -> float:
     return weight_of(quality) * float(error) + 8 * len(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quality", [4, 32, 60])
 def test_every_effort_decodes_and_pays(quality: int) -> None:
     costs = []
@@ -71,11 +72,13 @@ def test_every_effort_decodes_and_pays(quality: int) -> None:
     assert costs[-1] < costs[0]
 
 
+@pytest.mark.slow
 def test_the_default_is_what_it_says_and_an_effort_gives_the_same_bytes_again() -> None:
     assert encode(photograph(), effort=DEFAULT_EFFORT) == encode(photograph())
     assert encode(photograph(), effort=5) == encode(photograph(), effort=5)
 
 
+@pytest.mark.slow
 def test_an_encoder_says_how_its_search_weighs_squared_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,7 +119,8 @@ def test_an_encoder_says_how_its_search_weighs_squared_error(
         load_model.cache_clear()
 
 
-def test_a_group_is_rate_distortion_searchd_alone() -> None:
+@pytest.mark.slow
+def test_a_group_is_searched_alone() -> None:
     """Another quality of one group leaves the bytes of the other as they are."""
     a, b = (
         parse(encode(photograph(), objects=OBJECTS, quality={"L1": q, "other": 24}, effort=4))
@@ -126,6 +130,7 @@ def test_a_group_is_rate_distortion_searchd_alone() -> None:
     assert a.groups[1].payload == b.groups[1].payload
 
 
+@pytest.mark.slow
 def test_the_error_is_that_of_the_pixels_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the group's own pixels, within the picture; in tiles it is the same."""
     stream = parse(encode(photograph(), objects=OBJECTS, quality=30))
@@ -264,6 +269,7 @@ def search_after_a_move(quality: int) -> _Search:
     return search
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("quality", "least"), [(12, 0.5), (30, 0.6), (45, 0.6), (60, 0.6)])
 def test_later_passes_take_the_bits_that_their_gradient_says(quality: int, least: float) -> None:
     """At low qualities less than it says, one reason why the search counts it for less."""
@@ -323,6 +329,7 @@ def test_other_efforts_are_refused(effort: object) -> None:
     assert caught.value.code == "E_USAGE"
 
 
+@pytest.mark.slow
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, target = str(tmp_path / "in.png"), str(tmp_path / "out.sdc")
     Image.fromarray(photograph()).save(source)

@@ -230,6 +230,7 @@ def test_similarity_and_plot(tmp_path: Path) -> None:
     assert "VVC" in (tmp_path / "plot.svg").read_text()
 
 
+@pytest.mark.slow
 def test_part_alone_is_the_part_of_the_whole(
     data: Path, coco: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,6 +251,7 @@ def test_part_alone_is_the_part_of_the_whole(
         main(["partial", "--data", str(data)])
 
 
+@pytest.mark.slow
 def test_quality_for_a_rate() -> None:
     small = image(96, 128)
     bpp = metrics.bits_per_pixel(encode(small, quality=37), small)
@@ -265,6 +267,7 @@ def test_symbols_make_the_stream_and_its_ideal() -> None:
         assert 0 <= escapes < len(coded.indices) / 100
 
 
+@pytest.mark.slow
 def test_commands_say_what_they_found(
     data: Path, coco: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -292,6 +295,7 @@ def test_times_are_told_as_ratios(capsys: pytest.CaptureFixture[str]) -> None:
     assert "SDC torch decodes 100.0 times as fast as cheng2020-anchor, target 25\n" in said
 
 
+@pytest.mark.slow
 def test_integers_against_floating_point(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch = pytest.importorskip("torch")
     from sdc_reference.model.reference import ReferenceModel

@@ -38,6 +38,7 @@ def data_of(name: str) -> bytes:
     return (make_examples.FOLDER / f"{name}.sdc").read_bytes()
 
 
+@pytest.mark.slow
 def test_files_and_text_are_up_to_date() -> None:
     assert not make_examples.stale(), HINT
 

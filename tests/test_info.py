@@ -153,6 +153,7 @@ def test_pixel_masks_are_told() -> None:
     assert "né" in format_text(report)
 
 
+@pytest.mark.slow
 def test_every_truncation_is_reported() -> None:
     full = info(TINY)
     head, body, objects = (
@@ -172,6 +173,7 @@ def test_every_truncation_is_reported() -> None:
             assert [g["cells"] for g in report["groups"]] == [g["cells"] for g in full["groups"]]
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_is_reported() -> None:
     states = Counter()
     for k in range(8 * len(TINY)):
@@ -302,6 +304,7 @@ def test_a_reader_serves_as_well_as_bytes() -> None:
     assert info(io.BytesIO(FULL.data), trace=True) == info(FULL.data, trace=True)
 
 
+@pytest.mark.slow
 def test_pictures_are_imported_when_they_are_needed() -> None:
     code = (
         "import sys, sdc; before = 'PIL' in sys.modules; from sdc import *;"
@@ -314,6 +317,7 @@ def test_pictures_are_imported_when_they_are_needed() -> None:
         sdc.write_nothing  # type: ignore[attr-defined] # noqa: B018
 
 
+@pytest.mark.slow
 def test_import_is_quick_and_needs_no_torch() -> None:
     code = (
         "import sys, time; t = time.process_time(); import sdc; t = time.process_time() - t;"

@@ -319,6 +319,9 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
 """Streams that break a rule which the grammar states, with the field that has the rule."""
 
 
+pytestmark = pytest.mark.slow  # the grammar is compiled first
+
+
 @pytest.fixture(scope="module")
 def result() -> dict[str, Any]:
     """What the grammar reads from the streams above; the files by name."""

@@ -420,6 +420,7 @@ coco = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(document)
 def test_whatever_the_json_it_is_read_or_refused(source: Any) -> None:
@@ -434,6 +435,7 @@ def test_whatever_the_json_it_is_read_or_refused(source: Any) -> None:
     group_map(objects, 50, 40)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(coco, st.none() | st.sampled_from(["a.jpg", "b"]))
 def test_whatever_the_coco_file_it_is_read_or_refused(source: Any, name: str | None) -> None:

@@ -78,6 +78,7 @@ def picture(height: int, width: int) -> np.ndarray:
     return np.clip(np.stack(waves, -1) + noise, 0, 255).astype(np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arithmetic", ["float32", "float64", "int64"])
 def test_torch_decodes_random_streams_to_the_same_bits(runner: TorchRunner, arithmetic: str) -> None:
     if runner.device.type == "cuda" and arithmetic == "int64":
@@ -89,6 +90,7 @@ def test_torch_decodes_random_streams_to_the_same_bits(runner: TorchRunner, arit
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("arithmetic", ["float32", "float64"])
 def test_torch_decodes_every_subset_to_the_same_bits(
@@ -242,6 +244,7 @@ def test_groups_do_not_see_each_other_in_training() -> None:
     assert torch.equal(x * mask, y * mask)
 
 
+@pytest.mark.slow
 def test_training_learns_resumes_and_logs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "photographs"
     folder.mkdir()
@@ -426,6 +429,7 @@ def test_rows_of_lost_steps_leave_the_log(tmp_path: Path, capsys: pytest.Capture
     assert "3 min left" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_frozen_network_joins_the_distortion(tmp_path: Path) -> None:
     torch.manual_seed(1)
     weights = tmp_path / "mobilenet.pth"
@@ -728,6 +732,7 @@ def test_dead_units_start_anew_and_change_nothing(monkeypatch: pytest.MonkeyPatc
     assert revive(model, data.examples_of(pictures, 64)) <= 8
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_tables_are_rounded_so_that_latents_keep_their_means() -> None:
     model = small_model(**DEEPER).eval()
@@ -758,6 +763,7 @@ def test_tables_are_rounded_so_that_latents_keep_their_means() -> None:
     assert (tensors[name + ".table"] == (last.rows() * 2.0**last.dst.frac).numpy()).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("latent_quality", [False, True])
 def test_an_export_fitted_to_photographs_codes_them(
     latent_quality: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -842,6 +848,7 @@ def test_a_shipped_model_becomes_floats_and_integers_again(number: int) -> None:
             assert np.abs(own - values).mean() < 0.2, name
 
 
+@pytest.mark.slow
 def test_a_model_trained_no_step_codes_as_the_shipped_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -117,6 +117,7 @@ def test_objects_on_the_map(spy: Spy) -> None:
     assert "objects unreadable" in spy.words["4 groups"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(1, 1), (1, 700), (700, 1), (17, 33), (40, 900), (130, 300), (300, 130)])
 def test_any_shape(shape: tuple[int, int]) -> None:
     height, width = shape

@@ -97,6 +97,7 @@ def test_ids_of_json_files_exist(name: str) -> None:
     assert sorted(set(json_ids(spec_tables.data(name))) - set(sentences())) == []
 
 
+@pytest.mark.slow
 def test_ids_cited_in_text_exist() -> None:
     for path in sorted(spec_tables.SPEC.glob("*.md")):
         prefixes = {i.split("-")[0] for i in sentences()}
@@ -157,6 +158,7 @@ def test_models_have_hashes_of_the_right_length() -> None:
         assert re.fullmatch("([0-9a-f]{64})?", e["sha256"]), e["name"]
 
 
+@pytest.mark.slow
 def test_ids_cited_in_code_exist() -> None:
     prefixes = {i.partition("-")[0] for i in sentences()}
     cited = re.compile(rf"\b((?:{'|'.join(sorted(prefixes))})-[0-9]{{2,3}})\b")

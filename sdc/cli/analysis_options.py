@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection, Iterable
+from typing import Any
 
 
 def _words(text: str) -> tuple[str, ...]:
     words = tuple(part.strip() for part in text.split(",") if part.strip())
     if not words:
-        raise argparse.ArgumentTypeError("words such as dog, bicycle")
+        raise argparse.ArgumentTypeError("give words such as dog, bicycle")
     return words
 
 
@@ -18,32 +20,83 @@ def _seconds(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value < 86400:
-        raise argparse.ArgumentTypeError(f"seconds above 0, not {text}")
+        raise argparse.ArgumentTypeError(f"give seconds above 0 and below 86400, not {text}")
     return value
 
 
-def add_options(command: argparse.ArgumentParser) -> None:
-    """Add the options of the analysis to a command."""
-    add = command.add_argument_group(
-        "analysis", "What is in the picture and how much it matters; by default the regions that stand out."
-    ).add_argument
-    add("--find", type=_words, default=(), metavar="WORDS", help='what to look for: "dog, bicycle"')
-    add("--for", dest="purpose", default="", metavar="TASK", help='what ranks serve: "read the number plate"')
-    add("--detector", default="", metavar="FILE", help="ONNX detector or segmenter in Ultralytics' format")
-    add("--saliency", default="", metavar="FILE", help="ONNX network of salient objects, such as U2-Netp")
-    add("--vocabulary", default="", metavar="FILE", help="text file of words to look for, one per line")
-    add(
-        "--chat", dest="url", metavar="URL", help="chat endpoint that ranks, such as http://localhost:8000/v1"
-    )
-    add("--chat-model", dest="chat_model", metavar="NAME", help="model there, or one of transformers")
-    add("--chat-key", dest="key", metavar="KEY", help="key of the endpoint; better in SDC_CHAT_KEY")
-    add("--text-only", action="store_true", help="the model cannot see: send it no picture")
-    add("--timeout", type=_seconds, default=60.0, metavar="S", help="seconds for a request (%(default)s)")
-    add("--grounding", default="", metavar="NAME", help="salient, onnx, saliency, dino or another provider")
-    add("--grounding-model", default="", metavar="NAME", help="network of dino: a folder or a name")
-    add("--masks", default="", metavar="NAME", help="salient, sam, sam2 or another provider")
-    add("--masks-model", default="", metavar="NAME", help="network of sam or sam2: a folder or a name")
-    add("--tags", default="", metavar="NAME", help="file, chat, internvl or another provider")
-    add("--ranking", default="", metavar="NAME", help="default, chat, internvl or another provider")
-    add("--device", default="cpu", help="where networks of transformers run (%(default)s)")
-    add("--cache", metavar="FOLDER", help="keep results here, by picture and options")
+Option = tuple[str, dict[str, Any]]
+
+MAIN: tuple[Option, ...] = (
+    ("--find", {"type": _words, "default": (), "metavar": "WORDS", "help": 'look for these: "dog, bicycle"'}),
+    ("--for", {"dest": "purpose", "default": "", "metavar": "TASK", "help": "task that the ranking serves"}),
+    ("--detector", {"default": "", "metavar": "FILE", "help": "ONNX detector or segmenter, as Ultralytics'"}),
+    ("--chat", {"dest": "url", "metavar": "URL", "help": "chat endpoint whose model ranks the objects"}),
+    ("--chat-model", {"metavar": "NAME", "help": "model of the chat endpoint"}),
+)
+"""Options that ``sdc encode`` has too."""
+
+PROVIDERS: tuple[Option, ...] = (
+    ("--grounding", {"default": "", "metavar": "NAME", "help": "boxes: salient, onnx, saliency, dino, ..."}),
+    ("--masks", {"default": "", "metavar": "NAME", "help": "outlines: salient, sam, sam2, ..."}),
+    ("--tags", {"default": "", "metavar": "NAME", "help": "words to look for: file, chat, internvl, ..."}),
+    ("--ranking", {"default": "", "metavar": "NAME", "help": "levels: default, chat, internvl, ..."}),
+    ("--saliency", {"default": "", "metavar": "FILE", "help": "ONNX network of salient objects (U2-Netp)"}),
+    (
+        "--vocabulary",
+        {"default": "", "metavar": "FILE", "help": "text file of words to look for, one a line"},
+    ),
+    ("--grounding-model", {"default": "", "metavar": "NAME", "help": "network of dino: a folder or a name"}),
+    (
+        "--masks-model",
+        {"default": "", "metavar": "NAME", "help": "network of sam, sam2: a folder or a name"},
+    ),
+    ("--device", {"default": "cpu", "help": "where networks of transformers run (default %(default)s)"}),
+)
+"""Which provider does each step, and with which network."""
+
+REQUESTS: tuple[Option, ...] = (
+    ("--chat-key", {"dest": "key", "metavar": "KEY", "help": "key of the endpoint; better in SDC_CHAT_KEY"}),
+    ("--text-only", {"action": "store_true", "help": "the model cannot see: send it no image"}),
+    (
+        "--timeout",
+        {"type": _seconds, "default": 60.0, "metavar": "S", "help": "seconds for a request (default 60)"},
+    ),
+    ("--cache", {"metavar": "FOLDER", "help": "keep results there, by image and options"}),
+)
+"""How a chat endpoint is asked, and what is kept."""
+
+
+def add_options(command: argparse.ArgumentParser, without: Collection[str] = ()) -> None:
+    """Add the options of the analysis to a command; those left out have their defaults."""
+    for title, description, options in (
+        ("analysis", "What to look for; without options, the regions that stand out.", MAIN),
+        ("providers", "Who does each step: one of those named, or of another package.", PROVIDERS),
+        ("requests", "How models are asked.", REQUESTS),
+    ):
+        _add(command, title, description, [option for option in options if option[0] not in without])
+        _leave_out(command, [option for option in options if option[0] in without])
+
+
+def add_main_options(command: argparse.ArgumentParser) -> None:
+    """Add the options that matter most; the others have their defaults."""
+    told = "How the objects are found where no --objects are given; sdc analyze has more options."
+    _add(command, "analysis", told, MAIN)
+    _leave_out(command, PROVIDERS + REQUESTS)
+
+
+def is_detailed(argument: str) -> bool:
+    """Whether an argument is an option of the analysis that ``sdc encode`` does not have."""
+    return argument.split("=")[0] in {name for name, _ in PROVIDERS + REQUESTS}
+
+
+def _add(command: argparse.ArgumentParser, title: str, description: str, options: Iterable[Option]) -> None:
+    group = command.add_argument_group(title, description)
+    for name, told in options:
+        group.add_argument(name, **told)
+
+
+def _leave_out(command: argparse.ArgumentParser, options: Iterable[Option]) -> None:
+    for name, told in options:
+        absent = False if "action" in told else None
+        place = told.get("dest", name.removeprefix("--").replace("-", "_"))
+        command.set_defaults(**{place: told.get("default", absent)})

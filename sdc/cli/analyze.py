@@ -10,9 +10,39 @@ import numpy as np
 
 from ..errors import SdcError
 from ..objects.document import load_analysis, load_objects
+from .analysis_options import add_options
+from .arguments import Commands, jobs_argument, limit_argument
+from .batch import run_all
 from .encode import unused_purpose
-from .files import PIPE, check_output, is_image_name, is_same, is_stream_name, read_source, write_whole
+from .files import PIPE, is_image_name, is_stream_name, read_source, write_whole
 from .messages import Args, Said
+from .refusals import check_output, is_same
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    command = commands.add_parser(
+        "analyze",
+        help="find and rank the objects of an image",
+        description="Find the objects of an image, rank them by importance, and write them as JSON, which "
+        "sdc encode --objects takes.",
+    )
+    command.add_argument("input", help="image, folder, or - for standard input")
+    command.add_argument(
+        "-o", "--output", required=True, metavar="FILE", help="JSON file of objects, folder, or -"
+    )
+    command.add_argument(
+        "--draw", dest="picture", metavar="FILE", help="draw the objects, with levels and reasons"
+    )
+    limit_argument(command)
+    jobs_argument(command)
+    add_options(command)
+    command.set_defaults(run=run)
+
+
+def run(args: Args) -> int:
+    """Analyze an image or a folder of them; returns the exit status."""
+    return run_all(analyze_one, args, is_image_name, ".json")
 
 
 def analyze_one(args: Args, source: str, target: str) -> Said:
@@ -23,15 +53,16 @@ def analyze_one(args: Args, source: str, target: str) -> Said:
     from ..images.write import format_of, write_picture
 
     if target != PIPE and (is_image_name(target) or is_stream_name(target)):
-        other = Path(target).with_suffix(".json").name
-        raise SdcError("E_USAGE", f"objects get no name of a picture or stream: {other} will do", target)
+        kind = "an image" if is_image_name(target) else "a stream"
+        other = Path(target).with_suffix(".json")
+        raise SdcError("E_USAGE", f"output {target!r} has the extension of {kind}; use {other}")
     if args.picture is not None:
         format_of(Path(args.picture).suffix)
         if os.path.isdir(args.input):
-            raise SdcError("E_USAGE", "a picture is drawn of one picture, not of a folder", "--picture")
+            raise SdcError("E_USAGE", "draws one image, not a folder", "--draw")
         check_output(args, source, args.picture)
         if args.picture == target or is_same(args.picture, target):
-            raise SdcError("E_USAGE", "the objects and their picture are the same file", args.picture)
+            raise SdcError("E_USAGE", "the drawing and the JSON need two files", args.picture)
     picture = read_picture(read_source(source), background=(255, 255, 255), max_pixels=args.max_pixels)
     height, width = picture.pixels.shape[:2]
     described, warnings = analysed(picture.pixels, args)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 from ..errors import SdcError
 from ..types import LEVELS, Colour, Limits
@@ -18,19 +18,8 @@ class Parser(argparse.ArgumentParser):
         raise SdcError("E_USAGE", message)
 
 
-def quality_argument(text: str) -> int | dict[str, int]:
-    """``32``, or ``L1=44,L2=32,other=16``."""
-    try:
-        if "=" not in text:
-            return int(text)
-        pairs = [part.split("=") for part in text.split(",")]
-        if len({name for name, _ in pairs}) < len(pairs):
-            raise ValueError
-        return {name: int(value) for name, value in pairs}
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"a quality is 0 to 63, or L1=44,L2=32,other=16, not {text}"
-        ) from None
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
+"""Where each command adds its own parser."""
 
 
 def _numbers(text: str) -> list[int]:
@@ -56,11 +45,6 @@ def colour_argument(text: str) -> Colour:
     return red, green, blue
 
 
-def fill_argument(text: str) -> Colour | None:
-    """A colour, or ``None`` for transparent."""
-    return None if text == "transparent" else colour_argument(text)
-
-
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"a count of 1 or more, not {text}")
@@ -80,7 +64,7 @@ def limit_argument(command: argparse.ArgumentParser) -> None:
         type=_count,
         default=Limits().pixels,
         metavar="N",
-        help="refuse larger pictures (default %(default)s)",
+        help="refuse larger images (default %(default)s)",
     )
 
 
@@ -94,21 +78,6 @@ def jobs_argument(command: argparse.ArgumentParser) -> None:
 def selection_arguments(command: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
     """Add ``--levels`` and ``--groups``, which exclude each other."""
     which = command.add_mutually_exclusive_group()
-    which.add_argument("--levels", type=_levels, metavar="1,2", help="levels: 1, 2, 3, other")
-    which.add_argument("--groups", type=_numbers, metavar="0,2", help="groups by index")
+    which.add_argument("--levels", type=_levels, metavar="1,2", help="some levels: 1, 2, 3, other")
+    which.add_argument("--groups", type=_numbers, metavar="0,2", help="some groups, by index")
     return which
-
-
-def analysis_arguments(command: argparse.ArgumentParser) -> None:
-    """Add the options of the analysis."""
-    from .analysis_options import add_options
-
-    add_options(command)
-
-
-def info_arguments(command: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``info``."""
-    command.add_argument("input", help="stream, or - for standard input")
-    command.add_argument("--json", action="store_true", help="print the report as JSON")
-    command.add_argument("--trace", action="store_true", help="list every field with offset, value and id")
-    limit_argument(command)

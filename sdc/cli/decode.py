@@ -12,16 +12,60 @@ from ..codec.decoder import Decoded, decode
 from ..errors import SdcError
 from ..format.chunks import ICCP
 from ..format.objs import parse_objects
-from ..format.parse import parse
+from ..format.parse import parse_asked
 from ..format.report import icc_error
 from ..format.stream import WITHDRAWN, Stream
 from ..objects.object import Object
 from ..types import CELL, LEVELS, Colour, Limits
-from .files import PIPE, open_source, write_whole
+from .arguments import (
+    Commands,
+    colour_argument,
+    file_arguments,
+    jobs_argument,
+    limit_argument,
+    selection_arguments,
+)
+from .batch import run_all
+from .files import PIPE, is_stream_name, open_stream, write_whole
 from .messages import Args, Said, shortened
 
 TOLD = 20
 """Labels of objects that an error names."""
+
+
+def _fill(text: str) -> Colour | None:
+    """A colour, or ``None`` for transparent."""
+    return None if text == "transparent" else colour_argument(text)
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    command = commands.add_parser(
+        "decode",
+        help="stream to image",
+        description="Decode a stream, or some of it. Of a file only what is asked for is read.",
+    )
+    file_arguments(
+        command, "stream, folder, or - for standard input", "image, folder, or - for standard output (PNG)"
+    )
+    which = selection_arguments(command)
+    which.add_argument(
+        "--objects", metavar="NAME,...", help="some objects, by label or index, cut out of the image"
+    )
+    command.add_argument(
+        "--fill",
+        type=_fill,
+        metavar="COLOUR",
+        help="for what is not decoded: transparent (default) or #rrggbb",
+    )
+    limit_argument(command)
+    jobs_argument(command)
+    command.set_defaults(run=run)
+
+
+def run(args: Args) -> int:
+    """Decode a stream or a folder of them; returns the exit status."""
+    return run_all(decode_one, args, is_stream_name, ".png")
 
 
 def decode_one(args: Args, source: str, target: str) -> Said:
@@ -32,14 +76,18 @@ def decode_one(args: Args, source: str, target: str) -> Said:
     format_of(suffix)
     limits = Limits(pixels=args.max_pixels)
     fill: Colour = args.fill or (0, 0, 0)
-    with open_source(source) as file:
-        stream = parse(file, limits=limits)
+    objects: list[Object] = []
+    groups = args.groups
+    with open_stream(source) as file:
+        if args.objects is not None:
+            described, _ = parse_asked(file, [], None, limits=limits, behind=True)
+            objects = _named_objects(described, args.objects, limits)
+            groups = {o.group for o in objects if o.group is not None}
+        levels = None if args.levels is None else [LEVELS[k] for k in args.levels]
+        stream, groups = parse_asked(file, groups, levels, limits=limits, behind=bool(objects))
     wrong = icc_error(stream)
     if wrong is not None:
         raise wrong
-    objects = _named_objects(stream, args.objects, limits) if args.objects is not None else []
-    chosen = stream.select(args.groups, args.levels)
-    groups = chosen if not objects else {o.group for o in objects if o.group is not None}
     lacking = lacking_levels(stream, args)
     picture = decode(stream, groups=groups, fill=fill, limits=limits)
     damaged = [str(error) for error in stream.errors if error.code == "E_CHUNK_DAMAGED"]
@@ -48,7 +96,7 @@ def decode_one(args: Args, source: str, target: str) -> Said:
         missing = picture.missing
         if not missing and all(g.state == WITHDRAWN for g in stream.groups):
             missing = tuple(stream.missing(g.index) for g in stream.groups)
-        return [*missing, *damaged, *(f"{note}: no picture is written" for note in lacking)]
+        return [*missing, *damaged, *(f"{note}: no image is written" for note in lacking)]
     pixels, covered = picture.pixels, picture.covered
     if objects:
         pixels, covered = _cropped(picture, objects, fill)
@@ -90,7 +138,7 @@ def _named_objects(stream: Stream, text: str, limits: Limits) -> list[Object]:
             labels = list(dict.fromkeys(o.label for o in objects))
             more = f" and {len(labels) - TOLD} more" if len(labels) > TOLD else ""
             has = ", ".join(labels[:TOLD]) or "none"
-            raise SdcError("E_USAGE", f"the stream has no object {shortened(name)}; it has {has}{more}")
+            raise SdcError("E_USAGE", f"the stream has no object {shortened(name)!r}; it has {has}{more}")
         chosen += found
     with_masks = parse_objects(stream, masks=set(chosen), limits=limits)
     return [with_masks[k] for k in chosen]

@@ -1,7 +1,6 @@
 """The demonstration: ``python -m sdc.cli.demo [OUT]``, with the extra ``demo`` installed.
 
-It runs the command line on a photograph and prints every command before it runs it.
-What matters in the photograph is found on the way.
+It encodes a photograph, decodes it level by level, and prints every command before it runs it.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ def demo(folder: Path) -> None:
         rows.append((name, head.prefix(levels=LEVELS[: level + 1]), picture))
     _run("sdc", "extract", stream, first, "--levels", "1")
     _run("sdc", "sheet", stream, sheet, "--original", photo)
-    _run("sdc", "analyze", photo, "-o", objects, "--picture", drawn)
+    _run("sdc", "analyze", photo, "-o", objects, "--draw", drawn)
 
     print("\nLevels of the stream, and the bytes from its start that each needs:")
     for name, size, picture in rows:

@@ -2,21 +2,112 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 from ..codec.encoder import encode
 from ..codec.presets import EQUAL, OF_OBJECTS, OF_REGIONS, PRESETS, Preset
+from ..codec.search import DEFAULT_EFFORT
 from ..errors import SdcError
 from ..objects.document import load_analysis, load_objects
-from .files import PIPE, check_stream_output, objects_path, read_objects_file, read_source, write_whole
+from .analysis_options import add_main_options
+from .arguments import Commands, colour_argument, file_arguments, jobs_argument, limit_argument
+from .batch import run_all
+from .files import (
+    PIPE,
+    STREAM_SUFFIX,
+    is_image_name,
+    objects_path,
+    read_objects_file,
+    read_source,
+    write_whole,
+)
 from .messages import Args, Said, shortened
+from .refusals import check_stream_output
+
+
+def _quality(text: str) -> int | dict[str, int]:
+    """``32``, or ``L1=44,L2=32,other=16``."""
+    try:
+        if "=" not in text:
+            return int(text)
+        pairs = [part.split("=") for part in text.split(",")]
+        if len({name for name, _ in pairs}) < len(pairs):
+            raise ValueError
+        return {name: int(value) for name, value in pairs}
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"a quality is 0 to 63, or L1=44,L2=32,other=16, not {text}"
+        ) from None
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    command = commands.add_parser(
+        "encode",
+        help="image to stream",
+        description="Encode an image. The objects found in it, or given, are coded in order of importance.",
+        epilog=f"--for {', '.join(PRESETS)}: also sets qualities by level, margin, model and effort, where "
+        "no option does. --quality is then that of the most important level, and the others are lower.",
+    )
+    file_arguments(
+        command, "image, folder, or - for standard input", "stream, folder, or - for standard output"
+    )
+    command.add_argument(
+        "--objects",
+        dest="objects_file",
+        metavar="FILE",
+        help="objects: JSON, COCO's instances.json, a folder of JSON, or none",
+    )
+    _coding_arguments(command)
+    _description_arguments(command)
+    limit_argument(command)
+    jobs_argument(command)
+    add_main_options(command)
+    command.set_defaults(run=run)
+
+
+def _coding_arguments(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument_group("coding").add_argument
+    add(
+        "--quality",
+        type=_quality,
+        default=32,
+        metavar="Q",
+        help="0 to 63, or L1=44,L2=32,other=16 (default %(default)s)",
+    )
+    add(
+        "--effort",
+        type=int,
+        metavar="E",
+        help=f"0 (fast) to 9: search for smaller streams (default {DEFAULT_EFFORT})",
+    )
+    add("--margin", type=int, metavar="CELLS", help="0 to 15 cells of 16 pixels around objects (default 0)")
+    add("--group-by", choices=("level", "object"), default="level", help="a group per level, or per object")
+    add("--model", type=int, metavar="N", help="number of the model (default 1)")
+    add("--background", type=colour_argument, metavar="#rrggbb", help="colour behind transparent pixels")
+
+
+def _description_arguments(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("metadata")
+    group.add_argument(
+        "--metadata-first", action="store_true", help="describe the objects at the start, not at the end"
+    )
+    either = group.add_mutually_exclusive_group()
+    either.add_argument("--no-metadata", action="store_true", help="do not describe the objects")
+    either.add_argument("--pixel-masks", action="store_true", help="describe exact outlines too")
+
+
+def run(args: Args) -> int:
+    """Encode an image or a folder of them; returns the exit status."""
+    return run_all(encode_one, args, is_image_name, STREAM_SUFFIX)
 
 
 def unused_purpose(args: Args, about: dict[str, Any] | None, what: str) -> Said:
     """A note where no model has ranked by the words after ``--for``; what else they are not."""
     if not args.purpose.strip() or "for" in (about or {}):
         return []
-    return [f"--for changes nothing: no model ranks by {shortened(args.purpose)!r}{what}"]
+    return [f"--for has no effect: no model ranks by {shortened(args.purpose)!r}{what}"]
 
 
 def encode_one(args: Args, source: str, target: str) -> Said:
@@ -24,7 +115,7 @@ def encode_one(args: Args, source: str, target: str) -> Said:
     from ..images.read import read_picture
 
     if args.metadata_first and args.no_metadata:
-        raise SdcError("E_USAGE", "--metadata-first and --no-metadata exclude each other")
+        raise SdcError("E_USAGE", "--metadata-first and --no-metadata exclude each other; use one")
     check_stream_output(target)
     picture = read_picture(read_source(source), background=args.background, max_pixels=args.max_pixels)
     height, width = picture.pixels.shape[:2]
@@ -49,7 +140,7 @@ def encode_one(args: Args, source: str, target: str) -> Said:
         )
     if preset is None:
         ranked = None if args.objects_file is not None else about
-        notes += unused_purpose(args, ranked, f", and it is no preset ({', '.join(PRESETS)})")
+        notes += unused_purpose(args, ranked, f", and it is none of the presets ({', '.join(PRESETS)})")
     data = encode(
         picture.pixels,
         objects=load_objects(described, width, height, None if source == PIPE else source),

@@ -1,4 +1,4 @@
-"""Files of commands: reading, writing whole or not at all, and refusing to lose anything."""
+"""Files of commands: names, reading, and writing whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -41,6 +40,21 @@ def open_source(path: str) -> BinaryIO:
         raise SdcError("E_INPUT", "no such file", path) from None
     except OSError as error:
         raise SdcError("E_IO", f"could not read: {error.strerror}", path) from None
+
+
+def open_stream(path: str) -> BinaryIO:
+    """A stream in a file or on standard input, seekable.
+
+    Of standard input the first bytes decide: where they are not those of a stream, no more is read, and the
+    parser refuses what there is.
+
+    Raises:
+        SdcError: ``E_INPUT`` or ``E_IO``.
+    """
+    if path != PIPE or sys.stdin is None:
+        return open_source(path)
+    start = sys.stdin.buffer.read(len(MAGIC))
+    return io.BytesIO(start + sys.stdin.buffer.read() if start == MAGIC else start)
 
 
 def read_source(path: str) -> bytes:
@@ -87,115 +101,19 @@ def _mode(target: Path) -> int:
     return 0o666 & ~mask
 
 
-def check_output(args: Args, source: str, target: str) -> None:
-    """Refuse to replace a file that is read, and to print bytes on a terminal.
-
-    Raises:
-        SdcError: ``E_USAGE`` or ``E_IO``.
-    """
-    if target == PIPE:
-        need_output()
-        if sys.stdout.isatty():
-            raise SdcError("E_USAGE", "pictures and streams are not written to a terminal")
-        return
-    original = getattr(args, "original", None)
-    for what, path in (
-        ("input", source),
-        ("original", original),
-        ("file of objects", objects_path(args, source)),
-    ):
-        if path not in (None, PIPE) and is_same(str(path), target):
-            raise SdcError("E_USAGE", f"the output is the {what}, which would be lost", target)
-
-
-def check_stream_output(target: str) -> None:
-    """Refuse to give a stream the name of a picture, and to replace a file that is no stream.
-
-    A shell makes ``sdc encode *.png`` into ``sdc encode 1.png 2.png``.
-
-    Raises:
-        SdcError: ``E_USAGE``, ``E_INPUT`` or ``E_IO``.
-    """
-    if target == PIPE:
-        return
-    if is_image_name(target):
-        other = Path(target).with_suffix(STREAM_SUFFIX).name
-        raise SdcError(
-            "E_USAGE",
-            f"a stream gets no picture's name: {other} will do; for several files give their folder",
-            target,
-        )
-    if os.path.isfile(target) and os.path.getsize(target):
-        with open_source(target) as file:
-            if file.read(len(MAGIC)) != MAGIC:
-                raise SdcError(
-                    "E_USAGE",
-                    "the file there is no stream and would be lost: remove it or name another",
-                    target,
-                )
-
-
-def is_same(one: str, two: str) -> bool:
-    """Whether two paths lead to the same file, which is there."""
-    try:
-        return os.path.samefile(one, two)
-    except (OSError, ValueError):
-        return False
-
-
-def file_identity(path: str) -> object:
-    """What two paths to the same file have in common; ``None`` when there is no file."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def files_below(folder: str, takes: Callable[[str], bool]) -> Iterator[tuple[str, SdcError | None]]:
-    """Files of a folder and its folders, sorted; those that cannot be read with the error.
-
-    Names that begin with a dot are left out, and links to folders are not followed.
-    """
-    unread: list[OSError] = []
-    for at, folders, names in os.walk(folder, onerror=unread.append):
-        for error in unread:
-            yield str(error.filename), SdcError("E_IO", f"could not read the folder: {error.strerror}")
-        unread.clear()
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = os.path.join(at, name)
-            if not name.startswith(".") and takes(name):
-                yield path, _unreadable(path)
-    for error in unread:
-        yield str(error.filename), SdcError("E_IO", f"could not read the folder: {error.strerror}")
-
-
-def _unreadable(path: str) -> SdcError | None:
-    """Why what a folder lists is no file that can be read, as far as that shows without opening it."""
-    try:
-        if stat.S_ISREG(os.stat(path).st_mode):
-            return None
-        return SdcError("E_INPUT", "not a file")
-    except FileNotFoundError:
-        return SdcError("E_INPUT", "a link that leads nowhere")
-    except OSError as error:
-        return SdcError("E_IO", f"could not read: {error.strerror}")
-
-
 @cache
 def read_objects_file(path: str) -> Any:
-    """A file of objects, read once for all pictures of a folder."""
+    """A file of objects, read once for all images of a folder."""
     try:
         return json.loads(read_source(path))
     except RecursionError:
-        raise SdcError("E_OBJECTS", "nested too deeply", path) from None
+        raise SdcError("E_OBJECTS", "the JSON is nested too deeply", path) from None
     except ValueError as error:
         raise SdcError("E_OBJECTS", f"not JSON: {error}", path) from None
 
 
 def objects_path(args: Args, source: str) -> str | None:
-    """The file of objects of a picture: the one given, or that of the picture's name in the folder given."""
+    """The file of objects of an image: the one given, or the one of the image's name in the folder given."""
     path: str | None = getattr(args, "objects_file", None)
     if path is None or path == "none":
         return None

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 
 from ..errors import SdcError, spec_data
 from ..format.report import info
 from ..format.text import format_text
 from ..types import Limits
-from .files import open_source
+from .arguments import Commands, limit_argument
+from .files import open_stream
 from .messages import DONE, Args, message_line, print_err, print_out
 
 
-def run_info(args: Args) -> int:
+def add(commands: Commands) -> None:
+    """Add the command."""
+    command = commands.add_parser(
+        "info", help="describe a stream, as sdc-info does", description="Describe a stream."
+    )
+    add_arguments(command)
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``sdc info`` and ``sdc-info``."""
+    command.add_argument("input", help="stream, or - for standard input")
+    command.add_argument("--json", action="store_true", help="print the report as JSON")
+    command.add_argument("--trace", action="store_true", help="list every field with offset, value and id")
+    limit_argument(command)
+    command.set_defaults(run=run)
+
+
+def run(args: Args) -> int:
     """Describe a stream on standard output; returns the exit status."""
-    with open_source(args.input) as file:
+    with open_stream(args.input) as file:
         report = info(file, trace=args.trace, limits=Limits(pixels=args.max_pixels))
     print_out(
         json.dumps(report, indent=2, allow_nan=False) + "\n"

@@ -1,4 +1,4 @@
-"""The commands ``sdc`` and ``sdc-info``: parsers and entry points."""
+"""The commands ``sdc`` and ``sdc-info``: what they collect, and their entry points."""
 
 from __future__ import annotations
 
@@ -9,172 +9,48 @@ import sys
 from collections.abc import Callable, Sequence
 
 from .. import __version__
-from ..codec.presets import PRESETS
-from ..codec.search import DEFAULT_EFFORT
-from .analyze import analyze_one
-from .arguments import (
-    Parser,
-    analysis_arguments,
-    colour_argument,
-    file_arguments,
-    fill_argument,
-    info_arguments,
-    jobs_argument,
-    limit_argument,
-    quality_argument,
-    selection_arguments,
-)
-from .batch import run_all, run_one
-from .decode import decode_one
-from .encode import encode_one
-from .extract import extract_one
-from .files import STREAM_SUFFIX, is_image_name, is_stream_name, read_objects_file
-from .info import run_info
-from .messages import INTERRUPTED, as_error, message_line, print_err, status_of
-from .sheet import sheet_one
-from .validate import run_validate
+from . import analyze, decode, encode, extract, info, sheet, validate
+from .analysis_options import is_detailed
+from .arguments import Parser
+from .files import read_objects_file
+from .messages import INTERRUPTED, Args, as_error, message_line, print_err, status_of
+
+COMMANDS = (encode, analyze, decode, extract, validate, info, sheet)
+"""The commands of ``sdc``, in the order of its help."""
 
 
-def _sdc_parser() -> argparse.ArgumentParser:
+def _sdc_parser() -> Parser:
     parser = Parser(
         "sdc",
-        description="A picture format in which the important things come first and can be decoded alone.",
+        description="An image format in which the important things come first and can be decoded alone.",
         epilog="Exit status: 0 done, 1 invalid stream, 2 unsupported, 3 done in part, 64 wrong arguments, "
         "66 no input, 74 could not read or write.",
     )
     parser.add_argument("--version", action="version", version=f"sdc {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    tasks = ", ".join(PRESETS)
-    command = commands.add_parser(
-        "encode",
-        help="picture to stream",
-        epilog=f"What --for names are words for a model that ranks; {tasks} also choose the margin, and how "
-        "much lower the qualities of less important levels are than --quality, which is that of the most "
-        "important level in the picture. A --quality by level and --margin go before these; levels that it "
-        "does not name are as much lower than the most important one that it names.",
-    )
-    file_arguments(
-        command, "picture, folder, or - for standard input", "stream, folder, or - for standard output"
-    )
-    command.add_argument(
-        "--objects",
-        dest="objects_file",
-        metavar="FILE",
-        help="JSON file of objects, COCO instances.json, a folder of files named as the pictures, or none "
-        "for one group; without it the picture is analysed",
-    )
-    command.add_argument(
-        "--quality",
-        type=quality_argument,
-        default=32,
-        metavar="Q",
-        help="0 to 63, or by level: L1=44,L2=32,other=16 (default %(default)s)",
-    )
-    command.add_argument(
-        "--margin",
-        type=int,
-        metavar="CELLS",
-        help="cells of 16 pixels coded with the objects they surround, 0 to 15 (default 0, or by --for)",
-    )
-    command.add_argument(
-        "--effort",
-        type=int,
-        metavar="E",
-        help="0 to 9: how long to search for fewer bits and smaller errors (default: that of the preset, or "
-        f"{DEFAULT_EFFORT})",
-    )
-    command.add_argument(
-        "--group-by", choices=("level", "object"), default="level", help="a group per level, or per object"
-    )
-    command.add_argument(
-        "--metadata-first",
-        action="store_true",
-        help="describe the objects in front of the groups, where whoever fetches a prefix has them",
-    )
-    described = command.add_mutually_exclusive_group()
-    described.add_argument(
-        "--no-metadata", action="store_true", help="do not describe the objects in the stream"
-    )
-    described.add_argument(
-        "--pixel-masks", action="store_true", help="describe the objects' outlines too, pixel by pixel"
-    )
-    command.add_argument(
-        "--model", type=int, metavar="N", help="number of the model (default: that of the preset, or 1)"
-    )
-    command.add_argument(
-        "--background", type=colour_argument, metavar="#rrggbb", help="colour behind transparent pixels"
-    )
-    limit_argument(command)
-    jobs_argument(command)
-    analysis_arguments(command)
-    command.set_defaults(run=lambda args: run_all(encode_one, args, is_image_name, STREAM_SUFFIX))
-
-    command = commands.add_parser("analyze", help="find and rank the objects of a picture")
-    command.add_argument("input", help="picture, folder, or - for standard input")
-    command.add_argument(
-        "-o", "--output", required=True, metavar="FILE", help="JSON file of objects, folder, or -"
-    )
-    command.add_argument("--picture", metavar="FILE", help="draw the objects with their levels and reasons")
-    limit_argument(command)
-    jobs_argument(command)
-    analysis_arguments(command)
-    command.set_defaults(run=lambda args: run_all(analyze_one, args, is_image_name, ".json"))
-
-    command = commands.add_parser("decode", help="stream to picture")
-    file_arguments(
-        command, "stream, folder, or - for standard input", "picture, folder, or - for standard output (PNG)"
-    )
-    which = selection_arguments(command)
-    which.add_argument(
-        "--objects", metavar="NAME,...", help="objects by label or index: their cells alone, cut out"
-    )
-    command.add_argument(
-        "--fill",
-        type=fill_argument,
-        metavar="COLOUR",
-        help="transparent (default) or #rrggbb, for what is not decoded",
-    )
-    limit_argument(command)
-    jobs_argument(command)
-    command.set_defaults(run=lambda args: run_all(decode_one, args, is_stream_name, ".png"))
-
-    command = commands.add_parser("extract", help="stream of some groups, without decoding pixels")
-    file_arguments(
-        command, "stream, folder, or - for standard input", "stream, folder, or - for standard output"
-    )
-    selection_arguments(command)
-    limit_argument(command)
-    jobs_argument(command)
-    command.set_defaults(run=lambda args: run_all(extract_one, args, is_stream_name, STREAM_SUFFIX))
-
-    command = commands.add_parser("validate", help="check streams against every rule")
-    command.add_argument("files", nargs="+", metavar="FILE", help="streams, folders, or - for standard input")
-    command.add_argument(
-        "--shallow", action="store_true", help="do not decode the groups' symbols; needs no model"
-    )
-    limit_argument(command)
-    jobs_argument(command)
-    command.set_defaults(run=run_validate)
-
-    command = commands.add_parser("info", help="describe a stream, as sdc-info does")
-    info_arguments(command)
-    command.set_defaults(run=run_info)
-
-    command = commands.add_parser("sheet", help="one picture that shows a stream level by level")
-    file_arguments(command, "stream, or - for standard input", "picture, or - for standard output (PNG)")
-    command.add_argument("--original", metavar="PICTURE", help="what was encoded, to show beside")
-    limit_argument(command)
-    command.set_defaults(run=lambda args: run_one(sheet_one, args))
+    for command in COMMANDS:
+        command.add(commands)
     return parser
 
 
-def _info_parser() -> argparse.ArgumentParser:
+def _info_parser() -> Parser:
     parser = Parser("sdc-info", description="Describe an SDC stream, also one that is broken.")
     parser.add_argument("--version", action="version", version=f"sdc-info {__version__}")
-    info_arguments(parser)
-    parser.set_defaults(run=run_info)
+    info.add_arguments(parser)
     return parser
+
+
+def _parsed(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> Args:
+    """Arguments, none of which may be unknown."""
+    args, unknown = parser.parse_known_args(argv)
+    for argument in unknown:
+        if getattr(args, "run", None) is encode.run and is_detailed(argument):
+            option = argument.split("=")[0]
+            parser.error(f"{option} is an option of sdc analyze, which writes a file for --objects")
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    args.program = parser.prog
+    return args
 
 
 def _hold_descriptors() -> None:
@@ -196,8 +72,7 @@ def run_command(make: Callable[[], argparse.ArgumentParser], argv: Sequence[str]
     parser = make()
     try:
         try:
-            args = parser.parse_args(argv)
-            args.program = parser.prog
+            args = _parsed(parser, argv)
             status = int(args.run(args))
         except SystemExit as end:  # --help and --version
             status = int(end.code or 0)

@@ -29,8 +29,8 @@ Said = list[SdcError | str]
 
 
 Work = Callable[[Args, str, str], Said]
-DONE, PARTIAL, USAGE, FAULT, INTERRUPTED = 0, 3, 64, 70, 130
-WORST_FIRST = (FAULT, 74, 66, 64, 1, 2, 3, 0)
+DONE, INTERNAL, INTERRUPTED = 0, 70, 130
+WORST_FIRST = (INTERNAL, 74, 66, 64, 1, 2, 3, 0)
 
 
 class InternalError(Exception):
@@ -42,10 +42,10 @@ def as_error(error: BaseException) -> SdcError | InternalError:
     if isinstance(error, SdcError):
         return error
     if isinstance(error, MemoryError):
-        return SdcError("E_LIMIT", "there is not enough memory")
+        return SdcError("E_LIMIT", "not enough memory")
     if isinstance(error, OSError):
         return SdcError("E_IO", error.strerror or str(error), str(error.filename or ""))
-    return InternalError(f"fault of this program: {type(error).__name__}: {error}")
+    return InternalError(f"internal error: {type(error).__name__}: {error}")
 
 
 def message_line(program: str, error: object, name: str = "") -> str:
@@ -64,7 +64,7 @@ def status_of(error: object) -> int:
     return (
         error.exit_status
         if isinstance(error, SdcError)
-        else FAULT
+        else INTERNAL
         if isinstance(error, InternalError)
         else DONE
     )

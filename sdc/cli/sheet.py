@@ -8,8 +8,28 @@ import numpy as np
 
 from ..format.parse import parse
 from ..types import Limits
-from .files import PIPE, open_source, read_source, write_whole
+from .arguments import Commands, file_arguments, limit_argument
+from .batch import run_one
+from .files import PIPE, open_stream, read_source, write_whole
 from .messages import Args, Said
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    command = commands.add_parser(
+        "sheet",
+        help="one image that shows a stream level by level",
+        description="Draw a stream level by level, with the bytes that each level needs.",
+    )
+    file_arguments(command, "stream, or - for standard input", "image, or - for standard output (PNG)")
+    command.add_argument("--original", metavar="IMAGE", help="what was encoded, shown beside")
+    limit_argument(command)
+    command.set_defaults(run=run)
+
+
+def run(args: Args) -> int:
+    """Draw the sheet of a stream; returns the exit status."""
+    return run_one(sheet_one, args)
 
 
 def sheet_one(args: Args, source: str, target: str) -> Said:
@@ -21,7 +41,7 @@ def sheet_one(args: Args, source: str, target: str) -> Said:
     suffix = ".png" if target == PIPE else Path(target).suffix
     format_of(suffix)
     limits = Limits(pixels=args.max_pixels)
-    with open_source(source) as file:
+    with open_stream(source) as file:
         stream = parse(file, limits=limits)
     original = None
     if args.original is not None:

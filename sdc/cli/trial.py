@@ -1,12 +1,12 @@
-"""Tries a chat endpoint on a picture: ``python -m sdc.cli.trial URL PICTURE``.
+"""Tries a chat endpoint on an image: ``python -m sdc.cli.trial URL IMAGE``.
 
-It does what ``sdc analyze PICTURE --chat URL`` does, with the same options but for ``--chat``, ``--ranking``
-and ``--cache``, and prints what came of it: every answer with the seconds that it took, captions, each object
-with its level and reason, and the warnings about what had to be made good.
-``--text-only`` is for a model without eyes; ``--detector FILE`` gives it objects with names.
+It does what ``sdc analyze IMAGE --chat URL`` does, with the same options of the analysis.
+It prints every answer with the seconds that it took, captions, each object with its level and reason, and
+warnings.
+``--text-only`` is for a model that cannot see; ``--detector FILE`` gives it objects with names.
 
-The exit status is 0 when the model has ranked every object as asked, 3 when something had to be made good,
-and for an error that of the table of errors, as of ``sdc``.
+The exit status is 0 when the model has ranked every object as asked, 3 when there is a warning, and that of
+``sdc`` for an error.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from dataclasses import replace
 
 from ..analysis.cached import options_of
 from ..analysis.pipeline import analyze, provider_of
-from ..errors import SdcError
 from ..format.text import analysis_lines, printable
 from ..images.read import read_picture
 from ..types import LEVELS
@@ -39,8 +38,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("address", metavar="URL", help="such as http://localhost:8080/v1")
-    parser.add_argument("picture", metavar="PICTURE", help="or - for standard input")
-    add_options(parser)
+    parser.add_argument("image", metavar="IMAGE", help="or - for standard input")
+    add_options(parser, without=("--chat", "--ranking", "--cache"))
     parser.set_defaults(run=_try)
     return parser
 
@@ -49,15 +48,12 @@ def _try(args: argparse.Namespace) -> int:
     """Rank by the endpoint, and print what came of it.
 
     Raises:
-        SdcError: from the arguments, the picture and :func:`analyze`.
+        SdcError: from the arguments, the image and :func:`analyze`.
     """
-    for option, value in (("--chat", args.url), ("--ranking", args.ranking), ("--cache", args.cache)):
-        if value:
-            raise SdcError("E_USAGE", "a trial asks the model at URL to rank, every time anew", option)
     args.url = args.address
     options = replace(options_of(args), ranking="chat")
     ranking = provider_of("ranking", "chat", options)
-    pixels = read_picture(read_source(args.picture), background=(255, 255, 255)).pixels
+    pixels = read_picture(read_source(args.image), background=(255, 255, 255)).pixels
     began = time.perf_counter()
     result = analyze(pixels, options)
     seconds = time.perf_counter() - began

@@ -120,11 +120,14 @@ def encode(
         raise SdcError("E_USAGE", f"an effort is a whole number of 0 to {len(EFFORTS) - 1}, not {effort!r}")
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise SdcError(
-            "E_PICTURE", f"a picture is uint8 [height, width, 3], not {image.dtype} {list(image.shape)}"
+            "E_PICTURE", f"an image is uint8 [height, width, 3], not {image.dtype} {list(image.shape)}"
         )
     height, width = image.shape[:2]
     if not (1 <= width <= 65536 and 1 <= height <= 65536 and width * height <= 1 << 30):
-        raise SdcError("E_PICTURE", f"a picture of {width} x {height} pixels cannot be coded")
+        raise SdcError(
+            "E_PICTURE",
+            f"an image of {width} x {height} pixels; it may have 65536 a side and 2^30 in all",
+        )
     if icc is not None and not ICC_BYTES[0] <= len(icc) <= ICC_BYTES[1]:
         raise SdcError("E_PICTURE", f"a colour profile of {len(icc)} bytes")
     if model is None:

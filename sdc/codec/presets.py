@@ -117,5 +117,5 @@ def preset_of(preset: str | Preset) -> Preset:
         return preset
     found = PRESETS.get(preset.strip().casefold())
     if found is None:
-        raise SdcError("E_USAGE", f"there are presets for {', '.join(PRESETS)}, not for {preset!r}")
+        raise SdcError("E_USAGE", f"a preset is one of {', '.join(PRESETS)}, not {preset!r}")
     return found

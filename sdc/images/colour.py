@@ -24,7 +24,9 @@ def narrowed(image: Image.Image, notes: list[str]) -> Image.Image:
         return image
     values = np.array(image)
     if image.mode == "F" or values.min() < 0 or values.max() > 65535:
-        raise SdcError("E_PICTURE", f"samples of {values.dtype} have no known range")
+        raise SdcError(
+            "E_PICTURE", f"samples of type {values.dtype} have no known range; convert them to 8 or 16 bits"
+        )
     notes.append("16-bit samples are rounded to 8 bits")
     narrow = Image.fromarray(((values.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8))
     clear = image.info.get("transparency")
@@ -46,7 +48,7 @@ def without_alpha(image: Image.Image) -> tuple[Image.Image, Pixels | None]:
 def in_rgb(image: Image.Image, icc: bytes | None, notes: list[str]) -> tuple[Image.Image, bytes | None]:
     """A picture in RGB, and its colour profile if that is for RGB."""
     if image.mode not in ("L", "RGB", "CMYK", "YCbCr", "HSV", "LAB"):
-        raise SdcError("E_PICTURE", f"pictures of mode {image.mode} are not handled")
+        raise SdcError("E_PICTURE", f"images of mode {image.mode} are not read; convert the image to RGB")
     if image.mode == "CMYK":
         notes.append("CMYK is converted to RGB")
     if icc is None:

@@ -99,25 +99,27 @@ def read_picture(data: bytes, *, background: Colour | None = None, max_pixels: i
         with _unguarded(), Image.open(io.BytesIO(data), formats=readable()) as image:
             width, height = image.size
             if max(width, height) > MAX_SIDE or width * height > max_pixels:
-                raise SdcError("E_PICTURE", f"{width} x {height} pixels are more than is accepted")
+                raise SdcError(
+                    "E_PICTURE", f"{width} x {height} pixels are more than the limit, {max_pixels}"
+                )
             picture = _converted(image, background)
             if len(image.getbands()) > 1 and has_16_bits(data, image):
                 picture = replace(picture, notes=("16-bit samples are cut to 8 bits", *picture.notes))
             return picture
     except UnidentifiedImageError:
-        raise SdcError("E_PICTURE", "not a picture in a format that is known here") from None
+        raise SdcError("E_PICTURE", "not an image in a format that is read here; convert it to PNG") from None
     except (SdcError, MemoryError):
         raise
     except Exception as error:  # Pillow's readers raise whatever a broken file makes them
         what = " ".join(str(error).split()) or type(error).__name__
-        raise SdcError("E_PICTURE", f"the picture cannot be read: {what}") from None
+        raise SdcError("E_PICTURE", f"the image cannot be read: {what}") from None
 
 
 def _converted(image: Image.Image, background: Colour | None) -> Picture:
     notes: list[str] = []
     frames = int(getattr(image, "n_frames", 1))
     if frames > 1:
-        notes.append(f"the first of {frames} frames is taken")
+        notes.append(f"only the first of {frames} frames is read")
     image.load()
     icc = image.info.get("icc_profile") or None
     turn = TURNS.get(_orientation(image))
@@ -130,7 +132,7 @@ def _converted(image: Image.Image, background: Colour | None) -> Picture:
     if alpha is not None and int(alpha.min()) < 255:
         if background is None:
             raise SdcError(
-                "E_PICTURE", "the picture is transparent in places: give a colour with --background"
+                "E_PICTURE", "the image is transparent in places; give the colour behind it with --background"
             )
         weight = alpha.astype(np.uint32)[:, :, None]
         mixed = pixels * weight + np.array(background, np.uint32) * (255 - weight)

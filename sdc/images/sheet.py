@@ -407,7 +407,7 @@ def sheet(
     head = stream.head
     if original is not None and original.shape != (head.height, head.width, 3):
         found, wanted = list(original.shape), [head.height, head.width, 3]
-        raise SdcError("E_PICTURE", f"the original is {found}, the stream {wanted}", "original")
+        raise SdcError("E_PICTURE", f"the original has the shape {found}, the stream {wanted}", "original")
     size = _frame_size(head.width, head.height)
     panels = []
     if original is not None:

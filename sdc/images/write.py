@@ -30,7 +30,7 @@ WRITABLE: dict[str, dict[str, Any]] = {
 LOSSY = {"JPEG", "AVIF"}
 WITH_ALPHA = {"PNG", "TIFF", "WEBP", "TGA", "QOI", "JPEG2000", "AVIF"}
 WITH_PROFILE = {"PNG", "TIFF", "WEBP", "JPEG", "AVIF"}
-REFUSED = {"GIF": "it holds 256 colours", "PDF": "it is no format of pictures"}
+REFUSED = {"GIF": "it holds 256 colours", "PDF": "it is no image format"}
 
 
 def format_of(suffix: str) -> str:
@@ -42,7 +42,7 @@ def format_of(suffix: str) -> str:
     name = Image.registered_extensions().get(suffix.lower())
     if name not in WRITABLE or name not in Image.SAVE:
         what = f"{name}, since {REFUSED[name]}" if name in REFUSED else suffix or "a file without suffix"
-        raise SdcError("E_USAGE", f"pictures are not written as {what}; PNG will do")
+        raise SdcError("E_USAGE", f"images are not written as {what}; use .png")
     return name
 
 
@@ -70,7 +70,7 @@ def write_picture(
     if covered is not None and not covered.all():
         if name not in WITH_ALPHA:
             raise SdcError(
-                "E_USAGE", f"{name} has no transparency for what is not decoded: give a colour with --fill"
+                "E_USAGE", f"{name} has no transparency for what is not decoded; use --fill, or .png"
             )
         image.putalpha(Image.fromarray(covered.astype(np.uint8) * np.uint8(255)))
     options = dict(WRITABLE[name])
@@ -79,7 +79,7 @@ def write_picture(
     elif icc is not None:
         notes.append(f"{name} does not hold the colour profile")
     if name in LOSSY:
-        notes.append(f"{name} loses: pixels are not those of the stream")
+        notes.append(f"{name} is lossy: its pixels are not those of the stream")
     out = io.BytesIO()
     try:
         image.save(out, name, **options)
@@ -89,5 +89,5 @@ def write_picture(
         Exception
     ) as error:  # a size that the format cannot hold, told by each of Pillow's writers in its way
         what = " ".join(str(error).split()) or type(error).__name__
-        raise SdcError("E_USAGE", f"the picture cannot be written as {name}: {what}") from None
+        raise SdcError("E_USAGE", f"the image cannot be written as {name}: {what}") from None
     return out.getvalue(), tuple(notes)

@@ -21,13 +21,13 @@ def _read_json(path: Path) -> Any:
     try:
         text = path.read_bytes()
     except (FileNotFoundError, ValueError):  # the latter for a path with a NUL
-        raise SdcError("E_INPUT", "no such objects file", str(path)) from None
+        raise SdcError("E_INPUT", "no such file of objects", str(path)) from None
     except OSError as error:
         raise SdcError("E_IO", f"could not read: {error.strerror}", str(path)) from None
     try:
         return json.loads(text)
     except RecursionError:
-        raise objects_error(str(path), "nested too deeply") from None
+        raise objects_error(str(path), "the JSON is nested too deeply") from None
     except ValueError as error:  # bad JSON, bad UTF-8, integers of thousands of digits
         raise objects_error(str(path), f"not JSON: {error}") from None
 
@@ -98,7 +98,7 @@ def load_objects(
         items, frame = coco_annotations(data, frame, image_name)
         names = {"label": "category_id", "box": "bbox", "polygon": "segmentation", "rle": "segmentation"}
     if len(items) > MAX_OBJECTS:
-        raise objects_error("", f"{len(items)} objects in one picture, of which there may be {MAX_OBJECTS}")
+        raise objects_error("", f"{len(items)} objects in one image; {MAX_OBJECTS} are allowed")
     objects = []
     pixels = 0
     for item, at in items:
@@ -109,7 +109,7 @@ def load_objects(
             if pixels > MAX_MASKS:
                 raise objects_error(at, f"the masks up to here fill {pixels} pixels, {MAX_MASKS} are allowed")
     if items and not objects:
-        raise objects_error("", f"all {len(items)} objects are outside the picture of {width}x{height}")
+        raise objects_error("", f"all {len(items)} objects are outside the image of {width} x {height}")
     return objects
 
 

@@ -212,7 +212,7 @@ def group_map(
     for i, thing in enumerate(objects):
         x, y, w, h = thing.box
         if x + w > width or y + h > height:
-            raise objects_error(f"objects[{i}].box", f"reaches out of the picture of {width}x{height}")
+            raise objects_error(f"objects[{i}].box", f"reaches beyond the image of {width} x {height} pixels")
     ranked = rank_objects(objects, width, height)
     order = sorted(range(len(ranked)), key=lambda i: ranked[i].rank or 0)
     by_rank = [ranked[i] for i in order]

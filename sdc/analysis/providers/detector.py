@@ -64,7 +64,7 @@ def session_of(path: str, what: str, option: str, threads: int = 0) -> tuple[Any
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        raise SdcError("E_INPUT", f"no {what}: {error.strerror}", path) from None
+        raise SdcError("E_INPUT", f"could not read the {what} network: {error.strerror}", path) from None
     try:
         settings = runtime.SessionOptions()
         settings.log_severity_level = 4

@@ -48,7 +48,11 @@ class SaliencyNetwork(SalientRegions):
         self.entry = self.session.get_inputs()[0]
         shape = self.entry.shape
         if len(self.session.get_inputs()) != 1 or len(shape) != 4 or shape[1] != 3:
-            raise SdcError("E_USAGE", "its input is not a picture", options.saliency)
+            raise SdcError(
+                "E_USAGE",
+                "the network does not take an image: its input is not [1, 3, height, width]",
+                options.saliency,
+            )
         self.size = tuple(n if isinstance(n, int) else SIDE for n in shape[2:])
 
     def locate(self, scene: Scene, words: Sequence[str]) -> list[Object]:

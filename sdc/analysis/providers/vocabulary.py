@@ -38,12 +38,16 @@ class Vocabulary:
             try:
                 text = Path(options.vocabulary).read_text("utf-8")
             except OSError as error:
-                raise SdcError("E_INPUT", f"no vocabulary: {error.strerror}", options.vocabulary) from None
+                raise SdcError(
+                    "E_INPUT", f"could not read the vocabulary: {error.strerror}", options.vocabulary
+                ) from None
             except ValueError:
-                raise SdcError("E_USAGE", "a vocabulary is UTF-8 text", options.vocabulary) from None
+                raise SdcError("E_USAGE", "the vocabulary is not UTF-8 text", options.vocabulary) from None
             self.words = [line.strip() for line in text.splitlines() if line.strip()][:MAX_WORDS]
             if not self.words:
-                raise SdcError("E_USAGE", "the vocabulary has no word", options.vocabulary)
+                raise SdcError(
+                    "E_USAGE", "the vocabulary holds no word; write one a line", options.vocabulary
+                )
 
     def suggest(self, scene: Scene) -> list[str]:
         """The words, whatever the picture."""
