@@ -46,7 +46,7 @@ class Try:
 
 
 def codec_of(preset: Preset, part: str = "all") -> str:
-    """The name of a codec of the bench that codes by a preset and sends a part of it, one of ``PARTS``."""
+    """The name of a variant that codes by a preset and sends a part of it, one of ``PARTS``."""
     return f"sdc:{part}@{preset}" if str(preset) else f"sdc:{part}"
 
 

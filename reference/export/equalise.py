@@ -4,7 +4,7 @@ Between two layers a channel may be multiplied by any gain if what reads it divi
 in real numbers the model stays the same, up to values :data:`MARGIN` times as large as were seen, which
 clamps now cut, while the rounding of integers shrinks with the gain.
 Nagel et al., *Data-free quantization through weight equalization and bias correction* (2019), do this for
-pairs of layers.  Here the gains come from the largest values that pictures cause.
+pairs of layers.  Here the gains come from the largest values that images cause.
 """
 
 from __future__ import annotations

@@ -87,8 +87,8 @@ def round_weights(model: ReferenceModel, examples: Iterable[Example]) -> None:
     set_integer(model, True)
     try:
         with watched(model, note):
-            for picture, quality, cells in examples:
-                model(picture, quality, torch.ones_like(cells))
+            for image, quality, cells in examples:
+                model(image, quality, torch.ones_like(cells))
     finally:
         set_integer(model, False)
     for layer, square in moments.items():
@@ -113,7 +113,7 @@ def _round_layer(layer: Pointwise, moments: Tensor) -> None:
 
 @torch.no_grad()
 def settle_means(model: ReferenceModel, means: Tensor, crops: Tensor) -> None:
-    """Round the last table by quality of the analysis so that latents have the means that they had.
+    """Round the last table by quality of the analysis transform so that latents have the means that they had.
 
     Args:
         model: with weights on the grids of their integers.

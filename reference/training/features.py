@@ -1,4 +1,4 @@
-"""A distance between pictures as a frozen network sees them, for models that serve machines.
+"""A distance between images as a frozen network sees them, for models that serve machines.
 
 The network is MobileNetV2 (Sandler et al., *Inverted residuals and linear bottlenecks*, 2018)
 with the names and shapes of torchvision's weights.
@@ -64,7 +64,7 @@ class FeatureDistance(nn.Module):
     Args:
         weights: torchvision's weights of MobileNetV2 as a file of torch.
         factor: squared error, in 8-bit units, that a variance of the features counts as.
-        examples: ``uint8 [N, 3, H, W]`` pictures that standard deviations are taken from.
+        examples: ``uint8 [N, 3, H, W]`` images that standard deviations are taken from.
 
     Raises:
         OSError: the file cannot be read.
@@ -89,8 +89,8 @@ class FeatureDistance(nn.Module):
             seen = self._taps(examples.float())
         self.scales = [1 / t.float().var((0, 2, 3), keepdim=True).clamp_min(1e-6) for t in seen]
 
-    def _taps(self, picture: Tensor) -> list[Tensor]:
-        x = picture / 255.0
+    def _taps(self, image: Tensor) -> list[Tensor]:
+        x = image / 255.0
         x = (x - x.new_tensor(MEAN)[:, None, None]) / x.new_tensor(DEVIATION)[:, None, None]
         out = []
         for k, layer in enumerate(self.features):
@@ -99,20 +99,20 @@ class FeatureDistance(nn.Module):
                 out.append(x)
         return out
 
-    def forward(self, picture: Tensor, decoded: Tensor, mask: Tensor) -> Tensor:
-        """Distance of each picture, a sum over its pixels.
+    def forward(self, image: Tensor, decoded: Tensor, mask: Tensor) -> Tensor:
+        """Distance of each image, a sum over its pixels.
 
         Args:
-            picture, decoded: ``[B, 3, H, W]``, 0..255.
-            mask: ``[B, 1, H, W]``, 1 where ``decoded`` counts; elsewhere the network sees ``picture``.
+            image, decoded: ``[B, 3, H, W]``, 0..255.
+            mask: ``[B, 1, H, W]``, 1 where ``decoded`` counts; elsewhere the network sees ``image``.
 
         Returns:
             ``[B]``: mean over channels and layers, times the pixels that a feature stands for and ``factor``.
         """
         with torch.no_grad():
-            want = self._taps(picture)
-        have = self._taps(torch.lerp(picture, decoded, mask))
-        total = picture.new_zeros(len(picture))
+            want = self._taps(image)
+        have = self._taps(torch.lerp(image, decoded, mask))
+        total = image.new_zeros(len(image))
         for a, b, scale, stride in zip(want, have, self.scales, TAPPED.values(), strict=True):
             square = ((a.float() - b.float()) ** 2 * scale).mean(1, keepdim=True)
             total = total + (square * F.avg_pool2d(mask, stride)).sum((1, 2, 3)) * float(stride**2)

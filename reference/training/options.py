@@ -25,7 +25,7 @@ SIGTERM and SIGINT (Ctrl-C) stop it after the step that it is at; the same comma
 Its folder gets
   last.pt              all that the run needs to go on
   weights.safetensors  averaged weights in half precision, from which --start begins another run
-  log.csv, log.png     how it goes; the picture with matplotlib only
+  log.csv, log.png     how it goes; the plot with matplotlib only
 
 Every option may stand in a TOML file instead (--config), under its name with _ for -; the table [sizes] there
 sets sdc_reference.model.sizes.Sizes.  The command line wins.
