@@ -25,13 +25,17 @@ import pytest
 from PIL import Image, ImageDraw
 
 import sdc
-from sdc.analysis import Options, Ranked, Scene, analyze, cached, hashes, pipeline, steps
+from sdc.analysis import Options, Ranked, Scene, analyze, cache, hashes, pipeline, registry
+from sdc.analysis.cielab import lab_of
+from sdc.analysis.faces import faces
 from sdc.analysis.providers import chat, prompts
-from sdc.analysis.ranking import DefaultRanking
-from sdc.analysis.salient import SalientRegions, _lab, faces, saliency, superpixels
+from sdc.analysis.providers.ranking import DefaultRanking
+from sdc.analysis.providers.salient import SalientRegions
+from sdc.analysis.saliency_map import saliency
+from sdc.analysis.superpixels import superpixels
 from sdc.cli import main as cli
 from sdc.cli import trial
-from sdc.cli.analysis_options import add_options
+from sdc.cli.analysis_options import add_options, options_of
 from sdc.errors import SdcError
 from sdc.format.build import build
 from sdc.format.chunks import PROV, Chunk
@@ -84,7 +88,7 @@ def test_what_stands_out_comes_first() -> None:
     first = np.asarray(mapped.levels)[mapped.labels.astype(int) - 1] == 0
     y, x = np.argwhere(first).mean(0) * 16 + 8
     assert abs(x - 0.55 * 192) < 24 and abs(y - 64) < 24
-    assert result.about == {"grounding": {"provider": "salient"}, "ranking": {"provider": "default"}}
+    assert result.provenance == {"grounding": {"provider": "salient"}, "ranking": {"provider": "default"}}
     assert all(thing.reason for thing in result.objects)
     assert [o.label for o in result.objects] == [f"region {k + 1}" for k in range(len(result.objects))]
 
@@ -100,7 +104,7 @@ def test_pictures_of_any_size_are_analysed(size: tuple[int, int]) -> None:
 
 def test_a_picture_of_one_colour_has_no_regions() -> None:
     result = analyze(np.full((80, 80, 3), 90, np.uint8))
-    assert result.objects == () and "warnings" not in result.about
+    assert result.objects == () and "warnings" not in result.provenance
     assert group_map(result.objects, 80, 80).levels == (3,)
 
 
@@ -137,7 +141,7 @@ def test_a_face_of_any_tone_comes_before_a_bright_coat(tone: tuple[int, int, int
 
 def test_eyes_make_the_face() -> None:
     def middle(tone: tuple[int, int, int], eyes: bool = True) -> float:
-        return float(faces(_lab(portrait(tone, eyes)[::2, ::2]))[42, 65])
+        return float(faces(lab_of(portrait(tone, eyes)[::2, ::2]))[42, 65])
 
     found = [middle(tone) for tone in TONES]
     assert min(found) > 0.5 and max(found) < 1.4 * min(found)
@@ -166,8 +170,8 @@ def test_a_box_is_cut_to_what_lies_in_it() -> None:
 # --- Ranking without a model ---------------------------------------------------------------------------
 
 
-def test_default_ranks_give_a_third_of_the_area_to_each_level() -> None:
-    things = [Object("thing", (16 * k, 40, 16, 16), score=0.9 - k / 20) for k in range(9)]
+def test_default_ranks_give_a_third_of_the_objects_to_each_level() -> None:
+    things = [Object("thing", (16 * k, 40, 16 - k, 16), score=0.9 - k / 20) for k in range(9)]
     ranked = DefaultRanking(Options()).rank(Scene(np.zeros((96, 144, 3), np.uint8)), things)
     assert sorted(o.level or 0 for o in ranked.objects) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert [o.label for o in ranked.objects] == ["thing"] * 9
@@ -180,6 +184,14 @@ def test_a_class_counts_and_a_given_level_stays() -> None:
     assert [o.level for o in ranked] == [1, 0]
     fixed = DefaultRanking(Options()).rank(scene, [replace(person, level=3), table]).objects
     assert [o.level for o in fixed] == [3, 0]
+    assert fixed[1].reason == "score 1.00, area 7 %" and fixed[0].reason.startswith("saliency 0.")
+
+
+def test_a_file_and_the_analysis_rank_by_one_rule(others: None) -> None:
+    found = analyze(picture(), Options(grounding="several", masks="salient"))
+    bare = [replace(thing, level=None) for thing in found.objects]
+    mapped = group_map(bare, 192, 128)
+    assert [o.level for o in mapped.objects] == [o.level for o in found.objects] == [0, 1, 2, 0]
 
 
 # --- JSON, chunk, sheet --------------------------------------------------------------------------------
@@ -201,7 +213,7 @@ def test_the_json_is_read_back_and_keeps_the_schema() -> None:
 
 def test_the_stream_says_how_its_objects_were_found() -> None:
     about = {"grounding": {"provider": "salient"}, "captions": {"short": "é"}, "warnings": ["w"]}
-    data = sdc.encode(picture(), analysis=about, objects=[Object("disc", (70, 30, 72, 68), 0)])
+    data = sdc.encode(picture(), provenance=about, objects=[Object("disc", (70, 30, 72, 68), 0)])
     assert parse_analysis(parse(data)) == about
     report = sdc.info(data)
     assert report["analysis"] == about
@@ -209,7 +221,7 @@ def test_the_stream_says_how_its_objects_were_found() -> None:
     assert row["id"] == "PROV-01" and row["size"] == len(analysis_payload(about))
     text = format_text(report)
     assert "short caption: é" in text and "warning: w" in text and "grounding: salient" in text
-    assert parse_analysis(parse(sdc.encode(picture(), analysis=about, metadata=False))) is None
+    assert parse_analysis(parse(sdc.encode(picture(), provenance=about, metadata=False))) is None
     assert parse_analysis(parse(sdc.extract(data, levels=["L1"]))) is None
     drawn = sheet(data)
     assert drawn.size > sheet(sdc.encode(picture())).size
@@ -380,7 +392,7 @@ def others(monkeypatch: pytest.MonkeyPatch) -> None:
         return [SimpleNamespace(name=k, load=lambda v=v: v) for k, v in made.items()]
 
     pipeline.provider_of.cache_clear()
-    monkeypatch.setattr(steps, "entry_points", entry_points)
+    monkeypatch.setattr(registry, "entry_points", entry_points)
 
 
 def test_another_package_adds_providers(others: None) -> None:
@@ -388,7 +400,7 @@ def test_another_package_adds_providers(others: None) -> None:
     (thing,) = result.objects
     assert (thing.label, thing.level, thing.reason) == ("disc", 1, "so") and thing.mask is not None
     step = {"provider": "fixed", "model": "fixed 1", "prompts": "abc"}
-    assert result.about == {
+    assert result.provenance == {
         **dict.fromkeys(("tags", "grounding", "masks", "ranking"), step),
         "find": ["disc"],
         "captions": {"short": "a disc"},
@@ -400,8 +412,8 @@ def test_a_grounding_that_fails_leads_to_the_regions(others: None, grounding: st
     result = analyze(picture(), Options(grounding=grounding, ranking="broken", tags="broken"))
     assert [o.label for o in result.objects] == [o.label for o in analyze(picture()).objects]
     assert len(result.warnings) == 4 and not any("\n" in text for text in result.warnings)
-    assert result.about["grounding"] == {"provider": "salient"}
-    assert result.about["ranking"] == {"provider": "default"}
+    assert result.provenance["grounding"] == {"provider": "salient"}
+    assert result.provenance["ranking"] == {"provider": "default"}
 
 
 def test_masks_that_fail_leave_the_boxes(others: None) -> None:
@@ -438,7 +450,7 @@ def test_words_come_from_a_file(tmp_path: Path, others: None) -> None:
     words = tmp_path / "words.txt"
     words.write_text("zebra\n\n dog \n")
     result = analyze(picture(), Options(vocabulary=str(words), grounding="fixed"))
-    assert result.objects[0].label == "zebra dog" and result.about["tags"]["model"] == "words.txt"
+    assert result.objects[0].label == "zebra dog" and result.provenance["tags"]["model"] == "words.txt"
     words.write_bytes(b"\xff\xfe")
     pipeline.provider_of.cache_clear()
     for path, code in ((str(words), "E_USAGE"), (str(tmp_path / "none"), "E_INPUT")):
@@ -449,7 +461,7 @@ def test_words_come_from_a_file(tmp_path: Path, others: None) -> None:
 def test_a_record_of_any_length_fits_a_stream(others: None) -> None:
     asked = Options(find=("\ud800" + "x" * 9999,) * 999, purpose="p" * 99999, grounding="fixed")
     result = analyze(picture(), asked)
-    assert len(analysis_payload(result.about)) < 1 << 16
+    assert len(analysis_payload(result.provenance)) < 1 << 16
     assert load_objects(result.as_dict(), 192, 128)[0].label == "?" + "x" * 254
 
 
@@ -489,12 +501,12 @@ def test_results_are_kept_by_picture_and_options(photo: str, capfd: pytest.Captu
 
 @pytest.mark.parametrize("changed", ["sdc.analysis", "sdc"])
 def test_results_are_not_kept_when_the_code_changes(monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
-    before = cached._fingerprint(picture(), Options())
-    assert cached._fingerprint(picture(), Options()) == before
+    before = cache._fingerprint(picture(), Options())
+    assert cache._fingerprint(picture(), Options()) == before
     real = hashes.code_hash
     other = lambda package, *names: "0" * 8 if package == changed else real(package, *names)  # noqa: E731
-    monkeypatch.setattr(cached, "code_hash", other)
-    assert cached._fingerprint(picture(), Options()) != before
+    monkeypatch.setattr(cache, "code_hash", other)
+    assert cache._fingerprint(picture(), Options()) != before
 
 
 def test_the_hash_of_code_is_of_its_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -546,7 +558,7 @@ def test_providers_of_others_look_at_what_they_like(others: None, photo: str) ->
     parser = argparse.ArgumentParser()
     add_options(parser)
     args = parser.parse_args(["--chat-model", "m", "--chat", "http://localhost", "--ranking", "fixed"])
-    assert cached.options_of(args).model == "m"
+    assert options_of(args).model == "m"
 
 
 def test_wrong_arguments_are_one_line(photo: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -689,7 +701,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr(chat, "WAIT", 0.001)
     monkeypatch.setattr(chat, "LONGEST_WAIT", 0.01)
     things = SimpleNamespace(name="things", load=lambda: Things)
-    monkeypatch.setattr(steps, "entry_points", lambda group: [things])
+    monkeypatch.setattr(registry, "entry_points", lambda group: [things])
     made = Server()
     thread = threading.Thread(target=made.http.serve_forever, args=(0.01,), daemon=True)
     thread.start()
@@ -709,8 +721,8 @@ def test_a_model_ranks_with_reasons(server: Server) -> None:
     assert [(o.label, o.level, o.reason) for o in result.objects] == [
         ("sky", 2, "because 0"), ("disc", 0, "because 1"), ("grass", 1, "because 2"),
     ]  # fmt: skip
-    assert result.about["captions"] == CAPTIONS and result.about["for"] == "find the disc"
-    assert result.about["ranking"] == {"provider": "chat", "model": "tiny", "prompts": prompts.HASH}
+    assert result.provenance["captions"] == CAPTIONS and result.provenance["for"] == "find the disc"
+    assert result.provenance["ranking"] == {"provider": "chat", "model": "tiny", "prompts": prompts.HASH}
     assert not result.warnings and set(server.keys) == {"Bearer secret-key"}
     first, second = server.asked
     sent = first["messages"][1]["content"]
@@ -743,7 +755,7 @@ def test_a_model_without_eyes_gets_no_picture(server: Server) -> None:
 def test_an_answer_with_extra_prose_is_understood(server: Server, answer: Any) -> None:
     result = ask(server, "A disc, in plain words.", answer)
     assert [o.level for o in result.objects] == [2, 0, 1] and not result.warnings
-    assert result.about["captions"] == {"short": "A disc, in plain words."} and len(server.asked) == 2
+    assert result.provenance["captions"] == {"short": "A disc, in plain words."} and len(server.asked) == 2
 
 
 @pytest.mark.parametrize(
@@ -774,7 +786,7 @@ def test_a_wrong_answer_is_asked_for_once_more(server: Server, answer: Any, told
 
 def test_what_the_second_answer_lacks_comes_from_the_default(server: Server) -> None:
     result = ask(server, CAPTIONS, levels((1, "L1"), (7, "L1")), levels((0, "L3")))
-    assert [o.reason.partition(" ")[0] for o in result.objects] == ["because", "because", "saliency"]
+    assert [o.reason.partition(" ")[0] for o in result.objects] == ["because", "because", "score"]
     assert result.warnings[-1] == "1 of 3 objects have their levels from the default"
 
 
@@ -828,10 +840,10 @@ def test_a_server_that_fails_leads_to_the_default(
     result = ask(server, answer, timeout=0.2 if answer in (slow, dripping) else 30.0)
     assert time.monotonic() - began < 20
     assert [o.label for o in result.objects] == ["sky", "disc", "grass"]
-    assert result.about["ranking"] == {"provider": "default"}
+    assert result.provenance["ranking"] == {"provider": "default"}
     assert len(result.warnings) == 1 and told in result.warnings[0], result.warnings
     assert len(server.asked) == requests
-    assert "secret-key" not in json.dumps(result.about)
+    assert "secret-key" not in json.dumps(result.provenance)
 
 
 def test_a_server_that_recovers_is_asked_again(server: Server) -> None:
@@ -856,7 +868,10 @@ def test_nobody_listens(server: Server, photo: str, capfd: pytest.CaptureFixture
 
 def test_a_model_says_what_to_look_for(server: Server) -> None:
     result = ask(server, {"tags": ["disc", "grass", "disc", 5]}, CAPTIONS, GOOD, tags="chat")
-    assert result.about["find"] == ["disc", "grass"] and result.about["tags"]["prompts"] == prompts.HASH
+    assert (
+        result.provenance["find"] == ["disc", "grass"]
+        and result.provenance["tags"]["prompts"] == prompts.HASH
+    )
     pipeline.provider_of.cache_clear()
     result = ask(server, {"tags": []}, CAPTIONS, GOOD, tags="chat")
     assert "named nothing" in result.warnings[0] and result.objects[1].level == 0
@@ -872,7 +887,7 @@ def test_an_echo_of_the_prompt_is_no_answer(server: Server) -> None:
     rows = [{"id": k, "level": level, "reason": "..."} for k, level in enumerate(("L1", "L2", "L3"))]
     result = ask(server, {"short": "One sentence.", "detailed": prompts.DETAILED}, {"objects": rows})
     assert [(o.level, o.reason) for o in result.objects] == [(0, ""), (1, ""), (2, "")]
-    assert "captions" not in result.about
+    assert "captions" not in result.provenance
     assert result.warnings == ["the answer to the first question has no caption"]
 
 
@@ -888,7 +903,7 @@ def test_an_echo_of_the_prompt_is_no_answer(server: Server) -> None:
 )
 def test_the_record_names_no_folders(server: Server, name: str, shown: str) -> None:
     result = ask(server, CAPTIONS, GOOD, model=name)
-    assert result.about["ranking"]["model"] == shown and server.asked[0]["model"] == name
+    assert result.provenance["ranking"]["model"] == shown and server.asked[0]["model"] == name
 
 
 def test_a_trial_says_what_came_of_an_endpoint(
@@ -926,7 +941,7 @@ def test_options_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("SDC_CHAT_KEY", "k")
     parser = argparse.ArgumentParser()
     add_options(parser)
-    options = cached.options_of(parser.parse_args(["--chat-model", "m", "--find", "dog, red car"]))
+    options = options_of(parser.parse_args(["--chat-model", "m", "--find", "dog, red car"]))
     assert (options.url, options.model, options.key) == ("http://a/v1", "m", "k")
     assert options.find == ("dog", "red car")
     assert "SDC_CHAT_URL" in os.environ
@@ -992,7 +1007,7 @@ def test_a_segmenter_finds_named_objects(runtime: None, tmp_path: Path) -> None:
     assert abs(x + w - 108) <= 4
     (edge,) = (o for o in result.objects if o.box[:2] == (0, 0))
     assert np.abs(np.subtract(edge.box, (0, 0, 36, 36))).max() <= 1
-    assert result.about["grounding"]["model"].startswith("tiny.onnx ")
+    assert result.provenance["grounding"]["model"].startswith("tiny.onnx ")
     assert analyze(picture(), Options(detector=str(tmp_path / "tiny.onnx"), find=("Disc",))).objects == (
         replace(disc, reason=disc.reason),
     )
@@ -1007,7 +1022,7 @@ def test_detectors_of_several_kinds(runtime: None, tmp_path: Path, options: dict
         ["disc", "dog", "dog"] if names else ["class 0", "class 1", "class 1"]
     )
     # Boxes are refined by the built-in default.
-    assert result.about["masks"] == {"provider": "salient"} and not result.warnings
+    assert result.provenance["masks"] == {"provider": "salient"} and not result.warnings
 
 
 def test_a_detector_that_finds_nothing_leads_to_the_regions(runtime: None, tmp_path: Path) -> None:
@@ -1056,8 +1071,10 @@ def test_a_network_of_salient_objects_finds_regions(runtime: None, tmp_path: Pat
     first = np.asarray(mapped.levels)[mapped.labels.astype(int) - 1] == 0
     y, x = np.argwhere(first).mean(0) * 16 + 8
     assert abs(x - 0.45 * 192) < 16 and abs(y - 64) < 16
-    assert result.about["grounding"]["provider"] == "saliency"
-    assert result.about["grounding"]["model"].startswith("red.onnx ") and "masks" not in result.about
+    assert result.provenance["grounding"]["provider"] == "saliency"
+    assert (
+        result.provenance["grounding"]["model"].startswith("red.onnx ") and "masks" not in result.provenance
+    )
     assert not result.warnings
 
 
@@ -1183,7 +1200,7 @@ def tiny_sam(transformers: Any, folder: Path, second: bool) -> str:
 @pytest.mark.parametrize("name", ["sam", "sam2"])
 def test_boxes_become_masks(transformers: Any, tmp_path: Path, name: str) -> None:
     folder = tiny_sam(transformers, tmp_path, name == "sam2")
-    made = steps.provider("masks", name, Options(masks_model=folder))
+    made = registry.provider("masks", name, Options(masks_model=folder))
     things = [*THINGS, replace(THINGS[1], mask=np.ones((48, 72), bool))]
     refined = made.refine(Scene(picture()), things)
     assert [o.label for o in refined] == [o.label for o in things] and refined[3] == things[3]
@@ -1247,8 +1264,8 @@ def test_a_model_in_this_process_is_asked(
     folder = tiny_intern(transformers, tmp_path)
     # What random weights say is no answer, so all levels are those of the default.
     result = analyze(picture(), Options(ranking="internvl", model=folder))
-    assert result.about["ranking"]["provider"] == "internvl", result.about
-    assert result.about["ranking"]["model"] == Path(folder).name
+    assert result.provenance["ranking"]["provider"] == "internvl", result.provenance
+    assert result.provenance["ranking"]["model"] == Path(folder).name
     count = len(result.objects)
     assert result.warnings[-1] == f"{count} of {count} objects have their levels from the default"
     assert all(o.level is not None for o in result.objects)

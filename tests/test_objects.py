@@ -561,8 +561,8 @@ def test_object_equality_looks_at_the_mask() -> None:
 @pytest.mark.parametrize(
     ("count", "levels"), [(1, [0]), (2, [0, 1]), (3, [0, 1, 2]), (4, [0, 0, 1, 2]), (5, [0, 0, 1, 1, 2])]
 )
-def test_default_levels_are_thirds_by_area(count: int, levels: list[int]) -> None:
-    objects = [Object("thing", (0, 0, 60 - 5 * i, 40)) for i in range(count)]
+def test_default_levels_are_thirds_by_count(count: int, levels: list[int]) -> None:
+    objects = [Object("thing", (12 * i, 20, 12 - 2 * i, 9)) for i in range(count)]
     ranked = rank_objects(objects, 64, 48)
     assert [thing.level for thing in ranked] == levels
     assert [thing.rank for thing in ranked] == list(range(count))
@@ -576,6 +576,95 @@ def test_default_level_looks_at_centre_mask_and_score() -> None:
     assert [thing.level for thing in rank_objects([corner, doubtful], 64, 48)] == [0, 1]
     thin = replace(middle, mask=np.eye(20, dtype=bool))
     assert [thing.level for thing in rank_objects([corner, thin], 64, 48)] == [0, 1]
+
+
+def levels_of(objects: list[Object], width: int, height: int) -> list[int | None]:
+    return [thing.level for thing in rank_objects(objects, width, height)]
+
+
+def test_a_doubtful_object_that_fills_the_image_is_not_of_l1() -> None:
+    # A living room that a detector takes for the inside of a train.
+    train = Object("train", (10, 20, 600, 430), score=0.39)
+    vase, cat = Object("vase", (500, 60, 30, 50), score=0.6), Object("cat", (260, 200, 90, 80), score=0.8)
+    assert levels_of([train, vase, cat], 640, 480) == [2, 1, 0]
+    # Neither alone, nor because half of it lies in something sure.
+    assert levels_of([train], 640, 480) == [1]
+    assert levels_of([train, Object("couch", (10, 20, 400, 430), score=0.9)], 640, 480) == [1, 0]
+    # One that is surer than it is large may be of L1.
+    assert levels_of([replace(train, score=0.9)], 640, 480) == [0]
+    # What a file says without a score is certain.
+    assert levels_of([Object("train", (0, 0, 640, 480))], 640, 480) == [0]
+
+
+@pytest.mark.parametrize("label", ["person", "thing"])
+def test_a_rider_and_the_motorcycle_are_of_one_level(label: str) -> None:
+    rider = Object(label, (250, 80, 110, 200), score=0.8)
+    motorcycle = Object("motorcycle", (210, 170, 220, 150), score=0.9)
+    signs = [Object("sign", (40 * k, 0, 30, 30), score=0.7) for k in range(4)]
+    for both in ([rider, motorcycle], [motorcycle, replace(rider, score=0.5)]):
+        for more in range(5):
+            assert levels_of(both + signs[:more], 640, 480)[:2] == [0, 0]
+    # With masks it is the same: boxes say what belongs together, as masks never overlap.
+    masked = replace(rider, mask=np.ones((200, 110), bool))
+    assert levels_of([masked, motorcycle, *signs], 640, 480)[:2] == [0, 0]
+    # The bus behind somebody is not held by him, nor is what only touches him.
+    bus = Object("bus", (100, 20, 500, 400), score=0.85)
+    assert levels_of([Object("person", (250, 200, 60, 200)), bus], 640, 480) == [0, 1]
+    assert levels_of([rider, replace(motorcycle, box=(340, 170, 220, 150), score=0.3)], 640, 480) == [0, 1]
+
+
+def test_objects_go_with_others_but_not_in_chains() -> None:
+    row = [Object("thing", (30 * k, 40, 40, 20), score=0.9 - 0.1 * k) for k in range(6)]
+    # Each has a fourth of the next one's box: those of L2 begin in L1, those of L3 in L2.
+    assert levels_of(row, 320, 100) == [0, 0, 0, 1, 1, 2]
+    # A level that was given is one to go with, and stays.
+    given_ones = [replace(row[0], level=2), replace(row[1], level=0, score=0.1), *row[2:]]
+    assert levels_of(given_ones, 320, 100) == [2, 0, 0, 0, 1, 2]
+
+
+@st.composite
+def detections(draw: st.DrawFn) -> list[Object]:
+    """Objects of an image of 64 x 48 pixels, many of which overlap, with scores and some with levels."""
+    out = []
+    for _ in range(draw(st.integers(1, 9))):
+        x, y = draw(st.integers(0, 60)), draw(st.integers(0, 44))
+        w, h = draw(st.integers(1, 64 - x)), draw(st.integers(1, 48 - y))
+        level = draw(st.none() | st.none() | st.integers(0, 3))
+        label = draw(st.sampled_from(["person", "chair", "kite"]))
+        out.append(Object(label, (x, y, w, h), level, draw(st.integers(0, 20)) / 20))
+    return out
+
+
+@given(detections(), st.data())
+def test_a_higher_score_never_lowers_a_level(objects: list[Object], data: st.DataObject) -> None:
+    k = data.draw(st.integers(0, len(objects) - 1))
+    higher = data.draw(st.floats(objects[k].score, 1))
+    surer = [*objects[:k], replace(objects[k], score=higher), *objects[k + 1 :]]
+    before, after = levels_of(objects, 64, 48)[k], levels_of(surer, 64, 48)[k]
+    assert before is not None and after is not None and after <= before
+
+
+@given(detections(), st.randoms(use_true_random=False))
+def test_the_order_of_objects_does_not_matter(objects: list[Object], random: Any) -> None:
+    shuffled = list(range(len(objects)))
+    random.shuffle(shuffled)
+    told = levels_of(objects, 64, 48)
+    again = levels_of([objects[k] for k in shuffled], 64, 48)
+
+    def found(levels: list[int | None], order: list[int]) -> list[Any]:
+        return sorted(
+            (objects[k].label, objects[k].box, objects[k].score, levels[i]) for i, k in enumerate(order)
+        )
+
+    assert found(again, shuffled) == found(told, list(range(len(objects))))
+
+
+@given(detections())
+def test_levels_that_are_given_are_kept(objects: list[Object]) -> None:
+    ranked = rank_objects(objects, 64, 48)
+    assert all(o.level in (None, r.level) for o, r in zip(objects, ranked, strict=True))
+    assert sorted(r.rank or 0 for r in ranked) == list(range(len(objects)))
+    assert rank_objects(ranked, 64, 48) == ranked
 
 
 def test_order_of_importance() -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 import sdc
 from sdc.analysis import Options, analyze
-from sdc.analysis.steps import PROVIDERS
+from sdc.analysis.registry import PROVIDERS
 from sdc.cli import main as cli
 from sdc.codec.encoder import qualities_of
 from sdc.codec.presets import PRESETS, Preset, parse_preset, preset_of
@@ -181,8 +181,8 @@ def test_a_task_is_recorded_where_a_model_ranked_by_it(
 
     # Whatever is not the built-in ranking is told the task, unless that had to do its work.
     monkeypatch.setitem(PROVIDERS["ranking"], "other", PROVIDERS["ranking"]["default"])
-    monkeypatch.setitem(PROVIDERS["ranking"], "broken", ".salient:SalientRegions")
+    monkeypatch.setitem(PROVIDERS["ranking"], "broken", ".providers.salient:SalientRegions")
     asked = Options(ranking="other", purpose="read the plate")
-    assert analyze(picture, asked).about["for"] == "read the plate"
+    assert analyze(picture, asked).provenance["for"] == "read the plate"
     failed = analyze(picture, replace(asked, ranking="broken"))
-    assert failed.about["ranking"] == {"provider": "default"} and "for" not in failed.about
+    assert failed.provenance["ranking"] == {"provider": "default"} and "for" not in failed.provenance

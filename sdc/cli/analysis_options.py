@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
+
+from ..analysis.choice import chosen_providers
+from ..analysis.interfaces import Options
+from ..analysis.registry import PROVIDERS
+from ..errors import SdcError
+
+SETTINGS = {"url": "SDC_CHAT_URL", "model": "SDC_CHAT_MODEL", "key": "SDC_CHAT_KEY"}
+"""Variables of the environment that stand for options not given."""
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -47,3 +56,34 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add("--ranking", default="", metavar="NAME", help="default, chat, internvl or another provider")
     add("--device", default="cpu", help="where networks of transformers run (%(default)s)")
     add("--cache", metavar="FOLDER", help="keep results here, by picture and options")
+
+
+def options_of(args: argparse.Namespace) -> Options:
+    """What the arguments ask for, and the environment where they are silent.
+
+    Raises:
+        SdcError: ``E_USAGE`` for arguments about a model that nothing asks; variables of the environment may
+            stay unused.
+    """
+    found = {
+        name: getattr(args, name)
+        for name in Options.__dataclass_fields__
+        if name not in SETTINGS and hasattr(args, name)
+    }
+    given = {"url": args.url, "model": args.chat_model, "key": args.key}
+    for name, variable in SETTINGS.items():
+        found[name] = given[name] if given[name] is not None else os.environ.get(variable, "")
+    options = Options(**found)
+    chosen = chosen_providers(options)
+    asked = {chosen["tags"], chosen["ranking"]}
+    if asked <= {"", *PROVIDERS["tags"], *PROVIDERS["ranking"]}:  # others may look at what they like
+        for option, value, takers in (
+            ("--chat", args.url, {"chat"}),
+            ("--chat-key", args.key, {"chat"}),
+            ("--chat-model", args.chat_model, {"chat", "internvl"}),
+            ("--text-only", args.text_only, {"chat", "internvl"}),
+        ):
+            if value and not asked & takers:
+                message = "has no effect: no step is by " + " or ".join(sorted(takers))
+                raise SdcError("E_USAGE", message, option)
+    return options

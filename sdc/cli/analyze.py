@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import SdcError
-from ..objects.document import load_analysis, load_objects
 from .encode import unused_purpose
 from .files import PIPE, check_output, is_image_name, is_same, is_stream_name, read_source, write_whole
 from .messages import Args, Said
@@ -17,10 +16,11 @@ from .messages import Args, Said
 
 def analyze_one(args: Args, source: str, target: str) -> Said:
     """Find and rank the objects of one image, and write them."""
-    from ..analysis.cached import analysed
+    from ..analysis.cache import analyze_cached
     from ..images.read import read_picture
     from ..images.sheet import objects_sheet
     from ..images.write import format_of, write_picture
+    from .analysis_options import options_of
 
     if target != PIPE and (is_image_name(target) or is_stream_name(target)):
         other = Path(target).with_suffix(".json").name
@@ -33,12 +33,10 @@ def analyze_one(args: Args, source: str, target: str) -> Said:
         if args.picture == target or is_same(args.picture, target):
             raise SdcError("E_USAGE", "the objects and their picture are the same file", args.picture)
     picture = read_picture(read_source(source), background=(255, 255, 255), max_pixels=args.max_pixels)
-    height, width = picture.pixels.shape[:2]
-    described, warnings = analysed(picture.pixels, args)
-    objects = load_objects(described, width, height)
+    found = analyze_cached(picture.pixels, options_of(args), args.cache)
     if args.picture is not None:
-        drawn = objects_sheet(picture.pixels, objects, load_analysis(described))
+        drawn = objects_sheet(picture.pixels, found.objects, found.provenance)
         data = write_picture(np.asarray(drawn), None, None, Path(args.picture).suffix)[0]
         write_whole(args.picture, data)
-    write_whole(target, (json.dumps(described, indent=1, ensure_ascii=False) + "\n").encode())
-    return [*picture.notes, *warnings, *unused_purpose(args, load_analysis(described), "")]
+    write_whole(target, (json.dumps(found.as_dict(), indent=1, ensure_ascii=False) + "\n").encode())
+    return [*picture.notes, *found.warnings, *unused_purpose(args, found.provenance, "")]

@@ -22,9 +22,9 @@ from PIL import Image
 
 from ...errors import SdcError
 from ...objects.object import Object
-from ..ranking import DefaultRanking
-from ..steps import Options, Ranked, Scene
+from ..interfaces import Options, Ranked, Scene
 from . import prompts
+from .ranking import DefaultRanking
 
 SIDE = 768
 """Longer side of the picture that is sent, at most."""
@@ -52,7 +52,7 @@ BUSY = (408, 425, 429, 500, 502, 503, 504)
 Message = dict[str, Any]
 
 
-class Model(Protocol):
+class ChatModel(Protocol):
     """Something that answers messages."""
 
     name: str
@@ -213,7 +213,7 @@ def _shown(name: str) -> str:
 class ModelRanking:
     """Levels by a model's two answers, whatever the model runs on."""
 
-    def __init__(self, options: Options, model: Model):
+    def __init__(self, options: Options, model: ChatModel):
         self._options = options
         self._model = model
         self._default = DefaultRanking(options)
@@ -301,7 +301,7 @@ class ChatRanking(ModelRanking):
 class ModelTags:
     """What to look for, by a model that sees the picture."""
 
-    def __init__(self, options: Options, model: Model):
+    def __init__(self, options: Options, model: ChatModel):
         if options.text_only:
             raise SdcError("E_USAGE", "a model that sees nothing cannot say what is in a picture", "--tags")
         self._model = model

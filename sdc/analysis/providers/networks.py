@@ -15,9 +15,11 @@ import numpy.typing as npt
 
 from ...errors import SdcError
 from ...objects.object import Object
-from ..steps import Options, Scene, need
+from ..interfaces import Options, Scene
+from ..masks import cut_to_mask
+from ..optional import need
 from .chat import Message, ModelRanking, ModelTags, shrunk
-from .detector import one_line, tight
+from .detector import one_line
 
 DINO = "IDEA-Research/grounding-dino-tiny"
 SAM = "facebook/sam-vit-base"
@@ -148,8 +150,8 @@ class _Segmenter:
             for k, several, score in zip(some, masks, scores, strict=True):
                 x, y, w, h = objects[k].box
                 best = np.asarray(several[int(score.argmax())]).astype(bool)[y : y + h, x : x + w]
-                found = tight(objects[k], best)
-                out[k] = replace(objects[k], box=found.box, mask=found.mask)
+                if best.any():
+                    out[k] = cut_to_mask(replace(objects[k], mask=best))
         return out
 
     def _masks(self, result: Any, values: Any) -> Any:
