@@ -31,6 +31,7 @@ from sdc.analysis.faces import faces
 from sdc.analysis.providers import chat, prompts
 from sdc.analysis.providers.ranking import DefaultRanking
 from sdc.analysis.providers.salient import SalientRegions
+from sdc.analysis.result import settled
 from sdc.analysis.saliency_map import saliency
 from sdc.analysis.superpixels import superpixels
 from sdc.cli import main as cli
@@ -191,7 +192,7 @@ def test_a_file_and_the_analysis_rank_by_one_rule(others: None) -> None:
     found = analyze(picture(), Options(grounding="several", masks="salient"))
     bare = [replace(thing, level=None) for thing in found.objects]
     mapped = group_map(bare, 192, 128)
-    assert [o.level for o in mapped.objects] == [o.level for o in found.objects] == [0, 1, 2, 0]
+    assert [o.level for o in mapped.objects] == [o.level for o in found.objects] == [0, 0, 1, 0]
 
 
 # --- JSON, chunk, sheet --------------------------------------------------------------------------------
@@ -372,6 +373,14 @@ class Broken(Fixed):
         raise OSError("gone")
 
 
+class Several(Fixed):
+    """Boxes with scores that four digits cannot say, the last within the first."""
+
+    def locate(self, scene: Scene, words: Sequence[str]) -> list[Object]:
+        boxes = ((70, 30, 72, 68), (4, 8, 40, 48), (150, 90, 30, 30), (90, 40, 20, 20))
+        return [Object("thing", box, None, 0.9 - k / 7) for k, box in enumerate(boxes)]
+
+
 class Unmade(Fixed):
     def __init__(self, options: Options):
         raise RuntimeError("no\nlicence")
@@ -388,7 +397,13 @@ def others(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def entry_points(group: str) -> list[Any]:
         assert group.startswith("sdc.")
-        made = {"fixed": Fixed, "broken": Broken, "outside": Outside, "unmade": Unmade}
+        made = {
+            "fixed": Fixed,
+            "broken": Broken,
+            "outside": Outside,
+            "unmade": Unmade,
+            "several": Several,
+        }
         return [SimpleNamespace(name=k, load=lambda v=v: v) for k, v in made.items()]
 
     pipeline.provider_of.cache_clear()
@@ -486,6 +501,40 @@ def test_encode_analyses_on_the_way(photo: str, capfd: pytest.CaptureFixture[str
     assert status == 0 and "grounding: salient" in out and "saliency" in out
     assert main(capfd, "encode", photo, "m.sdc", "--no-metadata")[0] == 0
     assert parse_analysis(parse(Path("m.sdc").read_bytes())) is None
+
+
+def test_command_file_cache_and_python_write_one_stream(
+    others: None, photo: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--grounding", "several"]
+    found = analyze(picture(), Options(grounding="several"))
+    assert any(thing.score != round(thing.score, 4) for thing in found.objects)
+    want = sdc.encode(picture(), objects=found.objects, provenance=found.provenance, pixel_masks=True)
+    assert main(capfd, "analyze", photo, "-o", "o.json", *asked) == (0, "", "")
+    described = json.loads(Path("o.json").read_text())
+    assert [row["score"] for row in described["objects"]] == [thing.score for thing in found.objects]
+    for more in (asked, [*asked, "--cache", "kept"], [*asked, "--cache", "kept"], ["--objects", "o.json"]):
+        assert main(capfd, "encode", photo, "a.sdc", "--pixel-masks", *more) == (0, "", "")
+        assert Path("a.sdc").read_bytes() == want
+    assert len(list(Path("kept").iterdir())) == 1
+    # What a file of objects cannot say is not in them: loose boxes, ranks, numbers that are not Python's.
+    loose = np.zeros((20, 30), bool)
+    loose[5:9, 3:7] = True
+    (thing,) = settled([Object("a", (np.int64(10), 10, 30, 20), 0, np.float32(0.3), "r", 4, loose, 2)])
+    assert thing.box == (13, 15, 4, 4) and thing.mask is not None and thing.mask.all()
+    assert (thing.rank, thing.group, type(thing.score), type(thing.box[0])) == (None, None, float, int)
+    told = json.loads(json.dumps(dump_objects([thing], 192, 128)))
+    assert load_objects(told, 192, 128) == [thing]
+
+
+def test_a_cache_that_cannot_be_read_is_filled_anew(photo: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(capfd, "analyze", photo, "-o", "o.json", "--cache", "kept")[0] == 0
+    (kept,) = Path("kept").iterdir()
+    good = kept.read_bytes()
+    for wrong in (b"{", b"7", b'{"objects": [{"label": "no box"}]}', b"[" * 99999):
+        kept.write_bytes(wrong)
+        assert main(capfd, "analyze", photo, "-o", "p.json", "--cache", "kept")[0] == 0
+        assert Path("p.json").read_bytes() == Path("o.json").read_bytes() and kept.read_bytes() == good
 
 
 def test_results_are_kept_by_picture_and_options(photo: str, capfd: pytest.CaptureFixture[str]) -> None:
