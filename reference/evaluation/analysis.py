@@ -36,7 +36,8 @@ from sdc.analysis.pipeline import analyze
 from sdc.analysis.providers.ranking import DefaultRanking
 from sdc.codec.encoder import encode
 from sdc.format.parse import parse
-from sdc.objects.grouping import coverage, group_map
+from sdc.objects.cells import coverage
+from sdc.objects.grouping import group_map
 from sdc.objects.object import Object
 from sdc.types import CELL, LEVELS
 

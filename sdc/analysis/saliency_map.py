@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from ..objects.grouping import coverage
+from ..objects.cells import coverage
 from ..objects.object import Object
 from ..types import CELL, Pixels
 from .cielab import Floats, lab_of

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .object import Object
+from .together import together
 
 PRIORS = {
     **dict.fromkeys(("person", "face", "text", "license plate", "number plate"), 1.5),
@@ -19,10 +20,6 @@ PRIORS = {
     **dict.fromkeys(("dining table", "chair", "couch", "bed", "bench", "refrigerator", "oven", "sink"), 0.7),
 }
 """What people look at first, and furniture, which is mostly what things stand on; labels in lower case."""
-
-
-TOGETHER = 4
-"""An object goes with a more important one in whose box a fourth of its own box lies."""
 
 
 BEST_DOUBTFUL = 1
@@ -61,27 +58,20 @@ def is_doubtful(thing: Object, width: int, height: int) -> bool:
 
 
 def _worked_out(objects: Sequence[Object], order: Sequence[int], doubtful: Sequence[bool]) -> dict[int, int]:
-    """Level codes of the objects that have none.
+    """Level codes of objects that have none.
 
     Args:
-        objects: all of the image; those that have a level keep it, and others may go with them.
+        objects: of the image.
         order: indices of those that have none, the most important first.
         doubtful: whether each object is doubtful.
     """
-    thirds = {i: 3 * place // len(order) for place, i in enumerate(order)}
-    boxes = np.array([thing.box for thing in objects], np.int64).reshape(-1, 4)
-    low, high, areas = boxes[:, :2], boxes[:, :2] + boxes[:, 2:], boxes[:, 2:].prod(1)
-    # An object goes with the third of another, not with what that one goes with: no chains across the image.
-    own = np.array([thirds.get(i, thing.level) for i, thing in enumerate(objects)])
-    before = np.array([i not in thirds for i in range(len(objects))])
-    levels = {}
-    for i in order:
-        if doubtful[i]:
-            levels[i] = max(thirds[i], BEST_DOUBTFUL)
-            continue
-        common = (np.minimum(high[i], high) - np.maximum(low[i], low)).clip(0).prod(1)
-        levels[i] = int(own[before & (TOGETHER * common >= areas[i])].min(initial=thirds[i]))
-        before[i] = True
+    sure = [i for i in order if not doubtful[i]]
+    levels, before = {}, 0
+    for part in together(objects, sure):
+        levels.update(dict.fromkeys(part, 3 * before // len(order)))
+        before += len(part)
+    for place, i in enumerate(order[len(sure) :], len(sure)):
+        levels[i] = max(3 * place // len(order), BEST_DOUBTFUL)
     return levels
 
 
@@ -89,9 +79,9 @@ def rank_objects(objects: Sequence[Object], width: int, height: int) -> list[Obj
     """Sets level and rank of every object; the order of the list stays.
 
     Objects without a level are sorted by :func:`importance_of`, the doubtful (:func:`is_doubtful`) last.
-    The first third by count is of L1, the second of L2, the last of L3; the earlier thirds take what is left
-    over. An object of which a fourth or more lies in the box of a more important one is of that one's level
-    if that is better. A doubtful object is of L2 at best.
+    What belongs together (:func:`.together.together`) stays together, at the place of its most important
+    object.  An object is of L1, L2 or L3 when less than a third, less than two thirds or more of these
+    objects come before it and what it belongs to; a doubtful one is of L2 at best.
 
     The rank counts objects by level; within a level by a rank already given, then objects whose level was
     given (by score, then by their order) before those whose level was worked out (in the order above).
