@@ -28,7 +28,7 @@ import sdc
 from sdc.analysis import Options, Ranked, Scene, analyze, cache, hashes, pipeline, registry
 from sdc.analysis.cielab import lab_of
 from sdc.analysis.faces import faces
-from sdc.analysis.providers import chat, prompts
+from sdc.analysis.providers import dino, endpoint, internvl, prompts
 from sdc.analysis.providers.ranking import DefaultRanking
 from sdc.analysis.providers.salient import SalientRegions
 from sdc.analysis.result import settled
@@ -747,8 +747,8 @@ class Things(Fixed):
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     pipeline.provider_of.cache_clear()
-    monkeypatch.setattr(chat, "WAIT", 0.001)
-    monkeypatch.setattr(chat, "LONGEST_WAIT", 0.01)
+    monkeypatch.setattr(endpoint, "WAIT", 0.001)
+    monkeypatch.setattr(endpoint, "LONGEST_WAIT", 0.01)
     things = SimpleNamespace(name="things", load=lambda: Things)
     monkeypatch.setattr(registry, "entry_points", lambda group: [things])
     made = Server()
@@ -784,7 +784,7 @@ def test_a_model_ranks_with_reasons(server: Server) -> None:
 
 
 def test_a_large_picture_is_sent_smaller() -> None:
-    assert chat.shrunk(np.zeros((1000, 3000, 3), np.uint8)).size == (768, 256)
+    assert endpoint.shrunk(np.zeros((1000, 3000, 3), np.uint8)).size == (768, 256)
 
 
 def test_a_model_without_eyes_gets_no_picture(server: Server) -> None:
@@ -878,7 +878,7 @@ def silent(handler: BaseHTTPRequestHandler) -> None:
         (lambda handler: send(handler, "[1]"), "not an object of JSON", 1),
         (lambda handler: send(handler, '{"choices": []}'), "no text", 1),
         (lambda handler: send(handler, "[" * 100000), "not JSON", 1),
-        (lambda handler: send(handler, "x" * (chat.LARGEST_ANSWER + 9)), "longer than", 1),
+        (lambda handler: send(handler, "x" * (endpoint.LARGEST_ANSWER + 9)), "longer than", 1),
     ],
 )
 def test_a_server_that_fails_leads_to_the_default(
@@ -927,7 +927,7 @@ def test_a_model_says_what_to_look_for(server: Server) -> None:
 
 
 def test_only_so_many_objects_are_asked_about(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat, "MOST", 2)
+    monkeypatch.setattr(endpoint, "MOST", 2)
     result = ask(server, CAPTIONS, levels((0, "L1"), (1, "L2")))
     assert "1 of 3 objects" in result.warnings[0] and all(o.reason for o in result.objects)
 
@@ -1185,11 +1185,9 @@ def tiny_dino(transformers: Any, folder: Path) -> str:
 
 
 def test_an_open_vocabulary_runs(transformers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sdc.analysis.providers import networks
-
-    monkeypatch.setattr(networks, "SCORE", 0.0)
-    monkeypatch.setattr(networks, "WORDS", 0.0)
-    made = networks.GroundingDino(Options(grounding_model=tiny_dino(transformers, tmp_path)))
+    monkeypatch.setattr(dino, "SCORE", 0.0)
+    monkeypatch.setattr(dino, "WORDS", 0.0)
+    made = dino.GroundingDino(Options(grounding_model=tiny_dino(transformers, tmp_path)))
     found = made.locate(Scene(picture()), ["red disc", "Dog"])
     assert found and found == sorted(found, key=lambda thing: -thing.score)
     for thing in found:
@@ -1306,10 +1304,8 @@ def tiny_intern(transformers: Any, folder: Path) -> str:
 def test_a_model_in_this_process_is_asked(
     transformers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sdc.analysis.providers import networks
-
-    monkeypatch.setattr(networks, "TOKENS", 8)
-    monkeypatch.setattr(chat, "SIDE", 32)
+    monkeypatch.setattr(internvl, "TOKENS", 8)
+    monkeypatch.setattr(endpoint, "SIDE", 32)
     folder = tiny_intern(transformers, tmp_path)
     # What random weights say is no answer, so all levels are those of the default.
     result = analyze(picture(), Options(ranking="internvl", model=folder))

@@ -20,22 +20,22 @@ PROVIDERS: dict[str, dict[str, str]] = {
         "salient": ".providers.salient:SalientRegions",
         "onnx": ".providers.detector:Detector",
         "saliency": ".providers.saliency:SaliencyNetwork",
-        "dino": ".providers.networks:GroundingDino",
+        "dino": ".providers.dino:GroundingDino",
     },
     "masks": {
         "salient": ".providers.salient:SalientRegions",
-        "sam": ".providers.networks:Sam",
-        "sam2": ".providers.networks:Sam2",
+        "sam": ".providers.sam:Sam",
+        "sam2": ".providers.sam:Sam2",
     },
     "tags": {
         "file": ".providers.vocabulary:Vocabulary",
         "chat": ".providers.chat:ChatTags",
-        "internvl": ".providers.networks:InternTags",
+        "internvl": ".providers.internvl:InternTags",
     },
     "ranking": {
         "default": ".providers.ranking:DefaultRanking",
         "chat": ".providers.chat:ChatRanking",
-        "internvl": ".providers.networks:InternRanking",
+        "internvl": ".providers.internvl:InternRanking",
     },
 }
 """Providers of this package by step and name: module and class."""
