@@ -28,7 +28,7 @@ import sdc
 from sdc.analysis import Options, Ranked, Scene, analyze, cache, hashes, pipeline, registry
 from sdc.analysis.cielab import lab_of
 from sdc.analysis.faces import faces
-from sdc.analysis.providers import dino, endpoint, internvl, prompts
+from sdc.analysis.providers import chat, dino, endpoint, internvl, prompts
 from sdc.analysis.providers.ranking import DefaultRanking
 from sdc.analysis.providers.salient import SalientRegions
 from sdc.analysis.result import settled
@@ -192,7 +192,7 @@ def test_a_file_and_the_analysis_rank_by_one_rule(others: None) -> None:
     found = analyze(picture(), Options(grounding="several", masks="salient"))
     bare = [replace(thing, level=None) for thing in found.objects]
     mapped = group_map(bare, 192, 128)
-    assert [o.level for o in mapped.objects] == [o.level for o in found.objects] == [0, 0, 1, 0]
+    assert [o.level for o in mapped.objects] == [o.level for o in found.objects] == [0, 1, 2, 0]
 
 
 # --- JSON, chunk, sheet --------------------------------------------------------------------------------
@@ -927,7 +927,7 @@ def test_a_model_says_what_to_look_for(server: Server) -> None:
 
 
 def test_only_so_many_objects_are_asked_about(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint, "MOST", 2)
+    monkeypatch.setattr(chat, "MOST", 2)
     result = ask(server, CAPTIONS, levels((0, "L1"), (1, "L2")))
     assert "1 of 3 objects" in result.warnings[0] and all(o.reason for o in result.objects)
 
