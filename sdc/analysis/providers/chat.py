@@ -73,30 +73,17 @@ class ModelRanking:
             {"role": "system", "content": prompts.ROLE},
             {"role": "user", "content": describe},
         ]
-        answer = self._ask(talk, picture, prompts.CAPTIONS_SCHEMA)
-        captions = prompts.read_captions(answer)
+        captions = prompts.read_captions(self._ask(talk, picture, prompts.CAPTIONS_SCHEMA))
+        warnings = [] if captions else ["the answer to the first question has no caption"]
         purpose = f"{prompts.SERVE}{self._options.purpose}\n" if self._options.purpose else ""
         # What was understood of the first answer goes back, not whatever else it held.
         talk += [
             {"role": "assistant", "content": json.dumps(captions, ensure_ascii=False)},
             {"role": "user", "content": f"{prompts.RANK}\n{purpose}{found}"},
         ]
-        schema = prompts.levels_schema(len(asked))
-        answer = self._ask(talk, picture, schema)
-        levels, wrong = prompts.read_levels(answer, len(asked))
-        warnings = [] if captions else ["the answer to the first question has no caption"]
+        levels, wrong = self._levels(talk, picture, len(asked))
         if wrong:
-            talk += [
-                {"role": "assistant", "content": answer[: 4 * prompts.LONGEST_CAPTION]},
-                {"role": "user", "content": f"{prompts.AGAIN}{wrong}. {prompts.RANK}"},
-            ]
-            try:
-                better, wrong = prompts.read_levels(self._ask(talk, picture, schema), len(asked))
-            except (OSError, ValueError, HTTPException) as error:
-                better, wrong = {}, f"{wrong}; asked again: {error}"
-            levels = {**levels, **better}
-            if wrong:
-                warnings.append(f"of the answer to the second question, {wrong}")
+            warnings.append(f"of the answer to the second question, {wrong}")
         ranked = list(default.objects)
         for k, (level, reason) in levels.items():
             ranked[asked[k]] = replace(objects[asked[k]], level=level, reason=reason)
@@ -104,6 +91,30 @@ class ModelRanking:
             missing = len(objects) - len(levels)
             warnings.append(f"{missing} of {len(objects)} objects have their levels from the default")
         return Ranked(ranked, captions, tuple(warnings))
+
+    def _levels(
+        self, talk: Sequence[Message], picture: Pixels | None, count: int
+    ) -> tuple[dict[int, tuple[int, str]], str]:
+        """Levels of so many objects; the model is asked again for those that its first answer lacks.
+
+        Returns:
+            ``({id: (level code, reason)}, what is still wrong)``, as :func:`.prompts.read_levels`.
+        """
+        schema = prompts.levels_schema(count)
+        answer = self._ask(talk, picture, schema)
+        levels, wrong = prompts.read_levels(answer, count)
+        if not wrong:
+            return levels, ""
+        talk = [
+            *talk,
+            {"role": "assistant", "content": answer[: 4 * prompts.LONGEST_CAPTION]},
+            {"role": "user", "content": f"{prompts.AGAIN}{wrong}. {prompts.RANK}"},
+        ]
+        try:
+            better, wrong = prompts.read_levels(self._ask(talk, picture, schema), count)
+        except (OSError, ValueError, HTTPException) as error:
+            better, wrong = {}, f"{wrong}; asked again: {error}"
+        return {**levels, **better}, wrong
 
 
 class ChatRanking(ModelRanking):
