@@ -63,6 +63,24 @@ def level_codes(levels: Iterable[str] | None) -> list[int] | None:
     return codes
 
 
+class Encoded(bytes):
+    """A stream as bytes, with what there is to say about it.
+
+    Attributes:
+        missing: groups and chunks that were to be in it and are not, with the error of each.
+        notes: what else the caller may want to know, in words.
+    """
+
+    missing: tuple[SdcError, ...]
+    notes: tuple[str, ...]
+
+    def __new__(cls, data: bytes, notes: Iterable[str] = (), missing: Iterable[SdcError] = ()) -> Encoded:
+        """Bytes with notes."""
+        made = super().__new__(cls, data)
+        made.notes, made.missing = tuple(notes), tuple(missing)
+        return made
+
+
 Array = npt.NDArray[Any]
 Pixels = npt.NDArray[np.uint8]
 

@@ -25,13 +25,18 @@ import pytest
 from PIL import Image, ImageDraw
 
 import sdc
-from sdc.analysis import Options, Ranked, Scene, analyze, cached, hashes, pipeline, steps
-from sdc.analysis.providers import chat, prompts
-from sdc.analysis.ranking import DefaultRanking
-from sdc.analysis.salient import SalientRegions, _lab, faces, saliency, superpixels
+from sdc.analysis import Options, Ranked, Scene, analyze, cache, hashes, pipeline, registry
+from sdc.analysis.cielab import lab_of
+from sdc.analysis.faces import faces
+from sdc.analysis.providers import chat, dino, endpoint, internvl, prompts
+from sdc.analysis.providers.ranking import DefaultRanking
+from sdc.analysis.providers.salient import SalientRegions
+from sdc.analysis.result import settled
+from sdc.analysis.saliency_map import saliency
+from sdc.analysis.superpixels import superpixels
 from sdc.cli import main as cli
 from sdc.cli import trial
-from sdc.cli.analysis_options import add_options
+from sdc.cli.analysis_options import add_options, options_of
 from sdc.errors import SdcError
 from sdc.format.build import build
 from sdc.format.chunks import PROV, Chunk
@@ -85,7 +90,7 @@ def test_what_stands_out_comes_first() -> None:
     first = np.asarray(mapped.levels)[mapped.labels.astype(int) - 1] == 0
     y, x = np.argwhere(first).mean(0) * 16 + 8
     assert abs(x - 0.55 * 192) < 24 and abs(y - 64) < 24
-    assert result.about == {"grounding": {"provider": "salient"}, "ranking": {"provider": "default"}}
+    assert result.provenance == {"grounding": {"provider": "salient"}, "ranking": {"provider": "default"}}
     assert all(thing.reason for thing in result.objects)
     assert [o.label for o in result.objects] == [f"region {k + 1}" for k in range(len(result.objects))]
 
@@ -101,7 +106,7 @@ def test_pictures_of_any_size_are_analysed(size: tuple[int, int]) -> None:
 
 def test_a_picture_of_one_colour_has_no_regions() -> None:
     result = analyze(np.full((80, 80, 3), 90, np.uint8))
-    assert result.objects == () and "warnings" not in result.about
+    assert result.objects == () and "warnings" not in result.provenance
     assert group_map(result.objects, 80, 80).levels == (3,)
 
 
@@ -138,7 +143,7 @@ def test_a_face_of_any_tone_comes_before_a_bright_coat(tone: tuple[int, int, int
 
 def test_eyes_make_the_face() -> None:
     def middle(tone: tuple[int, int, int], eyes: bool = True) -> float:
-        return float(faces(_lab(portrait(tone, eyes)[::2, ::2]))[42, 65])
+        return float(faces(lab_of(portrait(tone, eyes)[::2, ::2]))[42, 65])
 
     found = [middle(tone) for tone in TONES]
     assert min(found) > 0.5 and max(found) < 1.4 * min(found)
@@ -167,8 +172,8 @@ def test_a_box_is_cut_to_what_lies_in_it() -> None:
 # --- Ranking without a model ---------------------------------------------------------------------------
 
 
-def test_default_ranks_give_a_third_of_the_area_to_each_level() -> None:
-    things = [Object("thing", (16 * k, 40, 16, 16), score=0.9 - k / 20) for k in range(9)]
+def test_default_ranks_give_a_third_of_the_objects_to_each_level() -> None:
+    things = [Object("thing", (16 * k, 40, 16 - k, 16), score=0.9 - k / 20) for k in range(9)]
     ranked = DefaultRanking(Options()).rank(Scene(np.zeros((96, 144, 3), np.uint8)), things)
     assert sorted(o.level or 0 for o in ranked.objects) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert [o.label for o in ranked.objects] == ["thing"] * 9
@@ -181,6 +186,14 @@ def test_a_class_counts_and_a_given_level_stays() -> None:
     assert [o.level for o in ranked] == [1, 0]
     fixed = DefaultRanking(Options()).rank(scene, [replace(person, level=3), table]).objects
     assert [o.level for o in fixed] == [3, 0]
+    assert fixed[1].reason == "score 1.00, area 7 %" and fixed[0].reason.startswith("saliency 0.")
+
+
+def test_a_file_and_the_analysis_rank_by_one_rule(others: None) -> None:
+    found = analyze(picture(), Options(grounding="several", masks="salient"))
+    bare = [replace(thing, level=None) for thing in found.objects]
+    mapped = group_map(bare, 192, 128)
+    assert [o.level for o in mapped.objects] == [o.level for o in found.objects] == [0, 1, 2, 0]
 
 
 # --- JSON, chunk, sheet --------------------------------------------------------------------------------
@@ -202,7 +215,7 @@ def test_the_json_is_read_back_and_keeps_the_schema() -> None:
 
 def test_the_stream_says_how_its_objects_were_found() -> None:
     about = {"grounding": {"provider": "salient"}, "captions": {"short": "é"}, "warnings": ["w"]}
-    data = sdc.encode(picture(), analysis=about, objects=[Object("disc", (70, 30, 72, 68), 0)])
+    data = sdc.encode(picture(), provenance=about, objects=[Object("disc", (70, 30, 72, 68), 0)])
     assert parse_analysis(parse(data)) == about
     report = sdc.info(data)
     assert report["analysis"] == about
@@ -210,7 +223,7 @@ def test_the_stream_says_how_its_objects_were_found() -> None:
     assert row["id"] == "PROV-01" and row["size"] == len(analysis_payload(about))
     text = format_text(report)
     assert "short caption: é" in text and "warning: w" in text and "grounding: salient" in text
-    assert parse_analysis(parse(sdc.encode(picture(), analysis=about, metadata=False))) is None
+    assert parse_analysis(parse(sdc.encode(picture(), provenance=about, metadata=False))) is None
     assert parse_analysis(parse(sdc.extract(data, levels=["L1"]))) is None
     drawn = sheet(data)
     assert drawn.size > sheet(sdc.encode(picture())).size
@@ -362,6 +375,14 @@ class Broken(Fixed):
         raise OSError("gone")
 
 
+class Several(Fixed):
+    """Boxes with scores that four digits cannot say, the last within the first."""
+
+    def locate(self, scene: Scene, words: Sequence[str]) -> list[Object]:
+        boxes = ((70, 30, 72, 68), (4, 8, 40, 48), (150, 90, 30, 30), (90, 40, 20, 20))
+        return [Object("thing", box, None, 0.9 - k / 7) for k, box in enumerate(boxes)]
+
+
 class Unmade(Fixed):
     def __init__(self, options: Options):
         raise RuntimeError("no\nlicence")
@@ -378,11 +399,17 @@ def others(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def entry_points(group: str) -> list[Any]:
         assert group.startswith("sdc.")
-        made = {"fixed": Fixed, "broken": Broken, "outside": Outside, "unmade": Unmade}
+        made = {
+            "fixed": Fixed,
+            "broken": Broken,
+            "outside": Outside,
+            "unmade": Unmade,
+            "several": Several,
+        }
         return [SimpleNamespace(name=k, load=lambda v=v: v) for k, v in made.items()]
 
     pipeline.provider_of.cache_clear()
-    monkeypatch.setattr(steps, "entry_points", entry_points)
+    monkeypatch.setattr(registry, "entry_points", entry_points)
 
 
 def test_another_package_adds_providers(others: None) -> None:
@@ -390,7 +417,7 @@ def test_another_package_adds_providers(others: None) -> None:
     (thing,) = result.objects
     assert (thing.label, thing.level, thing.reason) == ("disc", 1, "so") and thing.mask is not None
     step = {"provider": "fixed", "model": "fixed 1", "prompts": "abc"}
-    assert result.about == {
+    assert result.provenance == {
         **dict.fromkeys(("tags", "grounding", "masks", "ranking"), step),
         "find": ["disc"],
         "captions": {"short": "a disc"},
@@ -402,8 +429,8 @@ def test_a_grounding_that_fails_leads_to_the_regions(others: None, grounding: st
     result = analyze(picture(), Options(grounding=grounding, ranking="broken", tags="broken"))
     assert [o.label for o in result.objects] == [o.label for o in analyze(picture()).objects]
     assert len(result.warnings) == 4 and not any("\n" in text for text in result.warnings)
-    assert result.about["grounding"] == {"provider": "salient"}
-    assert result.about["ranking"] == {"provider": "default"}
+    assert result.provenance["grounding"] == {"provider": "salient"}
+    assert result.provenance["ranking"] == {"provider": "default"}
 
 
 def test_masks_that_fail_leave_the_boxes(others: None) -> None:
@@ -440,7 +467,7 @@ def test_words_come_from_a_file(tmp_path: Path, others: None) -> None:
     words = tmp_path / "words.txt"
     words.write_text("zebra\n\n dog \n")
     result = analyze(picture(), Options(vocabulary=str(words), grounding="fixed"))
-    assert result.objects[0].label == "zebra dog" and result.about["tags"]["model"] == "words.txt"
+    assert result.objects[0].label == "zebra dog" and result.provenance["tags"]["model"] == "words.txt"
     words.write_bytes(b"\xff\xfe")
     pipeline.provider_of.cache_clear()
     for path, code in ((str(words), "E_USAGE"), (str(tmp_path / "none"), "E_INPUT")):
@@ -451,7 +478,7 @@ def test_words_come_from_a_file(tmp_path: Path, others: None) -> None:
 def test_a_record_of_any_length_fits_a_stream(others: None) -> None:
     asked = Options(find=("\ud800" + "x" * 9999,) * 999, purpose="p" * 99999, grounding="fixed")
     result = analyze(picture(), asked)
-    assert len(analysis_payload(result.about)) < 1 << 16
+    assert len(analysis_payload(result.provenance)) < 1 << 16
     assert load_objects(result.as_dict(), 192, 128)[0].label == "?" + "x" * 254
 
 
@@ -479,6 +506,40 @@ def test_encode_analyses_on_the_way(photo: str, capfd: pytest.CaptureFixture[str
     assert parse_analysis(parse(Path("m.sdc").read_bytes())) is None
 
 
+def test_command_file_cache_and_python_write_one_stream(
+    others: None, photo: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--grounding", "several"]
+    found = analyze(picture(), Options(grounding="several"))
+    assert any(thing.score != round(thing.score, 4) for thing in found.objects)
+    want = sdc.encode(picture(), objects=found.objects, provenance=found.provenance, pixel_masks=True)
+    assert main(capfd, "analyze", photo, "-o", "o.json", *asked) == (0, "", "")
+    described = json.loads(Path("o.json").read_text())
+    assert [row["score"] for row in described["objects"]] == [thing.score for thing in found.objects]
+    for more in (asked, [*asked, "--cache", "kept"], [*asked, "--cache", "kept"], ["--objects", "o.json"]):
+        assert main(capfd, "encode", photo, "a.sdc", "--pixel-masks", *more) == (0, "", "")
+        assert Path("a.sdc").read_bytes() == want
+    assert len(list(Path("kept").iterdir())) == 1
+    # What a file of objects cannot say is not in them: loose boxes, ranks, numbers that are not Python's.
+    loose = np.zeros((20, 30), bool)
+    loose[5:9, 3:7] = True
+    (thing,) = settled([Object("a", (np.int64(10), 10, 30, 20), 0, np.float32(0.3), "r", 4, loose, 2)])
+    assert thing.box == (13, 15, 4, 4) and thing.mask is not None and thing.mask.all()
+    assert (thing.rank, thing.group, type(thing.score), type(thing.box[0])) == (None, None, float, int)
+    told = json.loads(json.dumps(dump_objects([thing], 192, 128)))
+    assert load_objects(told, 192, 128) == [thing]
+
+
+def test_a_cache_that_cannot_be_read_is_filled_anew(photo: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(capfd, "analyze", photo, "-o", "o.json", "--cache", "kept")[0] == 0
+    (kept,) = Path("kept").iterdir()
+    good = kept.read_bytes()
+    for wrong in (b"{", b"7", b'{"objects": [{"label": "no box"}]}', b"[" * 99999):
+        kept.write_bytes(wrong)
+        assert main(capfd, "analyze", photo, "-o", "p.json", "--cache", "kept")[0] == 0
+        assert Path("p.json").read_bytes() == Path("o.json").read_bytes() and kept.read_bytes() == good
+
+
 def test_results_are_kept_by_picture_and_options(photo: str, capfd: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):
         assert main(capfd, "analyze", photo, "-o", "o.json", "--cache", "kept")[0] == 0
@@ -492,12 +553,12 @@ def test_results_are_kept_by_picture_and_options(photo: str, capfd: pytest.Captu
 
 @pytest.mark.parametrize("changed", ["sdc.analysis", "sdc"])
 def test_results_are_not_kept_when_the_code_changes(monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
-    before = cached._fingerprint(picture(), Options())
-    assert cached._fingerprint(picture(), Options()) == before
+    before = cache._fingerprint(picture(), Options())
+    assert cache._fingerprint(picture(), Options()) == before
     real = hashes.code_hash
     other = lambda package, *names: "0" * 8 if package == changed else real(package, *names)  # noqa: E731
-    monkeypatch.setattr(cached, "code_hash", other)
-    assert cached._fingerprint(picture(), Options()) != before
+    monkeypatch.setattr(cache, "code_hash", other)
+    assert cache._fingerprint(picture(), Options()) != before
 
 
 def test_the_hash_of_code_is_of_its_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -549,7 +610,7 @@ def test_providers_of_others_look_at_what_they_like(others: None, photo: str) ->
     parser = argparse.ArgumentParser()
     add_options(parser)
     args = parser.parse_args(["--chat-model", "m", "--chat", "http://localhost", "--ranking", "fixed"])
-    assert cached.options_of(args).model == "m"
+    assert options_of(args).model == "m"
 
 
 def test_wrong_arguments_are_one_line(photo: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -692,10 +753,10 @@ class Things(Fixed):
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     pipeline.provider_of.cache_clear()
-    monkeypatch.setattr(chat, "WAIT", 0.001)
-    monkeypatch.setattr(chat, "LONGEST_WAIT", 0.01)
+    monkeypatch.setattr(endpoint, "WAIT", 0.001)
+    monkeypatch.setattr(endpoint, "LONGEST_WAIT", 0.01)
     things = SimpleNamespace(name="things", load=lambda: Things)
-    monkeypatch.setattr(steps, "entry_points", lambda group: [things])
+    monkeypatch.setattr(registry, "entry_points", lambda group: [things])
     made = Server()
     thread = threading.Thread(target=made.http.serve_forever, args=(0.01,), daemon=True)
     thread.start()
@@ -715,8 +776,8 @@ def test_a_model_ranks_with_reasons(server: Server) -> None:
     assert [(o.label, o.level, o.reason) for o in result.objects] == [
         ("sky", 2, "because 0"), ("disc", 0, "because 1"), ("grass", 1, "because 2"),
     ]  # fmt: skip
-    assert result.about["captions"] == CAPTIONS and result.about["for"] == "find the disc"
-    assert result.about["ranking"] == {"provider": "chat", "model": "tiny", "prompts": prompts.HASH}
+    assert result.provenance["captions"] == CAPTIONS and result.provenance["for"] == "find the disc"
+    assert result.provenance["ranking"] == {"provider": "chat", "model": "tiny", "prompts": prompts.HASH}
     assert not result.warnings and set(server.keys) == {"Bearer secret-key"}
     first, second = server.asked
     sent = first["messages"][1]["content"]
@@ -729,7 +790,7 @@ def test_a_model_ranks_with_reasons(server: Server) -> None:
 
 
 def test_a_large_picture_is_sent_smaller() -> None:
-    assert chat.shrunk(np.zeros((1000, 3000, 3), np.uint8)).size == (768, 256)
+    assert endpoint.shrunk(np.zeros((1000, 3000, 3), np.uint8)).size == (768, 256)
 
 
 def test_a_model_without_eyes_gets_no_picture(server: Server) -> None:
@@ -749,7 +810,7 @@ def test_a_model_without_eyes_gets_no_picture(server: Server) -> None:
 def test_an_answer_with_extra_prose_is_understood(server: Server, answer: Any) -> None:
     result = ask(server, "A disc, in plain words.", answer)
     assert [o.level for o in result.objects] == [2, 0, 1] and not result.warnings
-    assert result.about["captions"] == {"short": "A disc, in plain words."} and len(server.asked) == 2
+    assert result.provenance["captions"] == {"short": "A disc, in plain words."} and len(server.asked) == 2
 
 
 @pytest.mark.slow
@@ -781,7 +842,7 @@ def test_a_wrong_answer_is_asked_for_once_more(server: Server, answer: Any, told
 
 def test_what_the_second_answer_lacks_comes_from_the_default(server: Server) -> None:
     result = ask(server, CAPTIONS, levels((1, "L1"), (7, "L1")), levels((0, "L3")))
-    assert [o.reason.partition(" ")[0] for o in result.objects] == ["because", "because", "saliency"]
+    assert [o.reason.partition(" ")[0] for o in result.objects] == ["because", "because", "score"]
     assert result.warnings[-1] == "1 of 3 objects have their levels from the default"
 
 
@@ -825,7 +886,7 @@ def silent(handler: BaseHTTPRequestHandler) -> None:
         (lambda handler: send(handler, "[1]"), "not an object of JSON", 1),
         (lambda handler: send(handler, '{"choices": []}'), "no text", 1),
         (lambda handler: send(handler, "[" * 100000), "not JSON", 1),
-        (lambda handler: send(handler, "x" * (chat.LARGEST_ANSWER + 9)), "longer than", 1),
+        (lambda handler: send(handler, "x" * (endpoint.LARGEST_ANSWER + 9)), "longer than", 1),
     ],
 )
 def test_a_server_that_fails_leads_to_the_default(
@@ -836,10 +897,10 @@ def test_a_server_that_fails_leads_to_the_default(
     result = ask(server, answer, timeout=0.2 if answer in (slow, dripping) else 30.0)
     assert time.monotonic() - began < 20
     assert [o.label for o in result.objects] == ["sky", "disc", "grass"]
-    assert result.about["ranking"] == {"provider": "default"}
+    assert result.provenance["ranking"] == {"provider": "default"}
     assert len(result.warnings) == 1 and told in result.warnings[0], result.warnings
     assert len(server.asked) == requests
-    assert "secret-key" not in json.dumps(result.about)
+    assert "secret-key" not in json.dumps(result.provenance)
 
 
 def test_a_server_that_recovers_is_asked_again(server: Server) -> None:
@@ -866,7 +927,10 @@ def test_nobody_listens(
 
 def test_a_model_says_what_to_look_for(server: Server) -> None:
     result = ask(server, {"tags": ["disc", "grass", "disc", 5]}, CAPTIONS, GOOD, tags="chat")
-    assert result.about["find"] == ["disc", "grass"] and result.about["tags"]["prompts"] == prompts.HASH
+    assert (
+        result.provenance["find"] == ["disc", "grass"]
+        and result.provenance["tags"]["prompts"] == prompts.HASH
+    )
     pipeline.provider_of.cache_clear()
     result = ask(server, {"tags": []}, CAPTIONS, GOOD, tags="chat")
     assert "named nothing" in result.warnings[0] and result.objects[1].level == 0
@@ -882,7 +946,7 @@ def test_an_echo_of_the_prompt_is_no_answer(server: Server) -> None:
     rows = [{"id": k, "level": level, "reason": "..."} for k, level in enumerate(("L1", "L2", "L3"))]
     result = ask(server, {"short": "One sentence.", "detailed": prompts.DETAILED}, {"objects": rows})
     assert [(o.level, o.reason) for o in result.objects] == [(0, ""), (1, ""), (2, "")]
-    assert "captions" not in result.about
+    assert "captions" not in result.provenance
     assert result.warnings == ["the answer to the first question has no caption"]
 
 
@@ -898,7 +962,7 @@ def test_an_echo_of_the_prompt_is_no_answer(server: Server) -> None:
 )
 def test_the_record_names_no_folders(server: Server, name: str, shown: str) -> None:
     result = ask(server, CAPTIONS, GOOD, model=name)
-    assert result.about["ranking"]["model"] == shown and server.asked[0]["model"] == name
+    assert result.provenance["ranking"]["model"] == shown and server.asked[0]["model"] == name
 
 
 def test_a_trial_says_what_came_of_an_endpoint(
@@ -936,7 +1000,7 @@ def test_options_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("SDC_CHAT_KEY", "k")
     parser = argparse.ArgumentParser()
     add_options(parser)
-    options = cached.options_of(parser.parse_args(["--chat-model", "m", "--find", "dog, red car"]))
+    options = options_of(parser.parse_args(["--chat-model", "m", "--find", "dog, red car"]))
     assert (options.url, options.model, options.key) == ("http://a/v1", "m", "k")
     assert options.find == ("dog", "red car")
     assert "SDC_CHAT_URL" in os.environ
@@ -1002,7 +1066,7 @@ def test_a_segmenter_finds_named_objects(runtime: None, tmp_path: Path) -> None:
     assert abs(x + w - 108) <= 4
     (edge,) = (o for o in result.objects if o.box[:2] == (0, 0))
     assert np.abs(np.subtract(edge.box, (0, 0, 36, 36))).max() <= 1
-    assert result.about["grounding"]["model"].startswith("tiny.onnx ")
+    assert result.provenance["grounding"]["model"].startswith("tiny.onnx ")
     assert analyze(picture(), Options(detector=str(tmp_path / "tiny.onnx"), find=("Disc",))).objects == (
         replace(disc, reason=disc.reason),
     )
@@ -1017,7 +1081,7 @@ def test_detectors_of_several_kinds(runtime: None, tmp_path: Path, options: dict
         ["disc", "dog", "dog"] if names else ["class 0", "class 1", "class 1"]
     )
     # Boxes are refined by the built-in default.
-    assert result.about["masks"] == {"provider": "salient"} and not result.warnings
+    assert result.provenance["masks"] == {"provider": "salient"} and not result.warnings
 
 
 def test_a_detector_that_finds_nothing_leads_to_the_regions(runtime: None, tmp_path: Path) -> None:
@@ -1066,8 +1130,10 @@ def test_a_network_of_salient_objects_finds_regions(runtime: None, tmp_path: Pat
     first = np.asarray(mapped.levels)[mapped.labels.astype(int) - 1] == 0
     y, x = np.argwhere(first).mean(0) * 16 + 8
     assert abs(x - 0.45 * 192) < 16 and abs(y - 64) < 16
-    assert result.about["grounding"]["provider"] == "saliency"
-    assert result.about["grounding"]["model"].startswith("red.onnx ") and "masks" not in result.about
+    assert result.provenance["grounding"]["provider"] == "saliency"
+    assert (
+        result.provenance["grounding"]["model"].startswith("red.onnx ") and "masks" not in result.provenance
+    )
     assert not result.warnings
 
 
@@ -1130,11 +1196,9 @@ def tiny_dino(transformers: Any, folder: Path) -> str:
 
 @pytest.mark.slow
 def test_an_open_vocabulary_runs(transformers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sdc.analysis.providers import networks
-
-    monkeypatch.setattr(networks, "SCORE", 0.0)
-    monkeypatch.setattr(networks, "WORDS", 0.0)
-    made = networks.GroundingDino(Options(grounding_model=tiny_dino(transformers, tmp_path)))
+    monkeypatch.setattr(dino, "SCORE", 0.0)
+    monkeypatch.setattr(dino, "WORDS", 0.0)
+    made = dino.GroundingDino(Options(grounding_model=tiny_dino(transformers, tmp_path)))
     found = made.locate(Scene(picture()), ["red disc", "Dog"])
     assert found and found == sorted(found, key=lambda thing: -thing.score)
     for thing in found:
@@ -1194,7 +1258,7 @@ def tiny_sam(transformers: Any, folder: Path, second: bool) -> str:
 @pytest.mark.parametrize("name", ["sam", "sam2"])
 def test_boxes_become_masks(transformers: Any, tmp_path: Path, name: str) -> None:
     folder = tiny_sam(transformers, tmp_path, name == "sam2")
-    made = steps.provider("masks", name, Options(masks_model=folder))
+    made = registry.provider("masks", name, Options(masks_model=folder))
     things = [*THINGS, replace(THINGS[1], mask=np.ones((48, 72), bool))]
     refined = made.refine(Scene(picture()), things)
     assert [o.label for o in refined] == [o.label for o in things] and refined[3] == things[3]
@@ -1251,15 +1315,13 @@ def tiny_intern(transformers: Any, folder: Path) -> str:
 def test_a_model_in_this_process_is_asked(
     transformers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sdc.analysis.providers import networks
-
-    monkeypatch.setattr(networks, "TOKENS", 8)
-    monkeypatch.setattr(chat, "SIDE", 32)
+    monkeypatch.setattr(internvl, "TOKENS", 8)
+    monkeypatch.setattr(endpoint, "SIDE", 32)
     folder = tiny_intern(transformers, tmp_path)
     # What random weights say is no answer, so all levels are those of the default.
     result = analyze(picture(), Options(ranking="internvl", model=folder))
-    assert result.about["ranking"]["provider"] == "internvl", result.about
-    assert result.about["ranking"]["model"] == Path(folder).name
+    assert result.provenance["ranking"]["provider"] == "internvl", result.provenance
+    assert result.provenance["ranking"]["model"] == Path(folder).name
     count = len(result.objects)
     assert result.warnings[-1] == f"{count} of {count} objects have their levels from the default"
     assert all(o.level is not None for o in result.objects)

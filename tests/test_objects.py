@@ -21,6 +21,7 @@ from sdc.objects.document import load_objects
 from sdc.objects.grouping import MAX_OBJECT_GROUPS, GroupMap, group_map
 from sdc.objects.object import Object
 from sdc.objects.ranking import rank_objects
+from sdc.objects.together import together
 from sdc.types import LEVELS
 
 VALIDATOR = jsonschema.Draft202012Validator(spec_data("objects.schema.json"))
@@ -563,21 +564,149 @@ def test_object_equality_looks_at_the_mask() -> None:
 @pytest.mark.parametrize(
     ("count", "levels"), [(1, [0]), (2, [0, 1]), (3, [0, 1, 2]), (4, [0, 0, 1, 2]), (5, [0, 0, 1, 1, 2])]
 )
-def test_default_levels_are_thirds_by_area(count: int, levels: list[int]) -> None:
-    objects = [Object("thing", (0, 0, 60 - 5 * i, 40)) for i in range(count)]
-    ranked = rank_objects(objects, 64, 48)
+def test_default_levels_are_thirds_by_count(count: int, levels: list[int]) -> None:
+    objects = [Object("thing", (32 * i, 20, 12, 9), score=1 - 0.2 * i) for i in range(count)]
+    ranked = rank_objects(objects, 160, 48)
     assert [thing.level for thing in ranked] == levels
     assert [thing.rank for thing in ranked] == list(range(count))
-    assert [thing.level for thing in rank_objects(objects[::-1], 64, 48)] == levels[::-1]
+    assert [thing.level for thing in rank_objects(objects[::-1], 160, 48)] == levels[::-1]
 
 
 def test_default_level_looks_at_centre_mask_and_score() -> None:
-    corner, middle = Object("corner", (0, 0, 20, 20)), Object("middle", (22, 14, 20, 20))
-    assert [thing.level for thing in rank_objects([corner, middle], 64, 48)] == [1, 0]
+    corner, middle = Object("corner", (0, 0, 20, 20)), Object("middle", (54, 38, 20, 20))
+    assert levels_of([corner, middle], 128, 96) == [1, 0]
     doubtful = replace(middle, score=0.2)
-    assert [thing.level for thing in rank_objects([corner, doubtful], 64, 48)] == [0, 1]
+    assert levels_of([corner, doubtful], 128, 96) == [0, 1]
     thin = replace(middle, mask=np.eye(20, dtype=bool))
-    assert [thing.level for thing in rank_objects([corner, thin], 64, 48)] == [0, 1]
+    assert levels_of([corner, thin], 128, 96) == [0, 1]
+    # The class counts, and of two that are alike the size.
+    assert levels_of([replace(corner, label="Person "), replace(middle, label="bench")], 128, 96) == [0, 1]
+    assert levels_of([middle, replace(middle, box=(54, 6, 20, 20))], 128, 96) == [0, 1]
+    assert levels_of([corner, replace(corner, box=(0, 56, 20, 40))], 128, 96) == [1, 0]
+
+
+def levels_of(objects: list[Object], width: int, height: int) -> list[int | None]:
+    return [thing.level for thing in rank_objects(objects, width, height)]
+
+
+def test_a_doubtful_object_that_fills_the_image_is_not_of_l1() -> None:
+    # A living room that a detector takes for the inside of a train.
+    train = Object("train", (10, 20, 600, 430), score=0.39)
+    vase, cat = Object("vase", (500, 60, 30, 50), score=0.6), Object("cat", (260, 200, 90, 80), score=0.8)
+    assert levels_of([train, vase, cat], 640, 480) == [2, 1, 0]
+    # Neither alone, nor because half of it lies in something sure.
+    assert levels_of([train], 640, 480) == [1]
+    assert levels_of([train, Object("couch", (10, 20, 400, 430), score=0.9)], 640, 480) == [1, 0]
+    # One that is surer than it is large may be of L1.
+    assert levels_of([replace(train, score=0.9)], 640, 480) == [0]
+    # What a file says without a score is certain.
+    assert levels_of([Object("train", (0, 0, 640, 480))], 640, 480) == [0]
+
+
+@pytest.mark.parametrize("label", ["person", "thing"])
+def test_a_rider_and_the_motorcycle_are_of_one_level(label: str) -> None:
+    rider = Object(label, (250, 80, 110, 200), score=0.8)
+    motorcycle = Object("motorcycle", (210, 170, 220, 150), score=0.9)
+    signs = [Object("sign", (40 * k, 0, 30, 30), score=0.7) for k in range(4)]
+    for both in ([rider, motorcycle], [motorcycle, replace(rider, score=0.5)]):
+        for more in range(5):
+            assert levels_of(both + signs[:more], 640, 480)[:2] == [0, 0]
+    # With masks that have no pixel in common it is the same: they touch the same cells.
+    upper, lower = np.ones((200, 110), bool), np.ones((150, 220), bool)
+    upper[140:, 30:80], lower[:50, 30:150] = False, False
+    masked = [replace(rider, mask=upper), replace(motorcycle, mask=lower)]
+    for both in (masked, [masked[0], motorcycle], [rider, masked[1]]):
+        assert levels_of([*both, *signs], 640, 480)[:2] == [0, 0]
+    # What lies within another's box and not on its pixels does not go with it.
+    frame = np.ones((300, 300), bool)
+    frame[40:-40, 40:-40] = False
+    fence = Object("fence", (170, 90, 300, 300), mask=frame)
+    assert levels_of([fence, Object("bird", (300, 220, 40, 40), score=0.5)], 640, 480) == [0, 1]
+    assert levels_of([fence, Object("bird", (180, 200, 40, 40), score=0.5)], 640, 480) == [0, 0]
+    # The bus behind somebody is not held by him, nor is what only touches him.
+    bus = Object("bus", (100, 100, 400, 300), score=0.7)
+    assert levels_of([Object("person", (250, 200, 60, 200)), bus], 640, 480) == [0, 1]
+    assert levels_of([rider, replace(motorcycle, box=(340, 170, 220, 150), score=0.3)], 640, 480) == [0, 1]
+
+
+def test_objects_go_with_others_but_not_in_chains() -> None:
+    row = [Object("thing", (30 * k, 40, 40, 20), score=0.9 - 0.1 * k) for k in range(6)]
+    # Each shares cells with the next, and goes with the one before if that goes with none.
+    assert levels_of(row, 320, 100) == [0, 0, 1, 1, 2, 2]
+    # What has a level does not count.
+    given_ones = [replace(row[0], level=2), replace(row[1], level=0, score=0.1), *row[2:]]
+    assert levels_of(given_ones, 320, 100) == [2, 0, 0, 0, 1, 1]
+
+
+@st.composite
+def detections(draw: st.DrawFn) -> list[Object]:
+    """Objects of an image of 64 x 48 pixels, many of which overlap, with scores and some with levels."""
+    out = []
+    for _ in range(draw(st.integers(1, 9))):
+        x, y = draw(st.integers(0, 60)), draw(st.integers(0, 44))
+        w, h = draw(st.integers(1, 64 - x)), draw(st.integers(1, 48 - y))
+        level = draw(st.none() | st.none() | st.integers(0, 3))
+        label = draw(st.sampled_from(["person", "chair", "kite"]))
+        if any((label, (x, y, w, h)) == (other.label, other.box) for other in out):
+            continue
+        thing = Object(label, (x, y, w, h), level, draw(st.integers(0, 20)) / 20)
+        mask = np.random.default_rng(draw(st.integers(0, 99))).random((h, w)) < 0.1
+        out.append(replace(thing, mask=mask if draw(st.booleans()) and mask.any() else None))
+    return out
+
+
+def group_pixels(inside: np.ndarray) -> np.ndarray:
+    """Pixels of each cell of a map of whole cells."""
+    rows, cols = inside.shape[0] // 16, inside.shape[1] // 16
+    return inside.reshape(rows, 16, cols, 16).sum((1, 3))
+
+
+@given(detections(), st.booleans())
+def test_together_agrees_with_the_definition(objects: list[Object], reverse: bool) -> None:
+    order = list(range(len(objects)))[:: -1 if reverse else 1]
+    touched = [group_pixels(pixels(thing, 64, 48)) > 0 for thing in objects]
+    parts: list[list[int]] = []
+    for i in order:
+        counts = group_pixels(pixels(objects[i], 64, 48))
+        for part in parts:
+            if 4 * counts[touched[part[0]]].sum() >= counts.sum():
+                part.append(i)
+                break
+        else:
+            parts.append([i])
+    assert together(objects, order) == parts
+
+
+@given(detections(), st.data())
+def test_a_higher_score_never_lowers_a_level(objects: list[Object], data: st.DataObject) -> None:
+    k = data.draw(st.integers(0, len(objects) - 1))
+    higher = data.draw(st.floats(objects[k].score, 1))
+    surer = [*objects[:k], replace(objects[k], score=higher), *objects[k + 1 :]]
+    before, after = levels_of(objects, 64, 48)[k], levels_of(surer, 64, 48)[k]
+    assert before is not None and after is not None and after <= before
+
+
+@given(detections(), st.randoms(use_true_random=False))
+def test_the_order_of_objects_does_not_matter(objects: list[Object], random: Any) -> None:
+    shuffled = list(range(len(objects)))
+    random.shuffle(shuffled)
+    told = levels_of(objects, 64, 48)
+    again = levels_of([objects[k] for k in shuffled], 64, 48)
+
+    def found(levels: list[int | None], order: list[int]) -> list[Any]:
+        return sorted(
+            (objects[k].label, objects[k].box, objects[k].score, levels[i]) for i, k in enumerate(order)
+        )
+
+    assert found(again, shuffled) == found(told, list(range(len(objects))))
+
+
+@given(detections())
+def test_levels_that_are_given_are_kept(objects: list[Object]) -> None:
+    ranked = rank_objects(objects, 64, 48)
+    assert all(o.level in (None, r.level) for o, r in zip(objects, ranked, strict=True))
+    assert sorted(r.rank or 0 for r in ranked) == list(range(len(objects)))
+    assert rank_objects(ranked, 64, 48) == ranked
 
 
 def test_order_of_importance() -> None:

@@ -12,10 +12,10 @@ from PIL import Image
 
 import sdc
 from sdc.analysis import Options, analyze
-from sdc.analysis.steps import PROVIDERS
+from sdc.analysis.registry import PROVIDERS
 from sdc.cli import main as cli
 from sdc.codec.encoder import qualities_of
-from sdc.codec.presets import PRESETS, Preset, parse_preset, preset_of
+from sdc.codec.presets import PRESETS, Preset, parse_preset, preset_for, preset_of
 from sdc.errors import SdcError
 from sdc.format.prov import parse_analysis
 from sdc.format.stream import COMPLETE
@@ -184,8 +184,37 @@ def test_a_task_is_recorded_where_a_model_ranked_by_it(
 
     # Whatever is not the built-in ranking is told the task, unless that had to do its work.
     monkeypatch.setitem(PROVIDERS["ranking"], "other", PROVIDERS["ranking"]["default"])
-    monkeypatch.setitem(PROVIDERS["ranking"], "broken", ".salient:SalientRegions")
+    monkeypatch.setitem(PROVIDERS["ranking"], "broken", ".providers.salient:SalientRegions")
     asked = Options(ranking="other", purpose="read the plate")
-    assert analyze(picture, asked).about["for"] == "read the plate"
+    assert analyze(picture, asked).provenance["for"] == "read the plate"
     failed = analyze(picture, replace(asked, ranking="broken"))
-    assert failed.about["ranking"] == {"provider": "default"} and "for" not in failed.about
+    assert failed.provenance["ranking"] == {"provider": "default"} and "for" not in failed.provenance
+
+
+def test_the_library_decides_what_a_preset_is_for_regions() -> None:
+    objects = [FIRST, SECOND]
+    for provider in ("salient", "saliency"):
+        found = {"grounding": {"provider": provider}}
+        data = sdc.encode(PIXELS, objects=objects, preset=" Detection ", provenance=found)
+        assert data == sdc.encode(PIXELS, objects=objects, model=2, effort=0, provenance=found)
+        assert data.notes == (
+            "the preset of detection gives the model and the effort alone: what stands out is no object;"
+            " use the objects of a detector or of a file",
+        )
+    # Objects of other origin, tasks of no objects, and presets of one's own are taken as they are.
+    for preset, origin in (
+        ("detection", {"grounding": {"provider": "onnx"}}),
+        ("detection", {"grounding": "salient"}),
+        ("detection", {"grounding": {"provider": ["salient"]}}),
+        ("detection", None),
+        ("classification", {"grounding": {"provider": "salient"}}),
+        (PRESETS["detection"], {"grounding": {"provider": "salient"}}),
+    ):
+        assert preset_for(preset, origin) == (preset_of(preset), ())
+    assert sdc.encode(PIXELS, objects=objects, preset="detection").notes == ()
+
+
+def test_a_preset_of_qualities_alone_is_not_used_for_regions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PRESETS, "segmentation", parse_preset("other-9"))  # type: ignore[arg-type]
+    preset, (note,) = preset_for("segmentation", {"grounding": {"provider": "salient"}})
+    assert preset == Preset() and note.startswith("the preset of segmentation is not used: what stands out")

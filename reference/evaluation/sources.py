@@ -86,7 +86,7 @@ class Source:
             for warning in made.warnings:
                 if warning.startswith("grounding by"):
                     raise RuntimeError(warning)
-            return list(made.objects) if made.about["grounding"]["provider"] == "onnx" else []
+            return list(made.objects) if made.provenance["grounding"]["provider"] == "onnx" else []
 
         return found
 

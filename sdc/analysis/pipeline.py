@@ -6,124 +6,34 @@ One that fails at work is not: the built-in one of its step does the work, and a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
 from ..errors import SdcError
-from ..objects.document import dump_objects
 from ..objects.object import Object
-from ..types import MAX_LABEL, MAX_OBJECTS, MAX_REASON
-from .steps import PROVIDERS, Options, Ranked, Scene, provider
+from ..types import MAX_LABEL, MAX_OBJECTS, MAX_REASON, Pixels
+from .choice import UNNAMED, check_options, chosen_providers
+from .interfaces import Options, Ranked, Scene
+from .registry import provider
+from .result import Analysis, settled
 
 T = TypeVar("T")
 LONGEST_WARNING = 300
 
 MOST_WORDS = 100
-"""Words that the record names, of those that were looked for."""
+"""Words that the provenance names, of those that were looked for."""
 
 
 DEFAULT = Options()
 
-
-@dataclass(frozen=True, eq=False)
-class Analysis:
-    """What was found in a picture.
-
-    Attributes:
-        width, height: of the picture in pixels.
-        objects: what is in it, with levels and reasons.
-        about: how it was decided, as the stream keeps it: providers and models of the steps, what was looked
-            for, captions, warnings.
-    """
-
-    width: int
-    height: int
-    objects: tuple[Object, ...]
-    about: dict[str, Any]
-
-    @property
-    def warnings(self) -> list[str]:
-        """What went wrong and was made good."""
-        return list(self.about.get("warnings", []))
-
-    def as_dict(self) -> dict[str, Any]:
-        """The JSON of ``spec/objects.md``."""
-        return {**dump_objects(self.objects, self.width, self.height), "analysis": self.about}
-
-
-def chosen_providers(options: Options) -> dict[str, str]:
-    """Names of the providers: those asked for, or what goes with the other options; empty for no tags."""
-    words = options.vocabulary and "file"
-    named = bool(options.find or words or options.tags)
-    unnamed = "saliency" if options.saliency else "salient"
-    grounding = "onnx" if options.detector else "dino" if named else unnamed
-    return {
-        "tags": "" if options.find else options.tags or words,
-        "grounding": options.grounding or grounding,
-        "masks": options.masks or "salient",
-        "ranking": options.ranking or ("chat" if options.url else "default"),
-    }
-
-
-TAKEN_BY = {
-    "detector": ("grounding", ("onnx",)),
-    "saliency": ("grounding", ("saliency",)),
-    "grounding_model": ("grounding", ("dino",)),
-    "masks_model": ("masks", ("sam", "sam2")),
-    "vocabulary": ("tags", ("file",)),
-}
-"""Options that name a file or a network: the step, and which of our providers of it look at them."""
-
-
-UNNAMED = ("salient", "saliency")
-"""Groundings that look for no words, and whose regions need no masks of another step."""
-
-
-def _check(options: Options, names: Mapping[str, str]) -> None:
-    """Refuse options that the chosen providers would not look at.
-
-    What a provider of another package looks at is its own matter.
-
-    Raises:
-        SdcError: ``E_USAGE``.
-    """
-
-    def refuse(name: str, why: str) -> SdcError:
-        return SdcError("E_USAGE", f"has no effect: {why}", "--" + name.replace("_", "-"))
-
-    own = {step: not name or name in PROVIDERS[step] for step, name in names.items()}
-    if options.find:
-        for name in ("tags", "vocabulary"):
-            if getattr(options, name):
-                raise refuse(name, "--find says what to look for")
-    for name, (step, takers) in TAKEN_BY.items():
-        if getattr(options, name) and own[step] and names[step] not in takers:
-            raise refuse(name, f"{step} is by {names[step] or 'nothing'}, not by {' or '.join(takers)}")
-    if names["grounding"] in UNNAMED:
-        for name in ("find", "vocabulary", "tags"):
-            if getattr(options, name):
-                raise refuse(name, f"{names['grounding']} looks for no words")
-        if options.masks not in ("", "salient"):
-            raise refuse("masks", f"the regions of {names['grounding']} are masks")
-
-
-# A folder of pictures is analysed with one set of networks in each process.
+# A folder of images is analysed with one set of networks in each process.
 provider_of = lru_cache(maxsize=8)(provider)
 
 
-def _reason(error: BaseException) -> str:
-    """An exception in one line."""
-    text = f"{error.message}" if isinstance(error, SdcError) else f"{type(error).__name__}: {error}"
-    return _cut(text, LONGEST_WARNING)
-
-
-def analyze(pixels: npt.NDArray[np.uint8], options: Options = DEFAULT) -> Analysis:
-    """Find and rank the objects of a picture.
+def analyze(pixels: Pixels, options: Options = DEFAULT) -> Analysis:
+    """Find and rank the objects of an image.
 
     Args:
         pixels: ``uint8 [H, W, 3]`` RGB.
@@ -133,76 +43,119 @@ def analyze(pixels: npt.NDArray[np.uint8], options: Options = DEFAULT) -> Analys
         SdcError: ``E_USAGE`` for a provider that does not exist or lacks a package, and for an option without
             effect; ``E_INPUT`` for a file that is not there or not what it should be.
     """
-    names = chosen_providers(options)
-    _check(options, names)
-    steps = {step: provider_of(step, name, options) for step, name in names.items() if name}
-    scene = Scene(pixels)
-    height, width = pixels.shape[:2]
-    warnings: list[str] = []
+    return _Run(pixels, options).analysis()
 
-    def attempt(step: str, work: Callable[[], T], otherwise: Callable[[], T]) -> T:
+
+class _Run:
+    """One run of the steps.
+
+    Attributes:
+        names: of the provider that each step asks for.
+        used: of the one that did the work of each step that was taken.
+        warnings: what went wrong and was made good.
+    """
+
+    def __init__(self, pixels: Pixels, options: Options):
+        self.options = options
+        self.names = chosen_providers(options)
+        check_options(options, self.names)
+        self.steps = {step: provider_of(step, name, options) for step, name in self.names.items() if name}
+        self.used = {step: name for step, name in self.names.items() if name}
+        self.scene = Scene(pixels)
+        self.height, self.width = pixels.shape[:2]
+        self.warnings: list[str] = []
+
+    def analysis(self) -> Analysis:
+        """Take the steps, each with what the one before has found."""
+        words = self._words()
+        ranked = self._ranked(self._masked(self._found(words)))
+        self.warnings += [_cut(text, LONGEST_WARNING) for text in ranked.warnings]
+        provenance = self._provenance(words, ranked)
+        return Analysis(self.width, self.height, settled(ranked.objects), provenance)
+
+    def _attempt(self, step: str, work: Callable[[], T], otherwise: Callable[[], T]) -> T:
+        """The work of a step's provider, or what stands in for it when it fails."""
         try:
             return work()
         except Exception as error:  # whatever a network, a server or somebody's provider may do
-            warnings.append(f"{step} by {names[step]} failed: {_reason(error)}")
+            self.warnings.append(f"{step} by {self.names[step]} failed: {_reason(error)}")
             return otherwise()
 
-    words: Sequence[str] = options.find
-    if "tags" in steps:
-        words = attempt("tags", lambda: steps["tags"].suggest(scene), lambda: ())
-    found = attempt(
-        "grounding", lambda: _checked(steps["grounding"].locate(scene, words), width, height), lambda: []
-    )
-    used = dict(names)
-    if not found and names["grounding"] != "salient":
-        warnings.append(f"{names['grounding']} found no object, so these are the regions that stand out")
-        used["grounding"] = "salient"
-        found = provider_of("grounding", "salient", options).locate(scene, ())
-    if all(thing.mask is not None for thing in found) or used["grounding"] in UNNAMED:
-        del used["masks"]
-    else:
-        found = attempt(
-            "masks", lambda: _same(found, steps["masks"].refine(scene, found)), lambda: list(found)
+    def _words(self) -> Sequence[str]:
+        """What to look for."""
+        if "tags" not in self.steps:
+            return self.options.find
+        return self._attempt("tags", lambda: self.steps["tags"].suggest(self.scene), lambda: ())
+
+    def _found(self, words: Sequence[str]) -> list[Object]:
+        """What the grounding finds, or else the regions that stand out."""
+        found: list[Object] = self._attempt(
+            "grounding",
+            lambda: _checked(self.steps["grounding"].locate(self.scene, words), self.width, self.height),
+            lambda: [],
         )
-    ranked = Ranked([])
-    if found:
+        name = self.names["grounding"]
+        if found or name == "salient":
+            return found
+        self.warnings.append(f"{name} found no object, so these are the regions that stand out")
+        self.used["grounding"] = "salient"
+        return list(provider_of("grounding", "salient", self.options).locate(self.scene, ()))
+
+    def _masked(self, found: list[Object]) -> list[Object]:
+        """The same objects, those that were boxes with masks where that is possible."""
+        if all(thing.mask is not None for thing in found) or self.used["grounding"] in UNNAMED:
+            del self.used["masks"]
+            return found
+        return self._attempt(
+            "masks", lambda: _same(found, self.steps["masks"].refine(self.scene, found)), lambda: found
+        )
+
+    def _ranked(self, found: list[Object]) -> Ranked:
+        """The same objects with levels and reasons."""
+        if not found:
+            return Ranked([])
 
         def by_default() -> Ranked:
-            used["ranking"] = "default"
-            return provider_of("ranking", "default", options).rank(scene, found)
+            self.used["ranking"] = "default"
+            ranked: Ranked = provider_of("ranking", "default", self.options).rank(self.scene, found)
+            return ranked
 
         def by_choice() -> Ranked:
-            result = steps["ranking"].rank(scene, found)
-            return replace(result, objects=_same(found, result.objects))
+            ranked: Ranked = self.steps["ranking"].rank(self.scene, found)
+            return replace(ranked, objects=_same(found, ranked.objects))
 
-        ranked = attempt("ranking", by_choice, by_default)
-    warnings += [_cut(text, LONGEST_WARNING) for text in ranked.warnings]
-    about: dict[str, Any] = {}
-    for step, name in used.items():
-        if name:
-            own = steps[step] if name == names[step] else None
-            about[step] = {"provider": name}
+        return self._attempt("ranking", by_choice, by_default)
+
+    def _provenance(self, words: Sequence[str], ranked: Ranked) -> dict[str, Any]:
+        """How the objects were found, as the stream keeps it."""
+        told: dict[str, Any] = {}
+        for step, name in self.used.items():
+            own = self.steps[step] if name == self.names[step] else None
+            told[step] = {"provider": name}
             for key in ("model", "prompts"):
                 if getattr(own, key, ""):
-                    about[step][key] = getattr(own, key)
-    told = [_cut(word, MAX_LABEL) for word in words[:MOST_WORDS]]
-    # The built-in ranking asks for nothing but the objects.
-    by_words = bool(found) and used["ranking"] != "default"
-    purpose = _cut(options.purpose, MAX_REASON) if by_words else ""
-    for key, value in (("find", told), ("for", purpose), ("captions", ranked.captions)):
-        if value:
-            about[key] = value
-    if warnings:
-        about["warnings"] = warnings
-    return Analysis(width, height, tuple(ranked.objects), about)
+                    told[step][key] = getattr(own, key)
+        # The built-in ranking asks for nothing but the objects.
+        by_words = bool(ranked.objects) and self.used["ranking"] != "default"
+        told |= {
+            key: value
+            for key, value in (
+                ("find", [_cut(word, MAX_LABEL) for word in words[:MOST_WORDS]]),
+                ("for", _cut(self.options.purpose, MAX_REASON) if by_words else ""),
+                ("captions", ranked.captions),
+                ("warnings", self.warnings),
+            )
+            if value
+        }
+        return told
 
 
 def _checked(objects: Sequence[Object], width: int, height: int) -> list[Object]:
-    """What a grounding has found, if it can be objects of this picture."""
+    """What a grounding has found, if it can be objects of this image."""
     for thing in objects:
         x, y, w, h = thing.box
         if x + w > width or y + h > height:
-            raise ValueError(f"a box of {thing.label} leaves the picture: {thing.box}")
+            raise ValueError(f"a box of {thing.label} leaves the image: {thing.box}")
     return [replace(thing, label=_cut(thing.label, MAX_LABEL)) for thing in objects[:MAX_OBJECTS]]
 
 
@@ -211,6 +164,12 @@ def _same(before: Sequence[Object], after: Sequence[Object]) -> list[Object]:
     if [(o.label, o.score) for o in before] != [(o.label, o.score) for o in after]:
         raise ValueError("it gave other objects than it was given")
     return [replace(o, reason=_cut(o.reason, MAX_REASON)) for o in after]
+
+
+def _reason(error: BaseException) -> str:
+    """An exception in one line."""
+    text = f"{error.message}" if isinstance(error, SdcError) else f"{type(error).__name__}: {error}"
+    return _cut(text, LONGEST_WARNING)
 
 
 def _cut(text: str, longest: int) -> str:

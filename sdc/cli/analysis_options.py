@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Collection, Iterable
 from typing import Any
+
+from ..analysis.choice import chosen_providers
+from ..analysis.interfaces import Options
+from ..analysis.registry import PROVIDERS
+from ..errors import SdcError
+
+SETTINGS = {"url": "SDC_CHAT_URL", "model": "SDC_CHAT_MODEL", "key": "SDC_CHAT_KEY"}
+"""Variables of the environment that stand for options not given."""
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -35,7 +44,7 @@ MAIN: tuple[Option, ...] = (
 )
 """Options that ``sdc encode`` has too."""
 
-PROVIDERS: tuple[Option, ...] = (
+STEPS: tuple[Option, ...] = (
     ("--grounding", {"default": "", "metavar": "NAME", "help": "boxes: salient, onnx, saliency, dino, ..."}),
     ("--masks", {"default": "", "metavar": "NAME", "help": "outlines: salient, sam, sam2, ..."}),
     ("--tags", {"default": "", "metavar": "NAME", "help": "words to look for: file, chat, internvl, ..."}),
@@ -70,7 +79,7 @@ def add_options(command: argparse.ArgumentParser, without: Collection[str] = ())
     """Add the options of the analysis to a command; those left out have their defaults."""
     for title, description, options in (
         ("analysis", "What to look for; without options, the regions that stand out.", MAIN),
-        ("providers", "Who does each step: one of those named, or of another package.", PROVIDERS),
+        ("providers", "Who does each step: one of those named, or of another package.", STEPS),
         ("requests", "How models are asked.", REQUESTS),
     ):
         _add(command, title, description, [option for option in options if option[0] not in without])
@@ -81,12 +90,12 @@ def add_main_options(command: argparse.ArgumentParser) -> None:
     """Add the options that matter most; the others have their defaults."""
     told = "How the objects are found where no --objects are given; sdc analyze has more options."
     _add(command, "analysis", told, MAIN)
-    _leave_out(command, PROVIDERS + REQUESTS)
+    _leave_out(command, STEPS + REQUESTS)
 
 
 def is_detailed(argument: str) -> bool:
     """Whether an argument is an option of the analysis that ``sdc encode`` does not have."""
-    return argument.split("=")[0] in {name for name, _ in PROVIDERS + REQUESTS}
+    return argument.split("=")[0] in {name for name, _ in STEPS + REQUESTS}
 
 
 def _add(command: argparse.ArgumentParser, title: str, description: str, options: Iterable[Option]) -> None:
@@ -100,3 +109,34 @@ def _leave_out(command: argparse.ArgumentParser, options: Iterable[Option]) -> N
         absent = False if "action" in told else None
         place = told.get("dest", name.removeprefix("--").replace("-", "_"))
         command.set_defaults(**{place: told.get("default", absent)})
+
+
+def options_of(args: argparse.Namespace) -> Options:
+    """What the arguments ask for, and the environment where they are silent.
+
+    Raises:
+        SdcError: ``E_USAGE`` for arguments about a model that nothing asks; variables of the environment may
+            stay unused.
+    """
+    found = {
+        name: getattr(args, name)
+        for name in Options.__dataclass_fields__
+        if name not in SETTINGS and hasattr(args, name)
+    }
+    given = {"url": args.url, "model": args.chat_model, "key": args.key}
+    for name, variable in SETTINGS.items():
+        found[name] = given[name] if given[name] is not None else os.environ.get(variable, "")
+    options = Options(**found)
+    chosen = chosen_providers(options)
+    asked = {chosen["tags"], chosen["ranking"]}
+    if asked <= {"", *PROVIDERS["tags"], *PROVIDERS["ranking"]}:  # others may look at what they like
+        for option, value, takers in (
+            ("--chat", args.url, {"chat"}),
+            ("--chat-key", args.key, {"chat"}),
+            ("--chat-model", args.chat_model, {"chat", "internvl"}),
+            ("--text-only", args.text_only, {"chat", "internvl"}),
+        ):
+            if value and not asked & takers:
+                message = "has no effect: no step is by " + " or ".join(sorted(takers))
+                raise SdcError("E_USAGE", message, option)
+    return options

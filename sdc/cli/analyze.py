@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import SdcError
-from ..objects.document import load_analysis, load_objects
 from .analysis_options import add_options
 from .arguments import Commands, jobs_argument, limit_argument
 from .batch import run_all
@@ -47,10 +46,11 @@ def run(args: Args) -> int:
 
 def analyze_one(args: Args, source: str, target: str) -> Said:
     """Find and rank the objects of one image, and write them."""
-    from ..analysis.cached import analysed
+    from ..analysis.cache import analyze_cached
     from ..images.read import read_picture
     from ..images.sheet import objects_sheet
     from ..images.write import format_of, write_picture
+    from .analysis_options import options_of
 
     if target != PIPE and (is_image_name(target) or is_stream_name(target)):
         kind = "an image" if is_image_name(target) else "a stream"
@@ -64,12 +64,10 @@ def analyze_one(args: Args, source: str, target: str) -> Said:
         if args.picture == target or is_same(args.picture, target):
             raise SdcError("E_USAGE", "the drawing and the JSON need two files", args.picture)
     picture = read_picture(read_source(source), background=(255, 255, 255), max_pixels=args.max_pixels)
-    height, width = picture.pixels.shape[:2]
-    described, warnings = analysed(picture.pixels, args)
-    objects = load_objects(described, width, height)
+    found = analyze_cached(picture.pixels, options_of(args), args.cache)
     if args.picture is not None:
-        drawn = objects_sheet(picture.pixels, objects, load_analysis(described))
+        drawn = objects_sheet(picture.pixels, found.objects, found.provenance)
         data = write_picture(np.asarray(drawn), None, None, Path(args.picture).suffix)[0]
         write_whole(args.picture, data)
-    write_whole(target, (json.dumps(described, indent=1, ensure_ascii=False) + "\n").encode())
-    return [*picture.notes, *warnings, *unused_purpose(args, load_analysis(described), "")]
+    write_whole(target, (json.dumps(found.as_dict(), indent=1, ensure_ascii=False) + "\n").encode())
+    return [*picture.notes, *found.warnings, *unused_purpose(args, found.provenance, "")]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from ..codec.encoder import encode
-from ..codec.presets import EQUAL, OF_OBJECTS, OF_REGIONS, PRESETS, Preset
+from ..codec.presets import EQUAL, PRESETS
 from ..codec.search import DEFAULT_EFFORT
 from ..errors import SdcError
 from ..objects.document import load_analysis, load_objects
+from ..objects.object import Object
+from ..types import Pixels
 from .analysis_options import add_main_options
 from .arguments import Commands, colour_argument, file_arguments, jobs_argument, limit_argument
 from .batch import run_all
@@ -103,9 +106,9 @@ def run(args: Args) -> int:
     return run_all(encode_one, args, is_image_name, STREAM_SUFFIX)
 
 
-def unused_purpose(args: Args, about: dict[str, Any] | None, what: str) -> Said:
+def unused_purpose(args: Args, provenance: dict[str, Any] | None, what: str) -> Said:
     """A note where no model has ranked by the words after ``--for``; what else they are not."""
-    if not args.purpose.strip() or "for" in (about or {}):
+    if not args.purpose.strip() or "for" in (provenance or {}):
         return []
     return [f"--for has no effect: no model ranks by {shortened(args.purpose)!r}{what}"]
 
@@ -118,35 +121,19 @@ def encode_one(args: Args, source: str, target: str) -> Said:
         raise SdcError("E_USAGE", "--metadata-first and --no-metadata exclude each other; use one")
     check_stream_output(target)
     picture = read_picture(read_source(source), background=args.background, max_pixels=args.max_pixels)
-    height, width = picture.pixels.shape[:2]
     notes: Said = list(picture.notes)
-    described: Any = {"objects": []}
-    if (path := objects_path(args, source)) is not None:
-        described = read_objects_file(path)
-    elif args.objects_file is None:
-        from ..analysis.cached import analysed
-
-        described, warnings = analysed(picture.pixels, args)
-        notes += warnings
+    objects, provenance, warnings = _described(args, source, picture.pixels)
+    notes += warnings
     task = args.purpose.strip().casefold()
-    preset = PRESETS.get(task)
-    about = load_analysis(described)
-    found = (about or {}).get("grounding")
-    if task in OF_OBJECTS and isinstance(found, dict) and found.get("provider") in OF_REGIONS:
-        preset = Preset(model=PRESETS[task].model, effort=PRESETS[task].effort)
-        used = "is not used" if preset == EQUAL else "gives the model and the effort alone"
-        notes.append(
-            f"the preset of {task} {used}: what stands out is no object; name a --detector or --objects"
-        )
-    if preset is None:
-        ranked = None if args.objects_file is not None else about
+    if task not in PRESETS:
+        ranked = None if args.objects_file is not None else provenance
         notes += unused_purpose(args, ranked, f", and it is none of the presets ({', '.join(PRESETS)})")
     data = encode(
         picture.pixels,
-        objects=load_objects(described, width, height, None if source == PIPE else source),
-        analysis=about,
+        objects=objects,
+        provenance=provenance,
         quality=args.quality,
-        preset=preset or EQUAL,
+        preset=task if task in PRESETS else EQUAL,
         margin=args.margin,
         group_by=args.group_by,
         icc=picture.icc,
@@ -156,4 +143,28 @@ def encode_one(args: Args, source: str, target: str) -> Said:
         effort=args.effort,
     )
     write_whole(target, data)
-    return notes
+    return [*notes, *data.notes]
+
+
+def _described(
+    args: Args, source: str, pixels: Pixels
+) -> tuple[Sequence[Object], dict[str, Any] | None, list[str]]:
+    """The objects of an image by its file of objects, or by the analysis.
+
+    Returns:
+        ``(objects, how they were found, warnings of the analysis)``.
+    """
+    if args.objects_file == "none":
+        return (), None, []
+    path = objects_path(args, source)
+    if path is None:
+        from ..analysis.cache import analyze_cached
+        from .analysis_options import options_of
+
+        found = analyze_cached(pixels, options_of(args), args.cache)
+        return found.objects, found.provenance, found.warnings
+    described = read_objects_file(path)
+    height, width = pixels.shape[:2]
+    name = None if source == PIPE else source
+    provenance = load_analysis(described)
+    return load_objects(described, width, height, name), provenance, []

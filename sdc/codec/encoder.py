@@ -22,10 +22,10 @@ from ..networks.registry import load_encoder, load_model
 from ..networks.run import Runner, run
 from ..objects.grouping import group_map
 from ..objects.object import Object
-from ..types import LEVELS, Array, Pixels
+from ..types import LEVELS, Array, Encoded, Pixels
 from .decoder import check_arithmetic
 from .distortion import squared_error
-from .presets import EQUAL, Preset, preset_of
+from .presets import EQUAL, Preset, preset_for
 from .search import DEFAULT_EFFORT, EFFORTS, rate_distortion_search
 from .tiles import pad_to_cells
 from .transforms import analysis_transform, hyper_analysis
@@ -76,12 +76,12 @@ def encode(
     icc: bytes | None = None,
     metadata: bool | str = True,
     pixel_masks: bool = False,
-    analysis: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, Any] | None = None,
     model: int | None = None,
     effort: int | None = None,
     arithmetic: str = "float32",
     runner: Runner = run,
-) -> bytes:
+) -> Encoded:
     """Encode a picture.
 
     Args:
@@ -89,22 +89,23 @@ def encode(
         objects: what is in it, with levels; none makes one group of level ``other``.
         quality: quality index 0..63 of the most important level that the picture has, and of the others as
             far as no preset shifts them; or by level name, which no preset changes: :func:`qualities_of`.
-        preset: what a task needs, by the task's name (:data:`sdc.codec.presets.PRESETS`) or by itself.
+        preset: what a task needs, by the task's name (:data:`sdc.codec.presets.PRESETS`) or by itself; by
+            name it depends on the provenance, see :func:`.presets.preset_for`.
         margin: cells of background around objects of L1 to L3 that are of their groups, 0 to 15; the
             preset's by default.
         group_by: ``level`` (a group per level) or ``object`` (a group per object).
         icc: ICC profile of the picture, kept as it is.
-        metadata: whether objects and analysis are described in the stream, behind the groups; ``first``
+        metadata: whether objects and provenance are described in the stream, behind the groups; ``first``
             puts the objects in front of them, where whoever fetches a prefix has them.
         pixel_masks: whether their exact masks are, too.
-        analysis: how the objects were found, what ``spec/objects.md`` calls ``analysis``.
+        provenance: how the objects were found, what ``spec/objects.md`` calls ``analysis``.
         model: number of the model in the registry; the preset's by default, or else 1.
         effort: 0 rounds the latents; 1 to 9 search for better ones (:mod:`.search`), ever longer; the
             preset's by default, or else 3.
         arithmetic, runner: as for :func:`decode`.
 
     Returns:
-        The stream's bytes.
+        The stream's bytes, with ``notes`` on what the caller may want to know.
 
     Raises:
         SdcError: ``E_USAGE``, ``E_PICTURE``, ``E_OBJECTS``, ``E_MODEL`` or ``E_MODEL_FILE``.
@@ -113,7 +114,7 @@ def encode(
     check_arithmetic(arithmetic)
     if metadata not in (True, False, "first"):
         raise SdcError("E_USAGE", f'metadata is True, False or "first", not {metadata!r}')
-    wanted = preset_of(preset)
+    wanted, notes = preset_for(preset, provenance)
     if effort is None:
         effort = DEFAULT_EFFORT if wanted.effort is None else wanted.effort
     if type(effort) is not int or effort not in range(len(EFFORTS)):
@@ -158,9 +159,9 @@ def encode(
     if metadata and grouped.objects:
         described = objects_payload(grouped.objects, pixel_masks=pixel_masks, mask_pixels=4 * width * height)
         (before if metadata == "first" else after).append(Chunk(OBJS, described))
-    if metadata and analysis:
-        after.append(Chunk(PROV, analysis_payload(analysis)))
-    return assemble(head, groups, payloads, grouped.labels, before, after)
+    if metadata and provenance:
+        after.append(Chunk(PROV, analysis_payload(provenance)))
+    return Encoded(assemble(head, groups, payloads, grouped.labels, before, after), notes)
 
 
 def assemble(

@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..errors import SdcError
 from ..objects.grouping import MAX_MARGIN
@@ -98,15 +99,6 @@ PRESETS: Mapping[str, Preset] = {
 """By task."""
 
 
-OF_OBJECTS = frozenset({"detection", "segmentation"})
-"""Tasks whose presets were found with objects: with regions that merely stand out, as the default analysis
-finds them, a whole picture of one quality does better."""
-
-
-OF_REGIONS = frozenset({"salient", "saliency"})
-"""Providers of grounding that find such regions, by the names that an analysis records."""
-
-
 def preset_of(preset: str | Preset) -> Preset:
     """A preset, or that of a task, whose name may be in capitals and have spaces around it.
 
@@ -119,3 +111,42 @@ def preset_of(preset: str | Preset) -> Preset:
     if found is None:
         raise SdcError("E_USAGE", f"a preset is one of {', '.join(PRESETS)}, not {preset!r}")
     return found
+
+
+OF_OBJECTS = frozenset({"detection", "segmentation"})
+"""Tasks whose presets were found with objects: with regions that merely stand out, as the default analysis
+finds them, a whole image of one quality does better."""
+
+
+OF_REGIONS = frozenset({"salient", "saliency"})
+"""Providers of grounding that find such regions, by the names that a provenance records."""
+
+
+def preset_for(preset: str | Preset, provenance: Mapping[str, Any] | None) -> tuple[Preset, tuple[str, ...]]:
+    """What a preset comes to for objects that were found in some way.
+
+    The preset of a task in :data:`OF_OBJECTS`, asked for by name, gives its model and effort alone where the
+    objects are regions that merely stand out.  A :class:`Preset` is taken as it is.
+
+    Args:
+        preset: of a task, or the task's name.
+        provenance: how the objects were found, as ``spec/objects.md`` says it; ``None`` where nobody says.
+
+    Returns:
+        ``(preset, notes)``.
+
+    Raises:
+        SdcError: ``E_USAGE`` where there is no preset of this name.
+    """
+    wanted = preset_of(preset)
+    found = provenance.get("grounding") if isinstance(provenance, Mapping) else None
+    provider = found.get("provider") if isinstance(found, Mapping) else None
+    if isinstance(preset, Preset) or not isinstance(provider, str) or provider not in OF_REGIONS:
+        return wanted, ()
+    task = preset.strip().casefold()
+    if task not in OF_OBJECTS:
+        return wanted, ()
+    left = Preset(model=wanted.model, effort=wanted.effort)
+    used = "is not used" if left == EQUAL else "gives the model and the effort alone"
+    why = "what stands out is no object; use the objects of a detector or of a file"
+    return left, (f"the preset of {task} {used}: {why}",)

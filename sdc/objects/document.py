@@ -140,7 +140,7 @@ def dump_objects(objects: Sequence[Object], width: int, height: int) -> dict[str
             item["rle"] = rle_of(thing.box, thing.mask, width, height)
         if thing.level is not None:
             item["level"] = LEVELS[thing.level]
-        item["score"] = round(thing.score, 4)
+        item["score"] = float(thing.score)  # written so that it is read as the same number
         if thing.reason:
             item["reason"] = thing.reason
         items.append(item)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ..errors import SdcError
 from ..types import CELL, largest
+from .cells import coverage
 from .object import OTHER, Bools, Object, objects_error
 from .ranking import rank_objects
 
@@ -40,26 +41,6 @@ class GroupMap:
 def _extent(count: int, size: int) -> npt.NDArray[np.uint16]:
     """Pixels across each of `count` cells that together span `size` pixels: 16, less in the last."""
     return np.minimum(size - CELL * np.arange(count), CELL).astype(np.uint16)
-
-
-def coverage(thing: Object) -> tuple[tuple[slice, slice], npt.NDArray[np.uint16]]:
-    """The rectangle of cells that the object's box touches, and its pixels in each of them, uint16 [r, c]."""
-    x, y, w, h = thing.box
-    top, left, bottom, right = y // CELL, x // CELL, -(-(y + h) // CELL), -(-(x + w) // CELL)
-    rows, cols = bottom - top, right - left
-    if thing.mask is None:
-        down, across = (
-            np.diff(np.clip(CELL * np.arange(first, first + count + 1), low, low + size)).astype(np.uint16)
-            for first, count, low, size in ((top, rows, y, h), (left, cols, x, w))
-        )
-        counts = np.multiply.outer(down, across)
-    else:
-        padded = np.zeros((rows * CELL, cols * CELL), np.uint8)
-        padded[y - top * CELL :, x - left * CELL :][:h, :w] = thing.mask
-        # First down the columns, where whole rows are added at once and 16 fits a byte.
-        strips = padded.reshape(rows, CELL, -1).sum(1, dtype=np.uint8)
-        counts = strips.reshape(rows, cols, CELL).sum(2, dtype=np.uint16)
-    return (slice(top, bottom), slice(left, right)), counts
 
 
 class _Owners:

@@ -31,12 +31,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sdc.analysis.interfaces import Options, Scene
 from sdc.analysis.pipeline import analyze
-from sdc.analysis.ranking import DefaultRanking
-from sdc.analysis.steps import Options, Scene
+from sdc.analysis.providers.ranking import DefaultRanking
 from sdc.codec.encoder import encode
 from sdc.format.parse import parse
-from sdc.objects.grouping import coverage, group_map
+from sdc.objects.cells import coverage
+from sdc.objects.grouping import group_map
 from sdc.objects.object import Object
 from sdc.types import CELL, LEVELS
 
@@ -201,7 +202,7 @@ def _held(
         maps.append(group_map(objects, pixels.shape[1], pixels.shape[0]))
         drawn = args.sheets is not None and k < SHEETS
         if args.bytes or drawn:
-            stream = parse(encode(pixels, objects=objects, analysis=about))
+            stream = parse(encode(pixels, objects=objects, provenance=about))
             spent.append([_prefix(stream, level) / stream.size for level in range(3)])
             if drawn:
                 _sheet(args.sheets / f"{name}-{Path(file).stem}.png", stream, pixels)
@@ -211,7 +212,7 @@ def _held(
 def found(options: Options, pixels: Any, true: list[Object]) -> tuple[list[Object], dict[str, Any]]:
     """Objects that the analysis finds, whatever the true ones are, and what it says of how."""
     result = analyze(pixels, options)
-    return list(result.objects), result.about
+    return list(result.objects), result.provenance
 
 
 def _prefix(stream: Any, level: int) -> int:

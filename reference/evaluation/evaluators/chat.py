@@ -2,7 +2,7 @@
 
 ``--task captions`` or ``questions`` with ``--network http://localhost:8000/v1#MODEL``; without ``#MODEL``
 that of ``SDC_CHAT_MODEL`` is asked, and ``SDC_CHAT_KEY`` is the key.
-The client is that of the analysis (:mod:`sdc.analysis.providers.chat`), which sends a JPEG of at most 768
+The client is that of the analysis (:mod:`sdc.analysis.providers.endpoint`), which sends a JPEG of at most 768
 pixels a side, of the original as of what was decoded.
 What is compared are the words, as in SQuAD (Rajpurkar et al., 2016): small letters, without punctuation and
 articles.  A caption that is not given as asked is all that the model said; an answer to a question that is
@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sdc.analysis import Options
-from sdc.analysis.providers.chat import QUALITY, SIDE, Endpoint
+from sdc.analysis.providers.endpoint import QUALITY, SIDE, Endpoint
 from sdc.analysis.providers.prompts import find_json
 from sdc.types import Pixels
 

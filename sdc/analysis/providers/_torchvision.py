@@ -4,9 +4,12 @@ The torchvision of the package index, beside a CPU build of torch, fails on impo
 operators have no schema; declaring them first cures it.  Import this before what imports torchvision.
 """
 
+from typing import Any
+
 import torch
 
-_library = torch.library.Library("torchvision", "FRAGMENT")
+_make: Any = torch.library.Library
+_library = _make("torchvision", "FRAGMENT")
 for _schema in (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,9 @@ from PIL import Image
 from ...errors import SdcError
 from ...objects.object import Object
 from ...types import MAX_LABEL, Pixels
-from ..steps import Options, Scene, need
+from ..interfaces import Options, Scene
+from ..masks import cut_to_mask
+from ..optional import need
 from .vocabulary import COCO
 
 Floats = npt.NDArray[np.float32]
@@ -203,7 +205,9 @@ class Detector:
                 whole = Image.fromarray(logits.astype(np.float32))
                 mask = np.asarray(whole.resize(box[2:], Image.Resampling.BILINEAR, box=part)) > 0
             name = self._name(int(found.labels[k]), found.classes)
-            out.append(tight(Object(name, box, None, float(found.scores[k])), mask))
+            thing = Object(name, box, None, float(found.scores[k]))
+            # An empty mask leaves the box.
+            out.append(thing if mask is None or not mask.any() else cut_to_mask(replace(thing, mask=mask)))
         return out
 
     def _name(self, number: int, classes: int) -> str:
@@ -250,14 +254,3 @@ def distinct(corners: npt.NDArray[Any], classes: npt.NDArray[Any], overlap: floa
         union = area[left] + area[first] - common
         left = left[(classes[left] != classes[first]) | (common <= overlap * union)]
     return kept
-
-
-def tight(thing: Object, mask: npt.NDArray[np.bool_] | None) -> Object:
-    """An object with a mask of its box, cut to the mask; without one where the mask is empty."""
-    if mask is None or not mask.any():
-        return thing
-    rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(cols[0]), int(cols[-1]) + 1
-    x, y, _, _ = thing.box
-    own = np.ascontiguousarray(mask[top:bottom, left:right])
-    return Object(thing.label, (x + left, y + top, right - left, bottom - top), None, thing.score, mask=own)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...objects.object import Object
-from ..ranking import area_of
+from ...objects.ranking import area_of
 
 LEVELS = ("L1", "L2", "L3")
 

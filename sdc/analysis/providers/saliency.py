@@ -16,9 +16,10 @@ from PIL import Image
 
 from ...errors import SdcError
 from ...objects.object import Object
-from ..salient import SalientRegions, regions_of
-from ..steps import Options, Scene
+from ..interfaces import Options, Scene
+from ..regions import regions_of
 from .detector import session_of
+from .salient import SalientRegions
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -65,7 +66,9 @@ class SaliencyNetwork(SalientRegions):
         rows, cols = self.size
         picture = Image.fromarray(scene.pixels).resize((cols, rows), Image.Resampling.BILINEAR)
         values = np.asarray(picture, np.float32)
-        values = (values / max(float(values.max()), 1.0) - np.float32(MEAN)) / np.float32(DEVIATION)
+        values = (values / max(float(values.max()), 1.0) - np.array(MEAN, np.float32)) / np.array(
+            DEVIATION, np.float32
+        )
         kind = np.float16 if self.entry.type == "tensor(float16)" else np.float32
         first = self.session.get_outputs()[0].name
         out = self.session.run([first], {self.entry.name: values.transpose(2, 0, 1)[None].astype(kind)})[0]
@@ -76,8 +79,8 @@ class SaliencyNetwork(SalientRegions):
         low, high = float(found.min()), float(found.max())
         if high - low < 1e-6:
             return []
-        grid = scene.saliency.cells.shape
-        cells = Image.fromarray((found - low) / (high - low)).resize(grid[::-1], Image.Resampling.BOX)
+        down, across = scene.saliency.cells.shape
+        cells = Image.fromarray((found - low) / (high - low)).resize((across, down), Image.Resampling.BOX)
         mixed = SHARE * np.asarray(cells) + (1 - SHARE) * scene.saliency.cells
         mixed_map = replace(scene.saliency, cells=mixed.astype(np.float32), flat=False)
         return regions_of(mixed_map, width, height, THRESHOLD)

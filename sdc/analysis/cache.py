@@ -1,0 +1,73 @@
+"""Results of the analysis, kept in a folder by image, options and code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from .. import __version__
+from ..errors import SdcError
+from ..types import Pixels
+from .hashes import code_hash
+from .interfaces import Options
+from .pipeline import analyze
+from .result import Analysis
+
+OF_SDC = ("types", "objects")
+"""Parts of ``sdc`` on which the result of an analysis depends."""
+
+
+def analyze_cached(pixels: Pixels, options: Options, folder: str | Path | None) -> Analysis:
+    """Analyze an image, or take the same result from a cache.
+
+    A result with warnings is not kept: the next time may go well.
+
+    Args:
+        pixels: ``uint8 [H, W, 3]`` RGB.
+        options: what is asked for.
+        folder: the cache, made if it is not there; ``None`` for none.
+
+    Raises:
+        SdcError: as :func:`.pipeline.analyze`; ``E_IO`` when the cache cannot be written.
+    """
+    if folder is None:
+        return analyze(pixels, options)
+    place = Path(folder, f"{_fingerprint(pixels, options)}.json")
+    height, width = pixels.shape[:2]
+    with suppress(OSError, ValueError, RecursionError, SdcError):
+        return Analysis.from_dict(json.loads(place.read_bytes()), width, height)
+    result = analyze(pixels, options)
+    if not result.warnings:
+        _keep(place, json.dumps(result.as_dict()))
+    return result
+
+
+def _fingerprint(pixels: Pixels, options: Options) -> str:
+    """SHA-256 of an image, of what was asked (but not of the key), of files named, and of the code."""
+    asked = replace(options, key="", timeout=0.0)
+    code = f"{code_hash('sdc.analysis')} {code_hash('sdc', OF_SDC)}"
+    hashed = hashlib.sha256(f"{__version__} {code} {pixels.shape} {asked!r}".encode())
+    hashed.update(np.ascontiguousarray(pixels).data)
+    for path in (options.detector, options.saliency, options.vocabulary):
+        with suppress(OSError):
+            hashed.update(Path(path).read_bytes() if path else b"")
+    return hashed.hexdigest()
+
+
+def _keep(place: Path, described: str) -> None:
+    """Write a result to the cache, whole or not at all."""
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=".sdc-", dir=place.parent)
+        with os.fdopen(handle, "w") as file:
+            file.write(described)
+        os.replace(temporary, place)
+    except OSError as error:
+        raise SdcError("E_IO", f"could not write: {error.strerror}", str(place)) from None

@@ -1,0 +1,65 @@
+"""Which providers the options ask for, and options that none of them would look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..errors import SdcError
+from .interfaces import Options
+from .registry import PROVIDERS
+
+
+def chosen_providers(options: Options) -> dict[str, str]:
+    """Names of the providers: those asked for, or what goes with the other options; empty for no tags."""
+    words = options.vocabulary and "file"
+    named = bool(options.find or words or options.tags)
+    unnamed = "saliency" if options.saliency else "salient"
+    grounding = "onnx" if options.detector else "dino" if named else unnamed
+    return {
+        "tags": "" if options.find else options.tags or words,
+        "grounding": options.grounding or grounding,
+        "masks": options.masks or "salient",
+        "ranking": options.ranking or ("chat" if options.url else "default"),
+    }
+
+
+TAKEN_BY = {
+    "detector": ("grounding", ("onnx",)),
+    "saliency": ("grounding", ("saliency",)),
+    "grounding_model": ("grounding", ("dino",)),
+    "masks_model": ("masks", ("sam", "sam2")),
+    "vocabulary": ("tags", ("file",)),
+}
+"""Options that name a file or a network: the step, and which of our providers of it look at them."""
+
+
+UNNAMED = ("salient", "saliency")
+"""Groundings that look for no words, and whose regions need no masks of another step."""
+
+
+def check_options(options: Options, names: Mapping[str, str]) -> None:
+    """Refuse options that the chosen providers would not look at.
+
+    What a provider of another package looks at is its own matter.
+
+    Raises:
+        SdcError: ``E_USAGE``.
+    """
+
+    def refuse(name: str, why: str) -> SdcError:
+        return SdcError("E_USAGE", f"has no effect: {why}", "--" + name.replace("_", "-"))
+
+    own = {step: not name or name in PROVIDERS[step] for step, name in names.items()}
+    if options.find:
+        for name in ("tags", "vocabulary"):
+            if getattr(options, name):
+                raise refuse(name, "--find says what to look for")
+    for name, (step, takers) in TAKEN_BY.items():
+        if getattr(options, name) and own[step] and names[step] not in takers:
+            raise refuse(name, f"{step} is by {names[step] or 'nothing'}, not by {' or '.join(takers)}")
+    if names["grounding"] in UNNAMED:
+        for name in ("find", "vocabulary", "tags"):
+            if getattr(options, name):
+                raise refuse(name, f"{names['grounding']} looks for no words")
+        if options.masks not in ("", "salient"):
+            raise refuse("masks", f"the regions of {names['grounding']} are masks")
