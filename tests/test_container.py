@@ -23,10 +23,12 @@ from sdc.format.build import build
 from sdc.format.chunks import GRPS, HEAD, LATN, MAGIC, MASK, Chunk, build_chunk
 from sdc.format.edit import extract
 from sdc.format.fields import build_payload, decode_varint, encode_varint, parse_payload
+from sdc.format.grps import COMPLETE, DAMAGED, TRUNCATED, UNREAD, WITHDRAWN, Group
+from sdc.format.head import Head, build_head
 from sdc.format.latn import decode_symbols
 from sdc.format.parse import parse, preamble_size
 from sdc.format.report import info
-from sdc.format.stream import COMPLETE, DAMAGED, TRUNCATED, UNREAD, WITHDRAWN, Group, Head, Stream, build_head
+from sdc.format.stream import Outline
 from sdc.format.validate import validate
 from sdc.networks.registry import load_model
 from sdc.testing.streams import random_stream
@@ -127,9 +129,10 @@ def test_structures_are_the_table() -> None:
 
     for name, structure in spec_data("fields.json")["structures"].items():
         assert [c.name for c in structure_of(name).subcons] == [r["name"] for r in structure["fields"]]
-        kind = structure.get("type")
-        if kind is not None:
-            assert chunks.NAMES[kind] == name
+    entries = spec_data("registry.json")["chunk_types"]["entries"]
+    assert {e["type"]: e["name"] for e in entries} == chunks.NAMES
+    assert (chunks.HEAD, chunks.GRPS, chunks.MASK, chunks.LATN) == (1, 2, 3, 4)
+    assert (chunks.OBJS, chunks.PROV, chunks.ICCP) == (0x81, 0x82, 0xC1)
 
 
 # --- round trip and byte ranges -------------------------------------------------------------------
@@ -542,7 +545,7 @@ def test_framing_of_four_groups_is_at_most_80_bytes() -> None:
     """Four groups of up to 16 kB each in a photograph of usual size."""
     head = Head(4032, 3024, 1, b"abcd")
     groups = tuple(Group(k, k, 32, state=COMPLETE, payload=bytes(15000)) for k in range(4))
-    stream = Stream(head, groups, mask=bytes(200))
+    stream = Outline(head, groups, mask=bytes(200))
     assert len(build(stream)) - 4 * 15000 - 200 <= 80
 
 

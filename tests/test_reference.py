@@ -18,8 +18,8 @@ from sdc.codec.decoder import decode
 from sdc.codec.encoder import encode
 from sdc.codec.transforms import analyse, analyse_hyper
 from sdc.coding.passes import GroupCoder, encode_group, sites_of
+from sdc.format.grps import Group
 from sdc.format.parse import parse
-from sdc.format.stream import Group
 from sdc.networks.model import ENCODER_NETWORKS, parse_model
 from sdc.networks.model import Model as Decoder
 from sdc.networks.profile import BOUND, check_network, networks_of

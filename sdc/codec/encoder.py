@@ -10,14 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from ..coding.labels import encode_map
 from ..coding.passes import GroupCoder, encode_group, sites_of
 from ..errors import SdcError
 from ..format.build import build
-from ..format.chunks import ICC_BYTES, ICCP, OBJS, PROV, Chunk
+from ..format.chunks import ICCP, OBJS, PROV, Chunk
+from ..format.grps import COMPLETE, Group
+from ..format.head import Head
+from ..format.iccp import ICC_BYTES
+from ..format.mask import map_payload
 from ..format.objs import objects_payload
-from ..format.prov import analysis_payload
-from ..format.stream import COMPLETE, Group, Head, Stream
+from ..format.prov import provenance_payload
+from ..format.stream import Stream
 from ..networks.registry import load_encoder, load_model
 from ..networks.run import Runner, run
 from ..objects.grouping import group_map
@@ -154,7 +157,7 @@ def encode(
         described = objects_payload(grouped.objects, pixel_masks=pixel_masks, mask_pixels=4 * width * height)
         (before if metadata == "first" else after).append(Chunk(OBJS, described))
     if metadata and analysis:
-        after.append(Chunk(PROV, analysis_payload(analysis)))
+        after.append(Chunk(PROV, provenance_payload(analysis)))
     return assemble(head, groups, payloads, grouped.labels, before, after)
 
 
@@ -173,7 +176,6 @@ def assemble(
         labels: ``uint8 [rows, cols]`` group map; coded unless one group fills the picture.
         before, after: chunks in front of and behind the latent chunks.
     """
-    filled = len(groups) == 1 and bool((labels == 1).all())
-    mask = None if filled else encode_map(labels, len(groups))
+    mask = map_payload(labels, len(groups))
     done = tuple(replace(g, state=COMPLETE, payload=p) for g, p in zip(groups, payloads, strict=True))
-    return build(Stream(head, done, mask, tuple(before), tuple(after)))
+    return build(Stream(head, done, mask, tuple(before), tuple(after), labels=labels))
