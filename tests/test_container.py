@@ -84,9 +84,11 @@ def value_of(row: dict, sizes: dict[str, int]) -> st.SearchStrategy:
     if kind == "u8":
         return st.integers(low, row.get("max", 255))
     if kind == "varint":
-        return st.integers(low, row.get("max", 2**32 - 1))
+        first, last = row.get("forbidden", (1, 0))
+        return st.integers(low, row.get("max", 2**32 - 1)).filter(lambda n: not first <= n <= last)
     if kind == "rest":
-        return st.binary(max_size=40)
+        least = row.get("min_size", 0)
+        return st.binary(min_size=least, max_size=least + 40)
     if kind == "bytes":
         size = int(rest) if rest.isdigit() else sizes[rest]
         return st.binary(min_size=size, max_size=size)

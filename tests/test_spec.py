@@ -161,7 +161,7 @@ def test_order_and_number_of_chunks_are_those_of_the_sentences() -> None:
         assert e["most"] is None or 0 <= e["least"] <= e["most"]
         assert e["second"] in (None, "E_CHUNK_DUPLICATE")
     text = sentences()
-    order = re.findall(r"\b[A-Z]{4}\b", text["CHNK-07"].partition(";")[0])
+    order = re.findall(r"\b[A-Z]{4}\b", text["CHNK-07"].partition(":")[2].partition(";")[0])
     assert sorted(order, key=lambda name: places.index(entries[name]["stands"][0])) == order
     once = set(re.findall(r"\b[A-Z]{4}\b", text["CHNK-08"].partition(" MUST ")[0]))
     assert {name for name, e in entries.items() if e["second"] == "E_CHUNK_DUPLICATE"} == once

@@ -38,16 +38,25 @@ class Head:
         return -(-self.width // CELL)
 
 
+def check_features(payload: Payload) -> None:
+    """Refuse a required feature that this reader does not know.
+
+    It may change all that stands behind it, and so counts before what is wrong there (HEAD-03).
+
+    Raises:
+        SdcError: ``E_FEATURE``.
+    """
+    for entry in payload.fields:
+        if entry.path == "HEAD.features" and entry.value & ~FEATURES:
+            raise SdcError("E_FEATURE", f"required features 0x{entry.value:X}", entry.path, entry.offset)
+
+
 def parse_head(payload: Payload) -> Head:
     """HEAD from its fields.
 
     Raises:
-        SdcError: ``E_FEATURE``, ``E_HEAD_SIZE``, ``E_VARINT`` or ``E_PAYLOAD_LENGTH``.
+        SdcError: ``E_HEAD_SIZE``, ``E_VARINT`` or ``E_PAYLOAD_LENGTH``.
     """
-    # An unknown feature may change all that stands behind it, so it counts first (HEAD-03).
-    for entry in payload.fields:
-        if entry.path == "HEAD.features" and entry.value & ~FEATURES:
-            raise SdcError("E_FEATURE", f"required features 0x{entry.value:X}", entry.path, entry.offset)
     v = payload.whole()
     return Head(v.width, v.height, v.model, v.weights, v.features, v.version)
 

@@ -11,7 +11,7 @@ from .fields import Traced, decode_varint, read_payload
 from .found import Found, read_chunk, read_required, read_tolerant
 from .group_state import read_group
 from .grps import DAMAGED, TRUNCATED, Group, group_error, parse_groups
-from .head import Head, check_area, parse_head
+from .head import Head, check_area, check_features, parse_head
 from .mask import parse_map
 from .reading import Place, Reading
 from .source import Reader, Source
@@ -147,7 +147,10 @@ class _Parser:
         chunk = self._required(len(MAGIC), HEAD)
         payload = read_payload("HEAD", chunk.payload, chunk.payload_offset)
         self.fields += payload.fields
-        self.head = head = parse_head(payload)
+        if payload.error is None:
+            self.head = parse_head(payload)
+        check_features(payload)
+        head = parse_head(payload)
         check_area(head, payload, self.limits.pixels)
         chunk = self._required(chunk.end, GRPS)
         payload = read_payload("GRPS", chunk.payload, chunk.payload_offset)
