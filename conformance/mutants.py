@@ -52,7 +52,12 @@ def _mutant(name: str, tier: str, ids: str, *patches: tuple[str, str, str]) -> M
 BUILD = "sdc.format.build"
 CHUNKS = "sdc.format.chunks"
 FIELDS = "sdc.format.fields"
+FOUND = "sdc.format.found"
+GROUP_STATE = "sdc.format.group_state"
+GRPS = "sdc.format.grps"
+HEAD = "sdc.format.head"
 LABELS = "sdc.coding.labels"
+MASK = "sdc.format.mask"
 MODEL = "sdc.networks.model"
 OBJS = "sdc.format.objs"
 OPERATORS = "sdc.networks.operators"
@@ -72,7 +77,7 @@ ADAPTER = "sdc_conformance.adapter"
 MUTANTS: tuple[Mutant, ...] = (
     # --- structure
     _mutant(
-        "magic-three-bytes", "T0", "FILE-01", (PARSE, "if magic != MAGIC:", "if magic[:3] != MAGIC[:3]:")
+        "magic-three-bytes", "T0", "FILE-01", (PARSE, "if magic == MAGIC:", "if magic[:3] == MAGIC[:3]:")
     ),
     _mutant("varint-not-minimal", "T0", "NOTA-05", (FIELDS, "(byte == 0 and shift > 7)", "False")),
     _mutant("varint-too-large", "T0", "NOTA-05", (FIELDS, "value > VARINT_MAX or", "False or")),
@@ -81,7 +86,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "T0",
         "CHNK-04 CHNK-10",
         (
-            PARSE,
+            FOUND,
             'good = whole and zlib.crc32(data[:-4]) == int.from_bytes(data[-4:], "little")',
             "good = whole",
         ),
@@ -90,17 +95,13 @@ MUTANTS: tuple[Mutant, ...] = (
         "crc-of-group-ignored",
         "T0",
         "STAT-04 STAT-05 LATN-04",
-        (
-            STREAM,
-            'if zlib.crc32(stream.seed(group) + data[:-4]) != int.from_bytes(data[-4:], "little"):',
-            "if False:",
-        ),
+        (GROUP_STATE, 'if zlib.crc32(seed + data[:-4]) != int.from_bytes(data[-4:], "little"):', "if False:"),
     ),
     _mutant(
         "crc-without-seed",
         "T0",
         "LATN-04",
-        (STREAM, "zlib.crc32(stream.seed(group) + data[:-4])", "zlib.crc32(data[:-4])"),
+        (GROUP_STATE, "zlib.crc32(seed + data[:-4])", "zlib.crc32(data[:-4])"),
     ),
     _mutant(
         "seed-without-mask",
@@ -114,72 +115,102 @@ MUTANTS: tuple[Mutant, ...] = (
         "LATN-04",
         (STREAM, "bytes([group.index, group.level_quality])", "bytes([group.index, group.level << 6])"),
     ),
-    _mutant("order-ignored", "T0", "CHNK-07", (PARSE, "(kind == ICCP and (late or seen - {MASK}))", "False")),
+    _mutant(
+        "order-ignored",
+        "T0",
+        "CHNK-07",
+        (
+            CHUNKS,
+            "        if place is None:\n",
+            "        if place is None and kind == ICCP:\n            place = self.place\n        if place is None:\n",
+        ),
+    ),
     _mutant(
         "late-mask-ignored",
         "T0",
         "CHNK-07 MASK-08",
-        (PARSE, "if kind in (MASK, LATN) or", "if kind == LATN or"),
+        (
+            CHUNKS,
+            "        if place is None:\n",
+            "        if place is None and kind == MASK:\n            place = self.place\n        if place is None:\n",
+        ),
     ),
     _mutant(
         "duplicate-ignored",
         "T0",
         "CHNK-08",
-        (PARSE, "(kind in (MASK, OBJS, ICCP) and kind in seen)", "False"),
+        (
+            CHUNKS,
+            "if known.once and kind in self.seen:",
+            "if known.once and kind in self.seen & {HEAD, GRPS}:",
+        ),
     ),
-    _mutant("critical-ignored", "T0", "CHNK-05", (PARSE, "if not kind & ANCILLARY:", "if False:")),
+    _mutant(
+        "critical-ignored",
+        "T0",
+        "CHNK-05",
+        (CHUNKS, "if not kind & ANCILLARY and known is OTHER_TYPE:", "if False:"),
+    ),
     _mutant(
         "safe-critical-ignored",
         "T0",
         "CHNK-06",
-        (PARSE, "if not kind & ANCILLARY:", "if not kind & (ANCILLARY | SAFE_TO_COPY):"),
+        (
+            CHUNKS,
+            "if not kind & ANCILLARY and known is OTHER_TYPE:",
+            "if not kind & (ANCILLARY | SAFE_TO_COPY) and known is OTHER_TYPE:",
+        ),
     ),
     _mutant(
         "unknown-ancillary-refused",
         "T0",
         "CHNK-09",
-        (PARSE, "if not kind & ANCILLARY:", "if not kind & ANCILLARY or kind not in NAMES:"),
+        (CHUNKS, "if not kind & ANCILLARY and known is OTHER_TYPE:", "if known is OTHER_TYPE:"),
     ),
     _mutant("payload-goes-on", "T0", "CHNK-03", (FIELDS, "if stream.tell() != len(payload):", "if False:")),
-    _mutant("feature-ignored", "T0", "HEAD-03", (PARSE, "entry.value & ~FEATURES:", "False:")),
-    _mutant("feature-31-ignored", "T0", "HEAD-03", (CHUNKS, "FEATURES = 0\n", "FEATURES = 1 << 31\n")),
-    _mutant("area-unchecked", "T0", "HEAD-02", (PARSE, "if v.width * v.height > 1 << 30:", "if False:")),
+    _mutant("feature-ignored", "T0", "HEAD-03", (HEAD, "entry.value & ~FEATURES:", "False:")),
+    _mutant("feature-31-ignored", "T0", "HEAD-03", (HEAD, "FEATURES = sum(", "FEATURES = (1 << 31) + sum(")),
+    _mutant(
+        "area-unchecked", "T0", "HEAD-02", (HEAD, "if head.width * head.height > MAX_AREA:", "if False:")
+    ),
     _mutant(
         "version-judged",
         "T0",
         "HEAD-06",
         (
-            PARSE,
-            "    if v.width * v.height > 1 << 30:",
+            HEAD,
+            "    if head.width * head.height > MAX_AREA:",
             (
-                "    if v.version != 0x10:\n"
+                "    if head.version != 0x10:\n"
                 "        raise SdcError('E_FEATURE')\n"
-                "    if v.width * v.height > 1 << 30:"
+                "    if head.width * head.height > MAX_AREA:"
             ),
         ),
     ),
+    _mutant("count-against-cells", "T0", "GRPS-02", (GRPS, "if values.count > cells:", "if False:")),
     _mutant(
-        "count-against-cells",
-        "T0",
-        "GRPS-02",
-        (PARSE, "if values.count > head.rows * head.cols:", "if False:"),
+        "group-order-ignored", "T0", "GRPS-05", (GRPS, "if groups and level < groups[-1].level:", "if False:")
     ),
     _mutant(
-        "group-order-ignored",
-        "T0",
-        "GRPS-05",
-        (PARSE, "if groups and level < groups[-1].level:", "if False:"),
-    ),
-    _mutant(
-        "group-size-ignored", "T0", "GRPS-06", (PARSE, "if 0 < item.size < SMALLEST_CHUNK:", "if False:")
+        "group-size-ignored", "T0", "GRPS-06", (FIELDS, "not within or first <= value <= last", "not within")
     ),
     _mutant(
         "group-size-below-five",
         "T0",
         "GRPS-06",
-        (PARSE, "if 0 < item.size < SMALLEST_CHUNK:", "if 0 < item.size < SMALLEST_CHUNK - 1:"),
+        (FIELDS, "not within or first <= value <= last", "not within or first <= value < last"),
     ),
-    _mutant("preamble-ignored", "T0", "GRPS-03", (PARSE, "if chunk.end > first:", "if False:")),
+    _mutant(
+        "preamble-ignored",
+        "T0",
+        "GRPS-03",
+        (PARSE, "        if chunk.end > first:\n            raise", "        if False:\n            raise"),
+        (
+            PARSE,
+            "            if chunk.end > first:\n                name",
+            "            if False:\n                name",
+        ),
+    ),
     _mutant(
         "latents-in-preamble",
         "T0",
@@ -190,11 +221,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "latents-after-last-chunk",
         "T0",
         "GRPS-07",
-        (
-            PARSE,
-            "first = at = chunk.end + values.preamble",
-            "first = at = chunk.end + values.preamble + 1",
-        ),
+        (GRPS, "first = at = end + values.preamble", "first = at = end + values.preamble + 1"),
     ),
     _mutant(
         "mask-not-required",
@@ -202,31 +229,25 @@ MUTANTS: tuple[Mutant, ...] = (
         "MASK-01",
         (
             PARSE,
-            '    if len(stream.groups) > 1 and mask is None:\n        raise SdcError("E_MASK_MISSING"',
-            '    if False:\n        raise SdcError("E_MASK_MISSING"',
+            '        if lacking:\n            raise SdcError("E_MASK_MISSING"',
+            '        if False:\n            raise SdcError("E_MASK_MISSING"',
         ),
     ),
     _mutant(
         "latn-length-unchecked",
         "T0",
         "LATN-02",
-        (STREAM, "data[0] != LATN or used + length + 4 != group.size", "data[0] != LATN"),
+        (GROUP_STATE, "if used + length + 4 != group.size:", "if False:"),
     ),
-    _mutant(
-        "latn-type-unchecked",
-        "T0",
-        "LATN-02",
-        (STREAM, "data[0] != LATN or used + length + 4 != group.size", "used + length + 4 != group.size"),
-    ),
+    _mutant("latn-type-unchecked", "T0", "LATN-02", (GROUP_STATE, "if data[0] != LATN:", "if False:")),
     _mutant(
         "damage-in-preamble-is-the-end",
         "T0",
         "STAT-06 GRPS-07",
         (
             PARSE,
-            "return _body(stream, reader, first, limits, trace) if body else stream",
-            "return _body(stream, reader, first if not stream.errors else reader.size, limits, trace) "
-            "if body and not stream.errors else stream",
+            "parser.body(stream, first) if body else stream",
+            "parser.body(stream, first) if body and not stream.errors else stream",
         ),
     ),
     _mutant(
@@ -235,31 +256,21 @@ MUTANTS: tuple[Mutant, ...] = (
         "STAT-06 STAT-09",
         (
             PARSE,
-            (
-                "        if not chunk.good:\n"
-                '            errors.append(SdcError("E_CHUNK_DAMAGED", where=f"chunk at byte {at}",'
-                " offset=at))\n"
-                "            break\n"
-                "        _admit(chunk, seen, late=True)"
-            ),
-            (
-                "        if not chunk.good:\n"
-                '            raise SdcError("E_CHUNK_CRC", offset=at)\n'
-                "        _admit(chunk, seen, late=True)"
-            ),
+            "                return after, [_damaged(at)]",
+            '                raise SdcError("E_CHUNK_CRC", offset=at)',
         ),
     ),
     _mutant(
         "withdrawn-is-truncated",
         "T0",
         "GRPS-06 STAT-07",
-        (PARSE, "UNREAD if item.size else WITHDRAWN", "UNREAD if item.size else TRUNCATED"),
+        (GRPS, "UNREAD if item.size else WITHDRAWN", "UNREAD if item.size else TRUNCATED"),
     ),
     _mutant(
         "profile-limit-one-off",
         "T0",
         "ICCP-01",
-        (CHUNKS, "ICC_BYTES = (128, 1 << 20)", "ICC_BYTES = (128, (1 << 20) + 1)"),
+        (FIELDS, "if not least <= len(value) <= most else", "if not least <= len(value) <= most + 1 else"),
     ),
     _mutant(
         "errors-elsewhere",
@@ -267,7 +278,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "TOOL-03",
         ("sdc_conformance.adapter", '["offset"] = error.offset', '["offset"] = error.offset + 64'),
     ),
-    _mutant("profile-size-unchecked", "T0", "ICCP-01", (CHUNKS, "ICC_BYTES = (128,", "ICC_BYTES = (0,")),
+    _mutant(
+        "profile-size-unchecked",
+        "T0",
+        "ICCP-01",
+        (FIELDS, "if not least <= len(value) <= most else", "if not len(value) <= most else"),
+    ),
     _mutant(
         "rank-unchecked", "T0", "OBJS-02", (OBJS, "if out and v.rank < (out[-1].rank or 0):", "if False:")
     ),
@@ -282,11 +298,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "box-unchecked",
         "T0",
         "OBJS-06 OBJS-07",
-        (
-            OBJS,
-            "if v.x + v.width > stream.head.width or v.y + v.height > stream.head.height:",
-            "if False:",
-        ),
+        (OBJS, "if v.x + v.width > head.width:", "if False:"),
+        (OBJS, "if v.y + v.height > head.height:", "if False:"),
     ),
     _mutant(
         "provenance-judged",
@@ -318,9 +331,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "T0",
         "PROV-02",
         (
-            PARSE,
-            "(kind in (MASK, OBJS, ICCP) and kind in seen)",
-            "(kind in (MASK, OBJS, PROV, ICCP) and kind in seen)",
+            CHUNKS,
+            "if known.once and kind in self.seen:",
+            "if (known.once or kind == PROV) and kind in self.seen:",
         ),
     ),
     _mutant("object-mask-empty", "T0", "OBJS-16", (OBJS, "if not mask.any():", "if False:")),
@@ -331,8 +344,8 @@ MUTANTS: tuple[Mutant, ...] = (
         (FIELDS, 'cs.this[rest]), "utf8")', 'cs.this[rest]), "latin1")'),
     ),
     # --- group map and symbols; a wrong group map shows in the status of info already, and so at T0
-    _mutant("map-redundant", "T1", "MASK-02", (STREAM, "if count == 1 and not present[0]:", "if False:")),
-    _mutant("map-empty-group", "T1", "MASK-03", (STREAM, "if not present[k + 1]:", "if False:")),
+    _mutant("map-redundant", "T1", "MASK-02", (MASK, "if count == 1 and not present[0]:", "if False:")),
+    _mutant("map-empty-group", "T1", "MASK-03", (MASK, "if not present[k + 1]:", "if False:")),
     _mutant(
         "map-label",
         "T1",
@@ -772,7 +785,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "prefix-off-by-one",
         "T0",
         "STAT-03",
-        (STREAM, "if len(data) < group.size:", "if len(data) <= group.size:"),
+        (GROUP_STATE, "if len(data) < group.size:", "if len(data) <= group.size:"),
     ),
     _mutant(
         "truncated-magic-is-magic",
@@ -946,7 +959,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "editor-preamble",
         "X",
         "EDIT-06",
-        (BUILD, '"preamble": len(before),', '"preamble": len(before) + 1,'),
+        (BUILD, "list(map(len, latents)), len(before))", "list(map(len, latents)), len(before) + 1)"),
     ),
     _mutant("editor-keeps-objects", "X", "EDIT-02", ("sdc.format.edit", "if row.group in left]", "]")),
     _mutant(
