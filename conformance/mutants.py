@@ -122,7 +122,11 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             CHUNKS,
             "        if place is None:\n",
-            "        if place is None and kind == ICCP:\n            place = self.place\n        if place is None:\n",
+            (
+                "        if place is None and kind == ICCP:\n"
+                "            place = self.place\n"
+                "        if place is None:\n"
+            ),
         ),
     ),
     _mutant(
@@ -132,7 +136,11 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             CHUNKS,
             "        if place is None:\n",
-            "        if place is None and kind == MASK:\n            place = self.place\n        if place is None:\n",
+            (
+                "        if place is None and kind == MASK:\n"
+                "            place = self.place\n"
+                "        if place is None:\n"
+            ),
         ),
     ),
     _mutant(
