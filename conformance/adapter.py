@@ -23,11 +23,12 @@ from sdc.coding.passes import Symbols, sites_of
 from sdc.errors import SdcError
 from sdc.format.build import build
 from sdc.format.edit import withdraw
+from sdc.format.grps import COMPLETE
+from sdc.format.iccp import icc_error
 from sdc.format.latn import decode_symbols
 from sdc.format.objs import parse_objects
-from sdc.format.parse import Trace, parse
-from sdc.format.report import icc_error
-from sdc.format.stream import COMPLETE, Stream
+from sdc.format.parse import parse, read
+from sdc.format.stream import Stream
 from sdc.format.validate import validate
 from sdc.images.read import read_picture
 from sdc.networks.model import Model, parse_model
@@ -67,8 +68,8 @@ def info_answer(data: bytes) -> Answer:
     Raises:
         SdcError: the file is invalid or unsupported.
     """
-    trace = Trace()
-    stream = parse(data, trace=trace)
+    found = read(data)
+    stream = found.whole()
     wrong = icc_error(stream)
     if wrong is not None:
         raise wrong
@@ -93,7 +94,7 @@ def info_answer(data: bytes) -> Answer:
                 "size": p.size,
                 "state": p.state if p.group is not None or p.state == COMPLETE else "damaged",
             }
-            for p in trace.places
+            for p in found.places
         ],
         "map": digest(stream.labels),
         "errors": [{"code": e.code, "offset": e.offset} for e in stream.errors],

@@ -27,10 +27,12 @@ from sdc.coding.rans import Encoder
 from sdc.coding.symbols import tables_of, write_symbols
 from sdc.format.build import build
 from sdc.format.chunks import GRPS, HEAD, LATN, MASK, NAMES, OBJS, PROV, Chunk
-from sdc.format.fields import decode_varint, parse_payload
+from sdc.format.fields import decode_varint, read_payload, split_bits
+from sdc.format.grps import WITHDRAWN, Group
+from sdc.format.head import Head
 from sdc.format.objs import objects_payload
 from sdc.format.parse import parse
-from sdc.format.stream import WITHDRAWN, Group, Head, Stream
+from sdc.format.stream import Stream
 from sdc.networks.registry import load_model
 from sdc.objects.object import Object
 from sdc.testing.synthetic import Generator
@@ -233,20 +235,19 @@ def payload_rows(kind: int, offset: int, payload: bytes) -> Iterator[Row]:
         elif payload:
             yield Row(offset, payload, "payload", "kept as it is", "CHNK-09")
         return
-    trace: list[Any] = []
-    values = parse_payload(NAMES[kind], payload, offset, trace)
-    number, place = -1, NAMES[kind]
-    for field in trace:
-        owner, name = field.path.split(".")
-        if owner in ("GROUP", "OBJECT"):
-            number += name in ("level_quality", "group")
-            place = f"{NAMES[kind]}.{'groups' if owner == 'GROUP' else 'objects'}[{number}]"
+    number = -1
+    found = read_payload(NAMES[kind], payload, offset)
+    values = found.whole()
+    for field in found.fields:
+        owner, name = field.name.split(".")
+        number += field.name == "OBJECT.group"
         if not field.size:
             continue
         data = payload[field.offset - offset : field.offset - offset + field.size]
         value = str(field.value)
         if name == "level_quality":
-            value = f"level {field.value >> 6} ({LEVELS[field.value >> 6]}), quality {field.value & 63}"
+            parts = split_bits(owner, name, field.value)
+            value = f"level {parts['level']} ({LEVELS[parts['level']]}), quality {parts['quality']}"
         elif name == "size" and not field.value:
             value = "0: withdrawn"
         elif name == "version":
@@ -260,7 +261,7 @@ def payload_rows(kind: int, offset: int, payload: bytes) -> Iterator[Row]:
             value = f"label map of {item.height} rows and {item.width} columns"
         elif isinstance(field.value, str):
             value = f'"{field.value}"'
-        yield Row(field.offset, data, f"{place}.{name}", value, field.id)
+        yield Row(field.offset, data, field.path, value, field.id)
 
 
 def rows_of(data: bytes) -> list[Row]:

@@ -53,10 +53,24 @@ def values_words(field: Row) -> str:
     """The values a field may have."""
     if "const" in field:
         return " ".join(re.findall("..", field["const"]))
-    if "min" in field or "max" in field:
-        top = field.get("max")
-        return f"{field.get('min', 0)} to {top}" if top is not None else f"at least {field['min']}"
-    return ""
+    words = [f"`{part['name']}` in {bits_words(part)}" for part in field.get("bits", ())]
+    words += bounds_words(field, "min", "max", "")
+    if "forbidden" in field:
+        first, last = field["forbidden"]
+        words.append(f"not {first} to {last}")
+    return ", ".join(words + bounds_words(field, "min_size", "max_size", " bytes"))
+
+
+def bits_words(part: Row) -> str:
+    """The bits of a field's part, the highest first."""
+    return f"bits {part['low'] + part['size'] - 1} to {part['low']}"
+
+
+def bounds_words(field: Row, least: str, most: str, unit: str) -> list[str]:
+    """The bounds of a value or of its size, if it has any."""
+    if most in field:
+        return [f"{field.get(least, 0)} to {field[most]}{unit}"]
+    return [f"at least {field[least]}{unit}"] if least in field else []
 
 
 def structure_table(name: str) -> str:
@@ -69,13 +83,12 @@ def structure_table(name: str) -> str:
             values_words(f),
             f["text"],
             f["id"],
-            f"`{f['error']}`" if "error" in f else "",
+            ", ".join(f"`{code}`" for code in ([f["error"]] if "error" in f else []) + f.get("also", [])),
         ]
         for f in structure["fields"]
     )
-    lead = f"**{structure['title']}**" + (
-        f", chunk type 0x{structure['type']:02X}" if "type" in structure else ""
-    )
+    types = {e["name"]: e["type"] for e in data("registry.json")["chunk_types"]["entries"]}
+    lead = f"**{structure['title']}**" + (f", chunk type 0x{types[name]:02X}" if name in types else "")
     return f"\n{lead}\n\n" + table(["Field", "Type", "Values", "Meaning", "Id", "Error"], rows) + "\n"
 
 
@@ -102,6 +115,7 @@ def error_table() -> str:
 def chunk_type_table() -> str:
     """Registered chunk types."""
     yes = {True: "yes", False: "no"}
+    places = {p["name"]: p["text"] for p in data("registry.json")["chunk_types"]["places"]}
     rows = (
         [
             f"0x{e['type']:02X}",
@@ -109,11 +123,17 @@ def chunk_type_table() -> str:
             yes[e["ancillary"]],
             yes[e["safe_to_copy"]],
             yes[e["private"]],
+            " or ".join(places[name] for name in e["stands"]),
+            f"{e['least']} to {e['most']}" if e["least"] != e["most"] else str(e["most"]),
             e["text"],
         ]
         for e in data("registry.json")["chunk_types"]["entries"]
     )
-    return "\n" + table(["Type", "Name", "Ancillary", "Safe to copy", "Private", "Content"], rows) + "\n"
+    return (
+        "\n"
+        + table(["Type", "Name", "Ancillary", "Safe to copy", "Private", "Stands", "Times", "Content"], rows)
+        + "\n"
+    )
 
 
 def feature_table() -> str:

@@ -41,7 +41,7 @@ from sdc.errors import SdcError
 from sdc.format.build import build
 from sdc.format.chunks import PROV, Chunk
 from sdc.format.parse import parse
-from sdc.format.prov import analysis_payload, parse_analysis
+from sdc.format.prov import parse_provenance, provenance_payload
 from sdc.format.text import format_text
 from sdc.images.sheet import objects_sheet, sheet
 from sdc.objects.document import dump_objects, load_objects
@@ -216,15 +216,15 @@ def test_the_json_is_read_back_and_keeps_the_schema() -> None:
 def test_the_stream_says_how_its_objects_were_found() -> None:
     about = {"grounding": {"provider": "salient"}, "captions": {"short": "é"}, "warnings": ["w"]}
     data = sdc.encode(picture(), provenance=about, objects=[Object("disc", (70, 30, 72, 68), 0)])
-    assert parse_analysis(parse(data)) == about
+    assert parse_provenance(parse(data)) == about
     report = sdc.info(data)
     assert report["analysis"] == about
     (row,) = (row for row in sdc.info(data, trace=True)["trace"] if row["path"] == "PROV.text")
-    assert row["id"] == "PROV-01" and row["size"] == len(analysis_payload(about))
+    assert row["id"] == "PROV-01" and row["size"] == len(provenance_payload(about))
     text = format_text(report)
     assert "short caption: é" in text and "warning: w" in text and "grounding: salient" in text
-    assert parse_analysis(parse(sdc.encode(picture(), provenance=about, metadata=False))) is None
-    assert parse_analysis(parse(sdc.extract(data, levels=["L1"]))) is None
+    assert parse_provenance(parse(sdc.encode(picture(), provenance=about, metadata=False))) is None
+    assert parse_provenance(parse(sdc.extract(data, levels=["L1"]))) is None
     drawn = sheet(data)
     assert drawn.size > sheet(sdc.encode(picture())).size
 
@@ -258,7 +258,7 @@ def recorded(*payloads: bytes) -> bytes:
 )
 def test_a_record_that_cannot_be_used_is_no_error(payload: bytes) -> None:
     data = recorded(payload)
-    assert parse_analysis(parse(data)) is None
+    assert parse_provenance(parse(data)) is None
     assert sdc.info(data)["analysis"] is None
     found = sdc.validate(data)
     assert sdc.info(data)["file_state"] == found.state == "valid" and not found.errors
@@ -276,7 +276,7 @@ def test_a_record_that_cannot_be_used_is_no_error(payload: bytes) -> None:
 )
 def test_a_record_at_the_bounds_is_read(payload: bytes) -> None:
     data = recorded(payload)
-    assert parse_analysis(parse(data)) == json.loads(payload)
+    assert parse_provenance(parse(data)) == json.loads(payload)
     assert sdc.validate(data).notes == ()
 
 
@@ -314,21 +314,21 @@ def test_a_validator_notes_what_breaks_no_file(tmp_path: Path, capfd: pytest.Cap
 def test_the_first_record_counts() -> None:
     stream = parse(sdc.encode(picture()))
     first, second = Chunk(PROV, b'{"for": "a"}'), Chunk(PROV, b'{"for": "b"}')
-    assert parse_analysis(replace(stream, before=(first,), after=(second,))) == {"for": "a"}
+    assert parse_provenance(replace(stream, before=(first,), after=(second,))) == {"for": "a"}
     data = build(replace(stream, after=(Chunk(PROV, b""), first, second)))
-    assert parse_analysis(parse(data)) is None and sdc.validate(data).state == "valid"
+    assert parse_provenance(parse(data)) is None and sdc.validate(data).state == "valid"
 
 
 def test_what_is_no_json_is_not_written() -> None:
     deep: list[Any] = []
     for _ in range(30):
         deep = [deep]
-    assert analysis_payload({"a": deep}) == b'{"a":' + b"[" * 31 + b"]" * 31 + b"}"
+    assert provenance_payload({"a": deep}) == b'{"a":' + b"[" * 31 + b"]" * 31 + b"}"
     wrong = (object(), float("nan"), "x" * 65529, "\ud800", [deep], 10**32, 10**5000, 1.1e308)
     for value in wrong:
         with pytest.raises(SdcError, match="E_OBJECTS"):
-            analysis_payload({"a": value})
-    assert len(analysis_payload({"a": "x" * 65528})) == 65536  # with the eight bytes around it
+            provenance_payload({"a": value})
+    assert len(provenance_payload({"a": "x" * 65528})) == 65536  # with the eight bytes around it
 
 
 def test_a_long_list_of_reasons_fits_its_panel() -> None:
@@ -478,7 +478,7 @@ def test_words_come_from_a_file(tmp_path: Path, others: None) -> None:
 def test_a_record_of_any_length_fits_a_stream(others: None) -> None:
     asked = Options(find=("\ud800" + "x" * 9999,) * 999, purpose="p" * 99999, grounding="fixed")
     result = analyze(picture(), asked)
-    assert len(analysis_payload(result.provenance)) < 1 << 16
+    assert len(provenance_payload(result.provenance)) < 1 << 16
     assert load_objects(result.as_dict(), 192, 128)[0].label == "?" + "x" * 254
 
 
@@ -503,7 +503,7 @@ def test_encode_analyses_on_the_way(photo: str, capfd: pytest.CaptureFixture[str
     status, out, _ = main(capfd, "info", "a.sdc")
     assert status == 0 and "grounding: salient" in out and "saliency" in out
     assert main(capfd, "encode", photo, "m.sdc", "--no-metadata")[0] == 0
-    assert parse_analysis(parse(Path("m.sdc").read_bytes())) is None
+    assert parse_provenance(parse(Path("m.sdc").read_bytes())) is None
 
 
 def test_command_file_cache_and_python_write_one_stream(
@@ -920,7 +920,7 @@ def test_nobody_listens(
     monkeypatch.setenv("SDC_CHAT_KEY", "secret-key")
     status, out, err = main(capfd, "encode", photo, "o.sdc", "--chat", "http://127.0.0.1:9")
     assert status == 0 and not out and err.count("\n") == 1 and "ranking by chat failed" in err
-    about = parse_analysis(parse(Path("o.sdc").read_bytes()))
+    about = parse_provenance(parse(Path("o.sdc").read_bytes()))
     assert about is not None and len(about["warnings"]) == 1
     assert b"secret-key" not in Path("o.sdc").read_bytes()
 
@@ -1099,7 +1099,7 @@ def test_a_file_that_is_no_detector_is_one_line(
     assert status == 64 and err.count("\n") == 1 and "not an ONNX network" in err
     path = network(Path("tiny.onnx"))
     assert main(capfd, "encode", photo, "o.sdc", "--detector", path)[0] == 0
-    about = parse_analysis(parse(Path("o.sdc").read_bytes()))
+    about = parse_provenance(parse(Path("o.sdc").read_bytes()))
     assert about is not None and about["grounding"]["provider"] == "onnx"
     assert main(capfd, "decode", "o.sdc", "disc.png", "--objects", "disc")[0] == 0
 

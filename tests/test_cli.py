@@ -33,7 +33,7 @@ from sdc.format import objs as metadata
 from sdc.format.build import build
 from sdc.format.chunks import ICCP, OBJS, Chunk
 from sdc.format.edit import extract
-from sdc.format.objs import objects_payload
+from sdc.format.objs import objects_payload, parse_objects
 from sdc.format.parse import parse
 from sdc.format.validate import validate
 from sdc.objects.object import Object
@@ -352,7 +352,7 @@ def test_pixel_masks_are_encoded(run: Run) -> None:
         assert (ran.status, ran.codes) == (64, ["E_USAGE"])
     assert run("encode", "in.png", "m.sdc", "--objects", "o.json", "--metadata-first").status == 0
     data = Path("m.sdc").read_bytes()
-    (found,) = parse(data[: parse(data).prefix(levels=["L1"])]).objects
+    (found,) = parse_objects(parse(data[: parse(data).prefix(levels=["L1"])]))
     assert found.label == "a"
 
 

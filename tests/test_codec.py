@@ -26,10 +26,10 @@ from sdc.coding.symbols import read_symbols, tables_of, write_symbols
 from sdc.errors import SdcError
 from sdc.format.build import build
 from sdc.format.chunks import ICCP
+from sdc.format.grps import COMPLETE
 from sdc.format.latn import decode_symbols
 from sdc.format.objs import parse_objects
 from sdc.format.parse import parse
-from sdc.format.stream import COMPLETE
 from sdc.format.validate import validate
 from sdc.images.read import ORIENTATION
 from sdc.networks.model import parse_model
@@ -352,7 +352,7 @@ def test_context_and_hyperprior_save_bits() -> None:
     """Switching either off costs bits: both are in the exported integer model."""
     model = load_model(1)
     from sdc.codec.transforms import analysis_transform, hyper_analysis
-    from sdc.format.stream import Group
+    from sdc.format.grps import Group
     from sdc.networks.registry import load_encoder
 
     picture = photograph(192, 256, 3)
@@ -596,7 +596,7 @@ def test_objects_are_written_first_or_last() -> None:
     for data in (last, first):
         whole = decode(data)
         assert [o.label for o in whole.objects] == ["one", "two", "three"]
-        assert whole.objects == whole.stream.objects == parse_objects(parse(data))
+        assert whole.objects == parse_objects(whole.stream) == parse_objects(parse(data))
         size = parse(data).prefix(levels=["L1"])
         for some in (
             decode(data[:size], levels=["L1"]),
@@ -606,7 +606,7 @@ def test_objects_are_written_first_or_last() -> None:
             assert some.groups == (0,)
             assert some.objects == (whole.objects if data is first else ())
             assert np.array_equal(some.pixels[some.covered], whole.pixels[some.covered])
-        assert parse(data, body=False).objects == ()
+        assert parse_objects(parse(data, body=False)) == ()
     assert decode(last, levels=["L1"]).objects == decode(last).objects
     for metadata in ("last", None, 2):
         with pytest.raises(SdcError, match="E_USAGE"):

@@ -20,15 +20,20 @@ from sdc.coding.labels import encode_map
 from sdc.errors import SdcError, spec_data
 from sdc.format import chunks, objs
 from sdc.format.build import build
-from sdc.format.chunks import GRPS, HEAD, LATN, MAGIC, MASK, Chunk, build_chunk
+from sdc.format.chunks import GRPS, HEAD, ICCP, LATN, MAGIC, MASK, OBJS, PROV, Chunk, Order, build_chunk
 from sdc.format.edit import extract
-from sdc.format.fields import build_payload, decode_varint, encode_varint, parse_payload
+from sdc.format.fields import build_payload, decode_varint, encode_varint, parse_payload, split_bits
+from sdc.format.grps import COMPLETE, DAMAGED, TRUNCATED, UNREAD, WITHDRAWN, Group
+from sdc.format.head import Head, build_head
 from sdc.format.latn import decode_symbols
-from sdc.format.parse import parse, preamble_size
+from sdc.format.mask import map_payload, parse_map
+from sdc.format.objs import objects_payload, parse_objects
+from sdc.format.parse import parse, preamble_size, read
 from sdc.format.report import info
-from sdc.format.stream import COMPLETE, DAMAGED, TRUNCATED, UNREAD, WITHDRAWN, Group, Head, Stream, build_head
+from sdc.format.stream import Outline
 from sdc.format.validate import validate
 from sdc.networks.registry import load_model
+from sdc.objects.object import Object
 from sdc.testing.streams import random_stream
 from sdc.types import Limits
 
@@ -82,9 +87,11 @@ def value_of(row: dict, sizes: dict[str, int]) -> st.SearchStrategy:
     if kind == "u8":
         return st.integers(low, row.get("max", 255))
     if kind == "varint":
-        return st.integers(low, row.get("max", 2**32 - 1))
+        first, last = row.get("forbidden", (1, 0))
+        return st.integers(low, row.get("max", 2**32 - 1)).filter(lambda n: not first <= n <= last)
     if kind == "rest":
-        return st.binary(max_size=40)
+        least = row.get("min_size", 0)
+        return st.binary(min_size=least, max_size=least + 40)
     if kind == "bytes":
         size = int(rest) if rest.isdigit() else sizes[rest]
         return st.binary(min_size=size, max_size=size)
@@ -128,9 +135,10 @@ def test_structures_are_the_table() -> None:
 
     for name, structure in spec_data("fields.json")["structures"].items():
         assert [c.name for c in structure_of(name).subcons] == [r["name"] for r in structure["fields"]]
-        kind = structure.get("type")
-        if kind is not None:
-            assert chunks.NAMES[kind] == name
+    entries = spec_data("registry.json")["chunk_types"]["entries"]
+    assert {e["type"]: e["name"] for e in entries} == chunks.NAMES
+    assert (chunks.HEAD, chunks.GRPS, chunks.MASK, chunks.LATN) == (1, 2, 3, 4)
+    assert (chunks.OBJS, chunks.PROV, chunks.ICCP) == (0x81, 0x82, 0xC1)
 
 
 # --- round trip and byte ranges -------------------------------------------------------------------
@@ -414,6 +422,126 @@ def test_refused_with_its_code(data: bytes, code: str) -> None:
     assert code_of(data) == code
 
 
+HEAD_END = len(MAGIC) + len(HEAD0)
+
+
+def objects(*rows: dict[str, int]) -> bytes:
+    """A stream of one group, which is withdrawn, with OBJS of objects of a pixel each."""
+    things = [Object("a", (0, 0, 1, 1), rank=0, group=0) for _ in rows]
+    values = parse_payload("OBJS", objects_payload(things))
+    for item, changes in zip(values.objects, rows, strict=True):
+        item.update(changes)
+    chunk = build_chunk(OBJS, build_payload("OBJS", {"count": len(rows), "objects": values.objects}))
+    return file_of(HEAD0, grps((192, 0)), chunk)
+
+
+def first_payload(data: bytes) -> int:
+    """Offset of the payload of the chunk behind GRPS; all lengths here take one byte."""
+    return HEAD_END + 6 + data[HEAD_END + 1] + 2
+
+
+@pytest.mark.parametrize(
+    "data, where, offset",
+    [
+        (file_of(build_chunk(HEAD, b"\1\0" + bytes(7))), "HEAD.height", 7),
+        (file_of(build_chunk(HEAD, b"\x80\x80\4\x80\x80\4\0\0abcd\x10")), "HEAD.height", 9),
+        (file_of(build_chunk(HEAD, b"\1\1\2\0abcd\x10")), "HEAD.features", 8),
+        (file_of(HEAD0, grps(*[(192, 0)] * 7)), "GRPS.count", HEAD_END + 2),
+        (file_of(HEAD0, grps((64, 6), (0, 6))), "GRPS.groups[1].level_quality", HEAD_END + 6),
+        (file_of(HEAD0, grps((64, 0), (64, 5))), "GRPS.groups[1].size", HEAD_END + 7),
+        (file_of(HEAD0[:-1] + bytes([HEAD0[-1] ^ 1])), "", HEAD_END - 4),
+    ],
+)
+def test_errors_name_the_byte_of_the_field(data: bytes, where: str, offset: int) -> None:
+    with pytest.raises(SdcError) as caught:
+        parse(data)
+    assert (caught.value.where, caught.value.offset) == (where or f"byte {offset}", offset)
+
+
+@pytest.mark.parametrize(
+    "rows, field, offset",
+    [
+        ([{"group": 1}], "objects[0].group", 1),
+        ([{}, {"width": 41}], "objects[1].width", 1 + 12 + 3),
+        ([{}, {"height": 25}], "objects[1].height", 1 + 12 + 4),
+        ([{"rank": 1}, {}], "objects[1].rank", 1 + 12 + 6),
+        ([{"mask_coding": 1}], "objects[0].mask_length", 1 + 11),
+    ],
+)
+def test_errors_of_objects_name_the_byte_of_the_field(
+    rows: list[dict[str, int]], field: str, offset: int
+) -> None:
+    data = objects(*rows)
+    with pytest.raises(SdcError, match="E_OBJS") as caught:
+        parse_objects(parse(data))
+    assert caught.value.where == f"OBJS.{field}"
+    assert caught.value.offset == first_payload(data) + offset
+
+
+def test_a_limit_of_pixels_names_the_width() -> None:
+    with pytest.raises(SdcError, match="E_LIMIT") as caught:
+        parse(TINY.data, limits=Limits(pixels=40 * 24 - 1))
+    assert (caught.value.where, caught.value.offset) == ("HEAD.width", 6)
+
+
+def test_a_reading_keeps_what_came_before_its_error() -> None:
+    whole = read(TINY.data)
+    assert whole.error is None and whole.whole() is whole.stream is whole.outline
+    assert whole.labels is not None and np.array_equal(whole.labels, TINY.labels)
+    for cut in range(len(TINY.data)):
+        found = read(TINY.data[:cut])
+        assert found.size == cut
+        assert found.fields == whole.fields[: len(found.fields)]
+        assert found.head in (None, TINY.head)
+        if found.error is None:
+            assert found.whole() is found.stream
+        else:
+            assert found.stream is None
+            with pytest.raises(SdcError) as caught:
+                found.whole()
+            assert caught.value is found.error
+    first = next(p for p in whole.places if p.type == MASK)
+    broken = bytearray(TINY.data)
+    broken[first.offset + first.size - 1] ^= 1
+    found = read(bytes(broken))
+    assert found.outline is not None and len(found.outline.groups) == 3
+    assert found.labels is None and found.error is not None and found.error.code == "E_CHUNK_CRC"
+
+
+def test_streams_that_encoders_build_carry_their_map() -> None:
+    stream = parse(TINY.data)
+    assert np.array_equal(parse_map(stream.head, 3, stream.mask), stream.labels)
+    assert map_payload(stream.labels, 3) == stream.mask
+    assert np.array_equal(stream.with_chunk(0, b"").labels, stream.labels)
+    assert map_payload(np.ones((2, 3), np.uint8), 1) is None
+    assert parse_map(stream.head, 1, None).tolist() == [[1, 1, 1], [1, 1, 1]]
+
+
+def test_order_and_number_of_chunks_are_those_of_the_registry() -> None:
+    order = Order()
+    order.admit(MASK, 0)
+    order.admit(ICCP, 0)
+    for kind in (MASK, ICCP, HEAD):
+        with pytest.raises(SdcError, match="E_CHUNK_DUPLICATE"):
+            order.admit(kind, 0)
+    order.admit(PROV, 0)
+    order.behind_latents()
+    order.admit(PROV, 0)
+    order.admit(OBJS, 0)
+    for kind, code in ((OBJS, "DUPLICATE"), (LATN, "ORDER"), (0x1F, "CRITICAL"), (0x43, "CRITICAL")):
+        with pytest.raises(SdcError, match=f"E_CHUNK_{code}") as caught:
+            order.admit(kind, 7)
+        assert caught.value.offset == 7
+    order.admit(0x9F, 0)
+
+
+def test_level_and_quality_share_a_byte() -> None:
+    for value in range(256):
+        parts = split_bits("GROUP", "level_quality", value)
+        assert (parts["level"], parts["quality"]) == (value // 64, value % 64)
+        assert Group(0, parts["level"], parts["quality"]).level_quality == value
+
+
 def masked(labels: np.ndarray, count: int, mask: bytes | None = None) -> bytes:
     chunk = build_chunk(MASK, encode_map(labels, max(count, int(labels.max()))) if mask is None else mask)
     return file_of(HEAD0, grps(*[(192, 0)] * count, preamble=len(chunk)), chunk)
@@ -546,7 +674,7 @@ def test_framing_of_four_groups_is_at_most_80_bytes() -> None:
     """Four groups of up to 16 kB each in a photograph of usual size."""
     head = Head(4032, 3024, 1, b"abcd")
     groups = tuple(Group(k, k, 32, state=COMPLETE, payload=bytes(15000)) for k in range(4))
-    stream = Stream(head, groups, mask=bytes(200))
+    stream = Outline(head, groups, mask=bytes(200))
     assert len(build(stream)) - 4 * 15000 - 200 <= 80
 
 

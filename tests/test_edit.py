@@ -20,9 +20,9 @@ from sdc.format.build import build
 from sdc.format.chunks import ICCP, OBJS, Chunk
 from sdc.format.edit import extract, withdraw
 from sdc.format.fields import build_payload, encode_varint, parse_payload
+from sdc.format.grps import COMPLETE, WITHDRAWN
 from sdc.format.objs import objects_payload, parse_objects
-from sdc.format.parse import Trace, parse
-from sdc.format.stream import COMPLETE, WITHDRAWN
+from sdc.format.parse import parse, read
 from sdc.format.validate import validate
 from sdc.objects.object import Object
 from sdc.testing.streams import random_stream
@@ -94,9 +94,7 @@ def test_what_is_read_without_an_error_is_written_the_same(data: bytes) -> None:
 
 def chunks(data: bytes) -> list[tuple[int, int]]:
     """Offset and size of each chunk but those of latents."""
-    trace = Trace()
-    parse(data, trace=trace)
-    return [(place.offset, place.size) for place in trace.places if place.group is None]
+    return [(place.offset, place.size) for place in read(data).places if place.group is None]
 
 
 @pytest.mark.parametrize("data", [FULL.data, MASKS])

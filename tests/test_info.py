@@ -22,10 +22,11 @@ from sdc.errors import spec_data
 from sdc.format.build import build
 from sdc.format.chunks import HEAD, ICCP, OBJS, Chunk, build_chunk
 from sdc.format.edit import withdraw
+from sdc.format.head import build_head
 from sdc.format.objs import objects_payload
 from sdc.format.parse import parse
 from sdc.format.report import info
-from sdc.format.stream import Stream, build_head
+from sdc.format.stream import Stream
 from sdc.format.text import format_text
 from sdc.format.validate import validate
 from sdc.objects.object import Object

@@ -28,11 +28,12 @@ from sdc.errors import SdcError, spec_data
 from sdc.format.build import build
 from sdc.format.chunks import GRPS, HEAD, ICCP, LATN, MASK, NAMES, OBJS, PROV, Chunk, build_chunk
 from sdc.format.fields import decode_varint
-from sdc.format.objs import objects_payload, parse_objects
-from sdc.format.parse import Trace, parse
+from sdc.format.grps import COMPLETE, TRUNCATED, WITHDRAWN, Group
+from sdc.format.head import Head as HeadOf
+from sdc.format.objs import objects_payload, read_objects
+from sdc.format.parse import parse, read
 from sdc.format.report import info
-from sdc.format.stream import COMPLETE, TRUNCATED, WITHDRAWN, Group, Stream
-from sdc.format.stream import Head as HeadOf
+from sdc.format.stream import Outline, Stream
 from sdc.objects.object import Object
 from sdc.testing.streams import random_stream
 from sdc.types import LEVELS
@@ -261,7 +262,8 @@ def damaged_stream() -> bytes:
 def largest_head() -> bytes:
     """A stream with the largest numbers that the reader here takes by default in HEAD."""
     head = HeadOf(65536, 4096, 2**32 - 1, b"\x00\xff\x80\x7f", 0, 0xFF)
-    return build(Stream(head, (Group(0, 3, 63, state=COMPLETE, payload=b""),)))
+    group = Group(0, 3, 63, state=COMPLETE, payload=b"")
+    return build(Outline(head, (group,)))
 
 
 STREAMS: dict[str, Callable[[], bytes]] = {
@@ -374,6 +376,17 @@ def test_grammar_has_the_fields_of_the_table(name: str, result: dict[str, Any]) 
             if bound in field and field["type"] == "varint":
                 sign = {"min": ">=", "max": "<="}[bound]
                 assert f"_.value {sign} {field[bound]}" in limits, field["name"]
+        if "forbidden" in field:
+            first, last = field["forbidden"]
+            assert f"_.value == {first - 1} or _.value >= {last + 1}" in limits, field["name"]
+        if field["type"] == "rest" and "error" in field:
+            assert f"_.length >= {field['min_size']} and _.length <= {field['max_size']}" in limits
+        for part in field.get("bits", ()):
+            value = owner["instances"][part["name"]]["value"]
+            mask = (1 << part["size"]) - 1
+            assert value == (
+                f"{field['name']} >> {part['low']}" if part["low"] else f"{field['name']} & {mask}"
+            )
         if field["type"] == "u8" and "enum" in row:
             assert set(result["grammar"]["enums"][row["enum"]]) == {str(k) for k in range(field["max"] + 1)}
             assert row["valid"] == {"in-enum": True}
@@ -413,12 +426,13 @@ def test_ids_of_the_grammar_exist() -> None:
 
 def expected_fields(data: bytes) -> tuple[Stream, list[list[Any]]]:
     """Every field that this package reads, in file order, as ``[path, offset, size, value]``."""
-    trace = Trace()
-    stream = parse(data, trace=trace)
-    parse_objects(stream, trace=trace.fields)
-    rows = [[t.path, t.offset, t.size, t.value] for t in trace.fields]
+    found = read(data)
+    stream = found.whole()
+    described = read_objects(stream)
+    assert described.error is None
+    rows = [[t.name, t.offset, t.size, t.value] for t in (*found.fields, *described.fields)]
     rows.append(["FILE.magic", 0, 4, data[:4]])
-    for place in trace.places:
+    for place in found.places:
         if place.state != COMPLETE:
             continue
         length, start = decode_varint(data, place.offset + 1)

@@ -17,8 +17,8 @@ from sdc.cli import main as cli
 from sdc.codec.encoder import qualities_of
 from sdc.codec.presets import PRESETS, Preset, parse_preset, preset_for, preset_of
 from sdc.errors import SdcError
-from sdc.format.prov import parse_analysis
-from sdc.format.stream import COMPLETE
+from sdc.format.grps import COMPLETE
+from sdc.format.prov import parse_provenance
 from sdc.objects.grouping import group_map
 from sdc.objects.object import Object
 
@@ -165,7 +165,7 @@ def test_a_task_is_recorded_where_a_model_ranked_by_it(
     for task, notes in (("detection", 0), ("read the plate", 1)):
         assert cli.main(["encode", "a.png", "a.sdc", "--for", task, "--effort", "0"]) == 0
         assert capsys.readouterr().err.count("note: --for has no effect") == notes
-        about = parse_analysis(sdc.parse(Path("a.sdc").read_bytes()))
+        about = parse_provenance(sdc.parse(Path("a.sdc").read_bytes()))
         assert about is not None and about["ranking"] and "for" not in about
         assert cli.main(["analyze", "a.png", "-o", "a.json", "--for", task]) == 0
         assert f"no model ranks by {task!r}" in capsys.readouterr().err

@@ -21,8 +21,8 @@ from sdc.codec.decoder import decode
 from sdc.codec.encoder import encode
 from sdc.codec.transforms import analysis_transform, hyper_analysis
 from sdc.coding.passes import GroupCoder, encode_group, sites_of
+from sdc.format.grps import Group
 from sdc.format.parse import parse
-from sdc.format.stream import Group
 from sdc.networks.model import ENCODER_NETWORKS, Model, parse_model
 from sdc.networks.network import check_network, networks_of
 from sdc.networks.operators import Unshuffle

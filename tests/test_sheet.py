@@ -13,8 +13,8 @@ from sdc.errors import SdcError
 from sdc.format.build import build
 from sdc.format.chunks import ICCP, OBJS
 from sdc.format.edit import extract
+from sdc.format.grps import COMPLETE
 from sdc.format.parse import parse
-from sdc.format.stream import COMPLETE
 from sdc.images import sheet as sheets
 from sdc.images.sheet import levels_present, sheet
 from sdc.testing.streams import Drawn, random_stream

@@ -121,6 +121,7 @@ def test_error_codes_in_text_and_fields_are_known() -> None:
     used = set(CODE.findall(spec_tables.TEXT.read_text("utf-8"))) - {"E_X"}
     for structure in spec_tables.data("fields.json")["structures"].values():
         used |= {f["error"] for f in structure["fields"] if "error" in f}
+        used |= {code for f in structure["fields"] for code in f.get("also", ())}
     assert used == set(errors())
 
 
@@ -148,9 +149,37 @@ def test_chunk_types_agree_with_bits_and_fields() -> None:
         assert bits == tuple(bool(e["type"] & b) for b in (128, 64, 32)), e["name"]
         assert e["type"] & 31, e["name"]
     structures = spec_tables.data("fields.json")["structures"]
-    assert {e["name"]: e["type"] for e in entries} == {
-        k: s["type"] for k, s in structures.items() if "type" in s
-    }
+    assert {e["name"] for e in entries} == set(structures) - {"FILE", "CHUNK", "GROUP", "OBJECT"}
+
+
+def test_order_and_number_of_chunks_are_those_of_the_sentences() -> None:
+    """What the registry says beside CHNK-07, CHNK-08, CHNK-13 and PROV-02."""
+    types = spec_tables.data("registry.json")["chunk_types"]
+    entries = {e["name"]: e for e in types["entries"]}
+    places = [place["name"] for place in types["places"]]
+    for e in (*entries.values(), types["other"]):
+        assert e["stands"] == sorted(e["stands"], key=places.index) and set(e["stands"]) <= set(places)
+        assert e["most"] is None or 0 <= e["least"] <= e["most"]
+        assert e["second"] in (None, "E_CHUNK_DUPLICATE")
+    text = sentences()
+    order = re.findall(r"\b[A-Z]{4}\b", text["CHNK-07"].partition(":")[2].partition(";")[0])
+    assert sorted(order, key=lambda name: places.index(entries[name]["stands"][0])) == order
+    once = set(re.findall(r"\b[A-Z]{4}\b", text["CHNK-08"].partition(" MUST ")[0]))
+    assert {name for name, e in entries.items() if e["second"] == "E_CHUNK_DUPLICATE"} == once
+    assert {name for name, e in entries.items() if e["most"] == 1} == once | {"PROV"}
+    assert "PROV MUST occur at most once" in text["PROV-02"]
+
+
+def test_bits_of_a_field_are_the_whole_of_it() -> None:
+    sizes = {"u8": 8, "u32": 32}
+    found = 0
+    for structure in spec_tables.data("fields.json")["structures"].values():
+        for field in structure["fields"]:
+            if "bits" in field:
+                used = [part["low"] + k for part in field["bits"] for k in range(part["size"])]
+                assert sorted(used) == list(range(sizes[field["type"]])), field["name"]
+                found += 1
+    assert found
 
 
 def test_models_have_hashes_of_the_right_length() -> None:

@@ -34,7 +34,7 @@ class Library:
     labels: ModuleType
     passes: ModuleType
     rans: ModuleType
-    stream: ModuleType
+    grps: ModuleType
     symbols: ModuleType
     registry: ModuleType
 
@@ -42,7 +42,7 @@ class Library:
     def load() -> Library:
         """The modules as they are imported now."""
         coding = (f"coding.{name}" for name in ("labels", "passes", "rans"))
-        names = (*coding, "format.stream", "coding.symbols", "networks.registry")
+        names = (*coding, "format.grps", "coding.symbols", "networks.registry")
         return Library(*(importlib.import_module(f"sdc.{name}") for name in names))
 
 
@@ -123,7 +123,7 @@ def code_group(
     """
     lib = lib or right()
     model = lib.registry.load_model(number)
-    own = tuple(lib.stream.Group(i, level, q) for i, (level, q) in enumerate(groups))
+    own = tuple(lib.grps.Group(i, level, q) for i, (level, q) in enumerate(groups))
     coder = lib.passes.GroupCoder(
         lib.passes.sites_of(labels, [g.quality for g in own], [k]), model, own[k].quality
     )

@@ -11,10 +11,11 @@ import numpy.typing as npt
 from ..codec.decoder import Decoded, decode
 from ..errors import SdcError
 from ..format.chunks import ICCP
+from ..format.grps import WITHDRAWN
+from ..format.iccp import icc_error
 from ..format.objs import parse_objects
 from ..format.parse import parse_asked
-from ..format.report import icc_error
-from ..format.stream import WITHDRAWN, Stream
+from ..format.stream import Stream
 from ..objects.object import Object
 from ..types import CELL, LEVELS, Colour, Limits
 from .arguments import (

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..analysis.pipeline import analyze, provider_of
-from ..format.text import analysis_lines, printable
+from ..format.text import printable, provenance_lines
 from ..images.read import read_picture
 from ..types import LEVELS
 from .analysis_options import add_options, options_of
@@ -59,7 +59,7 @@ def _try(args: argparse.Namespace) -> int:
     for k, (taken, answer) in enumerate(ranking.exchanges, 1):
         print(f"answer {k}: {taken:.1f} s, {len(answer)} characters")
         print(f"  {printable(answer[:SHOWN])}")
-    for line in analysis_lines(result.provenance):
+    for line in provenance_lines(result.provenance):
         print(line)
     for thing in result.objects:
         print(f"{LEVELS[thing.level or 0]}  {printable(thing.label)}: {printable(thing.reason)}")

@@ -11,10 +11,12 @@ import numpy.typing as npt
 
 from ..coding.passes import sites_of
 from ..errors import SdcError
+from ..format.grps import COMPLETE
 from ..format.latn import decode_symbols
+from ..format.objs import parse_objects
 from ..format.parse import parse_asked
 from ..format.source import Source
-from ..format.stream import COMPLETE, Stream
+from ..format.stream import Stream
 from ..networks.registry import model_for
 from ..networks.run import Runner, run
 from ..objects.object import Object
@@ -42,8 +44,8 @@ class Decoded:
 
     @property
     def objects(self) -> tuple[Object, ...]:
-        """Objects that the stream describes, of all its groups: :attr:`sdc.format.stream.Stream.objects`."""
-        return self.stream.objects
+        """Objects that the stream describes, of all its groups: :func:`sdc.format.objs.parse_objects`."""
+        return parse_objects(self.stream)
 
 
 def decode(

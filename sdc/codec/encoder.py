@@ -10,14 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from ..coding.engine import engine
 from ..coding.passes import GroupCoder, encode_group, sites_of
 from ..errors import SdcError
 from ..format.build import build
-from ..format.chunks import ICC_BYTES, ICCP, OBJS, PROV, Chunk
+from ..format.chunks import ICCP, OBJS, PROV, Chunk
+from ..format.grps import COMPLETE, Group
+from ..format.head import Head
+from ..format.iccp import ICC_BYTES
+from ..format.mask import map_payload
 from ..format.objs import objects_payload
-from ..format.prov import analysis_payload
-from ..format.stream import COMPLETE, Group, Head, Stream
+from ..format.prov import provenance_payload
+from ..format.stream import Stream
 from ..networks.registry import load_encoder, load_model
 from ..networks.run import Runner, run
 from ..objects.grouping import group_map
@@ -160,7 +163,7 @@ def encode(
         described = objects_payload(grouped.objects, pixel_masks=pixel_masks, mask_pixels=4 * width * height)
         (before if metadata == "first" else after).append(Chunk(OBJS, described))
     if metadata and provenance:
-        after.append(Chunk(PROV, analysis_payload(provenance)))
+        after.append(Chunk(PROV, provenance_payload(provenance)))
     return Encoded(assemble(head, groups, payloads, grouped.labels, before, after), notes)
 
 
@@ -179,7 +182,6 @@ def assemble(
         labels: ``uint8 [rows, cols]`` group map; coded unless one group fills the picture.
         before, after: chunks in front of and behind the latent chunks.
     """
-    filled = len(groups) == 1 and bool((labels == 1).all())
-    mask = None if filled else engine().encode_map(labels, len(groups))
+    mask = map_payload(labels, len(groups))
     done = tuple(replace(g, state=COMPLETE, payload=p) for g, p in zip(groups, payloads, strict=True))
-    return build(Stream(head, done, mask, tuple(before), tuple(after)))
+    return build(Stream(head, done, mask, tuple(before), tuple(after), labels=labels))

@@ -10,10 +10,11 @@ from ..types import Limits
 from .build import build
 from .chunks import OBJS, SAFE_TO_COPY, Chunk
 from .fields import build_payload, parse_payload
-from .objs import parse_objects
+from .grps import COMPLETE, WITHDRAWN
+from .objs import read_objects
 from .parse import parse_asked
 from .source import Source
-from .stream import COMPLETE, WITHDRAWN, Stream
+from .stream import Stream
 
 
 def extract(
@@ -83,9 +84,7 @@ def _filtered(stream: Stream, chunk: Chunk, left: set[int]) -> Chunk | None:
         return chunk
     if chunk.type != OBJS:
         return None
-    try:
-        parse_objects(stream, masks=False)
-    except SdcError:
+    if read_objects(stream, masks=False).error is not None:
         return None
     rows = [row for row in parse_payload("OBJS", chunk.payload).objects if row.group in left]
     if not rows:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 from ..coding.engine import engine
 from ..errors import SdcError
 from ..objects.object import Object
 from ..types import MAX_LABEL, MAX_MASK_BYTES, MAX_OBJECTS, MAX_REASON, Limits
 from .chunks import OBJS
-from .fields import Traced, build_payload, parse_payload
-from .stream import Stream
+from .fields import Payload, Traced, build_payload, read_payload
+from .stream import Outline
 
 MAX_MASK_PIXELS = 1 << 22
 """Pixels of one object's mask (OBJS-16)."""
@@ -76,65 +77,119 @@ def objects_payload(
     return build_payload("OBJS", {"count": len(rows), "objects": rows})
 
 
+@dataclass(frozen=True)
+class Described:
+    """What was read of OBJS.
+
+    Attributes:
+        objects: in order of rank; none when an error ended the reading (OBJS-17).
+        fields: every field read, in file order, also those in front of an error.
+        error: what ended the reading.
+    """
+
+    objects: tuple[Object, ...] = ()
+    fields: tuple[Traced, ...] = ()
+    error: SdcError | None = None
+
+
 def parse_objects(
-    stream: Stream,
-    *,
-    masks: bool | Collection[int] = True,
-    trace: list[Traced] | None = None,
-    limits: Limits = Limits(),
+    stream: Outline, *, masks: bool | Collection[int] = True, limits: Limits = Limits()
 ) -> tuple[Object, ...]:
     """Objects that a stream describes, in order of rank; none when it has no OBJS chunk.
+
+    There are none either when OBJS has not been read: it may stand behind all groups.
 
     Args:
         stream: from :func:`sdc.format.parse.parse`.
         masks: whether pixel masks are decoded, or indices of the objects whose masks are; the others' masks
             are ``None``.
-        trace: receives every field.
         limits: what the caller agrees to decode; ``mask_pixels`` counts the masks that are decoded.
 
     Raises:
         SdcError: ``E_OBJS``, ``E_VARINT``, ``E_PAYLOAD_LENGTH`` or ``E_LIMIT``.
     """
+    found = read_objects(stream, masks=masks, limits=limits)
+    if found.error is not None:
+        raise found.error
+    return found.objects
+
+
+def read_objects(
+    stream: Outline, *, masks: bool | Collection[int] = True, limits: Limits = Limits()
+) -> Described:
+    """Read OBJS as far as it is right; arguments as for :func:`parse_objects`."""
     chunk = stream.chunk(OBJS)
     if chunk is None:
-        return ()
-    base = chunk.offset + chunk.size - 4 - len(chunk.payload)
-    rows = parse_payload("OBJS", chunk.payload, base, trace).objects
+        return Described()
+    payload = read_payload("OBJS", chunk.payload, chunk.payload_offset)
+    try:
+        rows = payload.whole().objects
+        objects = _check_objects(stream, rows, payload)
+        wanted = [
+            k
+            for k, row in enumerate(rows)
+            if row.mask_coding and (masks if isinstance(masks, bool) else k in masks)
+        ]
+        _decode_masks(objects, rows, wanted, payload, limits)
+    except SdcError as error:
+        return Described(fields=payload.fields, error=error)
+    return Described(tuple(objects), payload.fields)
 
-    def refuse(k: int, what: str) -> SdcError:
-        return SdcError("E_OBJS", f"object {k}: {what}", f"OBJS.objects[{k}]", chunk.offset)
 
+def _refuse(payload: Payload, k: int, field: str, what: str) -> SdcError:
+    """``E_OBJS`` at a field of an object."""
+    path = f"OBJS.objects[{k}].{field}"
+    return SdcError("E_OBJS", f"object {k}: {what}", path, payload.offset(path))
+
+
+def _check_objects(stream: Outline, rows: Any, payload: Payload) -> list[Object]:
+    """The objects without their masks.
+
+    Raises:
+        SdcError: ``E_OBJS`` for what breaks a rule that joins fields.
+    """
+    head = stream.head
     out: list[Object] = []
-    wanted: list[int] = []
-    area = decoded = 0
+    area = 0
     for k, v in enumerate(rows):
         if v.group >= len(stream.groups):
-            raise refuse(k, f"group {v.group} does not exist")
-        if v.x + v.width > stream.head.width or v.y + v.height > stream.head.height:
-            raise refuse(k, "the box leaves the picture")
+            raise _refuse(payload, k, "group", f"group {v.group} does not exist")
+        if v.x + v.width > head.width:
+            raise _refuse(payload, k, "width", "the box leaves the picture")
+        if v.y + v.height > head.height:
+            raise _refuse(payload, k, "height", "the box leaves the picture")
         if out and v.rank < (out[-1].rank or 0):
-            raise refuse(k, "objects are not in order of rank")
+            raise _refuse(payload, k, "rank", "objects are not in order of rank")
         if (v.mask_coding == 0) != (v.mask_length == 0):
-            raise refuse(k, "mask_coding and mask_length disagree")
+            raise _refuse(payload, k, "mask_length", "mask_coding and mask_length disagree")
         if v.mask_coding:
             size = v.width * v.height
             area += size
-            if size > MAX_MASK_PIXELS or area > 4 * stream.head.width * stream.head.height:
-                raise refuse(k, "the pixel mask is too large")
-            if masks if isinstance(masks, bool) else k in masks:
-                wanted.append(k)
-                decoded += size
+            if size > MAX_MASK_PIXELS or area > 4 * head.width * head.height:
+                raise _refuse(payload, k, "mask", "the pixel mask is too large")
         level = stream.groups[v.group].level
         box = (v.x, v.y, v.width, v.height)
         out.append(Object(v.label, box, level, v.score / 255, v.reason, v.rank, None, v.group))
-    if decoded > limits.mask_pixels:
-        raise SdcError("E_LIMIT", f"pixel masks of {decoded} pixels", "OBJS.objects", chunk.offset)
+    return out
+
+
+def _decode_masks(
+    objects: list[Object], rows: Any, wanted: Sequence[int], payload: Payload, limits: Limits
+) -> None:
+    """Give some objects their masks.
+
+    Raises:
+        SdcError: ``E_OBJS`` for a mask that is not right, ``E_LIMIT`` for too many pixels.
+    """
+    pixels = sum(rows[k].width * rows[k].height for k in wanted)
+    if pixels > limits.mask_pixels:
+        where = f"OBJS.objects[{wanted[-1]}].mask"
+        raise SdcError("E_LIMIT", f"pixel masks of {pixels} pixels", where, payload.offset(where))
     for k in wanted:
         try:
             mask = engine().decode_map(rows[k].mask, rows[k].height, rows[k].width, 1).astype(bool)
         except SdcError as error:
-            raise refuse(k, f"the pixel mask does not decode ({error.code})") from None
+            raise _refuse(payload, k, "mask", f"the pixel mask does not decode ({error.code})") from None
         if not mask.any():
-            raise refuse(k, "the pixel mask is empty")
-        out[k] = replace(out[k], mask=mask)
-    return tuple(out)
+            raise _refuse(payload, k, "mask", "the pixel mask is empty")
+        objects[k] = replace(objects[k], mask=mask)

@@ -12,9 +12,10 @@ from typing import Any
 
 from ..errors import SdcError
 from .chunks import PROV
-from .stream import Stream
+from .fields import sizes_of
+from .stream import Outline
 
-MAX_ANALYSIS = 1 << 16
+_, MAX_PROVENANCE = sizes_of("PROV", "text")
 """Bytes of the payload of PROV (PROV-01)."""
 
 
@@ -34,53 +35,53 @@ _STRING = re.compile(r'"(?:[^"\\]+|\\.)*"?', re.DOTALL)
 """A string of JSON, or the rest of the text behind a mark that opens none."""
 
 
-def analysis_payload(about: Mapping[str, Any]) -> bytes:
+def provenance_payload(provenance: Mapping[str, Any]) -> bytes:
     """Payload of PROV, which says how the objects were found.
 
     Args:
-        about: what can be written as JSON.
+        provenance: what can be written as JSON.
 
     Raises:
         SdcError: ``E_OBJECTS`` when it cannot, or breaks a bound of PROV-01 on length, nesting or numbers.
     """
     try:
-        text = json.dumps(about, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        text = json.dumps(provenance, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         data = text.encode()
-        if len(data) <= MAX_ANALYSIS:
-            _read_analysis(text)
+        if len(data) <= MAX_PROVENANCE:
+            _read_provenance(text)
     except (TypeError, ValueError, RecursionError) as error:
         raise SdcError("E_OBJECTS", f"cannot be written: {error}", "analysis") from None
-    if len(data) > MAX_ANALYSIS:
-        raise SdcError("E_OBJECTS", f"must be at most {MAX_ANALYSIS} bytes, is {len(data)}", "analysis")
+    if len(data) > MAX_PROVENANCE:
+        raise SdcError("E_OBJECTS", f"must be at most {MAX_PROVENANCE} bytes, is {len(data)}", "analysis")
     return data
 
 
-def parse_analysis(stream: Stream) -> dict[str, Any] | None:
+def parse_provenance(stream: Outline) -> dict[str, Any] | None:
     """How the objects of a stream were found; ``None`` when it does not say so.
 
     A payload that breaks PROV-01 says nothing, and is no error; a second PROV is not looked at (PROV-02).
     """
     chunk = stream.chunk(PROV)
-    if chunk is None or len(chunk.payload) > MAX_ANALYSIS:
+    if chunk is None or len(chunk.payload) > MAX_PROVENANCE:
         return None
     try:
-        return _read_analysis(chunk.payload.decode("utf-8"))
+        return _read_provenance(chunk.payload.decode("utf-8"))
     except ValueError:
         return None
 
 
-def analysis_notes(stream: Stream) -> tuple[str, ...]:
+def provenance_notes(stream: Outline) -> tuple[str, ...]:
     """What breaks PROV-01 or PROV-02, in words: neither is an error (section 13.2)."""
     count = sum(chunk.type == PROV for chunk in stream.before + stream.after)
     notes = []
-    if count and parse_analysis(stream) is None:
+    if count and parse_provenance(stream) is None:
         notes.append("PROV cannot be read, so nothing says how the objects were found (PROV-01)")
     if count > 1:
         notes.append(f"PROV occurs {count} times, and only the first counts (PROV-02)")
     return tuple(notes)
 
 
-def _read_analysis(text: str) -> dict[str, Any]:
+def _read_provenance(text: str) -> dict[str, Any]:
     """The object of JSON in a text, within the bounds of PROV-01.
 
     The nesting is looked at before the text is parsed, and a number before it is converted: how much of
@@ -94,10 +95,10 @@ def _read_analysis(text: str) -> dict[str, Any]:
         depth += 1 if mark in "[{" else -1
         if depth > MAX_DEPTH:
             raise ValueError(f"nested more than {MAX_DEPTH} deep")
-    about = json.loads(text, parse_int=_whole, parse_float=_number, parse_constant=_number)
-    if not isinstance(about, dict):
+    found = json.loads(text, parse_int=_whole, parse_float=_number, parse_constant=_number)
+    if not isinstance(found, dict):
         raise ValueError("not an object of JSON")
-    return about
+    return found
 
 
 def _number(text: str) -> float:

@@ -26,13 +26,13 @@ def _table(header: list[str], rows: list[list[Any]], left: str) -> list[str]:
     ]
 
 
-def analysis_lines(about: Report | None) -> list[str]:
+def provenance_lines(provenance: Report | None) -> list[str]:
     """How the objects were found, as short lines: what ``spec/objects.md`` calls ``analysis``.
 
     What is not as that page says is shown as it is: PROV may hold any JSON object.
     """
     out = []
-    for key, value in (about or {}).items():
+    for key, value in (provenance or {}).items():
         if key == "captions" and isinstance(value, dict):
             out += [f"{name} caption: {text}" for name, text in value.items()]
         elif isinstance(value, dict):
@@ -51,69 +51,90 @@ def analysis_lines(about: Report | None) -> list[str]:
 
 def format_text(report: Report) -> str:
     """A report as text for a terminal, ending in a newline."""
-    lines = [f"{report['file_state']} SDC stream, {report['bytes']} bytes"]
-    if report["bpp"] is not None:
-        model = report["model"]
-        name = f" ({model['name']})" if model["name"] else ""
-        lack = "" if model["available"] else ", not available here"
-        lines = [f"{lines[0]}, {report['bpp']:.4f} bit per pixel"]
-        size = f"{report['width']} x {report['height']} pixels"
-        lines.append(f"picture   {size}, format version {report['version']}")
-        lines.append(f"model     {model['number']}{name}, weights {model['weights']}{lack}")
+    lines = _head_lines(report)
     if report["framing_bytes"] is not None:
         parts = ("framing", "mask", "metadata", "latent")
         lines.append("bytes     " + ", ".join(f"{part} {report[part + '_bytes']}" for part in parts))
-    if report["groups"]:
-        keys = ["index", "level", "quality", "cells", "area", "offset", "bytes", "bpp", "state"]
-        rows = [[g[key] for key in keys] for g in report["groups"]]
-        for row in rows:
-            row[7] = None if row[7] is None else f"{row[7]:.4f}"
-        lines += ["groups", *_table(["group", *keys[1:]], rows, "level state")]
-    if report["objects"]:
-        rows = [
-            [
-                o["index"],
-                printable(o["label"]),
-                o["level"],
-                o["group"],
-                " ".join(map(str, o["box"])),
-                f"{o['score']:.2f}",
-                o["rank"],
-                "yes" if o["mask"] else "no",
-                printable(o["reason"]),
-            ]
-            for o in report["objects"]
-        ]
-        header = ["object", "label", "level", "group", "x y w h", "score", "rank", "mask", "reason"]
-        lines += ["objects", *_table(header, rows, "label level mask reason")]
-    told = analysis_lines(report["analysis"])
-    if told:
-        lines += ["analysis", *(f"  {line}" for line in told)]
-    if report["chunks"]:
-        rows = [
-            [
-                c["offset"],
-                c["bytes"],
-                c["type"] or f"0x{c['hex']}",
-                c["state"] + ("" if c["group"] is None else f", group {c['group']}"),
-            ]
-            for c in report["chunks"]
-        ]
-        lines += ["chunks", *_table(["offset", "bytes", "type", "state"], rows, "type state")]
-    if report["errors"]:
-        lines.append("errors")
-        lines += [
-            f"  {e['code']}: {printable(e['message'])}"
-            + (f" ({printable(e['where'])})" if e["where"] else "")
-            for e in report["errors"]
-        ]
+    sections = {
+        "groups": _group_lines(report["groups"]),
+        "objects": _object_lines(report["objects"]),
+        "analysis": [f"  {line}" for line in provenance_lines(report["analysis"])],
+        "chunks": _chunk_lines(report["chunks"]),
+        "errors": _error_lines(report["errors"]),
+    }
+    for title, section in sections.items():
+        lines += [title, *section] if section else []
     if "trace" in report:
-        rows = [
-            [t["offset"], t["size"], t["id"], t["path"], printable(_value(t["value"]))]
-            for t in report["trace"]
-        ]
-        lines += ["trace", *_table(["offset", "size", "id", "field", "value"], rows, "id field value")]
+        lines += ["trace", *_trace_lines(report["trace"])]
     return "\n".join(lines) + "\n"
+
+
+def _head_lines(report: Report) -> list[str]:
+    """State and size of the file, size of the image, and model."""
+    first = f"{report['file_state']} SDC stream, {report['bytes']} bytes"
+    if report["bpp"] is None:
+        return [first]
+    model = report["model"]
+    name = f" ({model['name']})" if model["name"] else ""
+    lack = "" if model["available"] else ", not available here"
+    size = f"{report['width']} x {report['height']} pixels"
+    return [
+        f"{first}, {report['bpp']:.4f} bit per pixel",
+        f"picture   {size}, format version {report['version']}",
+        f"model     {model['number']}{name}, weights {model['weights']}{lack}",
+    ]
+
+
+def _group_lines(groups: list[Report]) -> list[str]:
+    keys = ["index", "level", "quality", "cells", "area", "offset", "bytes", "bpp", "state"]
+    rows = [[g[key] for key in keys] for g in groups]
+    for row in rows:
+        row[7] = None if row[7] is None else f"{row[7]:.4f}"
+    return _table(["group", *keys[1:]], rows, "level state") if rows else []
+
+
+def _object_lines(objects: list[Report]) -> list[str]:
+    rows = [
+        [
+            o["index"],
+            printable(o["label"]),
+            o["level"],
+            o["group"],
+            " ".join(map(str, o["box"])),
+            f"{o['score']:.2f}",
+            o["rank"],
+            "yes" if o["mask"] else "no",
+            printable(o["reason"]),
+        ]
+        for o in objects
+    ]
+    header = ["object", "label", "level", "group", "x y w h", "score", "rank", "mask", "reason"]
+    return _table(header, rows, "label level mask reason") if rows else []
+
+
+def _chunk_lines(chunks: list[Report]) -> list[str]:
+    rows = [
+        [
+            c["offset"],
+            c["bytes"],
+            c["type"] or f"0x{c['hex']}",
+            c["state"] + ("" if c["group"] is None else f", group {c['group']}"),
+        ]
+        for c in chunks
+    ]
+    return _table(["offset", "bytes", "type", "state"], rows, "type state") if rows else []
+
+
+def _error_lines(errors: list[Report]) -> list[str]:
+    return [
+        f"  {e['code']}: {printable(e['message'])}" + (f" ({printable(e['where'])})" if e["where"] else "")
+        for e in errors
+    ]
+
+
+def _trace_lines(trace: list[Report]) -> list[str]:
+    rows = [[t["offset"], t["size"], t["id"], t["path"], printable(_value(t["value"]))] for t in trace]
+    return _table(["offset", "size", "id", "field", "value"], rows, "id field value")
 
 
 def _value(value: Any) -> str:

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from ..errors import SdcError
 from ..networks.registry import model_for
 from ..types import Limits
+from .grps import COMPLETE
+from .iccp import icc_error
 from .latn import decode_symbols
-from .objs import parse_objects
-from .parse import parse
-from .prov import analysis_notes
-from .report import icc_error, state_of
+from .objs import read_objects
+from .parse import read
+from .prov import provenance_notes
 from .source import Source
-from .stream import COMPLETE
+from .states import state_of
+from .stream import Stream
 
 
 @dataclass(frozen=True)
@@ -45,31 +47,28 @@ def validate(source: Source, *, deep: bool = True, limits: Limits = Limits()) ->
     Raises:
         SdcError: ``E_USAGE`` for what is no source; any other becomes part of the result.
     """
-    errors: list[SdcError] = []
-    try:
-        stream = parse(source, limits=limits)
-    except SdcError as error:
-        if error.code == "E_USAGE":
-            raise
-        return Validation(error.kind, (error,))
-    errors += stream.errors
-    wrong = icc_error(stream)
-    if wrong is not None:
-        errors.append(wrong)
-    try:
-        parse_objects(stream, limits=limits)
-    except SdcError as error:
-        errors.append(error)
+    found = read(source, limits=limits)
+    if found.error is not None:
+        return Validation(found.error.kind, (found.error,))
+    stream = found.whole()
+    metadata = (icc_error(stream), read_objects(stream, limits=limits).error)
+    errors = [*stream.errors, *(error for error in metadata if error is not None)]
     if deep:
-        try:
-            model = model_for(stream.head.model, stream.head.weights)
-        except SdcError as error:
-            errors.append(error)
-        else:
-            for g in stream.groups:
-                if g.state == COMPLETE:
-                    try:
-                        decode_symbols(stream, model, g.index)
-                    except SdcError as error:
-                        errors.append(error)
-    return Validation(state_of(errors), tuple(errors), analysis_notes(stream))
+        errors += _symbol_errors(stream)
+    return Validation(state_of(errors), tuple(errors), provenance_notes(stream))
+
+
+def _symbol_errors(stream: Stream) -> list[SdcError]:
+    """What is wrong in the symbols of the complete groups, or the lack of their model."""
+    try:
+        model = model_for(stream.head.model, stream.head.weights)
+    except SdcError as error:
+        return [error]
+    errors = []
+    for g in stream.groups:
+        if g.state == COMPLETE:
+            try:
+                decode_symbols(stream, model, g.index)
+            except SdcError as error:
+                errors.append(error)
+    return errors

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageCms, TiffImagePlugin
 
 from ..errors import SdcError
-from ..format.chunks import ICC_BYTES
+from ..format.iccp import ICC_BYTES
 from ..types import Pixels
 
 

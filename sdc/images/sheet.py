@@ -14,11 +14,12 @@ from PIL import Image, ImageDraw, ImageFont
 from ..codec.decoder import Decoded, decode
 from ..errors import SdcError
 from ..format.chunks import ICCP, OBJS
+from ..format.grps import COMPLETE, WITHDRAWN, Group
 from ..format.objs import parse_objects
-from ..format.prov import parse_analysis
+from ..format.prov import parse_provenance
 from ..format.source import Source
-from ..format.stream import COMPLETE, WITHDRAWN, Group, Stream
-from ..format.text import analysis_lines, printable
+from ..format.stream import Stream
+from ..format.text import printable, provenance_lines
 from ..networks.registry import model_for
 from ..objects.grouping import group_map
 from ..objects.object import Bools, Object
@@ -280,7 +281,7 @@ def _reasons_panel(
     things: Sequence[Object], about: dict[str, Any] | None, size: tuple[int, int]
 ) -> list[_Panel]:
     """Captions, and each object with its level and why it is of that level; nothing where nobody says."""
-    lines = analysis_lines(about)
+    lines = provenance_lines(about)
     if not lines and not any(thing.reason for thing in things):
         return []
     width = max(PANEL_MIN, size[0])
@@ -420,7 +421,7 @@ def sheet(
     except SdcError as error:
         trouble.append((f"objects unreadable: {error.code}", ALARM))
     panels.append(_map_panel(stream, decoded, things, trouble, size))
-    panels += _reasons_panel(things, parse_analysis(stream), size)
+    panels += _reasons_panel(things, parse_provenance(stream), size)
     panels += [_level_panel(stream, decoded, k, original, size) for k in levels_present(stream)]
     title: Line = [
         (f"{head.width} x {head.height} pixels", INK),

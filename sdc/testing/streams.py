@@ -13,8 +13,9 @@ import numpy as np
 from ..codec.encoder import assemble
 from ..coding.passes import GroupCoder, encode_group, sites_of
 from ..format.chunks import ICCP, OBJS, Chunk
+from ..format.grps import Group
+from ..format.head import Head
 from ..format.objs import objects_payload
-from ..format.stream import Group, Head
 from ..networks.registry import load_model
 from ..objects.object import Object
 from ..types import Array

@@ -809,11 +809,13 @@ function readStream(d, s, maxPixels, metadata) {
   let r = new Fields(d, head.payload, head.tail, 'HEAD');
   const width = r.varint('width');
   if (width < 1 || width > 65536) fail('E_HEAD_SIZE', `width ${width}`, head.payload, 'HEAD.width');
+  let from = r.at;
   const height = r.varint('height');
-  if (height < 1 || height > 65536 || width * height > 2 ** 30) fail('E_HEAD_SIZE', `height ${height}`, head.payload, 'HEAD.height');
+  if (height < 1 || height > 65536 || width * height > 2 ** 30) fail('E_HEAD_SIZE', `height ${height}`, from, 'HEAD.height');
   Object.assign(s, { width, height, rows: (height + 15) >> 4, cols: (width + 15) >> 4 });
+  from = r.at;
   s.features = r.varint('features');
-  if (s.features !== 0) fail('E_FEATURE', 'an unknown required feature', head.payload, 'HEAD.features');
+  if (s.features !== 0) fail('E_FEATURE', 'an unknown required feature', from, 'HEAD.features');
   s.model = r.varint('model');
   s.weights = Array.from(r.bytes(4, 'weights'), (b) => b.toString(16).padStart(2, '0')).join('');
   const version = r.u8('version');
@@ -888,8 +890,8 @@ function readStream(d, s, maxPixels, metadata) {
   }
   const totals = new Int32Array(count + 1);
   for (let i = 0; i < n; i++) totals[s.map[i]]++;
-  if (mask && count === 1 && totals[1] === n) fail('E_MASK_REDUNDANT', 'MASK puts every cell into the only group', mask.at, 'MASK');
-  for (let k = 0; k < count; k++) if (totals[k + 1] === 0) fail('E_MASK_EMPTY_GROUP', `group ${k} has no cell`, mask.at, 'MASK');
+  if (mask && count === 1 && totals[1] === n) fail('E_MASK_REDUNDANT', 'MASK puts every cell into the only group', mask.payload, 'MASK.map');
+  for (let k = 0; k < count; k++) if (totals[k + 1] === 0) fail('E_MASK_EMPTY_GROUP', `group ${k} has no cell`, mask.payload, 'MASK.map');
   s.cellsOf = s.groups.map((g) => new Int32Array(totals[g.index + 1]));
   s.position = new Int32Array(n);
   const fill = new Int32Array(count + 1);
@@ -961,18 +963,25 @@ function readStream(d, s, maxPixels, metadata) {
 
 function readObjects(d, chunk, s) {
   const r = new Fields(d, chunk.payload, chunk.tail, 'OBJS');
-  const check = (ok, what) => { if (!ok) fail('E_OBJS', `${what} is wrong`, r.at, `OBJS.${what}`); };
+  const check = (ok, what, offset) => { if (!ok) fail('E_OBJS', `${what} is wrong`, offset, `OBJS.${what}`); };
   const count = r.varint('count');
-  check(count >= 1 && count <= 4095, 'count');
+  check(count >= 1 && count <= 4095, 'count', chunk.payload);
   const objects = [];
   const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   let pixels = 0;
   for (let i = 0; i < count; i++) {
     const at = (f) => `objects[${i}].${f}`;
-    const number = (f, lo, hi) => { const v = r.varint(at(f)); check(v >= lo && v <= hi, at(f)); return v; };
+    const number = (f, lo, hi) => {
+      const offset = r.at;
+      const v = r.varint(at(f));
+      check(v >= lo && v <= hi, at(f), offset);
+      return v;
+    };
     const string = (f, max) => {
-      const bytes = r.bytes(number(`${f}_length`, 0, max), at(f));
-      try { return utf8.decode(bytes); } catch { check(false, at(f)); return ''; }
+      const length = number(`${f}_length`, 0, max);
+      const offset = r.at;
+      const bytes = r.bytes(length, at(f));
+      try { return utf8.decode(bytes); } catch { check(false, at(f), offset); return ''; }
     };
     const o = { index: i, from: r.at, to: 0, group: number('group', 0, s.groups.length - 1), x: number('x', 0, 65535), y: number('y', 0, 65535) };
     o.level = s.groups[o.group].level;
@@ -983,23 +992,24 @@ function readObjects(d, chunk, s) {
     o.label = string('label', 255);
     o.reason = string('reason', 4095);
     const coding = r.u8(at('mask_coding'));
-    check(coding <= 1, at('mask_coding'));
+    check(coding <= 1, at('mask_coding'), r.at - 1);
+    const coded = r.at;
     const length = number('mask_length', 0, 65535);
-    check((length === 0) === (coding === 0), at('mask_length'));
+    check((length === 0) === (coding === 0), at('mask_length'), coded);
     const from = r.at;
     r.bytes(length, at('mask'));
     o.mask = null;
     if (coding) {
       const area = o.width * o.height;
       pixels += area;
-      check(area <= 2 ** 22 && pixels <= 4 * s.width * s.height, at('mask'));
+      check(area <= 2 ** 22 && pixels <= 4 * s.width * s.height, at('mask'), from);
       try {
         o.mask = decodeMap(d, from, r.at, o.height, o.width, 1);
       } catch (e) {
         if (!(e instanceof SdcError)) throw e;
         fail('E_OBJS', `the pixel mask is broken: ${e.message}`, from, at('mask'));
       }
-      check(o.mask.includes(1), at('mask'));
+      check(o.mask.includes(1), at('mask'), from);
     }
     o.to = r.at;
     objects.push(o);

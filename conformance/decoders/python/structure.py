@@ -59,7 +59,7 @@ def required(data: bytes, at: int, kind: int) -> tuple[int, int]:
     except CutOff:
         raise Error("E_TRUNCATED", len(data)) from None
     if not right:
-        raise Error("E_CHUNK_CRC", at)
+        raise Error("E_CHUNK_CRC", end - 4)
     if found != kind:
         raise Error("E_CHUNK_ORDER", at)
     return start, end
@@ -192,8 +192,10 @@ def info(data: bytes) -> tuple[int, Answer]:
             errors.append({"code": f"E_GROUP_{state.upper()}", "offset": at})
         elif size:
             length, start = varint(data, at + 1)
-            if body[0] != LATN or start + length + 4 != at + size:
+            if body[0] != LATN:
                 raise Error("E_LATN_SIZE", at)
+            if start + length + 4 != at + size:
+                raise Error("E_LATN_SIZE", at + 1)
         if size and at < len(data):
             listed(LATN, at, min(size, len(data) - at), state)
         rows.append({"level": level, "quality": quality, "offset": at, "size": size, "state": state})

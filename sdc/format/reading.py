@@ -1,0 +1,67 @@
+"""What was read of a file, also of one that is broken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..coding.labels import Labels
+from ..errors import SdcError
+from .fields import Traced
+from .head import Head
+from .stream import Outline, Stream
+
+
+@dataclass(frozen=True)
+class Place:
+    """A chunk as a reader met it.
+
+    Attributes:
+        size: bytes of the whole chunk that are in the file.
+        state: ``complete``, ``truncated`` or ``damaged``.
+        group: whose latents it holds.
+    """
+
+    type: int
+    offset: int
+    size: int
+    state: str
+    group: int | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read of a file, whole or up to an error.
+
+    Attributes:
+        size: bytes of the file.
+        head: HEAD, once it is read.
+        outline: what is known of the stream, once GRPS is read.
+        stream: the whole stream; ``None`` when an error ended the reading.
+        places: every chunk, in file order.
+        fields: every field of HEAD and GRPS, in file order.
+        error: what ended the reading.
+    """
+
+    size: int
+    head: Head | None
+    outline: Outline | None
+    stream: Stream | None
+    places: tuple[Place, ...]
+    fields: tuple[Traced, ...]
+    error: SdcError | None
+
+    @property
+    def labels(self) -> Labels | None:
+        """The group map, once it is decoded."""
+        return self.outline.labels if isinstance(self.outline, Stream) else None
+
+    def whole(self) -> Stream:
+        """The whole stream.
+
+        Raises:
+            SdcError: what ended the reading.
+        """
+        if self.error is not None:
+            raise self.error
+        assert self.stream is not None
+        return self.stream
