@@ -429,7 +429,7 @@ def test_a_change_that_could_only_crash_does_not_fit() -> None:
     for good in ("b", "d + c", "[e for e in range(f)]"):
         plant.changed(copy.deepcopy(tree), "m", plant.Change("f", "1", good))
     for bad in ("a", "e", "[b for g in e]"):
-        with pytest.raises(plant.Unfit, match="f in m does not know [ae]: "):
+        with pytest.raises(plant.Unfit, match=r"f in m does not know [ae]: "):
             plant.changed(copy.deepcopy(tree), "m", plant.Change("f", "1", bad))
 
 
