@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,11 @@ def command(name: str) -> list[str]:
     return [sys.executable, "-m", "sdc_conformance.mutants", name]
 
 
-def survey(names: Sequence[str], jobs: int) -> list[dict[str, Any]]:
-    """Run the suite against mutants, up to the tier that names the bug; one row for each."""
+def survey(names: Sequence[str], jobs: int) -> Iterator[dict[str, Any]]:
+    """Run the suite against mutants, up to the tier that names the bug; yields one row for each."""
     suite = Suite.load()
-    return [_row(name, run(suite, _options(name, jobs))) for name in names]
+    for name in names:
+        yield _row(name, run(suite, _options(name, jobs)))
 
 
 def tier_of(name: str) -> str:
