@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import copy
 import functools
 import hashlib
 import importlib.util
@@ -456,6 +457,15 @@ def test_what_is_gone_or_ambiguous_is_named(name: str, old: str, words: str) -> 
     with pytest.raises(plant.Unfit, match=words):
         for module, changes in plant.by_module(plant.mutant("m", "T0", "", (name, old, "2"))).items():
             plant.planted_tree(module, changes)
+
+
+def test_a_change_that_could_only_crash_does_not_fit() -> None:
+    tree = ast.parse("import a as b\n\ndef f(c):\n    d = c\n    return 1\n")
+    for good in ("b", "d + c", "[e for e in range(f)]"):
+        plant.changed(copy.deepcopy(tree), "m", plant.Change("f", "1", good))
+    for bad in ("a", "e", "[b for g in e]"):
+        with pytest.raises(plant.Unfit, match=r"f in m does not know [ae]: "):
+            plant.changed(copy.deepcopy(tree), "m", plant.Change("f", "1", bad))
 
 
 def test_a_change_fits_whatever_the_layout() -> None:

@@ -40,11 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="record the result in kills.json")
     parser.add_argument("-j", "--jobs", type=int, default=2)
     options = parser.parse_args(given)
-    rows = survey(options.only or everyone(), options.jobs)
+    rows = []
+    for row in survey(options.only or everyone(), options.jobs):
+        rows.append(row)
+        if options.write:
+            record([row])
     killed = sum(row["found"] == row["tier"] for row in rows)
     print(f"{killed} of {len(rows)} mutants killed at their tier, {killed / len(rows):.1%}")
-    if options.write:
-        record(rows)
     return 0 if killed == len(rows) else 1
 
 

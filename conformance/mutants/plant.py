@@ -7,6 +7,7 @@ move, be split or be laid out anew, and the change still fits.
 from __future__ import annotations
 
 import ast
+import builtins
 import contextlib
 import copy
 import functools
@@ -135,10 +136,14 @@ def changed(tree: ast.Module, module: str, change: Change) -> None:
     """Make a change in a module's tree.
 
     Raises:
-        Unfit: it does not fit.
+        Unfit: it does not fit, or uses a name that is not known there, and so would only crash.
     """
     (where,) = _named(tree, module, change.name)
     old, new = ast.parse(change.old).body, ast.parse(change.new).body
+    unknown = {node.id for part in new for node in ast.walk(part) if isinstance(node, ast.Name)}
+    unknown -= {name for part in (tree, *new) for name in bound(part)} | set(dir(builtins))
+    if unknown:
+        raise Unfit(f"{change.name} in {module} does not know {', '.join(sorted(unknown))}: {change.new}")
     one = len(old) == len(new) == 1
     if one and isinstance(old[0], ast.Expr) and isinstance(new[0], ast.Expr):
         count = _swap_expression(where, old[0].value, new[0].value)
@@ -147,6 +152,19 @@ def changed(tree: ast.Module, module: str, change: Change) -> None:
     if count != 1:
         raise Unfit(f"{change.name} in {module} has {count} times: {change.old}")
     ast.fix_missing_locations(tree)
+
+
+def bound(tree: ast.AST) -> Iterator[str]:
+    """Every name that is given a meaning anywhere within a tree."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield from (alias.asname or alias.name.partition(".")[0] for alias in node.names)
 
 
 def _swap_expression(where: ast.AST, old: ast.expr, new: ast.expr) -> int:

@@ -87,7 +87,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "safe-critical-ignored",
         "T0",
         "CHNK-06",
-        ("_admit", "not kind & ANCILLARY", "not kind & (ANCILLARY | SAFE_TO_COPY)"),
+        ("_admit", "not kind & ANCILLARY", "not kind & (ANCILLARY | 0x40)"),
     ),
     mutant(
         "unknown-ancillary-refused",
@@ -293,7 +293,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "provenance-twice-refused",
         "T0",
         "PROV-02",
-        ("_admit", "(MASK, OBJS, ICCP)", "(MASK, OBJS, PROV, ICCP)"),
+        ("_admit", "(MASK, OBJS, ICCP)", "(MASK, OBJS, 0x82, ICCP)"),
     ),
     mutant(
         "object-mask-empty",

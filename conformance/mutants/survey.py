@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..runner.checks import Failure
 from ..runner.run import Report, run
 from ..runner.suite import LADDER, TIERS_ALL, Suite
 from ..runner.worker import Options
@@ -28,10 +29,11 @@ def command(name: str) -> list[str]:
     return [sys.executable, "-m", "sdc_conformance.mutants", name]
 
 
-def survey(names: Sequence[str], jobs: int) -> list[dict[str, Any]]:
-    """Run the suite against mutants, up to the tier that names the bug; one row for each."""
+def survey(names: Sequence[str], jobs: int) -> Iterator[dict[str, Any]]:
+    """Run the suite against mutants, up to the tier that names the bug; yields one row for each."""
     suite = Suite.load()
-    return [_row(name, run(suite, _options(name, jobs))) for name in names]
+    for name in names:
+        yield _row(name, run(suite, _options(name, jobs)))
 
 
 def tier_of(name: str) -> str:
@@ -53,11 +55,20 @@ def _options(name: str, jobs: int) -> Options:
     )
 
 
+def _seen(name: str, failure: Failure) -> bool:
+    """Whether a failure shows the bug; a mutant that crashes shows that its change fits badly."""
+    return name in ENEMIES or failure.what != "process"
+
+
 def _row(name: str, report: Report) -> dict[str, Any]:
     """The record of one, which is printed in short."""
-    tiers = [f.tier for f in report.failures]
+    tiers = [f.tier for f in report.failures if _seen(name, f)]
     first = min(tiers, key=TIERS_ALL.index, default=None)
-    killers = [r.name for r in report.failed if r.by == "serve" and first in {f.tier for f in r.failures}]
+    killers = [
+        r.name
+        for r in report.failed
+        if r.by == "serve" and first in {f.tier for f in r.failures if _seen(name, f)}
+    ]
     mark = "killed" if first == tier_of(name) else "WRONG TIER" if first else "SURVIVED"
     counts = f"{len(report.failed)} of {len(report.results)}"
     print(f"{mark:10}  {name:32} {tier_of(name)} {first}  {counts}", flush=True)
