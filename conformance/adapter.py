@@ -34,7 +34,7 @@ from sdc.networks.model import Model, parse_model
 from sdc.networks.registry import model_for
 from sdc.networks.run import run
 from sdc.networks.sites import Sites
-from sdc.objects.document import load_objects
+from sdc.objects.object import Object
 from sdc.types import CELL, Array
 
 Answer = dict[str, Any]
@@ -201,7 +201,7 @@ def encode_answer(
     """
     pixels = read_picture(data).pixels
     height, width = pixels.shape[:2]
-    things = [] if objects is None else load_objects(objects, width, height)
+    things = [] if objects is None else Object.load(objects, width, height)
     new = encoder(pixels, objects=things, quality=quality)
     groups = [{"level": g.level, "quality": g.quality} for g in parse(new).groups]
     return {"exit": 0, "width": width, "height": height, "groups": groups}, new

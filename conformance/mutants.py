@@ -112,7 +112,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "seed-without-quality",
         "T0",
         "LATN-04",
-        (STREAM, "bytes([group.index, group.level_quality])", "bytes([group.index, group.level << 6])"),
+        (STREAM, "bytes([group.index, group.level_quality])", "bytes([group.index, group.level.code << 6])"),
     ),
     _mutant("order-ignored", "T0", "CHNK-07", (PARSE, "(kind == ICCP and (late or seen - {MASK}))", "False")),
     _mutant(
@@ -276,7 +276,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "T0",
         "OBJS-03",
         (OBJS, "if v.group >= len(stream.groups):", "if v.group > len(stream.groups):"),
-        (OBJS, "level = stream.groups[v.group].level", "level = 0"),
+        (OBJS, "level = stream.groups[v.group].level", "level = stream.groups[0].level"),
     ),
     _mutant(
         "box-unchecked",
@@ -1104,9 +1104,10 @@ def _enemy(name: str, arguments: Sequence[str]) -> int:
 
 def faulty_encoder(name: str) -> Callable[..., tuple[dict[str, Any], bytes]]:
     """What stands in for the adapter's ``encode_answer`` in an encoder with a fault."""
-    from sdc import encode, extract, parse
+    from sdc import encode, extract
     from sdc.format.build import build
     from sdc.format.chunks import Chunk
+    from sdc.format.parse import parse
 
     from .adapter import encode_answer
 
@@ -1122,7 +1123,7 @@ def faulty_encoder(name: str) -> Callable[..., tuple[dict[str, Any], bytes]]:
         if name == "encoder-no-mask" and objects:
             return encode(image, quality=quality["other"])
         if name == "encoder-swaps-levels":
-            objects = [replace(o, level=3 if o.level == 0 else o.level) for o in objects]
+            objects = [replace(o, level="other" if o.level == "L1" else o.level) for o in objects]
         return encode(image, objects=objects, quality=quality)
 
     def answer(data: bytes, quality: Any, objects: Any = None) -> tuple[dict[str, Any], bytes]:

@@ -129,8 +129,8 @@ def objects() -> list[Object]:
     """Two objects, the second with a pixel mask."""
     mask = np.array([[0, 1, 1, 0], [1, 1, 1, 1], [0, 1, 1, 0]], bool)
     return [
-        Object("cat", (2, 1, 28, 14), 0, 0.9, "looks at us", 0, None, 0),
-        Object("ball", (4, 20, 4, 3), 1, 0.6, "", 1, mask, 1),
+        Object("cat", (2, 1, 28, 14), "L1", 0.9, "looks at us", 0, None, 0),
+        Object("ball", (4, 20, 4, 3), "L2", 0.6, "", 1, mask, 1),
     ]
 
 

@@ -39,7 +39,6 @@ from sdc.format.parse import parse
 from sdc.format.prov import analysis_payload, parse_analysis
 from sdc.format.text import format_text
 from sdc.images.sheet import objects_sheet, sheet
-from sdc.objects.document import dump_objects, load_objects
 from sdc.objects.grouping import group_map
 from sdc.objects.object import Object
 from sdc_reference.evaluation import analysis as figures
@@ -95,7 +94,7 @@ def test_what_stands_out_comes_first() -> None:
 def test_pictures_of_any_size_are_analysed(size: tuple[int, int]) -> None:
     result = analyze(np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3)).astype(np.uint8))
     group_map(result.objects, *size)
-    assert load_objects(result.as_dict(), *size) == list(result.objects)
+    assert Object.load(result.as_dict(), *size) == list(result.objects)
 
 
 def test_a_picture_of_one_colour_has_no_regions() -> None:
@@ -178,7 +177,7 @@ def test_a_class_counts_and_a_given_level_stays() -> None:
     table, person = Object("dining table", (32, 32, 32, 32)), Object("Person", (80, 32, 32, 32))
     ranked = DefaultRanking(Options()).rank(scene, [table, person]).objects
     assert [o.level for o in ranked] == [1, 0]
-    fixed = DefaultRanking(Options()).rank(scene, [replace(person, level=3), table]).objects
+    fixed = DefaultRanking(Options()).rank(scene, [replace(person, level="other"), table]).objects
     assert [o.level for o in fixed] == [3, 0]
 
 
@@ -188,20 +187,20 @@ def test_a_class_counts_and_a_given_level_stays() -> None:
 def test_the_json_is_read_back_and_keeps_the_schema() -> None:
     jsonschema = pytest.importorskip("jsonschema")
     rng = np.random.default_rng(4)
-    things = [Object("no mask", (3, 4, 5, 6), 1, 0.25, "why")]
+    things = [Object("no mask", (3, 4, 5, 6), "L2", 0.25, "why")]
     for k in range(12):
         mask = rng.random((20, 15)) < rng.random()
         mask[0, 0] = mask[-1, -1] = True
         things.append(Object(f"mask {k}", (k, 10 - k % 11, 15, 20), k % 4, mask=mask))
     things.append(Object("whole", (0, 0, 40, 30), mask=np.ones((30, 40), bool)))
-    written = json.loads(json.dumps(dump_objects(things, 40, 30)))
-    assert load_objects(written, 40, 30) == things
+    written = json.loads(json.dumps(Object.dump(things, 40, 30)))
+    assert Object.load(written, 40, 30) == things
     jsonschema.validate({**written, "analysis": {"for": "x"}}, SCHEMA)
 
 
 def test_the_stream_says_how_its_objects_were_found() -> None:
     about = {"grounding": {"provider": "salient"}, "captions": {"short": "é"}, "warnings": ["w"]}
-    data = sdc.encode(picture(), analysis=about, objects=[Object("disc", (70, 30, 72, 68), 0)])
+    data = sdc.encode(picture(), provenance=about, objects=[Object("disc", (70, 30, 72, 68), "L1")])
     assert parse_analysis(parse(data)) == about
     report = sdc.info(data)
     assert report["analysis"] == about
@@ -209,7 +208,7 @@ def test_the_stream_says_how_its_objects_were_found() -> None:
     assert row["id"] == "PROV-01" and row["size"] == len(analysis_payload(about))
     text = format_text(report)
     assert "short caption: é" in text and "warning: w" in text and "grounding: salient" in text
-    assert parse_analysis(parse(sdc.encode(picture(), analysis=about, metadata=False))) is None
+    assert parse_analysis(parse(sdc.encode(picture(), provenance=about, metadata=False))) is None
     assert parse_analysis(parse(sdc.extract(data, levels=["L1"]))) is None
     drawn = sheet(data)
     assert drawn.size > sheet(sdc.encode(picture())).size
@@ -317,7 +316,7 @@ def test_what_is_no_json_is_not_written() -> None:
 
 
 def test_a_long_list_of_reasons_fits_its_panel() -> None:
-    things = [Object(f"t{k}", (k, 0, 8, 8), 0, reason="because " * 20) for k in range(60)]
+    things = [Object(f"t{k}", (k, 0, 8, 8), "L1", reason="because " * 20) for k in range(60)]
     assert objects_sheet(picture(), things, {"for": "x"}).size == objects_sheet(picture(), things[:3]).size
 
 
@@ -343,7 +342,7 @@ class Fixed:
         return [replace(o, mask=np.ones(o.box[3:1:-1], bool)) for o in objects]
 
     def rank(self, scene: Scene, objects: Sequence[Object]) -> Ranked:
-        return Ranked([replace(o, level=1, reason="so") for o in objects], {"short": "a disc"})
+        return Ranked([replace(o, level="L2", reason="so") for o in objects], {"short": "a disc"})
 
 
 class Broken(Fixed):
@@ -450,7 +449,7 @@ def test_a_record_of_any_length_fits_a_stream(others: None) -> None:
     asked = Options(find=("\ud800" + "x" * 9999,) * 999, purpose="p" * 99999, grounding="fixed")
     result = analyze(picture(), asked)
     assert len(analysis_payload(result.about)) < 1 << 16
-    assert load_objects(result.as_dict(), 192, 128)[0].label == "?" + "x" * 254
+    assert Object.load(result.as_dict(), 192, 128)[0].label == "?" + "x" * 254
 
 
 # --- Commands ------------------------------------------------------------------------------------------

@@ -124,7 +124,7 @@ def test_encode_and_decode(run: Run, coded: str) -> None:
     assert (image("out.png") == decode(Path(coded).read_bytes()).pixels).all()
     assert near(image("out.png"), gradient())
     stream = parse(Path(coded).read_bytes())
-    assert [g.level_name for g in stream.groups] == ["L1", "L2", "other"]
+    assert [g.level for g in stream.groups] == ["L1", "L2", "other"]
     assert validate(Path(coded).read_bytes()).state == "valid"
 
 

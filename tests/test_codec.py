@@ -57,9 +57,9 @@ def photograph(height: int, width: int, seed: int = 0) -> np.ndarray:
 def four_groups(height: int, width: int) -> list[Object]:
     third = width // 3
     return [
-        Object("one", (0, 0, third, height // 2), 0),
-        Object("two", (third, height // 3, third, height // 2), 1),
-        Object("three", (2 * third, 0, third, height // 3), 2),
+        Object("one", (0, 0, third, height // 2), "L1"),
+        Object("two", (third, height // 3, third, height // 2), "L2"),
+        Object("three", (2 * third, 0, third, height // 3), "L3"),
     ]
 
 
@@ -525,7 +525,7 @@ def test_bands_reach_as_far_as_the_contexts(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_wrong_arguments_are_named() -> None:
-    data = encode(photograph(40, 40), objects=[Object("a", (0, 0, 16, 16), 0)])
+    data = encode(photograph(40, 40), objects=[Object("a", (0, 0, 16, 16), "L1")])
     for options in (
         {"levels": ["L9"]},
         {"levels": [9]},
@@ -665,7 +665,7 @@ def test_python_of_the_page_on_analysis_does_what_the_command_does(
 def test_pixel_masks_stay_within_the_total_that_a_stream_may_hold() -> None:
     """Four times the picture (OBJS-16); what goes beyond it loses its mask, not its description."""
     full = np.ones((64, 64), bool)
-    things = [Object(str(k), (0, 0, 64, 64), 0, mask=full) for k in range(6)]
+    things = [Object(str(k), (0, 0, 64, 64), "L1", mask=full) for k in range(6)]
     data = encode(photograph(64, 64), objects=things, pixel_masks=True)
     assert validate(data).state == "valid"
     found = parse_objects(parse(data))

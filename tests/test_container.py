@@ -202,7 +202,7 @@ def test_of_a_reader_only_what_is_asked_for_is_read() -> None:
         reader = Logging(data)
         assert extract(reader, groups=chosen) == extract(data, groups=chosen)
         assert set(range(len(data))) - reader.seen == unread
-    names = {g.level_name for g in stream.groups[:1]}
+    names = {g.level for g in stream.groups[:1]}
     reader = Logging(data)
     assert decode(reader, levels=iter(names)).groups == decode(data, levels=names).groups != ()
     assert not reader.seen & behind
@@ -231,7 +231,7 @@ def test_prefix_holds_the_groups_asked_for() -> None:
     assert stream.prefix([1]) == sum(stream.ranges([1])[0]) == ends[1]
     assert stream.prefix([]) == stream.groups[0].offset
     for level in ("L1", "l2", "3", "other"):
-        own = [e for e, g in zip(ends, stream.groups, strict=True) if g.level_name[-1] == level[-1]]
+        own = [e for e, g in zip(ends, stream.groups, strict=True) if g.level[-1] == level[-1]]
         assert stream.prefix(levels=[level]) == max(own, default=stream.groups[0].offset)
         assert bool(stream.ranges(levels=[level])) == bool(own)
     less = parse(extract(TINY.data, groups=[0]))
@@ -572,7 +572,7 @@ def test_pixel_mask_bombs_are_refused() -> None:
     stream = parse(random_stream(1, width=64, height=64, count=1, extras=False).data)
     full = np.ones((64, 64), bool)
     for number, refused in ((4, False), (5, True)):
-        things = [Object("x", (0, 0, 64, 64), 3, mask=full, rank=k, group=0) for k in range(number)]
+        things = [Object("x", (0, 0, 64, 64), "other", mask=full, rank=k, group=0) for k in range(number)]
         payload = objs.objects_payload(things, pixel_masks=True)
         assert len(payload) < 40 * number
         loaded = replace(stream, after=(Chunk(OBJS, payload),))

@@ -84,7 +84,7 @@ def test_a_full_stream() -> None:
         assert row["cells"] == int((FULL.labels == g.index + 1).sum())
         assert row["state"] == "complete"
         assert (row["level"], row["quality"], row["offset"], row["bytes"]) == (
-            g.level_name,
+            g.level,
             g.quality,
             g.offset,
             g.size,

@@ -228,8 +228,8 @@ def objects_stream() -> bytes:
     mask = np.zeros((20, 30), bool)
     mask[3:15, 4:25] = True
     objects = [
-        Object("Straßenbahn 電車", (5, 6, 30, 20), 0, 0.97, "", 0, mask, 0),
-        Object("", (0, 0, 160, 96), 1, 1.0, "r" * 300, 3, None, 1),
+        Object("Straßenbahn 電車", (5, 6, 30, 20), "L1", 0.97, "", 0, mask, 0),
+        Object("", (0, 0, 160, 96), "L2", 1.0, "r" * 300, 3, None, 1),
         Object("x" * 255, (159, 95, 1, 1), 3, 0.0, "far away", 4094, None, 2),
     ]
     chunk = Chunk(OBJS, objects_payload(objects, pixel_masks=True))

@@ -81,9 +81,9 @@ def test_torch_decodes_every_subset_to_the_same_bits(
     runner: TorchRunner, arithmetic: str, threads: int
 ) -> None:
     objects = [
-        Object("a", (0, 0, 60, 60), 0),
-        Object("b", (50, 50, 60, 60), 1),
-        Object("c", (120, 0, 30, 90), 2),
+        Object("a", (0, 0, 60, 60), "L1"),
+        Object("b", (50, 50, 60, 60), "L2"),
+        Object("c", (120, 0, 30, 90), "L3"),
     ]
     stream = encode(picture(112, 160), objects=objects, quality=36)
     assert len(parse(stream).groups) == 4
@@ -100,7 +100,7 @@ def test_torch_decodes_every_subset_to_the_same_bits(
 
 
 def test_torch_encodes_the_same_file(runner: TorchRunner) -> None:
-    objects = [Object("a", (20, 20, 70, 60), 0)]
+    objects = [Object("a", (20, 20, 70, 60), "L1")]
     assert encode(picture(100, 130), objects=objects, runner=runner) == encode(
         picture(100, 130), objects=objects
     )

@@ -16,8 +16,8 @@ from PIL import Image
 
 from sdc.codec.encoder import encode
 from sdc.networks.registry import _find
-from sdc.objects.document import load_objects
 from sdc.objects.object import Object
+from sdc.types import LEVELS
 
 from ..training.data import SUFFIXES
 
@@ -56,7 +56,7 @@ def coco_pictures(folder: Path) -> Iterator[tuple[str, Pixels, list[Object]]]:
         path = folder / "images" / name if (folder / "images").is_dir() else folder / name
         if path.is_file():
             pixels = read(path)
-            yield name, pixels, load_objects(source, pixels.shape[1], pixels.shape[0], name)
+            yield name, pixels, Object.load(source, pixels.shape[1], pixels.shape[0], name)
 
 
 def encoder_of(args: argparse.Namespace) -> Encode:
@@ -120,7 +120,7 @@ def four_levels(height: int, width: int) -> list[Object]:
         inside = ((x / width - cx) / rx) ** 2 + ((y / height - cy) / ry) ** 2 < 1
         rows, cols = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
         box = (int(cols[0]), int(rows[0]), int(cols[-1] - cols[0] + 1), int(rows[-1] - rows[0] + 1))
-        return Object("ellipse", box, level, mask=inside[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1])
+        return Object("ellipse", box, LEVELS[level], mask=inside[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1])
 
     return [
         ellipse(0.45, 0.5, 0.16, 0.3, 0),

@@ -19,7 +19,7 @@ from sdc.format.parse import parse
 from sdc.networks.model import Model
 from sdc.networks.operators import Op
 from sdc.networks.registry import load_encoder, load_model
-from sdc.objects.document import load_objects
+from sdc.objects.object import Object
 from sdc.objects.grouping import group_map
 from sdc.types import Array
 
@@ -170,10 +170,10 @@ def budget(args: argparse.Namespace) -> None:
     masks, framing = [], []
     for row in source["images"]:
         height, width = row["height"], row["width"]
-        objects = load_objects(source, width, height, row["file_name"])
+        objects = Object.load(source, width, height, row["file_name"])
         # The budget is stated for 48x32 cells: the objects stretched to 768x512, on their side if upright.
         size = (768, 512) if width >= height else (512, 768)
-        grouped = group_map(load_objects(source, *size, row["file_name"]), *size)
+        grouped = group_map(Object.load(source, *size, row["file_name"]), *size)
         masks.append(len(encode_map(grouped.labels, len(grouped.levels))))
         noise = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
         data = coder(noise, objects=objects, metadata=False)

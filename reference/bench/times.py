@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from sdc.codec.decoder import decode
+from sdc.types import Level
 from sdc.format.parse import parse
 from sdc.objects.object import Object
 
@@ -87,7 +88,7 @@ def speed(args: argparse.Namespace) -> None:
     report_l1("", data, full)
     rng = np.random.default_rng(0)
     places = [(int(rng.integers(rows - 2)), int(rng.integers(cols - 2))) for _ in range(20)]
-    islands = [Object("island", (16 * x, 16 * y, 48, 48), 0) for y, x in places]
+    islands = [Object("island", (16 * x, 16 * y, 48, 48), Level.L1) for y, x in places]
     scattered = coder(picture, objects=islands, quality=32, metadata=False)
     report_l1(" as 20 islands", scattered, median_time(lambda: decode(scattered)))
     try:
@@ -115,7 +116,7 @@ def large(args: argparse.Namespace) -> None:
     picture = _first(args.data)
     side = 10_000
     wide = np.tile(picture, (-(-side // picture.shape[0]), -(-side // picture.shape[1]), 1))[:side, :side]
-    middle = [Object("middle", (2000, 3000, 5000, 4000), 0)]
+    middle = [Object("middle", (2000, 3000, 5000, 4000), Level.L1)]
     data = encoder_of(args)(wide, objects=middle, quality=args.quality)
     with tempfile.NamedTemporaryFile(suffix=".sdc") as file:
         Path(file.name).write_bytes(data)

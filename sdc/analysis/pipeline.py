@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import SdcError
-from ..objects.document import dump_objects
 from ..objects.object import Object
 from ..types import MAX_LABEL, MAX_OBJECTS, MAX_REASON
 from .steps import PROVIDERS, Options, Ranked, Scene, provider
@@ -53,7 +52,7 @@ class Analysis:
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON of ``spec/objects.md``."""
-        return {**dump_objects(self.objects, self.width, self.height), "analysis": self.about}
+        return {**Object.dump(self.objects, self.width, self.height), "analysis": self.about}
 
 
 def chosen_providers(options: Options) -> dict[str, str]:

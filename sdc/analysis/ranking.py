@@ -23,6 +23,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..objects.object import Object
+from ..types import LEVELS
 from .salient import saliency_of
 from .steps import Options, Ranked, Scene
 
@@ -64,6 +65,6 @@ class DefaultRanking:
         open_ones = [k for k, thing in enumerate(objects) if thing.level is None]
         before, total = 0, sum(areas[k] for k in open_ones)
         for k in sorted(open_ones, key=lambda k: (-weights[k], k)):
-            ranked[k] = replace(ranked[k], level=3 * before // total)
+            ranked[k] = replace(ranked[k], level=LEVELS[3 * before // total])
             before += areas[k]
         return Ranked(ranked)

@@ -27,7 +27,7 @@ from PIL import Image
 
 from ..objects.grouping import coverage
 from ..objects.object import Object
-from ..types import CELL
+from ..types import CELL, Level
 from .steps import Options, Scene
 
 Pixels = npt.NDArray[np.uint8]
@@ -413,8 +413,8 @@ def regions_of(found: SaliencyMap, width: int, height: int, threshold: float = T
     bands[best_first[:count]] = 3 * np.arange(count) // count
     pieces = _pieces(bands.reshape(found.cells.shape))
     regions = []
-    for level in range(3):
-        names, sizes = np.unique(pieces[bands.reshape(pieces.shape) == level], return_counts=True)
+    for third, level in enumerate((Level.L1, Level.L2, Level.L3)):
+        names, sizes = np.unique(pieces[bands.reshape(pieces.shape) == third], return_counts=True)
         order = np.argsort(-sizes, kind="stable")
         large = [k for k in order[:REGIONS].tolist() if sizes[k] >= SMALLEST * pieces.size]
         for k in large or order[:1].tolist():
@@ -423,7 +423,7 @@ def regions_of(found: SaliencyMap, width: int, height: int, threshold: float = T
             cells = np.isin(pieces, [names[k], *others])
             score = round(float(found.cells[cells].mean()), 4)
             regions.append(replace(_as_object(cells, score, width, height), level=level))
-    regions.sort(key=lambda region: (region.level or 0, -region.score))
+    regions.sort(key=lambda region: (region.level or Level.L1, -region.score))
     return [replace(region, label=f"region {k}") for k, region in enumerate(regions, 1)]
 
 

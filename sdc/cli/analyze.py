@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import SdcError
-from ..objects.document import load_analysis, load_objects
+from ..objects.document import load_analysis
+from ..objects.object import Object
 from .encode import unused_purpose
 from .files import PIPE, check_output, is_image_name, is_same, is_stream_name, read_source, write_whole
 from .messages import Args, Said
@@ -35,7 +36,7 @@ def analyze_one(args: Args, source: str, target: str) -> Said:
     picture = read_picture(read_source(source), background=(255, 255, 255), max_pixels=args.max_pixels)
     height, width = picture.pixels.shape[:2]
     described, warnings = analysed(picture.pixels, args)
-    objects = load_objects(described, width, height)
+    objects = Object.load(described, width, height)
     if args.picture is not None:
         drawn = objects_sheet(picture.pixels, objects, load_analysis(described))
         data = write_picture(np.asarray(drawn), None, None, Path(args.picture).suffix)[0]

@@ -7,7 +7,8 @@ from typing import Any
 from ..codec.encoder import encode
 from ..codec.presets import EQUAL, OF_OBJECTS, OF_REGIONS, PRESETS, Preset
 from ..errors import SdcError
-from ..objects.document import load_analysis, load_objects
+from ..objects.document import load_analysis
+from ..objects.object import Object
 from .files import PIPE, check_stream_output, objects_path, read_objects_file, read_source, write_whole
 from .messages import Args, Said, shortened
 
@@ -52,13 +53,13 @@ def encode_one(args: Args, source: str, target: str) -> Said:
         notes += unused_purpose(args, ranked, f", and it is no preset ({', '.join(PRESETS)})")
     data = encode(
         picture.pixels,
-        objects=load_objects(described, width, height, None if source == PIPE else source),
-        analysis=about,
+        objects=Object.load(described, width, height, None if source == PIPE else source),
+        provenance=about,
         quality=args.quality,
         preset=preset or EQUAL,
         margin=args.margin,
         group_by=args.group_by,
-        icc=picture.icc,
+        icc_profile=picture.icc_profile,
         metadata="first" if args.metadata_first else not args.no_metadata,
         pixel_masks=args.pixel_masks,
         model=args.model,

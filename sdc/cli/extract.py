@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from ..format.build import build
-from ..format.edit import withdraw
-from ..format.parse import parse
+from ..file import SdcFile
 from ..types import Limits
-from .decode import lacking_levels
 from .files import check_stream_output, open_source, write_whole
 from .messages import Args, Said
 
@@ -14,10 +11,10 @@ from .messages import Args, Said
 def extract_one(args: Args, source: str, target: str) -> Said:
     """Write a stream of some groups of one stream."""
     check_stream_output(target)
-    with open_source(source) as file:
-        stream = parse(file, limits=Limits(pixels=args.max_pixels))
-    groups = stream.select(args.groups, args.levels)
-    kept, missing = withdraw(stream, groups)
-    write_whole(target, build(kept))
-    without = "" if groups else ": every group is withdrawn"
-    return [*missing, *(note + without for note in lacking_levels(stream, args))]
+    with open_source(source) as opened:
+        file = SdcFile(opened, limits=Limits(pixels=args.max_pixels))
+        chosen = file.fetch(args.levels, args.groups).groups
+        data = file.extract(args.levels, args.groups)
+    write_whole(target, data)
+    without = "" if chosen else ": every group is withdrawn"
+    return [*data.missing, *(note + without for note in data.notes)]

@@ -22,7 +22,6 @@ from ..analysis.pipeline import analyze, provider_of
 from ..errors import SdcError
 from ..format.text import analysis_lines, printable
 from ..images.read import read_picture
-from ..types import LEVELS
 from .analysis_options import add_options
 from .arguments import Parser
 from .files import read_source
@@ -67,7 +66,7 @@ def _try(args: argparse.Namespace) -> int:
     for line in analysis_lines(result.about):
         print(line)
     for thing in result.objects:
-        print(f"{LEVELS[thing.level or 0]}  {printable(thing.label)}: {printable(thing.reason)}")
+        print(f"{thing.level}  {printable(thing.label)}: {printable(thing.reason)}")
     print(f"{len(result.objects)} objects in {seconds:.1f} s, {len(result.warnings)} warnings")
     return 3 if result.warnings else 0
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from ..coding.labels import Labels
 from ..errors import SdcError
-from ..types import Limits, level_codes
+from ..types import LEVELS, LevelLike, Limits, levels_of
 from .chunks import (
     ANCILLARY,
     FEATURES,
@@ -160,7 +160,7 @@ def parse(
 def parse_asked(
     source: Source,
     groups: Iterable[int] | None,
-    levels: Iterable[str] | None,
+    levels: LevelLike | Iterable[LevelLike] | None,
     *,
     limits: Limits,
     behind: bool,
@@ -179,13 +179,13 @@ def parse_asked(
     Raises:
         SdcError: as :func:`parse`; ``E_USAGE`` as :meth:`Stream.select`.
     """
-    codes = level_codes(levels)
+    named = levels_of(levels)
     reader, trace = Reader(source), Trace()
     stream, first = _front(reader, limits, True, trace)
-    if reader.held or (groups is None and codes is None):
+    if reader.held or (groups is None and named is None):
         stream = _body(stream, reader, first, limits, trace)
-        return stream, stream.select(groups, codes)
-    chosen = stream.select(groups, codes)
+        return stream, stream.select(groups, named)
+    chosen = stream.select(groups, named)
     return _body(stream, reader, first, limits, trace, chosen, behind), chosen
 
 
@@ -249,7 +249,7 @@ def _front(reader: Reader, limits: Limits, body: bool, trace: Trace) -> tuple[St
         raise SdcError("E_LIMIT", f"{v.width} x {v.height} pixels", "HEAD.width", chunk.offset)
     chunk = _required(reader, chunk.end, GRPS, limits, trace)
     groups, first = _groups(head, chunk, trace)
-    trace.stream = stream = Stream(head, groups, size=reader.size)
+    trace.stream = stream = Stream(head, groups, size=reader.size, behind=False)
     trace.stream = stream = _preamble(stream, reader, chunk.end, first, limits, body, trace)
     trace.labels = stream.labels
     return stream, first
@@ -266,7 +266,7 @@ def _groups(head: Head, chunk: _Walk, trace: Trace) -> tuple[tuple[Group, ...], 
     first = at = chunk.end + values.preamble
     groups: list[Group] = []
     for k, item in enumerate(values.groups):
-        level, quality = item.level_quality >> 6, item.level_quality & 63
+        level, quality = LEVELS[item.level_quality >> 6], item.level_quality & 63
         if groups and level < groups[-1].level:
             raise SdcError(
                 "E_GRPS_ORDER", f"group {k} is more important than group {k - 1}", f"GRPS.groups[{k}]", where
@@ -389,5 +389,5 @@ def _body(
         after.append(Chunk(chunk.type, chunk.payload, at))
         at = chunk.end
     return with_labels(
-        replace(stream, groups=tuple(groups), after=tuple(after), errors=tuple(errors)), stream
+        replace(stream, groups=tuple(groups), after=tuple(after), errors=tuple(errors), behind=behind), stream
     )

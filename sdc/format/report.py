@@ -13,13 +13,13 @@ import numpy as np
 
 from ..errors import SdcError, spec_data
 from ..networks.registry import model_for
-from ..types import CELL, LEVELS, Limits
+from ..types import CELL, Level, Limits
 from .chunks import ICC_BYTES, ICCP, MAGIC, NAMES
 from .fields import Traced, decode_varint
 from .objs import parse_objects
 from .parse import Place, Trace, parse
 from .prov import parse_analysis
-from .source import Reader, Source
+from .source import Readable, Reader, Source, opened
 from .stream import COMPLETE, Head, Stream
 
 Report = dict[str, Any]
@@ -43,11 +43,24 @@ def icc_error(stream: Stream) -> SdcError | None:
     return SdcError("E_ICCP_SIZE", f"a colour profile of {size} bytes", "ICCP.profile", chunk.offset)
 
 
-def info(source: Source, *, trace: bool = False, limits: Limits = Limits()) -> Report:
+def icc_profile(stream: Stream) -> bytes | None:
+    """ICC profile of a stream's pixels, byte for byte as its maker gave it; ``None`` for sRGB.
+
+    Raises:
+        SdcError: ``E_ICCP_SIZE``.
+    """
+    wrong = icc_error(stream)
+    if wrong is not None:
+        raise wrong
+    chunk = stream.chunk(ICCP)
+    return None if chunk is None else chunk.payload
+
+
+def info(source: Readable, *, trace: bool = False, limits: Limits = Limits()) -> Report:
     """Describe a stream, also one that is broken.
 
     Args:
-        source: the file's bytes, or a seekable binary reader.
+        source: a path, the file's bytes, or a seekable binary file.
         trace: whether to list every field with its offset, size, value and id.
         limits: what the caller agrees to hold in memory.
 
@@ -58,8 +71,15 @@ def info(source: Source, *, trace: bool = False, limits: Limits = Limits()) -> R
 
     Raises:
         OSError: whatever the reader raises.
-        SdcError: ``E_USAGE`` for what is no source; any other becomes part of the report.
+        SdcError: ``E_USAGE`` for what is no source, ``E_INPUT`` or ``E_IO`` for a path; any other becomes
+            part of the report.
     """
+    with opened(source) as given:
+        return _info(given, trace, limits)
+
+
+def _info(source: Source, trace: bool, limits: Limits) -> Report:
+    """The report on bytes or an open file."""
     reader = Reader(source)
     met, objects, errors = Trace(), list[Report](), list[SdcError]()
     stream: Stream | None = None
@@ -152,7 +172,7 @@ def _groups(stream: Stream, met: Trace) -> list[Report]:
         out.append(
             {
                 "index": g.index,
-                "level": g.level_name,
+                "level": str(g.level),
                 "quality": g.quality,
                 "cells": cells[g.index + 1],
                 "area": area,
@@ -176,7 +196,7 @@ def _objects(stream: Stream, fields: list[Traced]) -> list[Report]:
         {
             "index": k,
             "group": o.group,
-            "level": LEVELS[o.level or 0],
+            "level": str(o.level or Level.L1),
             "label": o.label,
             "box": list(o.box),
             "score": round(o.score, 4),

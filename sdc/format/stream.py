@@ -13,8 +13,8 @@ import numpy as np
 
 from ..coding.labels import Labels, decode_map
 from ..errors import SdcError
-from ..types import CELL, LEVELS, level_code, level_codes
-from .chunks import LATN, VERSION, Chunk
+from ..types import CELL, Level, LevelLike, levels_of
+from .chunks import LATN, OBJS, VERSION, Chunk
 from .fields import build_payload, decode_varint
 from .source import Reader
 
@@ -61,7 +61,7 @@ class Group:
     """
 
     index: int
-    level: int
+    level: Level
     quality: int
     size: int = 0
     offset: int = 0
@@ -71,12 +71,7 @@ class Group:
     @property
     def level_quality(self) -> int:
         """The byte of GRPS that holds both."""
-        return self.level << 6 | self.quality
-
-    @property
-    def level_name(self) -> str:
-        """``L1``, ``L2``, ``L3`` or ``other``."""
-        return LEVELS[self.level]
+        return self.level.code << 6 | self.quality
 
 
 @dataclass(frozen=True)
@@ -89,6 +84,7 @@ class Stream:
         after: chunks behind the last latent chunk.
         errors: what is missing or damaged in a partial stream.
         size: bytes of the file.
+        behind: whether the chunks behind the latent chunks have been read.
     """
 
     head: Head
@@ -99,6 +95,7 @@ class Stream:
     errors: tuple[SdcError, ...] = ()
     size: int = 0
     mask_offset: int = 0
+    behind: bool = True
 
     @property
     def state(self) -> str:
@@ -135,25 +132,41 @@ class Stream:
     def objects(self) -> tuple[Object, ...]:
         """Objects that the stream describes, with their pixel masks, in order of rank.
 
-        There are none when it has no OBJS, and when OBJS has not been read: it may stand behind all groups.
+        There are none when it has no OBJS.
 
         Raises:
-            SdcError: as :func:`sdc.format.objs.parse_objects`, which can do without the masks.
+            SdcError: as :func:`sdc.format.objs.parse_objects`, which can do without the masks; ``E_USAGE``
+                when OBJS may stand behind the groups, and nothing there has been read.
         """
         from .objs import parse_objects
 
+        self.require_objects()
         return parse_objects(self)
 
+    def require_objects(self) -> None:
+        """Refuse to say that there are no objects where nobody has looked.
+
+        Raises:
+            SdcError: ``E_USAGE``.
+        """
+        if not self.behind and self.chunk(OBJS) is None:
+            raise SdcError(
+                "E_USAGE",
+                "the objects have not been read: they may stand behind the groups, from where "
+                "sdc.open(...).objects fetches them",
+            )
+
     def select(
-        self, groups: Iterable[int] | None = None, levels: Iterable[int | str] | None = None
+        self,
+        groups: Iterable[int] | None = None,
+        levels: LevelLike | Iterable[LevelLike] | None = None,
     ) -> list[int]:
         """Indices of the groups asked for.
 
         Args:
             groups: by index.
-            levels: by level, as name or code (0 to 3); what a caller gave as levels goes through
-                :func:`level_codes` first.  Neither of the two asks for all groups that are not withdrawn or
-                unread.
+            levels: by level, one or several; see :class:`sdc.types.Level`.  Neither of the two asks for all
+                groups that are not withdrawn or unread.
 
         Raises:
             SdcError: ``E_USAGE`` for a group that the stream does not have, for what is no level,
@@ -171,28 +184,29 @@ class Stream:
             return chosen
         if levels is None:
             return [g.index for g in self.groups if g.state not in (WITHDRAWN, UNREAD)]
-        if isinstance(levels, (str, int)):
-            raise SdcError("E_USAGE", "levels are a list")
-        wanted = {level_code(level) for level in levels}
+        wanted = levels_of(levels) or []
         return [g.index for g in self.groups if g.level in wanted]
 
     def missing(self, index: int) -> SdcError:
         """The error of a group that is asked for and not complete."""
         g = self.groups[index]
-        where = f"group {g.index}, {g.level_name}"
+        where = f"group {g.index}, {g.level}"
         if g.state == UNREAD:
             return SdcError("E_GROUP_TRUNCATED", "the group's chunk has not been read", where, g.offset)
         return SdcError(f"E_GROUP_{g.state.upper()}", where=where, offset=g.offset)
 
-    def _chunks(self, groups: Iterable[int] | None, levels: Iterable[str] | None) -> list[Group]:
+    def _chunks(
+        self, groups: Iterable[int] | None, levels: LevelLike | Iterable[LevelLike] | None
+    ) -> list[Group]:
         """The groups asked for, all by default, but those that are withdrawn."""
-        codes = level_codes(levels)
         everything = range(len(self.groups))
-        chosen = everything if groups is None and codes is None else self.select(groups, codes)
+        chosen = everything if groups is None and levels is None else self.select(groups, levels)
         return [self.groups[k] for k in chosen if self.groups[k].size]
 
     def ranges(
-        self, groups: Iterable[int] | None = None, levels: Iterable[str] | None = None
+        self,
+        groups: Iterable[int] | None = None,
+        levels: LevelLike | Iterable[LevelLike] | None = None,
     ) -> list[tuple[int, int]]:
         """Byte ranges ``(offset, length)`` of some groups' chunks (all by default), neighbours merged.
 
@@ -210,7 +224,11 @@ class Stream:
                 merged.append((g.offset, g.size))
         return merged
 
-    def prefix(self, groups: Iterable[int] | None = None, levels: Iterable[str] | None = None) -> int:
+    def prefix(
+        self,
+        groups: Iterable[int] | None = None,
+        levels: LevelLike | Iterable[LevelLike] | None = None,
+    ) -> int:
         """Bytes from the start of the file up to the end of some groups' chunks (all by default).
 
         That is the preamble at least, also when the stream has none of these groups.

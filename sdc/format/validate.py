@@ -12,7 +12,7 @@ from .objs import parse_objects
 from .parse import parse
 from .prov import analysis_notes
 from .report import icc_error, state_of
-from .source import Source
+from .source import Readable, Source, opened
 from .stream import COMPLETE
 
 
@@ -31,11 +31,11 @@ class Validation:
     notes: tuple[str, ...] = ()
 
 
-def validate(source: Source, *, deep: bool = True, limits: Limits = Limits()) -> Validation:
+def validate(source: Readable, *, deep: bool = True, limits: Limits = Limits()) -> Validation:
     """Check a stream against every rule that binds streams (TOOL-10).
 
     Args:
-        source: the file's bytes, or a seekable binary reader.
+        source: a path, the file's bytes, or a seekable binary file.
         deep: whether to decode the symbols of all complete groups, which needs the model.
         limits: what the caller agrees to hold in memory.
 
@@ -43,8 +43,15 @@ def validate(source: Source, *, deep: bool = True, limits: Limits = Limits()) ->
         The state, all errors, and notes; an error in a group or in the metadata does not hide others.
 
     Raises:
-        SdcError: ``E_USAGE`` for what is no source; any other becomes part of the result.
+        SdcError: ``E_USAGE`` for what is no source, ``E_INPUT`` or ``E_IO`` for a path; any other becomes
+            part of the result.
     """
+    with opened(source) as given:
+        return _validated(given, deep, limits)
+
+
+def _validated(source: Source, deep: bool, limits: Limits) -> Validation:
+    """What is found in bytes or an open file."""
     errors: list[SdcError] = []
     try:
         stream = parse(source, limits=limits)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..types import LEVELS
 from .object import Object
 
 
@@ -39,11 +40,11 @@ def rank_objects(objects: Sequence[Object], width: int, height: int) -> list[Obj
         rank = math.inf if thing.rank is None else thing.rank
         if thing.level is None:
             return (default[i], rank, 1, -weights[i], i)
-        return (thing.level, rank, 0, -thing.score, i)
+        return (thing.level.code, rank, 0, -thing.score, i)
 
     order = sorted(range(len(objects)), key=importance)
     ranked = list(objects)
     for rank, i in enumerate(order):
         level = ranked[i].level
-        ranked[i] = replace(ranked[i], level=default[i] if level is None else level, rank=rank)
+        ranked[i] = replace(ranked[i], level=LEVELS[default[i]] if level is None else level, rank=rank)
     return ranked

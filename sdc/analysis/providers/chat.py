@@ -22,6 +22,7 @@ from PIL import Image
 
 from ...errors import SdcError
 from ...objects.object import Object
+from ...types import Level
 from ..ranking import DefaultRanking
 from ..steps import Options, Ranked, Scene
 from . import prompts
@@ -248,7 +249,7 @@ class ModelRanking:
         self.exchanges = []
         height, width = scene.pixels.shape[:2]
         default = self._default.rank(scene, objects)
-        by_level = sorted(range(len(objects)), key=lambda k: (default.objects[k].level or 0, k))
+        by_level = sorted(range(len(objects)), key=lambda k: (default.objects[k].level or Level.L1, k))
         asked = sorted(by_level[:MOST])
         found = prompts.table([objects[k] for k in asked], width, height)
         blind = self._options.text_only

@@ -22,7 +22,7 @@ from ...errors import SdcError
 from ...objects.object import Object
 from ...types import MAX_LABEL, Pixels
 from ..steps import Options, Scene, need
-from .vocabulary import COCO
+from ...objects.classes import COCO
 
 Floats = npt.NDArray[np.float32]
 
