@@ -68,6 +68,8 @@ SYMBOLS = "sdc.coding.symbols"
 TRANSFORMS = "sdc.codec.transforms"
 TYPES = "sdc.types"
 ADAPTER = "sdc_conformance.adapter"
+CHOICE = "sdc.format.choice"
+DECODER = "sdc.codec.decoder"
 
 MUTANTS: tuple[Mutant, ...] = (
     # --- structure
@@ -743,17 +745,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "T1",
         "STAT-08",
         (
-            ADAPTER,
-            (
-                "            own, symbols = decode_symbols(stream, model, k, runner=runner,"
-                " keep_residuals=True)\n"
-            ),
+            DECODER,
+            "            own, symbols = decode_symbols(\n",
             (
                 "            try:\n"
-                "                own, symbols = decode_symbols(stream, model, k, runner=runner,"
-                " keep_residuals=True)\n"
+                "                decode_symbols(stream, model, k, runner=runner)\n"
                 "            except SdcError:\n"
                 "                continue\n"
+                "            own, symbols = decode_symbols(\n"
             ),
         ),
     ),
@@ -762,9 +761,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "T1",
         "OBJS-18",
         (
-            ADAPTER,
-            "    head, labels = stream.head, stream.labels\n",
-            "    head, labels = stream.head, stream.labels\n    parse_objects(stream)\n",
+            DECODER,
+            "    head = stream.head\n    good",
+            "    head = stream.head\n    stream.objects\n    good",
         ),
     ),
     # --- parts
@@ -790,16 +789,16 @@ MUTANTS: tuple[Mutant, ...] = (
         "selection-ignored",
         "T1",
         "STAT-07",
-        (ADAPTER, "wanted = set(stream.select(groups))", "wanted = set(stream.select(None))"),
+        (CHOICE, "stream.select(groups, named)", "stream.select(None, named)"),
     ),
     _mutant(
         "withdrawn-is-no-matter",
         "T1",
         "STAT-02",
         (
-            ADAPTER,
-            "wanted = set(stream.select(groups))",
-            "wanted = {k for k in stream.select(groups) if stream.groups[k].state != 'withdrawn'}",
+            CHOICE,
+            "stream.select(groups, named)",
+            "k for k in stream.select(groups, named) if stream.groups[k].state != 'withdrawn'",
         ),
     ),
     _mutant(
@@ -807,12 +806,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "T1",
         "STAT-01",
         (
-            ADAPTER,
-            "    canvas = np.full(",
+            DECODER,
+            "    canvas = np.empty(",
             (
-                "    gaps = [k for k in sorted(wanted) if k not in good]\n"
+                "    gaps = [k for k in choice.groups if k not in good]\n"
                 "    good = [k for k in good if not gaps or k < gaps[0]]\n"
-                "    canvas = np.full("
+                "    canvas = np.empty("
             ),
         ),
     ),
@@ -820,16 +819,20 @@ MUTANTS: tuple[Mutant, ...] = (
         "empty-selection-is-all",
         "T2",
         "STAT-07",
-        (ADAPTER, "wanted = set(stream.select(groups))", "wanted = set(stream.select(groups or None))"),
+        (CHOICE, "stream.select(groups, named)", "stream.select(groups or None, named)"),
     ),
     _mutant(
         "model-wanted-for-nothing",
         "T1",
         "HEAD-04",
-        (ADAPTER, "    canvas = np.full(", "    model_for(head.model, head.weights)\n    canvas = np.full("),
+        (
+            DECODER,
+            "    canvas = np.empty(",
+            "    model_for(head.model, head.weights)\n    canvas = np.empty(",
+        ),
     ),
     # --- pixels
-    _mutant("fill-black", "T3", "RECO-03", (ADAPTER, "FILL = 128", "FILL = 0")),
+    _mutant("fill-black", "T3", "RECO-03", (DECODER, "GREY = (128, 128, 128)", "GREY = (0, 0, 0)")),
     _mutant(
         "last-column-dropped",
         "T3",
@@ -849,9 +852,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "T3",
         "RECO-02",
         (
-            ADAPTER,
-            "canvas[: head.height, : head.width]",
-            "canvas[canvas.shape[0] - head.height :, canvas.shape[1] - head.width :]",
+            DECODER,
+            "canvas[:height, :width]",
+            "canvas[canvas.shape[0] - height :, canvas.shape[1] - width :]",
         ),
     ),
     _mutant(
@@ -897,13 +900,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "T3",
         "ICCP-02",
         (
-            ADAPTER,
-            "    pixels = np.ascontiguousarray(canvas[: head.height, : head.width])",
-            (
-                "    pixels = np.ascontiguousarray(canvas[: head.height, : head.width])\n"
-                "    if stream.chunk(0xC1) is not None:\n"
-                "        pixels = pixels // 2"
-            ),
+            DECODER,
+            "        _own(canvas, head.height, head.width),",
+            "        _own(canvas // (1 + (stream.chunk(0xC1) is not None)), head.height, head.width),",
         ),
     ),
     # --- models and editors

@@ -132,7 +132,7 @@ class SdcFile:
 
     @property
     def provenance(self) -> dict[str, Any] | None:
-        """How the objects were found (PROV), as ``spec/objects.md`` describes; ``None`` if nothing says so."""
+        """How the objects were found (PROV, see ``spec/objects.md``); ``None`` if nothing says so."""
         self._lazy.fetch_behind()
         return parse_analysis(self.stream)
 

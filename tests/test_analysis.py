@@ -41,6 +41,7 @@ from sdc.format.text import format_text
 from sdc.images.sheet import objects_sheet, sheet
 from sdc.objects.grouping import group_map
 from sdc.objects.object import Object
+from sdc.types import LEVELS
 from sdc_reference.evaluation import analysis as figures
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "spec" / "objects.schema.json").read_text())
@@ -78,9 +79,9 @@ def main(capfd: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, st
 def test_what_stands_out_comes_first() -> None:
     result = analyze(picture())
     levels = [thing.level for thing in result.objects]
-    assert levels == sorted(levels, key=lambda level: level or 0) and levels[0] == 0
+    assert levels == sorted(levels) and levels[0] == "L1"  # type: ignore[type-var]
     mapped = group_map(result.objects, 192, 128)
-    first = np.asarray(mapped.levels)[mapped.labels.astype(int) - 1] == 0
+    first = np.asarray(mapped.levels)[mapped.labels.astype(int) - 1] == "L1"
     y, x = np.argwhere(first).mean(0) * 16 + 8
     assert abs(x - 0.55 * 192) < 24 and abs(y - 64) < 24
     assert result.about == {"grounding": {"provider": "salient"}, "ranking": {"provider": "default"}}
@@ -168,7 +169,7 @@ def test_a_box_is_cut_to_what_lies_in_it() -> None:
 def test_default_ranks_give_a_third_of_the_area_to_each_level() -> None:
     things = [Object("thing", (16 * k, 40, 16, 16), score=0.9 - k / 20) for k in range(9)]
     ranked = DefaultRanking(Options()).rank(Scene(np.zeros((96, 144, 3), np.uint8)), things)
-    assert sorted(o.level or 0 for o in ranked.objects) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert sorted(o.level or "" for o in ranked.objects) == ["L1"] * 3 + ["L2"] * 3 + ["L3"] * 3
     assert [o.label for o in ranked.objects] == ["thing"] * 9
 
 
@@ -176,9 +177,9 @@ def test_a_class_counts_and_a_given_level_stays() -> None:
     scene = Scene(np.zeros((96, 144, 3), np.uint8))
     table, person = Object("dining table", (32, 32, 32, 32)), Object("Person", (80, 32, 32, 32))
     ranked = DefaultRanking(Options()).rank(scene, [table, person]).objects
-    assert [o.level for o in ranked] == [1, 0]
+    assert [o.level for o in ranked] == ["L2", "L1"]
     fixed = DefaultRanking(Options()).rank(scene, [replace(person, level="other"), table]).objects
-    assert [o.level for o in fixed] == [3, 0]
+    assert [o.level for o in fixed] == ["other", "L1"]
 
 
 # --- JSON, chunk, sheet --------------------------------------------------------------------------------
@@ -191,7 +192,7 @@ def test_the_json_is_read_back_and_keeps_the_schema() -> None:
     for k in range(12):
         mask = rng.random((20, 15)) < rng.random()
         mask[0, 0] = mask[-1, -1] = True
-        things.append(Object(f"mask {k}", (k, 10 - k % 11, 15, 20), k % 4, mask=mask))
+        things.append(Object(f"mask {k}", (k, 10 - k % 11, 15, 20), LEVELS[k % 4], mask=mask))
     things.append(Object("whole", (0, 0, 40, 30), mask=np.ones((30, 40), bool)))
     written = json.loads(json.dumps(Object.dump(things, 40, 30)))
     assert Object.load(written, 40, 30) == things
@@ -385,7 +386,7 @@ def others(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_another_package_adds_providers(others: None) -> None:
     result = analyze(picture(), Options(grounding="fixed", tags="fixed", masks="fixed", ranking="fixed"))
     (thing,) = result.objects
-    assert (thing.label, thing.level, thing.reason) == ("disc", 1, "so") and thing.mask is not None
+    assert (thing.label, thing.level, thing.reason) == ("disc", "L2", "so") and thing.mask is not None
     step = {"provider": "fixed", "model": "fixed 1", "prompts": "abc"}
     assert result.about == {
         **dict.fromkeys(("tags", "grounding", "masks", "ranking"), step),
@@ -706,7 +707,7 @@ def ask(server: Server, *answers: Any, **options: Any) -> pipeline.Analysis:
 def test_a_model_ranks_with_reasons(server: Server) -> None:
     result = ask(server, CAPTIONS, GOOD, purpose="find the disc")
     assert [(o.label, o.level, o.reason) for o in result.objects] == [
-        ("sky", 2, "because 0"), ("disc", 0, "because 1"), ("grass", 1, "because 2"),
+        ("sky", "L3", "because 0"), ("disc", "L1", "because 1"), ("grass", "L2", "because 2"),
     ]  # fmt: skip
     assert result.about["captions"] == CAPTIONS and result.about["for"] == "find the disc"
     assert result.about["ranking"] == {"provider": "chat", "model": "tiny", "prompts": prompts.HASH}
@@ -727,7 +728,7 @@ def test_a_large_picture_is_sent_smaller() -> None:
 
 def test_a_model_without_eyes_gets_no_picture(server: Server) -> None:
     result = ask(server, CAPTIONS, GOOD, text_only=True)
-    assert result.objects[1].level == 0 and "image_url" not in json.dumps(server.asked)
+    assert result.objects[1].level == "L1" and "image_url" not in json.dumps(server.asked)
     assert '"label": "sky"' in server.asked[0]["messages"][1]["content"]
 
 
@@ -741,7 +742,7 @@ def test_a_model_without_eyes_gets_no_picture(server: Server) -> None:
 )
 def test_an_answer_with_extra_prose_is_understood(server: Server, answer: Any) -> None:
     result = ask(server, "A disc, in plain words.", answer)
-    assert [o.level for o in result.objects] == [2, 0, 1] and not result.warnings
+    assert [o.level for o in result.objects] == ["L3", "L1", "L2"] and not result.warnings
     assert result.about["captions"] == {"short": "A disc, in plain words."} and len(server.asked) == 2
 
 
@@ -762,13 +763,13 @@ def test_an_answer_with_extra_prose_is_understood(server: Server, answer: Any) -
 )
 def test_a_wrong_answer_is_asked_for_once_more(server: Server, answer: Any, told: str) -> None:
     result = ask(server, CAPTIONS, answer, GOOD)
-    assert [o.level for o in result.objects] == [2, 0, 1] and not result.warnings
+    assert [o.level for o in result.objects] == ["L3", "L1", "L2"] and not result.warnings
     assert len(server.asked) == 3 and told in server.asked[2]["messages"][-1]["content"]
     server.asked.clear()
     pipeline.provider_of.cache_clear()
     result = ask(server, CAPTIONS, answer)
     assert len(server.asked) == 3 and result.warnings and told in result.warnings[0]
-    assert all(o.level in (0, 1, 2) and o.reason for o in result.objects)
+    assert all(o.level in ("L1", "L2", "L3") and o.reason for o in result.objects)
 
 
 def test_what_the_second_answer_lacks_comes_from_the_default(server: Server) -> None:
@@ -835,7 +836,7 @@ def test_a_server_that_fails_leads_to_the_default(
 
 def test_a_server_that_recovers_is_asked_again(server: Server) -> None:
     result = ask(server, fails(503), cut_off, CAPTIONS, fails(429), GOOD)
-    assert [o.level for o in result.objects] == [2, 0, 1] and not result.warnings
+    assert [o.level for o in result.objects] == ["L3", "L1", "L2"] and not result.warnings
 
 
 def test_a_server_without_schemas_is_asked_without(server: Server) -> None:
@@ -858,7 +859,7 @@ def test_a_model_says_what_to_look_for(server: Server) -> None:
     assert result.about["find"] == ["disc", "grass"] and result.about["tags"]["prompts"] == prompts.HASH
     pipeline.provider_of.cache_clear()
     result = ask(server, {"tags": []}, CAPTIONS, GOOD, tags="chat")
-    assert "named nothing" in result.warnings[0] and result.objects[1].level == 0
+    assert "named nothing" in result.warnings[0] and result.objects[1].level == "L1"
 
 
 def test_only_so_many_objects_are_asked_about(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -870,7 +871,7 @@ def test_only_so_many_objects_are_asked_about(server: Server, monkeypatch: pytes
 def test_an_echo_of_the_prompt_is_no_answer(server: Server) -> None:
     rows = [{"id": k, "level": level, "reason": "..."} for k, level in enumerate(("L1", "L2", "L3"))]
     result = ask(server, {"short": "One sentence.", "detailed": prompts.DETAILED}, {"objects": rows})
-    assert [(o.level, o.reason) for o in result.objects] == [(0, ""), (1, ""), (2, "")]
+    assert [(o.level, o.reason) for o in result.objects] == [("L1", ""), ("L2", ""), ("L3", "")]
     assert "captions" not in result.about
     assert result.warnings == ["the answer to the first question has no caption"]
 
@@ -983,7 +984,7 @@ def runtime() -> None:
 def test_a_segmenter_finds_named_objects(runtime: None, tmp_path: Path) -> None:
     result = analyze(picture(), Options(detector=network(tmp_path / "tiny.onnx")))
     disc, other, corner = result.objects
-    assert [o.label for o in result.objects] == ["disc", "dog", "dog"] and disc.level == 0
+    assert [o.label for o in result.objects] == ["disc", "dog", "dog"] and disc.level == "L1"
     assert np.abs(np.subtract(disc.box, (70, 30, 72, 68))).max() <= 1
     assert disc.mask is not None and disc.mask.all()
     assert abs(disc.score - 0.9) < 1e-3
@@ -1052,7 +1053,7 @@ def test_a_network_of_salient_objects_finds_regions(runtime: None, tmp_path: Pat
     pixels[:, 150:] = (20, 40, 250)
     result = analyze(pixels, Options(saliency=salient_network(tmp_path / "red.onnx")))
     mapped = group_map(result.objects, 192, 128)
-    first = np.asarray(mapped.levels)[mapped.labels.astype(int) - 1] == 0
+    first = np.asarray(mapped.levels)[mapped.labels.astype(int) - 1] == "L1"
     y, x = np.argwhere(first).mean(0) * 16 + 8
     assert abs(x - 0.45 * 192) < 16 and abs(y - 64) < 16
     assert result.about["grounding"]["provider"] == "saliency"

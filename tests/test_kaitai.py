@@ -207,7 +207,7 @@ def opaque_stream(count: int, width: int, height: int, *, rng_seed: int = 1) -> 
     labels = (
         np.where(cells < count, cells + 1, cells % (count + 1)).astype(np.uint8).reshape(head.rows, head.cols)
     )
-    groups = [Group(k, min(3, 4 * k // count), int(rng.integers(64))) for k in range(count)]
+    groups = [Group(k, LEVELS[min(3, 4 * k // count)], int(rng.integers(64))) for k in range(count)]
     payloads = [rng.bytes(int(rng.choice([0, 4, 127, 128, 300]))) for _ in groups]
     return assemble(head, groups, payloads, labels)
 
@@ -261,7 +261,7 @@ def damaged_stream() -> bytes:
 def largest_head() -> bytes:
     """A stream with the largest numbers that the reader here takes by default in HEAD."""
     head = HeadOf(65536, 4096, 2**32 - 1, b"\x00\xff\x80\x7f", 0, 0xFF)
-    return build(Stream(head, (Group(0, 3, 63, state=COMPLETE, payload=b""),)))
+    return build(Stream(head, (Group(0, LEVELS[3], 63, state=COMPLETE, payload=b""),)))
 
 
 STREAMS: dict[str, Callable[[], bytes]] = {
@@ -464,7 +464,7 @@ def test_groups_and_chunks_agree(name: str, result: dict[str, Any]) -> None:
     assert read["head"] == {"rows": stream.head.rows, "cols": stream.head.cols}
     assert read["file"]["firstLatn"] == stream.groups[0].offset
     for group, g in zip(stream.groups, read["groups"], strict=True):
-        assert (g["index"], g["level"], g["quality"]) == (group.index, group.level, group.quality)
+        assert (g["index"], g["level"], g["quality"]) == (group.index, group.level.code, group.quality)
         assert (g["offset"], g["size"], g["past"]) == (group.offset, group.size, group.offset + group.size)
         assert g["isWithdrawn"] == (group.state == WITHDRAWN)
         if group.payload is not None:

@@ -22,7 +22,7 @@ from sdc.objects.object import Object
 from sdc.objects.ranking import rank_objects
 from sdc.types import LEVELS, Level
 
-L1, L2, L3, O = LEVELS
+L1, L2, L3, OTHER = LEVELS
 
 VALIDATOR = jsonschema.Draft202012Validator(spec_data("objects.schema.json"))
 
@@ -493,7 +493,7 @@ def test_coco_both_forms_of_run_lengths() -> None:
     _, plain, compressed = Object.load(source, 64, 48, "second")
     assert plain == compressed
     source["annotations"][3]["segmentation"]["counts"] = "0`1`n"
-    assert refusal(source, image_name="second").where == "annotations[3].segmentation.counts"
+    assert refusal(source, name="second").where == "annotations[3].segmentation.counts"
 
 
 def test_coco_box_without_outline_and_scaling() -> None:
@@ -503,15 +503,15 @@ def test_coco_box_without_outline_and_scaling() -> None:
 
 def test_coco_errors() -> None:
     source = coco_file()
-    assert "third" in str(refusal(source, image_name="third.jpg"))
+    assert "third" in str(refusal(source, name="third.jpg"))
     assert refusal(source).where == "images"
     source["images"].append({"id": 10, "file_name": "test/second.jpg"})
-    assert "2 pictures" in str(refusal(source, image_name="second.jpg"))
+    assert "2 pictures" in str(refusal(source, name="second.jpg"))
     assert len(Object.load(source, 64, 48, "val/second.jpg")) == 3
     source["annotations"][0]["category_id"] = 4
-    assert refusal(source, image_name="val/second.jpg").where == "annotations[0].category_id"
+    assert refusal(source, name="val/second.jpg").where == "annotations[0].category_id"
     source["annotations"][0].update(category_id=3, segmentation=[[1, 2]])
-    assert refusal(source, image_name="val/second.jpg").where == "annotations[0].segmentation[0]"
+    assert refusal(source, name="val/second.jpg").where == "annotations[0].segmentation[0]"
     source["images"] = source["images"][:1]
     assert [thing.label for thing in Object.load(source, 64, 48)] == ["ball"]
 
@@ -575,11 +575,11 @@ def test_default_levels_are_thirds_by_area(count: int, levels: list[int]) -> Non
 
 def test_default_level_looks_at_centre_mask_and_score() -> None:
     corner, middle = Object("corner", (0, 0, 20, 20)), Object("middle", (22, 14, 20, 20))
-    assert [thing.level for thing in rank_objects([corner, middle], 64, 48)] == [1, 0]
+    assert [thing.level.code for thing in rank_objects([corner, middle], 64, 48)] == [1, 0]
     doubtful = replace(middle, score=0.2)
-    assert [thing.level for thing in rank_objects([corner, doubtful], 64, 48)] == [0, 1]
+    assert [thing.level.code for thing in rank_objects([corner, doubtful], 64, 48)] == [0, 1]
     thin = replace(middle, mask=np.eye(20, dtype=bool))
-    assert [thing.level for thing in rank_objects([corner, thin], 64, 48)] == [0, 1]
+    assert [thing.level.code for thing in rank_objects([corner, thin], 64, 48)] == [0, 1]
 
 
 def test_order_of_importance() -> None:
@@ -604,7 +604,7 @@ def test_order_of_importance() -> None:
 
 def test_no_objects() -> None:
     result = group_map([], 50, 40)
-    assert (result.levels, result.objects) == ((O,), ())
+    assert (result.levels, result.objects) == ((OTHER,), ())
     assert result.labels.tolist() == [[1] * 4] * 3
     assert result.labels.dtype == np.uint8
 
@@ -614,7 +614,7 @@ def test_an_eighth_of_a_cell(box: tuple[int, int, int, int], mine: bool) -> None
     # 2 columns of 16 pixels are 32 of 256.
     result = group_map([Object("thing", box, level="L1")], 64, 16)
     assert result.labels.tolist() == [[2, 1 if mine else 2, 1, 2]]
-    assert result.levels == (L1, O)
+    assert result.levels == (L1, OTHER)
 
 
 @pytest.mark.parametrize(("height", "mine"), [(1, True), (0, False)])
@@ -632,8 +632,8 @@ def test_the_more_important_object_takes_the_cell() -> None:
         assert result.labels.tolist() == [[1, 1, 1, 2]]
         assert result.levels == (L1, L2)
         assert {thing.label: (thing.group, thing.level) for thing in result.objects} == {
-            "wide": (1, 1),
-            "left": (0, 0),
+            "wide": (1, L2),
+            "left": (0, L1),
         }
 
 
@@ -706,24 +706,25 @@ def test_more_objects_than_cells_share() -> None:
 
 def test_objects_of_level_other() -> None:
     thing = Object("thing", (0, 0, 16, 16), level="other")
-    assert group_map([thing], 32, 16).levels == (O,)
+    assert group_map([thing], 32, 16).levels == (OTHER,)
     result = group_map([thing], 32, 16, "object")
-    assert result.levels == (O, O)
+    assert result.levels == (OTHER, OTHER)
     assert result.labels.tolist() == [[1, 2]]
 
 
 def test_too_many_groups_merge_by_level() -> None:
     # 300 cells, each with its object, and 20 more without.
     objects = [
-        Object(str(i), (16 * (i % 20), 16 * (i // 20), 16, 16), level="L1" if i < 290 else "L3") for i in range(300)
+        Object(str(i), (16 * (i % 20), 16 * (i // 20), 16, 16), level="L1" if i < 290 else "L3")
+        for i in range(300)
     ]
     result = group_map(objects, 320, 256, "object")
-    assert result.levels == (L1,) * 253 + (L3, O)
+    assert result.levels == (L1,) * 253 + (L3, OTHER)
     groups = [thing.group for thing in result.objects]
     assert groups == [min(i, 252) for i in range(290)] + [253] * 10
     assert (result.labels == 255).sum() == 20
     full = group_map([replace(thing, level="L1") for thing in objects], 320, 256, "object")
-    assert full.levels == (L1,) * 254 + (O,)
+    assert full.levels == (L1,) * 254 + (OTHER,)
 
 
 def test_wrong_arguments() -> None:

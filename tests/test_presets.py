@@ -24,7 +24,7 @@ from sdc.objects.grouping import group_map
 from sdc.objects.object import Object
 from sdc.types import Level
 
-L1, L2, L3, O = Level
+L1, L2, L3, OTHER = Level
 PIXELS = np.random.default_rng(4).integers(0, 255, (48, 80, 3)).astype(np.uint8)
 FIRST, SECOND = Object("first", (0, 0, 16, 16), "L1"), Object("second", (64, 32, 16, 16), "L2")
 
@@ -45,27 +45,31 @@ def test_presets_are_written_as_they_are_read() -> None:
 
 def test_the_most_important_level_gets_the_quality_asked_for() -> None:
     preset = parse_preset("L2-6,other-20")
-    assert qualities_of(30, preset) == {L1: 30, L2: 24, L3: 30, O: 10}
-    assert [qualities_of(30, preset, levels)[O] for levels in ((L1, O), (L2, O), (O,))] == [10, 16, 30]
+    assert qualities_of(30, preset) == {L1: 30, L2: 24, L3: 30, OTHER: 10}
+    assert [qualities_of(30, preset, levels)[OTHER] for levels in ((L1, OTHER), (L2, OTHER), (OTHER,))] == [
+        10,
+        16,
+        30,
+    ]
     # They stay in their range.
-    assert qualities_of(10, preset)[O] == 0 and qualities_of(61, preset, (L2, L3))[L3] == 63
-    assert qualities_of(30, levels=(O,)) == dict.fromkeys(Level, 30)
+    assert qualities_of(10, preset)[OTHER] == 0 and qualities_of(61, preset, (L2, L3))[L3] == 63
+    assert qualities_of(30, levels=(OTHER,)) == dict.fromkeys(Level, 30)
 
 
 def test_levels_that_are_not_named_follow_the_most_important_one_named() -> None:
     preset = parse_preset("L2-6,other-20")
-    assert qualities_of({"L1": 44}, preset) == {L1: 44, L2: 38, L3: 44, O: 24}
-    assert qualities_of({"other": 3, "L2": 40}, preset) == {L1: 46, L2: 40, L3: 46, O: 3}
+    assert qualities_of({"L1": 44}, preset) == {L1: 44, L2: 38, L3: 44, OTHER: 24}
+    assert qualities_of({"other": 3, "L2": 40}, preset) == {L1: 46, L2: 40, L3: 46, OTHER: 3}
     # Where a preset says nothing of levels, they take the lowest one named.
-    assert qualities_of({"L1": 44, "L2": 32}, parse_preset("margin1")) == {L1: 44, L2: 32, L3: 32, O: 32}
-    assert qualities_of({"L2": 50, "other": 5}) == {L1: 50, L2: 50, L3: 50, O: 5}
+    assert qualities_of({"L1": 44, "L2": 32}, parse_preset("margin1")) == {L1: 44, L2: 32, L3: 32, OTHER: 32}
+    assert qualities_of({"L2": 50, "other": 5}) == {L1: 50, L2: 50, L3: 50, OTHER: 5}
 
 
 def test_margin_takes_cells_of_nobody() -> None:
     one, two = Object("a", (32, 0, 16, 16), "L1"), Object("b", (48, 0, 16, 16), "L3")
     grouped = group_map([two, one], 112, 48, margin=1)
     # Between the two there is no cell; where both reach, the more important has it.
-    assert grouped.levels == (L1, L3, O)
+    assert grouped.levels == (L1, L3, OTHER)
     assert grouped.labels.tolist() == [[3, 1, 1, 2, 2, 3, 3], [3, 1, 1, 1, 2, 3, 3], [3] * 7]
     assert [thing.group for thing in grouped.objects] == [1, 0]
     # At the edges it ends, far enough it takes everything, and then there is no group of the rest.

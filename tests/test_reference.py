@@ -29,6 +29,7 @@ from sdc.networks.sites import Sites
 from sdc.networks.tensors import read_tensors, write_tensors
 from sdc.objects.object import Object
 from sdc.testing.streams import random_stream
+from sdc.types import Level
 from sdc_reference.export import export, shipped
 from sdc_reference.export.equalise import edges, equalise
 from sdc_reference.export.export import decoder_file, encoder_file
@@ -176,7 +177,7 @@ def test_integer_mode_is_the_exported_analysis() -> None:
     networks = networks_of(*read_tensors(encoder_file(model, "t")), ENCODER_NETWORKS)
     cells = np.ones((6, 8), np.uint8)
     cells[:3, :5] = 2  # two groups, which do not see each other
-    groups = [Group(0, 0, 41), Group(1, 1, 41)]
+    groups = [Group(0, Level.L1, 41), Group(1, Level.L2, 41)]
     set_integer(model, True)
     pixels = picture(96, 128)
     x = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()

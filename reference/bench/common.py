@@ -120,7 +120,9 @@ def four_levels(height: int, width: int) -> list[Object]:
         inside = ((x / width - cx) / rx) ** 2 + ((y / height - cy) / ry) ** 2 < 1
         rows, cols = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
         box = (int(cols[0]), int(rows[0]), int(cols[-1] - cols[0] + 1), int(rows[-1] - rows[0] + 1))
-        return Object("ellipse", box, LEVELS[level], mask=inside[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1])
+        return Object(
+            "ellipse", box, LEVELS[level], mask=inside[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+        )
 
     return [
         ellipse(0.45, 0.5, 0.16, 0.3, 0),

@@ -19,8 +19,8 @@ from sdc.format.parse import parse
 from sdc.networks.model import Model
 from sdc.networks.operators import Op
 from sdc.networks.registry import load_encoder, load_model
-from sdc.objects.object import Object
 from sdc.objects.grouping import group_map
+from sdc.objects.object import Object
 from sdc.types import Array
 
 from .common import encoder_of, model_files, photographs

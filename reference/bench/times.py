@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from sdc.codec.decoder import decode
-from sdc.types import Level
 from sdc.format.parse import parse
 from sdc.objects.object import Object
+from sdc.types import Level
 
 from .codecs import PEERS
 from .common import THREADS, Pixels, bits_per_pixel, encoder_of, four_levels, photographs, quality_for

@@ -182,7 +182,9 @@ def found(options: Options, pixels: Any, true: list[Object]) -> tuple[list[Objec
 def _prefix(stream: Any, level: int) -> int:
     """Bytes up to the end of the last group of a level or a more important one; none before the first."""
     return (
-        int(stream.prefix(levels=LEVELS[: level + 1])) if any(g.level.code <= level for g in stream.groups) else 0
+        int(stream.prefix(levels=LEVELS[: level + 1]))
+        if any(g.level.code <= level for g in stream.groups)
+        else 0
     )
 
 

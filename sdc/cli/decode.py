@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..codec.decoder import decode_choice
 from ..file import SdcFile
 from ..format.stream import WITHDRAWN
 from ..types import Limits
@@ -20,14 +21,14 @@ def decode_one(args: Args, source: str, target: str) -> Said:
     with open_source(source) as opened:
         file = SdcFile(opened, limits=Limits(pixels=args.max_pixels))
         icc_profile = file.icc_profile
-        lacking = file.fetch(args.levels, args.groups, args.objects).notes
-        decoded = file.read(args.levels, args.groups, args.objects, fill=args.fill or (0, 0, 0))
+        choice = file.fetch(args.levels, args.groups, args.objects)
+    decoded = decode_choice(file.stream, choice, fill=args.fill or (0, 0, 0))
     if not decoded.groups:
         # There is nothing to show; when every group is withdrawn, none was asked for either.
         missing = decoded.missing
         if not missing and all(g.state == WITHDRAWN for g in file.groups):
             missing = tuple(file.stream.missing(g.index) for g in file.groups)
-        told = [f"{note}: no picture is written" if note in lacking else note for note in decoded.notes]
+        told = [f"{note}: no picture is written" if note in choice.notes else note for note in decoded.notes]
         return [*missing, *told]
     covered = decoded.covered if args.fill is None else None
     data, notes = write_picture(decoded.pixels, covered, icc_profile, suffix)

@@ -167,7 +167,7 @@ def _decoded(
         missing,
         stream,
         box,
-        (*choice.notes, *_notes(stream)),
+        (*choice.notes, *_notes(stream, missing)),
     )
 
 
@@ -176,11 +176,12 @@ def _own(canvas: Array, height: int, width: int) -> Array:
     return canvas if canvas.shape[:2] == (height, width) else canvas[:height, :width].copy()
 
 
-def _notes(stream: Stream) -> list[str]:
-    """What is damaged or cut off besides groups, in words."""
+def _notes(stream: Stream, missing: Sequence[SdcError]) -> list[str]:
+    """What is damaged or cut off besides the groups that are missing, in words."""
     notes = [str(error) for error in stream.errors if error.code == "E_CHUNK_DAMAGED"]
     last = stream.groups[-1]
-    if stream.behind and stream.size < last.offset + last.size:
+    known = any(error.code == "E_GROUP_TRUNCATED" for error in missing)
+    if stream.behind and stream.size < last.offset + last.size and not known:
         notes.append(f"the file ends at byte {stream.size}: what stands behind the groups is missing")
     return notes
 

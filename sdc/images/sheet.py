@@ -21,7 +21,8 @@ from ..format.stream import COMPLETE, WITHDRAWN, Group, Stream
 from ..format.text import analysis_lines, printable
 from ..networks.registry import model_for
 from ..objects.grouping import group_map
-from ..objects.object import Bools, Object
+from ..objects.object import Object
+from ..objects.values import Bools
 from ..types import CELL, LEVELS, Colour, Level, Limits, Pixels
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont

@@ -19,10 +19,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from ...errors import SdcError
+from ...objects.classes import COCO
 from ...objects.object import Object
 from ...types import MAX_LABEL, Pixels
 from ..steps import Options, Scene, need
-from ...objects.classes import COCO
 
 Floats = npt.NDArray[np.float32]
 
