@@ -31,7 +31,7 @@ from sdc.format.objs import parse_objects
 from sdc.format.parse import parse
 from sdc.format.stream import COMPLETE
 from sdc.format.validate import validate
-from sdc.images.read import ORIENTATION
+from sdc.images.read import ORIENTATION, read_picture
 from sdc.networks.model import parse_model
 from sdc.networks.operators import Op, reach
 from sdc.networks.profile import check_network
