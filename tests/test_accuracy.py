@@ -24,6 +24,7 @@ from sdc.analysis.providers import detector
 from sdc.analysis.providers.detector import distinct
 from sdc.codec.presets import PRESETS, Preset
 from sdc.objects.object import Object
+from sdc.types import LEVELS
 from sdc_reference import accuracy
 from sdc_reference.accuracy import (
     areas,
@@ -112,7 +113,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def thing(x: int, y: int, w: int, h: int, level: int | None = None) -> Object:
-    return Object("thing", (x, y, w, h), level)
+    return Object("thing", (x, y, w, h), None if level is None else LEVELS[level])
 
 
 def test_detection_from_pictures_to_page(
