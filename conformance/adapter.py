@@ -17,15 +17,14 @@ from typing import Any
 
 import numpy as np
 
+from sdc.codec.decoder import Decoded
 from sdc.codec.encoder import encode
-from sdc.codec.transforms import synthesis_transform
-from sdc.coding.passes import Symbols, sites_of
+from sdc.coding.passes import Symbols
 from sdc.errors import SdcError
-from sdc.format.build import build
-from sdc.format.edit import withdraw
+from sdc.file import SdcFile
+from sdc.format.edit import extract
 from sdc.format.grps import COMPLETE
 from sdc.format.iccp import icc_error
-from sdc.format.latn import decode_symbols
 from sdc.format.objs import parse_objects
 from sdc.format.parse import parse, read
 from sdc.format.stream import Stream
@@ -35,13 +34,12 @@ from sdc.networks.model import Model, parse_model
 from sdc.networks.registry import model_for
 from sdc.networks.run import run
 from sdc.networks.sites import Sites
-from sdc.objects.document import load_objects
+from sdc.objects.object import Object
 from sdc.types import CELL, Array
 
 Answer = dict[str, Any]
 Runner = Callable[..., Array]
 
-FILL = 128
 NOT_OFFERED = 64
 OPERATIONS = ("info", "decode", "extract", "validate", "model", "encode")
 
@@ -84,7 +82,13 @@ def info_answer(data: bytes) -> Answer:
         "weights": head.weights.hex(),
         "version": head.version,
         "groups": [
-            {"level": g.level, "quality": g.quality, "offset": g.offset, "size": g.size, "state": g.state}
+            {
+                "level": g.level.code,
+                "quality": g.quality,
+                "offset": g.offset,
+                "size": g.size,
+                "state": g.state,
+            }
             for g in stream.groups
         ],
         "chunks": [
@@ -124,54 +128,49 @@ def decode_answer(
     Raises:
         SdcError: the file is invalid or unsupported.
     """
-    stream = parse(data)
-    head, labels = stream.head, stream.labels
-    wanted = set(stream.select(groups))
-    good = [k for k in sorted(wanted) if stream.groups[k].state == COMPLETE]
-    canvas = np.full((head.rows * CELL, head.cols * CELL, 3), FILL, np.uint8)
-    rows: list[Answer] = [{"state": g.state, "decoded": False} for g in stream.groups]
-    if good:
-        model = model_for(head.model, head.weights)
-        sites = sites_of(labels, [g.quality for g in stream.groups], good)
-        latents = np.empty((len(sites), model.latents), np.int16)
-        for k in good:
-            own, symbols = decode_symbols(stream, model, k, runner=runner, keep_residuals=True)
-            latents[sites.labels == k] = symbols.latents
-            rows[k] |= {
-                "decoded": True,
-                "symbols": digest(symbol_bytes(own, symbols, model)),
-                "latents": digest(symbols.latents.astype("<i2")),
-            }
-        synthesis_transform(latents, sites, model, canvas, runner=runner)
-    pixels = np.ascontiguousarray(canvas[: head.height, : head.width])
-    _hash_groups(stream, good, pixels, rows)
+    rows: dict[int, Answer] = {}
+
+    def note(k: int, sites: Sites, symbols: Symbols) -> None:
+        rows[k] = {
+            "symbols": digest(symbol_bytes(sites, symbols, model_for(*model))),
+            "latents": digest(symbols.latents.astype("<i2")),
+        }
+
+    with SdcFile(data) as file:
+        model = file.stream.head.model, file.stream.head.weights
+        decoded = file.read(groups=groups, runner=runner, on_group=note)
+        _hash_groups(file.stream, decoded, rows)
+        labels = file.stream.labels
+    answers = [{"state": g.state, "decoded": g.index in rows, **rows.get(g.index, {})} for g in file.groups]
     return (
         {
-            "exit": 0 if len(good) == len(wanted) else 3,
-            "width": head.width,
-            "height": head.height,
+            "exit": 3 if decoded.missing else 0,
+            "width": file.width,
+            "height": file.height,
             "map": digest(labels),
-            "pixels": digest(pixels),
-            "groups": rows,
+            "pixels": digest(decoded.pixels),
+            "groups": answers,
         },
         labels,
-        pixels,
+        decoded.pixels,
     )
 
 
-def _hash_groups(stream: Stream, good: Sequence[int], pixels: Array, rows: list[Answer]) -> None:
+def _hash_groups(stream: Stream, decoded: Decoded, rows: dict[int, Answer]) -> None:
+    """Add the hash of the pixels of each group that was decoded."""
+    pixels = decoded.pixels
     if len(stream.groups) == 1 and stream.mask is None:
-        if good:
+        if decoded.groups:
             rows[0]["pixels"] = digest(pixels)
         return
-    if not good:
+    if not decoded.groups:
         return
     height, width = pixels.shape[:2]
     whole = stream.labels[np.arange(height)[:, None] // CELL, np.arange(width) // CELL].reshape(-1)
     order = np.argsort(whole, kind="stable")
     ends = np.cumsum(np.bincount(whole, minlength=len(stream.groups) + 1))
     flat = pixels.reshape(-1, 3)
-    for k in good:
+    for k in decoded.groups:
         rows[k]["pixels"] = digest(flat[order[ends[k] : ends[k + 1]]])
 
 
@@ -181,9 +180,8 @@ def extract_answer(data: bytes, groups: Iterable[int]) -> tuple[Answer, bytes]:
     Raises:
         SdcError: the file is invalid or unsupported.
     """
-    stream = parse(data)
-    kept, missing = withdraw(stream, stream.select(groups))
-    return {"exit": 3 if missing else 0}, build(kept)
+    kept = extract(data, groups=groups)
+    return {"exit": 3 if kept.missing else 0}, kept
 
 
 def encode_answer(
@@ -202,9 +200,9 @@ def encode_answer(
     """
     pixels = read_picture(data).pixels
     height, width = pixels.shape[:2]
-    things = [] if objects is None else load_objects(objects, width, height)
+    things = [] if objects is None else Object.load(objects, width, height)
     new = encoder(pixels, objects=things, quality=quality)
-    groups = [{"level": g.level, "quality": g.quality} for g in parse(new).groups]
+    groups = [{"level": g.level.code, "quality": g.quality} for g in parse(new).groups]
     return {"exit": 0, "width": width, "height": height, "groups": groups}, new
 
 

@@ -1,59 +1,80 @@
-"""SDC: a picture format in which the important things come first and can be decoded alone.
+"""SDC: an image format in which the important things come first and can be decoded alone.
 
 >>> import sdc
->>> picture = sdc.read_picture(Path("photo.jpg").read_bytes())
->>> height, width = picture.pixels.shape[:2]
->>> objects = sdc.load_objects("objects.json", width, height)
->>> data = sdc.encode(picture.pixels, icc=picture.icc, objects=objects, quality={"L1": 44, "other": 16})
->>> pixels = sdc.decode(data, levels=["L1"]).pixels
->>> report = sdc.info(data)
+>>> from PIL import Image
+>>> photo = Image.open("photo.png").convert("RGB")
+>>> objects = sdc.Object.load("objects.json", *photo.size)
+>>> data = sdc.imwrite("photo.sdc", photo, objects=objects, quality={"L1": 44, "other": 16})
+>>> pixels = sdc.imread("photo.sdc", levels="L1")
+>>> with sdc.open("photo.sdc") as file:
+...     first, things = file.read(levels="L1"), file.objects
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
 
 from .codec.decoder import Decoded, decode
 from .codec.encoder import encode
-from .errors import SdcError
-from .format.build import build
+from .codec.presets import Preset
+from .errors import (
+    InputError,
+    InvalidError,
+    IoError,
+    PartialError,
+    SdcError,
+    UnsupportedError,
+    UsageError,
+)
+from .file import SdcFile, imread, imwrite, open
 from .format.edit import extract
-from .format.parse import parse, preamble_size
 from .format.report import info
-from .format.stream import Stream
 from .format.validate import Validation, validate
-from .objects.document import load_objects
 from .objects.object import Object
-from .types import LEVELS, Limits
+from .types import Encoded, Level, Limits
 
-if TYPE_CHECKING:
-    from .images.read import read_picture
+if _TYPE_CHECKING:
+    from .analysis import Analysis, analyze
 
 __version__ = "1.0.0.dev0"
 
 __all__ = [
-    "LEVELS",
+    "Analysis",
     "Decoded",
+    "Encoded",
+    "InputError",
+    "InvalidError",
+    "IoError",
+    "Level",
     "Limits",
     "Object",
+    "PartialError",
+    "Preset",
     "SdcError",
-    "Stream",
+    "SdcFile",
+    "UnsupportedError",
+    "UsageError",
     "Validation",
-    "build",
+    "analyze",
     "decode",
     "encode",
     "extract",
+    "imread",
+    "imwrite",
     "info",
-    "load_objects",
-    "parse",
-    "preamble_size",
-    "read_picture",
+    "open",
     "validate",
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import Pillow when it is needed."""
-    if name == "read_picture":
-        from .images.read import read_picture
+def __getattr__(name: str) -> _Any:
+    """Import the analysis when it is needed."""
+    if name in ("Analysis", "analyze"):
+        from . import analysis
 
-        return read_picture
+        return getattr(analysis, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted([*__all__, "__version__"])

@@ -1,4 +1,4 @@
-"""The one exception of this package, and the table of its codes (``spec/errors.json``)."""
+"""The exceptions of this package, and the table of their codes (``spec/errors.json``)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ def error_table() -> dict[str, dict[str, Any]]:
 
 
 class SdcError(Exception):
-    """Anything that keeps a stream, a picture or a model from being used.
+    """Anything that keeps a stream, an image or a model from being used.
+
+    ``SdcError("E_USAGE")`` is a :class:`UsageError`: the code's class in the error table decides.
 
     Attributes:
         code: a code of the error table, such as ``E_CHUNK_CRC``.
@@ -29,6 +31,13 @@ class SdcError(Exception):
         where: a byte offset or the path of a field, in words; may be empty.
         offset: byte offset in the file, where there is one.
     """
+
+    def __new__(cls, code: str, *_: Any, **__: Any) -> SdcError:
+        """An error of the subclass that the code belongs to."""
+        right = _CLASSES[str(error_table()[code]["class"])]
+        if not issubclass(right, cls):
+            raise TypeError(f"{code} is the code of a {right.__name__}, not of a {cls.__name__}")
+        return super().__new__(right)
 
     def __init__(self, code: str, message: str = "", where: str = "", offset: int | None = None):
         self.code = code
@@ -57,3 +66,37 @@ class SdcError(Exception):
     def as_dict(self) -> dict[str, Any]:
         """For JSON reports."""
         return {"code": self.code, "message": self.message, "where": self.where, "offset": self.offset}
+
+
+class InvalidError(SdcError):
+    """The stream breaks a rule of the format."""
+
+
+class UnsupportedError(SdcError):
+    """The stream may be valid, but asks for something that this decoder does not have or allow."""
+
+
+class PartialError(SdcError):
+    """A part of the stream is cut off, damaged or withdrawn."""
+
+
+class UsageError(SdcError):
+    """An argument, an image or a file of objects cannot be used."""
+
+
+class InputError(SdcError):
+    """There is no such file."""
+
+
+class IoError(SdcError):
+    """A file could not be read or written."""
+
+
+_CLASSES: dict[str, type[SdcError]] = {
+    "invalid": InvalidError,
+    "unsupported": UnsupportedError,
+    "partial": PartialError,
+    "usage": UsageError,
+    "input": InputError,
+    "io": IoError,
+}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -12,10 +14,84 @@ import numpy.typing as npt
 from .errors import SdcError, spec_data
 
 CELL = 16
-LEVELS = ("L1", "L2", "L3", "other")
 
-LEVEL_CODES = {"1": 0, "2": 1, "3": 2, **{name.lower(): code for code, name in enumerate(LEVELS)}}
-"""Code of each level by what a caller may call it, in lower case."""
+
+class Level(str, Enum):
+    """How important a group or an object is.
+
+    ``Level("L1")``, ``Level("l1")``, ``Level("1")``, ``Level(1)`` and ``Level(Level.L1)`` are the same.
+    A level is also the text of its name, so that it can be compared with one, and written to JSON.
+    Levels sort by importance, the most important first.
+
+    Raises:
+        ValueError: there is no such level.
+    """
+
+    L1 = "L1"
+    L2 = "L2"
+    L3 = "L3"
+    OTHER = "other"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Level | None:
+        """The level that a user means by a text or a number."""
+        if isinstance(value, str):
+            name = value.strip().casefold()
+            return next(
+                (level for level in cls if name in (level.value.lower(), level.value.lstrip("L"))), None
+            )
+        if isinstance(value, (bool, np.bool_)):
+            return None
+        try:
+            number = index(value)  # type: ignore[arg-type]
+        except TypeError:
+            return None
+        return next((level for level in (cls.L1, cls.L2, cls.L3) if level.value == f"L{number}"), None)
+
+    @property
+    def code(self) -> int:
+        """The number that GRPS holds: 0 for L1 to 3 for other."""
+        return LEVELS.index(self)
+
+    def __str__(self) -> str:
+        return self.value
+
+    def __format__(self, format_spec: str) -> str:
+        return format(self.value, format_spec)
+
+
+LEVELS = tuple(Level)
+"""All levels by their codes."""
+
+
+def level_of(value: object) -> Level:
+    """The level that a user has named in one of the ways of :class:`Level`.
+
+    Raises:
+        SdcError: ``E_USAGE``.
+    """
+    try:
+        return Level(value)
+    except ValueError:
+        names = ", ".join(LEVELS)
+        raise SdcError("E_USAGE", f"a level is one of {names}, or 1 to 3, not {value!r}") from None
+
+
+LevelLike = Level | str | int
+"""What :class:`Level` accepts."""
+
+
+def levels_of(levels: LevelLike | Iterable[LevelLike] | None) -> list[Level] | None:
+    """The levels that a user has named, one or several; ``None`` where none are given.
+
+    Raises:
+        SdcError: ``E_USAGE``.
+    """
+    if levels is None:
+        return None
+    if isinstance(levels, str) or not isinstance(levels, Iterable):
+        return [level_of(levels)]
+    return [level_of(level) for level in levels]
 
 
 @dataclass(frozen=True)
@@ -28,39 +104,6 @@ class Limits:
     """Ancillary chunks."""
     mask_pixels: int = 1 << 26
     """Pixels of all pixel masks of OBJS together."""
-
-
-def level_code(level: int | str) -> int:
-    """Code of a level that is given by code or name.
-
-    Raises:
-        SdcError: ``E_USAGE``.
-    """
-    if isinstance(level, str) and level.lower() in LEVEL_CODES:
-        return LEVEL_CODES[level.lower()]
-    if isinstance(level, int) and 0 <= level < len(LEVELS):
-        return level
-    raise SdcError("E_USAGE", f"a level is one of {', '.join(LEVELS)}, not {level!r}")
-
-
-def level_codes(levels: Iterable[str] | None) -> list[int] | None:
-    """Codes of levels by name: ``L1``, ``l1`` or ``1``, and so on; ``None`` when no levels are given.
-
-    Raises:
-        SdcError: ``E_USAGE``, also for numbers: 1 is L1 on the command line and L2 in GRPS.
-    """
-    if levels is None:
-        return None
-    if isinstance(levels, str) or not isinstance(levels, Iterable):
-        raise SdcError("E_USAGE", f'levels are a list of names, such as ["L1"], not {levels!r}')
-    codes = []
-    for level in levels:
-        if not isinstance(level, str):
-            counted = isinstance(level, (int, np.integer)) and 1 <= level <= 3
-            hint = f'; level {level:d} is "L{level:d}"' if counted else ""
-            raise SdcError("E_USAGE", f"a level is one of the names {', '.join(LEVELS)}, not {level!r}{hint}")
-        codes.append(level_code(level))
-    return codes
 
 
 class Encoded(bytes):
@@ -83,6 +126,7 @@ class Encoded(bytes):
 
 Array = npt.NDArray[Any]
 Pixels = npt.NDArray[np.uint8]
+Colour = tuple[int, int, int]
 
 
 def largest(structure: str, field: str) -> int:
@@ -93,10 +137,7 @@ def largest(structure: str, field: str) -> int:
 
 # What a stream can hold.
 MAX_SIDE = largest("HEAD", "width")
-
-
 MAX_OBJECTS = largest("OBJS", "count")
 MAX_LABEL = largest("OBJECT", "label_length")
 MAX_REASON = largest("OBJECT", "reason_length")
 MAX_MASK_BYTES = largest("OBJECT", "mask_length")
-Colour = tuple[int, int, int]

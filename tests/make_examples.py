@@ -36,7 +36,7 @@ from sdc.format.stream import Stream
 from sdc.networks.registry import load_model
 from sdc.objects.object import Object
 from sdc.testing.synthetic import Generator
-from sdc.types import LEVELS
+from sdc.types import LEVELS, Level
 
 SPEC = Path(__file__).resolve().parents[1] / "spec"
 FOLDER = SPEC / "examples"
@@ -102,14 +102,14 @@ def one_pixel(make: Callable[[], Draw], least: int) -> bytes:
     labels = np.ones((1, 1), np.uint8)
     best: tuple[int, int, int, bytes] | None = None
     for q in range(64):
-        groups = [Group(0, 3, q)]
+        groups = [Group(0, Level.OTHER, q)]
         payload, coded = code(
             GroupCoder(sites_of(labels, [g.quality for g in groups], [0]), model, q), make()
         )
         if coded >= least and (best is None or (coded, len(payload), q) < best[:3]):
             best = (coded, len(payload), q, payload)
     assert best is not None
-    return assemble(Head(1, 1, 0, model.weights), [Group(0, 3, best[2])], [best[3]], labels)
+    return assemble(Head(1, 1, 0, model.weights), [Group(0, Level.OTHER, best[2])], [best[3]], labels)
 
 
 def minimal() -> bytes:
@@ -131,15 +131,18 @@ def objects() -> list[Object]:
     """Two objects, the second with a pixel mask."""
     mask = np.array([[0, 1, 1, 0], [1, 1, 1, 1], [0, 1, 1, 0]], bool)
     return [
-        Object("cat", (2, 1, 28, 14), 0, 0.9, "looks at us", 0, None, 0),
-        Object("ball", (4, 20, 4, 3), 1, 0.6, "", 1, mask, 1),
+        Object("cat", (2, 1, 28, 14), "L1", 0.9, "looks at us", 0, None, 0),
+        Object("ball", (4, 20, 4, 3), "L2", 0.6, "", 1, mask, 1),
     ]
 
 
 def groups() -> bytes:
     """Three groups and a cell of none."""
     model = load_model(0)
-    listed = [Group(k, level, q) for k, (level, q) in enumerate(zip((0, 1, 3), QUALITIES, strict=True))]
+    listed = [
+        Group(k, level, q)
+        for k, (level, q) in enumerate(zip((Level.L1, Level.L2, Level.OTHER), QUALITIES, strict=True))
+    ]
     payloads = [
         code(
             GroupCoder(sites_of(LABELS, [g.quality for g in listed], [g.index]), model, g.quality),

@@ -24,6 +24,7 @@ from sdc.analysis.providers import detector
 from sdc.analysis.providers.detector import distinct
 from sdc.codec.presets import PRESETS, Preset
 from sdc.objects.object import Object
+from sdc.types import LEVELS
 from sdc_reference.evaluation import (
     areas,
     coders,
@@ -115,7 +116,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def thing(x: int, y: int, w: int, h: int, level: int | None = None) -> Object:
-    return Object("thing", (x, y, w, h), level)
+    return Object("thing", (x, y, w, h), None if level is None else LEVELS[level])
 
 
 @pytest.mark.slow

@@ -44,9 +44,9 @@ from sdc.format.parse import parse
 from sdc.format.prov import parse_provenance, provenance_payload
 from sdc.format.text import format_text
 from sdc.images.sheet import objects_sheet, sheet
-from sdc.objects.document import dump_objects, load_objects
 from sdc.objects.grouping import group_map
 from sdc.objects.object import Object
+from sdc.types import LEVELS
 from sdc_reference.evaluation.cli import main as evaluate
 from sdc_reference.evaluation.commands import analysis as figures
 
@@ -85,9 +85,9 @@ def main(capfd: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, st
 def test_what_stands_out_comes_first() -> None:
     result = analyze(picture())
     levels = [thing.level for thing in result.objects]
-    assert levels == sorted(levels, key=lambda level: level or 0) and levels[0] == 0
+    assert levels == sorted(levels) and levels[0] == "L1"  # type: ignore[type-var]
     mapped = group_map(result.objects, 192, 128)
-    first = np.asarray(mapped.levels)[mapped.labels.astype(int) - 1] == 0
+    first = np.asarray(mapped.levels)[mapped.labels.astype(int) - 1] == "L1"
     y, x = np.argwhere(first).mean(0) * 16 + 8
     assert abs(x - 0.55 * 192) < 24 and abs(y - 64) < 24
     assert result.provenance == {"grounding": {"provider": "salient"}, "ranking": {"provider": "default"}}
@@ -101,13 +101,13 @@ def test_what_stands_out_comes_first() -> None:
 def test_pictures_of_any_size_are_analysed(size: tuple[int, int]) -> None:
     result = analyze(np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3)).astype(np.uint8))
     group_map(result.objects, *size)
-    assert load_objects(result.as_dict(), *size) == list(result.objects)
+    assert Object.load(result.as_dict(), *size) == list(result.objects)
 
 
 def test_a_picture_of_one_colour_has_no_regions() -> None:
     result = analyze(np.full((80, 80, 3), 90, np.uint8))
     assert result.objects == () and "warnings" not in result.provenance
-    assert group_map(result.objects, 80, 80).levels == (3,)
+    assert group_map(result.objects, 80, 80).levels == ("other",)
 
 
 def test_the_map_of_saliency_is_within_bounds() -> None:
@@ -136,7 +136,7 @@ TONES = [(240, 205, 180), (205, 150, 115), (150, 100, 70), (92, 60, 45)]
 def test_a_face_of_any_tone_comes_before_a_bright_coat(tone: tuple[int, int, int]) -> None:
     result = analyze(portrait(tone))
     mapped = group_map(result.objects, 320, 240)
-    level = np.asarray(mapped.levels)[mapped.labels.astype(int) - 1]
+    level = np.asarray([of.code for of in mapped.levels])[mapped.labels.astype(int) - 1]
     face, coat = level[4:8, 7:10], level[11:15, 8:14]
     assert (face == 0).mean() >= 0.75 and face.mean() < coat.mean()
 
@@ -175,7 +175,7 @@ def test_a_box_is_cut_to_what_lies_in_it() -> None:
 def test_default_ranks_give_a_third_of_the_objects_to_each_level() -> None:
     things = [Object("thing", (16 * k, 40, 16 - k, 16), score=0.9 - k / 20) for k in range(9)]
     ranked = DefaultRanking(Options()).rank(Scene(np.zeros((96, 144, 3), np.uint8)), things)
-    assert sorted(o.level or 0 for o in ranked.objects) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert sorted(o.level or "" for o in ranked.objects) == ["L1"] * 3 + ["L2"] * 3 + ["L3"] * 3
     assert [o.label for o in ranked.objects] == ["thing"] * 9
 
 
@@ -183,9 +183,9 @@ def test_a_class_counts_and_a_given_level_stays() -> None:
     scene = Scene(np.zeros((96, 144, 3), np.uint8))
     table, person = Object("dining table", (32, 32, 32, 32)), Object("Person", (80, 32, 32, 32))
     ranked = DefaultRanking(Options()).rank(scene, [table, person]).objects
-    assert [o.level for o in ranked] == [1, 0]
-    fixed = DefaultRanking(Options()).rank(scene, [replace(person, level=3), table]).objects
-    assert [o.level for o in fixed] == [3, 0]
+    assert [o.level for o in ranked] == ["L2", "L1"]
+    fixed = DefaultRanking(Options()).rank(scene, [replace(person, level="other"), table]).objects
+    assert [o.level for o in fixed] == ["other", "L1"]
     assert fixed[1].reason == "score 1.00, area 7 %" and fixed[0].reason.startswith("saliency 0.")
 
 
@@ -193,7 +193,7 @@ def test_a_file_and_the_analysis_rank_by_one_rule(others: None) -> None:
     found = analyze(picture(), Options(grounding="several", masks="salient"))
     bare = [replace(thing, level=None) for thing in found.objects]
     mapped = group_map(bare, 192, 128)
-    assert [o.level for o in mapped.objects] == [o.level for o in found.objects] == [0, 1, 2, 0]
+    assert [o.level for o in mapped.objects] == [o.level for o in found.objects] == ["L1", "L2", "L3", "L1"]
 
 
 # --- JSON, chunk, sheet --------------------------------------------------------------------------------
@@ -202,20 +202,20 @@ def test_a_file_and_the_analysis_rank_by_one_rule(others: None) -> None:
 def test_the_json_is_read_back_and_keeps_the_schema() -> None:
     jsonschema = pytest.importorskip("jsonschema")
     rng = np.random.default_rng(4)
-    things = [Object("no mask", (3, 4, 5, 6), 1, 0.25, "why")]
+    things = [Object("no mask", (3, 4, 5, 6), "L2", 0.25, "why")]
     for k in range(12):
         mask = rng.random((20, 15)) < rng.random()
         mask[0, 0] = mask[-1, -1] = True
-        things.append(Object(f"mask {k}", (k, 10 - k % 11, 15, 20), k % 4, mask=mask))
+        things.append(Object(f"mask {k}", (k, 10 - k % 11, 15, 20), LEVELS[k % 4], mask=mask))
     things.append(Object("whole", (0, 0, 40, 30), mask=np.ones((30, 40), bool)))
-    written = json.loads(json.dumps(dump_objects(things, 40, 30)))
-    assert load_objects(written, 40, 30) == things
+    written = json.loads(json.dumps(Object.dump(things, 40, 30)))
+    assert Object.load(written, 40, 30) == things
     jsonschema.validate({**written, "analysis": {"for": "x"}}, SCHEMA)
 
 
 def test_the_stream_says_how_its_objects_were_found() -> None:
     about = {"grounding": {"provider": "salient"}, "captions": {"short": "é"}, "warnings": ["w"]}
-    data = sdc.encode(picture(), provenance=about, objects=[Object("disc", (70, 30, 72, 68), 0)])
+    data = sdc.encode(picture(), provenance=about, objects=[Object("disc", (70, 30, 72, 68), "L1")])
     assert parse_provenance(parse(data)) == about
     report = sdc.info(data)
     assert report["analysis"] == about
@@ -332,7 +332,7 @@ def test_what_is_no_json_is_not_written() -> None:
 
 
 def test_a_long_list_of_reasons_fits_its_panel() -> None:
-    things = [Object(f"t{k}", (k, 0, 8, 8), 0, reason="because " * 20) for k in range(60)]
+    things = [Object(f"t{k}", (k, 0, 8, 8), "L1", reason="because " * 20) for k in range(60)]
     assert objects_sheet(picture(), things, {"for": "x"}).size == objects_sheet(picture(), things[:3]).size
 
 
@@ -358,7 +358,7 @@ class Fixed:
         return [replace(o, mask=np.ones(o.box[3:1:-1], bool)) for o in objects]
 
     def rank(self, scene: Scene, objects: Sequence[Object]) -> Ranked:
-        return Ranked([replace(o, level=1, reason="so") for o in objects], {"short": "a disc"})
+        return Ranked([replace(o, level="L2", reason="so") for o in objects], {"short": "a disc"})
 
 
 class Broken(Fixed):
@@ -415,7 +415,7 @@ def others(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_another_package_adds_providers(others: None) -> None:
     result = analyze(picture(), Options(grounding="fixed", tags="fixed", masks="fixed", ranking="fixed"))
     (thing,) = result.objects
-    assert (thing.label, thing.level, thing.reason) == ("disc", 1, "so") and thing.mask is not None
+    assert (thing.label, thing.level, thing.reason) == ("disc", "L2", "so") and thing.mask is not None
     step = {"provider": "fixed", "model": "fixed 1", "prompts": "abc"}
     assert result.provenance == {
         **dict.fromkeys(("tags", "grounding", "masks", "ranking"), step),
@@ -479,7 +479,7 @@ def test_a_record_of_any_length_fits_a_stream(others: None) -> None:
     asked = Options(find=("\ud800" + "x" * 9999,) * 999, purpose="p" * 99999, grounding="fixed")
     result = analyze(picture(), asked)
     assert len(provenance_payload(result.provenance)) < 1 << 16
-    assert load_objects(result.as_dict(), 192, 128)[0].label == "?" + "x" * 254
+    assert Object.load(result.as_dict(), 192, 128)[0].label == "?" + "x" * 254
 
 
 # --- Commands ------------------------------------------------------------------------------------------
@@ -523,11 +523,11 @@ def test_command_file_cache_and_python_write_one_stream(
     # What a file of objects cannot say is not in them: loose boxes, ranks, numbers that are not Python's.
     loose = np.zeros((20, 30), bool)
     loose[5:9, 3:7] = True
-    (thing,) = settled([Object("a", (np.int64(10), 10, 30, 20), 0, np.float32(0.3), "r", 4, loose, 2)])
+    (thing,) = settled([Object("a", (np.int64(10), 10, 30, 20), "L1", np.float32(0.3), "r", 4, loose, 2)])
     assert thing.box == (13, 15, 4, 4) and thing.mask is not None and thing.mask.all()
     assert (thing.rank, thing.group, type(thing.score), type(thing.box[0])) == (None, None, float, int)
-    told = json.loads(json.dumps(dump_objects([thing], 192, 128)))
-    assert load_objects(told, 192, 128) == [thing]
+    told = json.loads(json.dumps(Object.dump([thing], 192, 128)))
+    assert Object.load(told, 192, 128) == [thing]
 
 
 def test_a_cache_that_cannot_be_read_is_filled_anew(photo: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -774,7 +774,7 @@ def ask(server: Server, *answers: Any, **options: Any) -> pipeline.Analysis:
 def test_a_model_ranks_with_reasons(server: Server) -> None:
     result = ask(server, CAPTIONS, GOOD, purpose="find the disc")
     assert [(o.label, o.level, o.reason) for o in result.objects] == [
-        ("sky", 2, "because 0"), ("disc", 0, "because 1"), ("grass", 1, "because 2"),
+        ("sky", "L3", "because 0"), ("disc", "L1", "because 1"), ("grass", "L2", "because 2"),
     ]  # fmt: skip
     assert result.provenance["captions"] == CAPTIONS and result.provenance["for"] == "find the disc"
     assert result.provenance["ranking"] == {"provider": "chat", "model": "tiny", "prompts": prompts.HASH}
@@ -795,7 +795,7 @@ def test_a_large_picture_is_sent_smaller() -> None:
 
 def test_a_model_without_eyes_gets_no_picture(server: Server) -> None:
     result = ask(server, CAPTIONS, GOOD, text_only=True)
-    assert result.objects[1].level == 0 and "image_url" not in json.dumps(server.asked)
+    assert result.objects[1].level == "L1" and "image_url" not in json.dumps(server.asked)
     assert '"label": "sky"' in server.asked[0]["messages"][1]["content"]
 
 
@@ -809,7 +809,7 @@ def test_a_model_without_eyes_gets_no_picture(server: Server) -> None:
 )
 def test_an_answer_with_extra_prose_is_understood(server: Server, answer: Any) -> None:
     result = ask(server, "A disc, in plain words.", answer)
-    assert [o.level for o in result.objects] == [2, 0, 1] and not result.warnings
+    assert [o.level for o in result.objects] == ["L3", "L1", "L2"] and not result.warnings
     assert result.provenance["captions"] == {"short": "A disc, in plain words."} and len(server.asked) == 2
 
 
@@ -831,13 +831,13 @@ def test_an_answer_with_extra_prose_is_understood(server: Server, answer: Any) -
 )
 def test_a_wrong_answer_is_asked_for_once_more(server: Server, answer: Any, told: str) -> None:
     result = ask(server, CAPTIONS, answer, GOOD)
-    assert [o.level for o in result.objects] == [2, 0, 1] and not result.warnings
+    assert [o.level for o in result.objects] == ["L3", "L1", "L2"] and not result.warnings
     assert len(server.asked) == 3 and told in server.asked[2]["messages"][-1]["content"]
     server.asked.clear()
     pipeline.provider_of.cache_clear()
     result = ask(server, CAPTIONS, answer)
     assert len(server.asked) == 3 and result.warnings and told in result.warnings[0]
-    assert all(o.level in (0, 1, 2) and o.reason for o in result.objects)
+    assert all(o.level in ("L1", "L2", "L3") and o.reason for o in result.objects)
 
 
 def test_what_the_second_answer_lacks_comes_from_the_default(server: Server) -> None:
@@ -905,7 +905,7 @@ def test_a_server_that_fails_leads_to_the_default(
 
 def test_a_server_that_recovers_is_asked_again(server: Server) -> None:
     result = ask(server, fails(503), cut_off, CAPTIONS, fails(429), GOOD)
-    assert [o.level for o in result.objects] == [2, 0, 1] and not result.warnings
+    assert [o.level for o in result.objects] == ["L3", "L1", "L2"] and not result.warnings
 
 
 def test_a_server_without_schemas_is_asked_without(server: Server) -> None:
@@ -933,7 +933,7 @@ def test_a_model_says_what_to_look_for(server: Server) -> None:
     )
     pipeline.provider_of.cache_clear()
     result = ask(server, {"tags": []}, CAPTIONS, GOOD, tags="chat")
-    assert "named nothing" in result.warnings[0] and result.objects[1].level == 0
+    assert "named nothing" in result.warnings[0] and result.objects[1].level == "L1"
 
 
 def test_only_so_many_objects_are_asked_about(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -945,7 +945,7 @@ def test_only_so_many_objects_are_asked_about(server: Server, monkeypatch: pytes
 def test_an_echo_of_the_prompt_is_no_answer(server: Server) -> None:
     rows = [{"id": k, "level": level, "reason": "..."} for k, level in enumerate(("L1", "L2", "L3"))]
     result = ask(server, {"short": "One sentence.", "detailed": prompts.DETAILED}, {"objects": rows})
-    assert [(o.level, o.reason) for o in result.objects] == [(0, ""), (1, ""), (2, "")]
+    assert [(o.level, o.reason) for o in result.objects] == [("L1", ""), ("L2", ""), ("L3", "")]
     assert "captions" not in result.provenance
     assert result.warnings == ["the answer to the first question has no caption"]
 
@@ -1058,7 +1058,7 @@ def runtime() -> None:
 def test_a_segmenter_finds_named_objects(runtime: None, tmp_path: Path) -> None:
     result = analyze(picture(), Options(detector=network(tmp_path / "tiny.onnx")))
     disc, other, corner = result.objects
-    assert [o.label for o in result.objects] == ["disc", "dog", "dog"] and disc.level == 0
+    assert [o.label for o in result.objects] == ["disc", "dog", "dog"] and disc.level == "L1"
     assert np.abs(np.subtract(disc.box, (70, 30, 72, 68))).max() <= 1
     assert disc.mask is not None and disc.mask.all()
     assert abs(disc.score - 0.9) < 1e-3
@@ -1127,7 +1127,7 @@ def test_a_network_of_salient_objects_finds_regions(runtime: None, tmp_path: Pat
     pixels[:, 150:] = (20, 40, 250)
     result = analyze(pixels, Options(saliency=salient_network(tmp_path / "red.onnx")))
     mapped = group_map(result.objects, 192, 128)
-    first = np.asarray(mapped.levels)[mapped.labels.astype(int) - 1] == 0
+    first = np.asarray(mapped.levels)[mapped.labels.astype(int) - 1] == "L1"
     y, x = np.argwhere(first).mean(0) * 16 + 8
     assert abs(x - 0.45 * 192) < 16 and abs(y - 64) < 16
     assert result.provenance["grounding"]["provider"] == "saliency"

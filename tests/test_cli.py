@@ -28,7 +28,7 @@ from sdc.cli import files, pool
 from sdc.cli import main as cli
 from sdc.codec.decoder import decode
 from sdc.coding.engine import PythonEngine
-from sdc.errors import SdcError
+from sdc.errors import InvalidError, SdcError
 from sdc.format import objs as metadata
 from sdc.format.build import build
 from sdc.format.chunks import ICCP, OBJS, Chunk
@@ -126,7 +126,7 @@ def test_encode_and_decode(run: Run, coded: str) -> None:
     assert (image("out.png") == decode(Path(coded).read_bytes()).pixels).all()
     assert near(image("out.png"), gradient())
     stream = parse(Path(coded).read_bytes())
-    assert [g.level_name for g in stream.groups] == ["L1", "L2", "other"]
+    assert [g.level for g in stream.groups] == ["L1", "L2", "other"]
     assert validate(Path(coded).read_bytes()).state == "valid"
 
 
@@ -137,7 +137,7 @@ def test_qualities_and_groups(run: Run) -> None:
     assert [g.quality for g in parse(Path("a.sdc").read_bytes()).groups] == [44, 30, 16]
     ran = run("encode", "in.png", "a.sdc", "--objects", "o.json", "--group-by", "object", "--no-metadata")
     stream = parse(Path("a.sdc").read_bytes())
-    assert [g.level for g in stream.groups] == [0, 0, 1, 3]
+    assert [g.level for g in stream.groups] == ["L1", "L1", "L2", "other"]
     assert stream.after == ()
     assert run("encode", "in.png", "b.sdc", "--objects", "none").status == 0
     assert len(parse(Path("b.sdc").read_bytes()).groups) == 1
@@ -823,7 +823,7 @@ def test_faults_and_lack_of_memory_are_one_line(
             raise error
 
         with monkeypatch.context() as patch:
-            patch.setattr(decode_command, "decode", fail)
+            patch.setattr(decode_command, "decode_choice", fail)
             ran = run("decode", coded, "out.png")
         assert (ran.status, ran.err.count("\n")) == (status, 1), ran.err
         assert not Path("out.png").exists()
@@ -1144,7 +1144,7 @@ def test_objects_for_a_folder(run: Run) -> None:
 def test_errors_go_from_process_to_process() -> None:
     error = SdcError("E_CHUNK_CRC", "wrong", offset=12)
     again = pickle.loads(pickle.dumps(error))
-    assert type(again) is SdcError and str(again) == str(error) == "E_CHUNK_CRC: wrong (byte 12)"
+    assert type(again) is InvalidError and str(again) == str(error) == "E_CHUNK_CRC: wrong (byte 12)"
     assert again.as_dict() == error.as_dict() and again.exit_status == error.exit_status
 
 

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import sdc
 from sdc.codec.decoder import decode
 from sdc.coding.labels import encode_map
 from sdc.errors import SdcError, spec_data
@@ -26,6 +27,7 @@ from sdc.format.fields import build_payload, decode_varint, encode_varint, parse
 from sdc.format.grps import COMPLETE, DAMAGED, TRUNCATED, UNREAD, WITHDRAWN, Group
 from sdc.format.head import Head, build_head
 from sdc.format.latn import decode_symbols
+from sdc.format.lazy import LazyStream
 from sdc.format.mask import map_payload, parse_map
 from sdc.format.objs import objects_payload, parse_objects
 from sdc.format.parse import parse, preamble_size, read
@@ -35,7 +37,7 @@ from sdc.format.validate import validate
 from sdc.networks.registry import load_model
 from sdc.objects.object import Object
 from sdc.testing.streams import random_stream
-from sdc.types import Limits
+from sdc.types import LEVELS, Level, Limits
 
 TINY = random_stream(5, width=40, height=24, count=3, amplitude=40, extras=True)
 
@@ -201,20 +203,23 @@ def test_of_a_reader_only_what_is_asked_for_is_read() -> None:
         unread = set().union(*(chunk for k, chunk in enumerate(chunks) if k not in chosen))
         reader, whole = Logging(data), decode(data, groups=chosen)
         got = decode(reader, groups=chosen)
-        assert set(range(len(data))) - reader.seen == unread | behind
+        assert set(range(len(data))) - reader.seen == unread
         assert got.groups == chosen and not got.missing and got.stream.state == "valid"
         assert [g.state for g in got.stream.groups] == [COMPLETE if k in chosen else UNREAD for k in range(3)]
         assert np.array_equal(got.pixels, whole.pixels) and np.array_equal(got.covered, whole.covered)
-        assert got.stream.before == stream.before
+        assert got.stream.before == stream.before and got.stream.after == stream.after
+        assert got.objects == whole.objects != ()
+        reader = Logging(data)
+        assert LazyStream(reader).fetch(chosen).groups == chosen
+        assert set(range(len(data))) - reader.seen == unread | behind
         assert {g.state for g in whole.stream.groups} == {COMPLETE} and whole.stream.after == stream.after
         # An editor copies what stands around the groups (EDIT-02, EDIT-04).
         reader = Logging(data)
         assert extract(reader, groups=chosen) == extract(data, groups=chosen)
         assert set(range(len(data))) - reader.seen == unread
-    names = {g.level_name for g in stream.groups[:1]}
+    names = {g.level for g in stream.groups[:1]}
     reader = Logging(data)
     assert decode(reader, levels=iter(names)).groups == decode(data, levels=names).groups != ()
-    assert not reader.seen & behind
     for work in (decode, extract, parse, info, validate):
         reader = Logging(data)
         work(reader)
@@ -239,14 +244,14 @@ def test_prefix_holds_the_groups_asked_for() -> None:
     assert stream.prefix() == stream.prefix([2, 0]) == ends[2] == stream.after[0].offset
     assert stream.prefix([1]) == sum(stream.ranges([1])[0]) == ends[1]
     assert stream.prefix([]) == stream.groups[0].offset
-    for level in ("L1", "l2", "3", "other"):
-        own = [e for e, g in zip(ends, stream.groups, strict=True) if g.level_name[-1] == level[-1]]
+    for level in ("L1", "l2", 3, "other"):
+        own = [e for e, g in zip(ends, stream.groups, strict=True) if g.level == Level(level)]
         assert stream.prefix(levels=[level]) == max(own, default=stream.groups[0].offset)
         assert bool(stream.ranges(levels=[level])) == bool(own)
     less = parse(extract(TINY.data, groups=[0]))
     assert less.prefix() == less.prefix([0, 2]) == sum(less.ranges()[0])
     assert less.prefix([2]) == less.groups[0].offset and less.ranges([2]) == []
-    for wrong in ({"groups": [3]}, {"levels": [1]}, {"levels": "L1"}):
+    for wrong in ({"groups": [3]}, {"levels": [0]}, {"levels": "L4"}, {"levels": 3.0}):
         for ask in (stream.prefix, stream.ranges):
             with pytest.raises(SdcError, match="E_USAGE"):
                 ask(**wrong)  # type: ignore[arg-type]
@@ -306,7 +311,7 @@ def test_what_is_no_source_is_named(work: Callable[[Any], object], tmp_path: Pat
             raise io.UnsupportedOperation("seek")
 
     with path.open(encoding="latin-1") as text:
-        for source in ("a.sdc", path, None, 7, [1, 2], text, io.StringIO("a"), Pipe(TINY.data)):
+        for source in (None, 7, [1, 2], text, io.StringIO("a"), Pipe(TINY.data)):
             words = f"E_USAGE: a stream is bytes or a seekable binary reader, not {type(source).__name__}"
             with pytest.raises(SdcError) as caught:
                 work(source)
@@ -314,6 +319,18 @@ def test_what_is_no_source_is_named(work: Callable[[Any], object], tmp_path: Pat
     for array in (row[::2], row.astype(np.float32), np.zeros((4, 4), np.uint8), row.data[::2]):
         with pytest.raises(SdcError, match="E_USAGE"):
             work(array)
+
+
+@pytest.mark.parametrize("work", [decode, extract, info, validate, sdc.open, sdc.imread])
+def test_paths_are_taken_wherever_bytes_are(work: Callable[[Any], object], tmp_path: Path) -> None:
+    path = tmp_path / "a.sdc"
+    path.write_bytes(TINY.data)
+    for source in (path, str(path)):
+        work(source)
+    for wrong, code in ((tmp_path / "b.sdc", "E_INPUT"), ("a\0b", "E_INPUT"), (tmp_path, "E_IO")):
+        with pytest.raises(SdcError) as caught:
+            work(wrong)
+        assert caught.value.code == code and caught.value.where == str(wrong)
 
 
 def test_chunks_of_groups_that_are_not_there_are_refused() -> None:
@@ -673,7 +690,7 @@ def test_chunk_size_is_what_is_written() -> None:
 def test_framing_of_four_groups_is_at_most_80_bytes() -> None:
     """Four groups of up to 16 kB each in a photograph of usual size."""
     head = Head(4032, 3024, 1, b"abcd")
-    groups = tuple(Group(k, k, 32, state=COMPLETE, payload=bytes(15000)) for k in range(4))
+    groups = tuple(Group(k, LEVELS[k], 32, state=COMPLETE, payload=bytes(15000)) for k in range(4))
     stream = Outline(head, groups, mask=bytes(200))
     assert len(build(stream)) - 4 * 15000 - 200 <= 80
 
@@ -704,7 +721,7 @@ def test_pixel_mask_bombs_are_refused() -> None:
     stream = parse(random_stream(1, width=64, height=64, count=1, extras=False).data)
     full = np.ones((64, 64), bool)
     for number, refused in ((4, False), (5, True)):
-        things = [Object("x", (0, 0, 64, 64), 3, mask=full, rank=k, group=0) for k in range(number)]
+        things = [Object("x", (0, 0, 64, 64), "other", mask=full, rank=k, group=0) for k in range(number)]
         payload = objs.objects_payload(things, pixel_masks=True)
         assert len(payload) < 40 * number
         loaded = replace(stream, after=(Chunk(OBJS, payload),))

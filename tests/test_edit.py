@@ -107,7 +107,7 @@ def test_keeping_everything_keeps_every_byte(data: bytes) -> None:
 
 
 def test_levels_name_groups() -> None:
-    levels = [g.level_name for g in FULL.groups]
+    levels = [g.level for g in FULL.groups]
     assert extract(FULL.data, levels=[levels[0]]) == extract(
         FULL.data, groups=[k for k, level in enumerate(levels) if level == levels[0]]
     )
@@ -308,7 +308,7 @@ def test_masks_are_decoded_as_asked_and_within_limits(monkeypatch: pytest.Monkey
      ({"group": None}, "E_OBJECTS")],
 )  # fmt: skip
 def test_objects_that_no_stream_holds_are_not_written(change: dict[str, object], code: str) -> None:
-    good = Object("a", (0, 0, 5, 5), 0, 1.0, "", 0, None, 0)
+    good = Object("a", (0, 0, 5, 5), "L1", 1.0, "", 0, None, 0)
     assert objects_payload([good])
     with pytest.raises(SdcError) as caught:
         objects_payload([replace(good, **change)])  # type: ignore[arg-type]

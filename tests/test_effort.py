@@ -49,7 +49,7 @@ def photograph() -> Array:
     return np.clip(picture + rng.normal(0, 8, picture.shape), 0, 255).astype(np.uint8)
 
 
-OBJECTS = [Object("one", (0, 0, 45, 40), 0)]
+OBJECTS = [Object("one", (0, 0, 45, 40), "L1")]
 
 
 def cost(data: bytes, quality: int) -> float:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sdc import Object, decode, encode, parse, validate
+from sdc import Object, decode, encode, validate
 from sdc.coding.engine import Engine, PythonEngine, use_engine
 from sdc.coding.symbols import SymbolTables
 from sdc.errors import SdcError
 from sdc.format.objs import parse_objects
+from sdc.format.parse import parse
 from sdc.networks.run import use_runner
 
 
@@ -66,7 +67,7 @@ def counting() -> Iterator[Counting]:
 
 
 PICTURE = np.random.default_rng(7).integers(0, 256, (60, 70, 3)).astype(np.uint8)
-THING = Object("thing", (3, 4, 40, 40), 0, mask=np.tri(40, dtype=bool))
+THING = Object("thing", (3, 4, 40, 40), "L1", mask=np.tri(40, dtype=bool))
 
 
 def test_an_engine_does_all_the_entropy_coding(counting: Counting) -> None:

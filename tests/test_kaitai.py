@@ -208,7 +208,7 @@ def opaque_stream(count: int, width: int, height: int, *, rng_seed: int = 1) -> 
     labels = (
         np.where(cells < count, cells + 1, cells % (count + 1)).astype(np.uint8).reshape(head.rows, head.cols)
     )
-    groups = [Group(k, min(3, 4 * k // count), int(rng.integers(64))) for k in range(count)]
+    groups = [Group(k, LEVELS[min(3, 4 * k // count)], int(rng.integers(64))) for k in range(count)]
     payloads = [rng.bytes(int(rng.choice([0, 4, 127, 128, 300]))) for _ in groups]
     return assemble(head, groups, payloads, labels)
 
@@ -229,8 +229,8 @@ def objects_stream() -> bytes:
     mask = np.zeros((20, 30), bool)
     mask[3:15, 4:25] = True
     objects = [
-        Object("Straßenbahn 電車", (5, 6, 30, 20), 0, 0.97, "", 0, mask, 0),
-        Object("", (0, 0, 160, 96), 1, 1.0, "r" * 300, 3, None, 1),
+        Object("Straßenbahn 電車", (5, 6, 30, 20), "L1", 0.97, "", 0, mask, 0),
+        Object("", (0, 0, 160, 96), "L2", 1.0, "r" * 300, 3, None, 1),
         Object("x" * 255, (159, 95, 1, 1), 3, 0.0, "far away", 4094, None, 2),
     ]
     chunk = Chunk(OBJS, objects_payload(objects, pixel_masks=True))
@@ -262,7 +262,7 @@ def damaged_stream() -> bytes:
 def largest_head() -> bytes:
     """A stream with the largest numbers that the reader here takes by default in HEAD."""
     head = HeadOf(65536, 4096, 2**32 - 1, b"\x00\xff\x80\x7f", 0, 0xFF)
-    group = Group(0, 3, 63, state=COMPLETE, payload=b"")
+    group = Group(0, LEVELS[3], 63, state=COMPLETE, payload=b"")
     return build(Outline(head, (group,)))
 
 
@@ -481,7 +481,7 @@ def test_groups_and_chunks_agree(name: str, result: dict[str, Any]) -> None:
     assert read["head"] == {"rows": stream.head.rows, "cols": stream.head.cols}
     assert read["file"]["firstLatn"] == stream.groups[0].offset
     for group, g in zip(stream.groups, read["groups"], strict=True):
-        assert (g["index"], g["level"], g["quality"]) == (group.index, group.level, group.quality)
+        assert (g["index"], g["level"], g["quality"]) == (group.index, group.level.code, group.quality)
         assert (g["offset"], g["size"], g["past"]) == (group.offset, group.size, group.offset + group.size)
         assert g["isWithdrawn"] == (group.state == WITHDRAWN)
         if group.payload is not None:

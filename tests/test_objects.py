@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 
 from sdc import types as module
 from sdc.errors import SdcError, spec_data
-from sdc.objects.document import load_objects
 from sdc.objects.grouping import MAX_OBJECT_GROUPS, GroupMap, group_map
 from sdc.objects.object import Object
 from sdc.objects.ranking import rank_objects
 from sdc.objects.together import together
-from sdc.types import LEVELS
+from sdc.types import LEVELS, Level
+
+L1, L2, L3, OTHER = LEVELS
 
 VALIDATOR = jsonschema.Draft202012Validator(spec_data("objects.schema.json"))
 
@@ -36,13 +37,13 @@ def pixels(thing: Object, width: int, height: int) -> np.ndarray:
 
 
 def one(width: int, height: int, **fields: Any) -> Object:
-    (thing,) = load_objects([{"label": "thing", **fields}], width, height)
+    (thing,) = Object.load([{"label": "thing", **fields}], width, height)
     return thing
 
 
 def refusal(source: Any, width: int = 64, height: int = 48, **more: Any) -> SdcError:
     with pytest.raises(SdcError) as caught:
-        load_objects(source, width, height, **more)
+        Object.load(source, width, height, **more)
     assert "\n" not in str(caught.value)
     return caught.value
 
@@ -59,23 +60,23 @@ def test_every_field() -> None:
         "reason": "named in the caption",
         "colour": "ignored",
     }
-    assert load_objects({"objects": [source]}, 64, 48) == [
-        Object("dog", (1, 2, 30, 20), 1, 0.25, "named in the caption")
+    assert Object.load({"objects": [source]}, 64, 48) == [
+        Object("dog", (1, 2, 30, 20), "L2", 0.25, "named in the caption")
     ]
-    assert load_objects([source], 64, 48) == load_objects({"objects": [source]}, 64, 48)
+    assert Object.load([source], 64, 48) == Object.load({"objects": [source]}, 64, 48)
     absent = {"level": None, "score": None, "reason": None, "polygon": None}
     assert one(64, 48, box=[1, 2, 3, 4], **absent) == Object("thing", (1, 2, 3, 4))
 
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_levels_by_name(level: str) -> None:
-    assert one(64, 48, box=[0, 0, 1, 1], level=level).level == LEVELS.index(level)
+    assert one(64, 48, box=[0, 0, 1, 1], level=level).level is Level(level)
 
 
 def test_file(tmp_path: Path) -> None:
     path = tmp_path / "objects.json"
     path.write_text(json.dumps([{"label": "è", "box": [0, 0, 8, 8]}]), "utf-8")
-    assert load_objects(path, 64, 48) == load_objects(str(path), 64, 48) == [Object("è", (0, 0, 8, 8))]
+    assert Object.load(path, 64, 48) == Object.load(str(path), 64, 48) == [Object("è", (0, 0, 8, 8))]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_box_is_rounded_to_pixel_centres_and_clipped(
     box: list[float], expected: tuple[int, ...] | None
 ) -> None:
     keeper = {"label": "keeper", "box": [0, 0, 1, 1]}
-    boxes = [thing.box for thing in load_objects([keeper, {"label": "thing", "box": box}], 64, 48)]
+    boxes = [thing.box for thing in Object.load([keeper, {"label": "thing", "box": box}], 64, 48)]
     assert boxes[1:] == ([] if expected is None else [expected])
 
 
@@ -121,7 +122,7 @@ def test_polygons_are_united_and_their_crossings_even_odd() -> None:
 def test_polygon_agrees_with_the_definition(points: list[tuple[float, float]]) -> None:
     flat = [value for point in points for value in point]
     source = [{"label": "keeper", "box": [0, 0, 1, 1]}, {"label": "thing", "polygon": [flat]}]
-    found = load_objects(source, 64, 48)[1:]
+    found = Object.load(source, 64, 48)[1:]
     expected = np.zeros((48, 64), bool)
     for (x0, y0), (x1, y1) in zip(points, points[1:] + points[:1], strict=True):
         if y0 > y1:
@@ -184,7 +185,7 @@ def test_rle_agrees_with_the_definition(width: int, height: int, data: st.DataOb
         {"label": "keeper", "box": [0, 0, 1, 1]},
         {"label": "thing", "rle": {"size": [height, width], "counts": counts}},
     ]
-    found = load_objects(source, width, height)[1:]
+    found = Object.load(source, width, height)[1:]
     assert (pixels(found[0], width, height) == expected).all() if found else not expected.any()
 
 
@@ -198,7 +199,7 @@ def test_coordinates_for_another_size_are_scaled() -> None:
             {"label": "rle", "rle": {"size": [2, 4], "counts": [2, 1, 5]}},
         ],
     }
-    box, polygon, rle = load_objects(source, 64, 48)
+    box, polygon, rle = Object.load(source, 64, 48)
     assert box.box == polygon.box == (4, 6, 8, 12)
     assert rle.box == (16, 0, 16, 24)  # a quarter of the width, half of the height
     assert rle.mask is not None and rle.mask.all()
@@ -238,7 +239,7 @@ def test_scaled_run_lengths_agree_with_the_definition(
     expected = bits[np.ix_(ys, xs)]
     source = [{"label": "a", "rle": {"size": [h, w], "counts": counts}}]
     if expected.any():
-        (thing,) = load_objects(source, width, height)
+        (thing,) = Object.load(source, width, height)
         assert (pixels(thing, width, height) == expected).all()
 
 
@@ -258,9 +259,9 @@ def test_objects_outside_are_left_out_unless_all_are() -> None:
     inside, outside = {"label": "in", "box": [0, 0, 9, 9]}, {"label": "out", "box": [100, 0, 9, 9]}
     beyond = {"label": "out", "polygon": [[-9, -9, -1, -9, -1, -1]]}
     nothing = {"label": "none", "rle": {"size": [48, 64], "counts": [48 * 64]}}
-    assert [thing.label for thing in load_objects([outside, inside, beyond, nothing], 64, 48)] == ["in"]
+    assert [thing.label for thing in Object.load([outside, inside, beyond, nothing], 64, 48)] == ["in"]
     assert "outside" in str(refusal([outside, beyond]))
-    assert load_objects([], 64, 48) == []
+    assert Object.load([], 64, 48) == []
 
 
 @pytest.mark.parametrize(
@@ -351,7 +352,7 @@ def test_intricate_polygon_is_refused_before_memory_is_taken() -> None:
 def test_masks_that_fill_too_much_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sdc.objects.document.MAX_MASKS", 50)
     square = {"label": "a", "polygon": [[0, 0, 5, 0, 5, 5, 0, 5]]}
-    assert len(load_objects([square] * 2, 64, 48)) == 2
+    assert len(Object.load([square] * 2, 64, 48)) == 2
     assert refusal([square] * 3).where == "objects[2]"
 
 
@@ -428,7 +429,7 @@ def test_whatever_the_json_it_is_read_or_refused(source: Any) -> None:
     if isinstance(source, str):  # would be a path
         source = [source]
     try:
-        objects = load_objects(source, 50, 40)
+        objects = Object.load(source, 50, 40)
     except SdcError as error:
         assert error.code == "E_OBJECTS"
         return
@@ -441,7 +442,7 @@ def test_whatever_the_json_it_is_read_or_refused(source: Any) -> None:
 @given(coco, st.none() | st.sampled_from(["a.jpg", "b"]))
 def test_whatever_the_coco_file_it_is_read_or_refused(source: Any, name: str | None) -> None:
     try:
-        group_map(load_objects(source, 50, 40, name), 50, 40, "object")
+        group_map(Object.load(source, 50, 40, name), 50, 40, "object")
     except SdcError as error:
         assert error.code == "E_OBJECTS"
 
@@ -451,7 +452,7 @@ def test_schema_and_documentation() -> None:
     text = files("sdc_spec").joinpath("objects.md").read_text("utf-8")
     example = json.loads(text.split("```json\n")[1].split("```")[0])
     VALIDATOR.validate(example)
-    objects = load_objects(example, 640, 480)
+    objects = Object.load(example, 640, 480)
     assert [thing.label for thing in objects] == ["dog", "ball", "cat", "tree"]
     assert objects[2].box == objects[3].box == (160, 120, 320, 240)
     for wrong in (
@@ -485,37 +486,37 @@ def coco_file() -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ["val/second.jpg", "second.jpg", "second.png", "other/second.tiff"])
 def test_coco_picture_is_found_by_name(name: str) -> None:
-    dog, run, _ = load_objects(coco_file(), 64, 48, name)
+    dog, run, _ = Object.load(coco_file(), 64, 48, name)
     assert (dog.label, dog.box, dog.level, dog.score) == ("dog", (4, 6, 5, 4), None, 1)
     assert (run.label, run.box) == ("ball", (0, 0, 1, 48))
 
 
 def test_coco_both_forms_of_run_lengths() -> None:
     source = coco_file()
-    _, plain, compressed = load_objects(source, 64, 48, "second")
+    _, plain, compressed = Object.load(source, 64, 48, "second")
     assert plain == compressed
     source["annotations"][3]["segmentation"]["counts"] = "0`1`n"
-    assert refusal(source, image_name="second").where == "annotations[3].segmentation.counts"
+    assert refusal(source, name="second").where == "annotations[3].segmentation.counts"
 
 
 def test_coco_box_without_outline_and_scaling() -> None:
-    (ball,) = load_objects(coco_file(), 128, 96, "first.jpg")
+    (ball,) = Object.load(coco_file(), 128, 96, "first.jpg")
     assert ball == Object("ball", (2, 4, 6, 8))
 
 
 def test_coco_errors() -> None:
     source = coco_file()
-    assert "third" in str(refusal(source, image_name="third.jpg"))
+    assert "third" in str(refusal(source, name="third.jpg"))
     assert refusal(source).where == "images"
     source["images"].append({"id": 10, "file_name": "test/second.jpg"})
-    assert "2 pictures" in str(refusal(source, image_name="second.jpg"))
-    assert len(load_objects(source, 64, 48, "val/second.jpg")) == 3
+    assert "2 pictures" in str(refusal(source, name="second.jpg"))
+    assert len(Object.load(source, 64, 48, "val/second.jpg")) == 3
     source["annotations"][0]["category_id"] = 4
-    assert refusal(source, image_name="val/second.jpg").where == "annotations[0].category_id"
+    assert refusal(source, name="val/second.jpg").where == "annotations[0].category_id"
     source["annotations"][0].update(category_id=3, segmentation=[[1, 2]])
-    assert refusal(source, image_name="val/second.jpg").where == "annotations[0].segmentation[0]"
+    assert refusal(source, name="val/second.jpg").where == "annotations[0].segmentation[0]"
     source["images"] = source["images"][:1]
-    assert [thing.label for thing in load_objects(source, 64, 48)] == ["ball"]
+    assert [thing.label for thing in Object.load(source, 64, 48)] == ["ball"]
 
 
 # --- Objects ------------------------------------------------------------------------------------------
@@ -529,7 +530,10 @@ def test_coco_errors() -> None:
         {"box": (0.0, 0, 5, 4)},
         {"box": (0, 0, 5)},
         {"level": 4},
-        {"level": "L1"},
+        {"level": 0},
+        {"level": "L4"},
+        {"level": True},
+        {"level": 1.0},
         {"score": 1.5},
         {"score": float("nan")},
         {"mask": np.ones((5, 4), bool)},
@@ -567,9 +571,9 @@ def test_object_equality_looks_at_the_mask() -> None:
 def test_default_levels_are_thirds_by_count(count: int, levels: list[int]) -> None:
     objects = [Object("thing", (32 * i, 20, 12, 9), score=1 - 0.2 * i) for i in range(count)]
     ranked = rank_objects(objects, 160, 48)
-    assert [thing.level for thing in ranked] == levels
+    assert [thing.level.code for thing in ranked if thing.level] == levels
     assert [thing.rank for thing in ranked] == list(range(count))
-    assert [thing.level for thing in rank_objects(objects[::-1], 160, 48)] == levels[::-1]
+    assert levels_of(objects[::-1], 160, 48) == levels[::-1]
 
 
 def test_default_level_looks_at_centre_mask_and_score() -> None:
@@ -585,8 +589,9 @@ def test_default_level_looks_at_centre_mask_and_score() -> None:
     assert levels_of([corner, replace(corner, box=(0, 56, 20, 40))], 128, 96) == [1, 0]
 
 
-def levels_of(objects: list[Object], width: int, height: int) -> list[int | None]:
-    return [thing.level for thing in rank_objects(objects, width, height)]
+def levels_of(objects: list[Object], width: int, height: int) -> list[int]:
+    """Codes of the levels that objects get."""
+    return [thing.level.code for thing in rank_objects(objects, width, height) if thing.level is not None]
 
 
 def test_a_doubtful_object_that_fills_the_image_is_not_of_l1() -> None:
@@ -634,7 +639,7 @@ def test_objects_go_with_others_but_not_in_chains() -> None:
     # Each shares cells with the next, and goes with the one before if that goes with none.
     assert levels_of(row, 320, 100) == [0, 0, 1, 1, 2, 2]
     # What has a level does not count.
-    given_ones = [replace(row[0], level=2), replace(row[1], level=0, score=0.1), *row[2:]]
+    given_ones = [replace(row[0], level=L3), replace(row[1], level=L1, score=0.1), *row[2:]]
     assert levels_of(given_ones, 320, 100) == [2, 0, 0, 0, 1, 1]
 
 
@@ -645,7 +650,7 @@ def detections(draw: st.DrawFn) -> list[Object]:
     for _ in range(draw(st.integers(1, 9))):
         x, y = draw(st.integers(0, 60)), draw(st.integers(0, 44))
         w, h = draw(st.integers(1, 64 - x)), draw(st.integers(1, 48 - y))
-        level = draw(st.none() | st.none() | st.integers(0, 3))
+        level = draw(st.none() | st.none() | st.sampled_from(LEVELS))
         label = draw(st.sampled_from(["person", "chair", "kite"]))
         if any((label, (x, y, w, h)) == (other.label, other.box) for other in out):
             continue
@@ -683,7 +688,7 @@ def test_a_higher_score_never_lowers_a_level(objects: list[Object], data: st.Dat
     higher = data.draw(st.floats(objects[k].score, 1))
     surer = [*objects[:k], replace(objects[k], score=higher), *objects[k + 1 :]]
     before, after = levels_of(objects, 64, 48)[k], levels_of(surer, 64, 48)[k]
-    assert before is not None and after is not None and after <= before
+    assert after <= before
 
 
 @given(detections(), st.randoms(use_true_random=False))
@@ -693,7 +698,7 @@ def test_the_order_of_objects_does_not_matter(objects: list[Object], random: Any
     told = levels_of(objects, 64, 48)
     again = levels_of([objects[k] for k in shuffled], 64, 48)
 
-    def found(levels: list[int | None], order: list[int]) -> list[Any]:
+    def found(levels: list[int], order: list[int]) -> list[Any]:
         return sorted(
             (objects[k].label, objects[k].box, objects[k].score, levels[i]) for i, k in enumerate(order)
         )
@@ -713,12 +718,12 @@ def test_order_of_importance() -> None:
     box = (0, 0, 9, 9)
     objects = [
         Object("level worked out", (0, 0, 64, 48)),
-        Object("L3", box, level=2),
-        Object("L1 doubtful", box, level=0, score=0.5),
-        Object("L1", box, level=0),
-        Object("L1 too", box, level=0),
-        Object("L1 second", box, level=0, rank=1),
-        Object("L1 first", box, level=0, rank=0, score=0),
+        Object("L3", box, level="L3"),
+        Object("L1 doubtful", box, level="L1", score=0.5),
+        Object("L1", box, level="L1"),
+        Object("L1 too", box, level="L1"),
+        Object("L1 second", box, level="L1", rank=1),
+        Object("L1 first", box, level="L1", rank=0, score=0),
     ]
     ranked = rank_objects(objects, 64, 48)
     names = [thing.label for thing in sorted(ranked, key=lambda thing: thing.rank or 0)]
@@ -731,7 +736,7 @@ def test_order_of_importance() -> None:
 
 def test_no_objects() -> None:
     result = group_map([], 50, 40)
-    assert (result.levels, result.objects) == ((3,), ())
+    assert (result.levels, result.objects) == ((OTHER,), ())
     assert result.labels.tolist() == [[1] * 4] * 3
     assert result.labels.dtype == np.uint8
 
@@ -739,9 +744,9 @@ def test_no_objects() -> None:
 @pytest.mark.parametrize(("box", "mine"), [((30, 0, 18, 16), True), ((31, 0, 17, 16), False)])
 def test_an_eighth_of_a_cell(box: tuple[int, int, int, int], mine: bool) -> None:
     # 2 columns of 16 pixels are 32 of 256.
-    result = group_map([Object("thing", box, level=0)], 64, 16)
+    result = group_map([Object("thing", box, level="L1")], 64, 16)
     assert result.labels.tolist() == [[2, 1 if mine else 2, 1, 2]]
-    assert result.levels == (0, 3)
+    assert result.levels == (L1, OTHER)
 
 
 @pytest.mark.parametrize(("height", "mine"), [(1, True), (0, False)])
@@ -753,44 +758,44 @@ def test_an_eighth_of_the_pixels_that_exist(height: int, mine: bool) -> None:
 
 
 def test_the_more_important_object_takes_the_cell() -> None:
-    wide, left = Object("wide", (0, 0, 64, 16), level=1), Object("left", (0, 0, 34, 16), level=0)
+    wide, left = Object("wide", (0, 0, 64, 16), level="L2"), Object("left", (0, 0, 34, 16), level="L1")
     for objects in ([wide, left], [left, wide]):
         result = group_map(objects, 64, 16)
         assert result.labels.tolist() == [[1, 1, 1, 2]]
-        assert result.levels == (0, 1)
+        assert result.levels == (L1, L2)
         assert {thing.label: (thing.group, thing.level) for thing in result.objects} == {
-            "wide": (1, 1),
-            "left": (0, 0),
+            "wide": (1, L2),
+            "left": (0, L1),
         }
 
 
 def test_touching_objects() -> None:
-    left, right = Object("left", (0, 0, 24, 16), level=0), Object("right", (24, 0, 24, 16), level=1)
+    left, right = Object("left", (0, 0, 24, 16), level="L1"), Object("right", (24, 0, 24, 16), level="L2")
     assert group_map([left, right], 64, 16).labels.tolist() == [[1, 1, 2, 3]]
 
 
 def test_tiny_object_gets_its_best_cell() -> None:
-    tiny = Object("tiny", (14, 14, 5, 3), level=0)  # 2 x 2, 3 x 2, 2 x 1 and 3 x 1 pixels in four cells
+    tiny = Object("tiny", (14, 14, 5, 3), level="L1")  # 2 x 2, 3 x 2, 2 x 1 and 3 x 1 pixels in four cells
     assert group_map([tiny], 32, 32).labels.tolist() == [[2, 1], [2, 2]]
 
 
 def test_nested_object_gets_a_cell_of_the_one_around_it() -> None:
-    outer, inner = Object("outer", (0, 0, 48, 48), level=0), Object("inner", (16, 16, 16, 16), level=1)
+    outer, inner = Object("outer", (0, 0, 48, 48), level="L1"), Object("inner", (16, 16, 16, 16), level="L2")
     result = group_map([outer, inner], 48, 48)
     assert result.labels.tolist() == [[1, 1, 1], [1, 2, 1], [1, 1, 1]]
-    assert result.levels == (0, 1)
+    assert result.levels == (L1, L2)
     # With the same level it needs no cell of its own...
-    inner = replace(inner, level=0)
-    assert group_map([outer, inner], 48, 48).levels == (0,)
+    inner = replace(inner, level="L1")
+    assert group_map([outer, inner], 48, 48).levels == (L1,)
     # ... but with a group of its own it does.
     result = group_map([outer, inner], 48, 48, "object")
     assert result.labels.tolist() == [[1, 1, 1], [1, 2, 1], [1, 1, 1]]
-    assert result.levels == (0, 0)
+    assert result.levels == (L1, L1)
 
 
 def test_nobody_loses_the_only_cell_while_there_is_another() -> None:
-    first = Object("first", (10, 0, 8, 4), level=0)  # 6 x 4 and 2 x 4 pixels: settles in the first cell
-    second = Object("second", (0, 0, 4, 4), level=1)  # only touches the first cell
+    first = Object("first", (10, 0, 8, 4), level="L1")  # 6 x 4 and 2 x 4 pixels: settles in the first cell
+    second = Object("second", (0, 0, 4, 4), level="L2")  # only touches the first cell
     result = group_map([first, second], 32, 16)
     assert result.labels.tolist() == [[2, 1]]
     assert [thing.group for thing in result.objects] == [0, 1]
@@ -798,8 +803,8 @@ def test_nobody_loses_the_only_cell_while_there_is_another() -> None:
 
 def test_chain_of_moves() -> None:
     # Each could go one cell to the right, and the last one is blocked until all do.
-    chain = [Object(str(i), (16 * i + 8, 0, 12, 4), level=0) for i in range(3)]
-    blocker = Object("blocker", (0, 0, 4, 4), level=1)
+    chain = [Object(str(i), (16 * i + 8, 0, 12, 4), level="L1") for i in range(3)]
+    blocker = Object("blocker", (0, 0, 4, 4), level="L2")
     result = group_map([*chain, blocker], 64, 16, "object")
     assert result.labels.tolist() == [[4, 1, 2, 3]]
     assert [thing.group for thing in result.objects] == [0, 1, 2, 3]
@@ -813,7 +818,7 @@ def test_guest_does_not_move_into_a_cell_that_is_being_given_away() -> None:
         shapes[i, :, columns[0] : columns[1]] = shapes[i, :, columns[2] : columns[3]] = True
     objects = [
         Object(str(i), (0, 0, 48, 16), level, mask=shape)
-        for i, (level, shape) in enumerate(zip((0, 1, 0, 2), shapes, strict=True))
+        for i, (level, shape) in enumerate(zip((L1, L2, L1, L3), shapes, strict=True))
     ]
     result = group_map(objects, 48, 16)
     # There is no room for all, so the newcomer shares.
@@ -822,35 +827,36 @@ def test_guest_does_not_move_into_a_cell_that_is_being_given_away() -> None:
 
 
 def test_more_objects_than_cells_share() -> None:
-    objects = [Object(str(i), (i, 0, 4, 4), level=min(i, 3)) for i in range(6)]
+    objects = [Object(str(i), (i, 0, 4, 4), level=LEVELS[min(i, 3)]) for i in range(6)]
     for by in ("level", "object"):
         result = group_map(objects, 16, 16, by)
         assert result.labels.tolist() == [[1]]
-        assert result.levels == (0,)
-        assert {(thing.group, thing.level) for thing in result.objects} == {(0, 0)}
+        assert result.levels == (L1,)
+        assert {(thing.group, thing.level) for thing in result.objects} == {(0, L1)}
         assert [thing.rank for thing in result.objects] == list(range(6))
 
 
 def test_objects_of_level_other() -> None:
-    thing = Object("thing", (0, 0, 16, 16), level=3)
-    assert group_map([thing], 32, 16).levels == (3,)
+    thing = Object("thing", (0, 0, 16, 16), level="other")
+    assert group_map([thing], 32, 16).levels == (OTHER,)
     result = group_map([thing], 32, 16, "object")
-    assert result.levels == (3, 3)
+    assert result.levels == (OTHER, OTHER)
     assert result.labels.tolist() == [[1, 2]]
 
 
 def test_too_many_groups_merge_by_level() -> None:
     # 300 cells, each with its object, and 20 more without.
     objects = [
-        Object(str(i), (16 * (i % 20), 16 * (i // 20), 16, 16), level=0 if i < 290 else 2) for i in range(300)
+        Object(str(i), (16 * (i % 20), 16 * (i // 20), 16, 16), level="L1" if i < 290 else "L3")
+        for i in range(300)
     ]
     result = group_map(objects, 320, 256, "object")
-    assert result.levels == (0,) * 253 + (2, 3)
+    assert result.levels == (L1,) * 253 + (L3, OTHER)
     groups = [thing.group for thing in result.objects]
     assert groups == [min(i, 252) for i in range(290)] + [253] * 10
     assert (result.labels == 255).sum() == 20
-    full = group_map([replace(thing, level=0) for thing in objects], 320, 256, "object")
-    assert full.levels == (0,) * 254 + (3,)
+    full = group_map([replace(thing, level="L1") for thing in objects], 320, 256, "object")
+    assert full.levels == (L1,) * 254 + (OTHER,)
 
 
 def test_wrong_arguments() -> None:
@@ -889,7 +895,7 @@ def scenes(draw: st.DrawFn) -> tuple[list[Object], int, int]:
     for i in range(count):
         w, h = int(rng.integers(1, min(width, most) + 1)), int(rng.integers(1, min(height, most) + 1))
         x, y = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
-        level = None if rng.random() < 0.4 else int(rng.integers(0, 4))
+        level = None if rng.random() < 0.4 else LEVELS[rng.integers(0, 4)]
         shape = rng.random((h, w)) < rng.random()
         # The box need not be tight here: that only matters to readers of the box.
         objects.append(Object(str(i), (x, y, w, h), level, mask=shape if shape.any() else None))
@@ -927,8 +933,8 @@ def test_level_groups(scene: tuple[list[Object], int, int]) -> None:
         for r, c in np.ndindex(expected.shape):
             cell = inside[16 * r : 16 * r + 16, 16 * c : 16 * c + 16]
             if 8 * cell.sum() >= cell.size:
-                expected[r, c] = thing.level
-    found = np.array(result.levels)[result.labels.astype(int) - 1]
+                expected[r, c] = thing.level.code
+    found = np.array([level.code for level in result.levels])[result.labels.astype(int) - 1]
     assert (found != expected).sum() <= len(objects)
 
 
@@ -963,5 +969,5 @@ def test_thousand_objects_on_a_large_picture() -> None:
         for _ in range(1000)
     ]
     source = [{"label": "thing", "polygon": [outline.tolist()]} for outline in outlines]
-    result = group_map(load_objects(source, 4000, 3000), 4000, 3000, "object")
+    result = group_map(Object.load(source, 4000, 3000), 4000, 3000, "object")
     assert len(result.levels) == 255

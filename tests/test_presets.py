@@ -18,12 +18,15 @@ from sdc.codec.encoder import qualities_of
 from sdc.codec.presets import PRESETS, Preset, parse_preset, preset_for, preset_of
 from sdc.errors import SdcError
 from sdc.format.grps import COMPLETE
+from sdc.format.parse import parse
 from sdc.format.prov import parse_provenance
 from sdc.objects.grouping import group_map
 from sdc.objects.object import Object
+from sdc.types import Level
 
+L1, L2, L3, OTHER = Level
 PIXELS = np.random.default_rng(4).integers(0, 255, (48, 80, 3)).astype(np.uint8)
-FIRST, SECOND = Object("first", (0, 0, 16, 16), 0), Object("second", (64, 32, 16, 16), 1)
+FIRST, SECOND = Object("first", (0, 0, 16, 16), "L1"), Object("second", (64, 32, 16, 16), "L2")
 
 
 def test_presets_are_written_as_they_are_read() -> None:
@@ -42,35 +45,39 @@ def test_presets_are_written_as_they_are_read() -> None:
 
 def test_the_most_important_level_gets_the_quality_asked_for() -> None:
     preset = parse_preset("L2-6,other-20")
-    assert qualities_of(30, preset) == {0: 30, 1: 24, 2: 30, 3: 10}
-    assert [qualities_of(30, preset, levels)[3] for levels in ((0, 3), (1, 3), (3,))] == [10, 16, 30]
+    assert qualities_of(30, preset) == {L1: 30, L2: 24, L3: 30, OTHER: 10}
+    assert [qualities_of(30, preset, levels)[OTHER] for levels in ((L1, OTHER), (L2, OTHER), (OTHER,))] == [
+        10,
+        16,
+        30,
+    ]
     # They stay in their range.
-    assert qualities_of(10, preset)[3] == 0 and qualities_of(61, preset, (1, 2))[2] == 63
-    assert qualities_of(30, levels=(3,)) == dict.fromkeys(range(4), 30)
+    assert qualities_of(10, preset)[OTHER] == 0 and qualities_of(61, preset, (L2, L3))[L3] == 63
+    assert qualities_of(30, levels=(OTHER,)) == dict.fromkeys(Level, 30)
 
 
 def test_levels_that_are_not_named_follow_the_most_important_one_named() -> None:
     preset = parse_preset("L2-6,other-20")
-    assert qualities_of({"L1": 44}, preset) == {0: 44, 1: 38, 2: 44, 3: 24}
-    assert qualities_of({"other": 3, "L2": 40}, preset) == {0: 46, 1: 40, 2: 46, 3: 3}
+    assert qualities_of({"L1": 44}, preset) == {L1: 44, L2: 38, L3: 44, OTHER: 24}
+    assert qualities_of({"other": 3, "L2": 40}, preset) == {L1: 46, L2: 40, L3: 46, OTHER: 3}
     # Where a preset says nothing of levels, they take the lowest one named.
-    assert qualities_of({"L1": 44, "L2": 32}, parse_preset("margin1")) == {0: 44, 1: 32, 2: 32, 3: 32}
-    assert qualities_of({"L2": 50, "other": 5}) == {0: 50, 1: 50, 2: 50, 3: 5}
+    assert qualities_of({"L1": 44, "L2": 32}, parse_preset("margin1")) == {L1: 44, L2: 32, L3: 32, OTHER: 32}
+    assert qualities_of({"L2": 50, "other": 5}) == {L1: 50, L2: 50, L3: 50, OTHER: 5}
 
 
 def test_margin_takes_cells_of_nobody() -> None:
-    one, two = Object("a", (32, 0, 16, 16), 0), Object("b", (48, 0, 16, 16), 2)
+    one, two = Object("a", (32, 0, 16, 16), "L1"), Object("b", (48, 0, 16, 16), "L3")
     grouped = group_map([two, one], 112, 48, margin=1)
     # Between the two there is no cell; where both reach, the more important has it.
-    assert grouped.levels == (0, 2, 3)
+    assert grouped.levels == (L1, L3, OTHER)
     assert grouped.labels.tolist() == [[3, 1, 1, 2, 2, 3, 3], [3, 1, 1, 1, 2, 3, 3], [3] * 7]
     assert [thing.group for thing in grouped.objects] == [1, 0]
     # At the edges it ends, far enough it takes everything, and then there is no group of the rest.
-    assert group_map([one], 112, 48, margin=4).levels == (0,)
+    assert group_map([one], 112, 48, margin=4).levels == (L1,)
     wide = group_map([one], 112, 48, margin=3)
     assert wide.labels.tolist() == [[1] * 6 + [2]] * 3
     # An object of level other gets none, and keeps its cells.
-    low = Object("c", (48, 0, 16, 16), 3)
+    low = Object("c", (48, 0, 16, 16), "other")
     for by, labels in (("level", [2, 1, 1, 2, 2, 2, 2]), ("object", [3, 1, 1, 2, 3, 3, 3])):
         assert group_map([one, low], 112, 16, by, 1).labels.tolist() == [labels]
     assert (group_map([], 112, 48, margin=2).labels == 1).all()
@@ -83,7 +90,7 @@ def test_margins_that_are_none(margin: int) -> None:
 
 
 def qualities(data: bytes) -> dict[str, int]:
-    return {group.level_name: group.quality for group in sdc.parse(data).groups}
+    return {group.level: group.quality for group in parse(data).groups}
 
 
 def test_encoder_does_as_the_preset_says() -> None:
@@ -91,7 +98,7 @@ def test_encoder_does_as_the_preset_says() -> None:
     shifted = parse_preset("L2-6,other-20,margin1")
     data = sdc.encode(PIXELS, objects=objects, quality=30, preset=shifted, effort=0)
     assert qualities(data) == {"L1": 30, "L2": 24, "other": 10}
-    assert (sdc.parse(data).labels == 1).sum() == 4
+    assert (parse(data).labels == 1).sum() == 4
     # What is said of a level, or of the margin, goes before the preset.
     by_level = {"L1": 40, "L2": 38, "other": 30}
     told = sdc.encode(PIXELS, objects=objects, quality=by_level, preset=shifted, margin=0, effort=0)
@@ -105,7 +112,7 @@ def test_encoder_does_as_the_preset_says() -> None:
 def test_streams_by_a_preset_are_complete() -> None:
     for preset in PRESETS:
         data = sdc.encode(PIXELS, objects=[FIRST, SECOND], quality=30, preset=preset, effort=0)
-        assert {group.state for group in sdc.parse(data).groups} == {COMPLETE}
+        assert {group.state for group in parse(data).groups} == {COMPLETE}
         assert sdc.decode(data).covered.all()
         # One group is of the quality that was asked for, whatever its level.
         alone = sdc.encode(PIXELS, quality=30, preset=preset, effort=0)
@@ -115,7 +122,7 @@ def test_streams_by_a_preset_are_complete() -> None:
 def test_a_preset_names_the_model_where_none_is_asked_for() -> None:
     for preset, model, number in (("detection", None, 2), ("detection", 1, 1), ("viewing", None, 1)):
         data = sdc.encode(PIXELS, preset=preset, model=model, effort=0)
-        assert sdc.parse(data).head.model == number
+        assert parse(data).head.model == number
         effort = PRESETS[preset].effort
         assert (sdc.encode(PIXELS, preset=preset, model=model) == data) == (effort == 0)
 
@@ -131,7 +138,7 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
         arguments = ["encode", "a.png", "a.sdc", "--objects", "o.json", "--effort", "0", *more]
         assert cli.main(arguments) == 0
         data = Path("a.sdc").read_bytes()
-        return qualities(data), int((sdc.parse(data).labels == 1).sum())
+        return qualities(data), int((parse(data).labels == 1).sum())
 
     assert coded("--quality", "30") == ({"L1": 30, "other": 30}, 1)
     assert coded("--quality", "30", "--for", "detection") == ({"L1": 30, "other": 21}, 4)
@@ -150,7 +157,7 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setitem(PRESETS, "detection", parse_preset("model2"))  # type: ignore[arg-type]
     for more, number in (([], 2), (["--model", "1"], 1)):
         coded("--for", "detection", *more)
-        assert sdc.parse(Path("a.sdc").read_bytes()).head.model == number
+        assert parse(Path("a.sdc").read_bytes()).head.model == number
     assert cli.main(["encode", "a.png", "a.sdc", "--objects", "o.json", "--margin", "99"]) == 64
 
 
@@ -165,7 +172,7 @@ def test_a_task_is_recorded_where_a_model_ranked_by_it(
     for task, notes in (("detection", 0), ("read the plate", 1)):
         assert cli.main(["encode", "a.png", "a.sdc", "--for", task, "--effort", "0"]) == 0
         assert capsys.readouterr().err.count("note: --for has no effect") == notes
-        about = parse_provenance(sdc.parse(Path("a.sdc").read_bytes()))
+        about = parse_provenance(parse(Path("a.sdc").read_bytes()))
         assert about is not None and about["ranking"] and "for" not in about
         assert cli.main(["analyze", "a.png", "-o", "a.json", "--for", task]) == 0
         assert f"no model ranks by {task!r}" in capsys.readouterr().err

@@ -33,6 +33,7 @@ from sdc.networks.sites import Sites
 from sdc.networks.tensors import read_tensors, write_tensors
 from sdc.objects.object import Object
 from sdc.testing.streams import random_stream
+from sdc.types import Level
 from sdc_reference.export import command as export
 from sdc_reference.export import symbols
 from sdc_reference.export.decoder import decoder_file
@@ -97,9 +98,9 @@ def test_torch_decodes_every_subset_to_the_same_bits(
     runner: TorchRunner, arithmetic: str, threads: int
 ) -> None:
     objects = [
-        Object("a", (0, 0, 60, 60), 0),
-        Object("b", (50, 50, 60, 60), 1),
-        Object("c", (120, 0, 30, 90), 2),
+        Object("a", (0, 0, 60, 60), "L1"),
+        Object("b", (50, 50, 60, 60), "L2"),
+        Object("c", (120, 0, 30, 90), "L3"),
     ]
     stream = encode(picture(112, 160), objects=objects, quality=36)
     assert len(parse(stream).groups) == 4
@@ -116,7 +117,7 @@ def test_torch_decodes_every_subset_to_the_same_bits(
 
 
 def test_torch_encodes_the_same_file(runner: TorchRunner) -> None:
-    objects = [Object("a", (20, 20, 70, 60), 0)]
+    objects = [Object("a", (20, 20, 70, 60), "L1")]
     assert encode(picture(100, 130), objects=objects, runner=runner) == encode(
         picture(100, 130), objects=objects
     )
@@ -192,7 +193,7 @@ def test_integer_mode_is_the_exported_analysis() -> None:
     networks = networks_of(*read_tensors(encoder_file(model, "t")), ENCODER_NETWORKS)
     cells = np.ones((6, 8), np.uint8)
     cells[:3, :5] = 2  # two groups, which do not see each other
-    groups = [Group(0, 0, 41), Group(1, 1, 41)]
+    groups = [Group(0, Level.L1, 41), Group(1, Level.L2, 41)]
     set_integer(model, True)
     pixels = picture(96, 128)
     x = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()

@@ -44,7 +44,7 @@ def four_levels(**more) -> Drawn:
     """A stream with a group of each level."""
     for seed in range(1000):
         drawn = random_stream(seed, width=96, height=80, count=4, **more)
-        if [g.level for g in drawn.groups] == [0, 1, 2, 3]:
+        if [g.level for g in drawn.groups] == list(LEVELS):
             return drawn
     raise AssertionError("no such stream")
 

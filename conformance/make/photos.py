@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 import sdc
+from sdc.format.parse import parse
 from sdc.networks.registry import load_model
 
 from ..runner.suite import VECTORS
@@ -148,12 +149,12 @@ def encoded(name: str) -> bytes:
     model = settings.get("model", MODEL)
     if path.is_file():
         data = path.read_bytes()
-        if sdc.parse(data).head.weights == load_model(model).weights:
+        if parse(data).head.weights == load_model(model).weights:
             return data
     image, quality = picture(photograph), settings["quality"]
     objects: list[sdc.Object] = []
     if isinstance(quality, Mapping):
-        objects = sdc.load_objects(PHOTOGRAPHS[photograph].listed(), image.shape[1], image.shape[0])
+        objects = sdc.Object.load(PHOTOGRAPHS[photograph].listed(), image.shape[1], image.shape[0])
     data = sdc.encode(
         image,
         objects=objects,
@@ -170,7 +171,7 @@ def photographs(book: Book) -> None:
     for name, settings in STREAMS.items():
         source = PHOTOGRAPHS[name.split("-")[0]]
         data = encoded(name)
-        stream = sdc.parse(data)
+        stream = parse(data)
         ids = [*SYMBOL_IDS, *PIXEL_IDS, *(["MASK-01", "MASK-02"] if stream.mask else [])]
         some = [None, *([[0], [len(stream.groups) - 1]] if len(stream.groups) > 1 else [])]
         book.accept(

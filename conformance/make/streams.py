@@ -18,7 +18,7 @@ from sdc.format.chunks import GRPS, HEAD, LATN, MAGIC, MASK, build_chunk
 from sdc.format.fields import encode_varint
 from sdc.networks.registry import load_model
 from sdc.testing.synthetic import Generator
-from sdc.types import Array
+from sdc.types import LEVELS, Array
 
 Draw = Callable[[int, int], int]
 """``draw(scale index, reach)``: a residual for a scale index above 0."""
@@ -123,7 +123,7 @@ def code_group(
     """
     lib = lib or right()
     model = lib.registry.load_model(number)
-    own = tuple(lib.grps.Group(i, level, q) for i, (level, q) in enumerate(groups))
+    own = tuple(lib.grps.Group(i, LEVELS[level], q) for i, (level, q) in enumerate(groups))
     coder = lib.passes.GroupCoder(
         lib.passes.sites_of(labels, [g.quality for g in own], [k]), model, own[k].quality
     )

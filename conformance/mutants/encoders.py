@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from sdc import encode, extract, parse
+from sdc import encode, extract
 from sdc.format.build import build
 from sdc.format.chunks import Chunk
+from sdc.format.parse import parse
+from sdc.types import Level
 
 from ..adapter import encode_answer
 
@@ -43,7 +45,7 @@ def faulty_encoder(name: str) -> Callable[..., tuple[dict[str, Any], bytes]]:
         if name == "encoder-no-mask" and objects:
             return encode(image, quality=quality["other"])
         if name == "encoder-swaps-levels":
-            objects = [replace(o, level=3 if o.level == 0 else o.level) for o in objects]
+            objects = [replace(o, level=Level.OTHER if o.level == Level.L1 else o.level) for o in objects]
         return encode(image, objects=objects, quality=quality)
 
     def answer(data: bytes, quality: Any, objects: Any = None) -> tuple[dict[str, Any], bytes]:

@@ -21,7 +21,7 @@ def cells_of(
 ) -> Bools:
     """The cells that SDC gives to groups of some levels, as pixels: ``bool [height, width]``."""
     grouped = group_map(objects, width, height, margin=margin)
-    chosen = np.array([False, *(level in levels for level in grouped.levels)])
+    chosen = np.array([False, *(level.code in levels for level in grouped.levels)])
     cells = chosen[grouped.labels]
     return cells.repeat(CELL, 0).repeat(CELL, 1)[:height, :width]
 

@@ -12,6 +12,7 @@ import numpy as np
 
 import sdc
 from sdc.analysis import hashes
+from sdc.format.parse import parse
 from sdc.objects.object import Object
 from sdc.types import Pixels
 
@@ -115,7 +116,7 @@ class SdcCoder:
         """The stream with the groups of other levels withdrawn; perhaps of none."""
         if not variant.partial:
             return data
-        groups = [group.index for group in sdc.parse(data).groups if group.level in variant.levels]
+        groups = [group.index for group in parse(data).groups if group.level.code in variant.levels]
         return sdc.extract(data, groups=groups)
 
     def decode(self, variant: Variant, data: bytes) -> Pixels:

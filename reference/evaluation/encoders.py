@@ -13,7 +13,7 @@ import numpy as np
 from sdc.codec.encoder import encode
 from sdc.networks.registry import _find
 from sdc.objects.object import Object
-from sdc.types import Pixels
+from sdc.types import Level, Pixels
 
 from .metrics import bits_per_pixel
 
@@ -58,14 +58,14 @@ def four_levels(height: int, width: int) -> list[Object]:
     """Objects of three levels on a background: an ellipse in the middle, a wide one, a narrow one."""
     y, x = np.mgrid[:height, :width] + 0.5
 
-    def ellipse(cx: float, cy: float, rx: float, ry: float, level: int) -> Object:
+    def ellipse(cx: float, cy: float, rx: float, ry: float, level: Level) -> Object:
         inside = ((x / width - cx) / rx) ** 2 + ((y / height - cy) / ry) ** 2 < 1
         rows, cols = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
         box = (int(cols[0]), int(rows[0]), int(cols[-1] - cols[0] + 1), int(rows[-1] - rows[0] + 1))
         return Object("ellipse", box, level, mask=inside[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1])
 
     return [
-        ellipse(0.45, 0.5, 0.16, 0.3, 0),
-        ellipse(0.75, 0.6, 0.2, 0.15, 1),
-        ellipse(0.2, 0.3, 0.1, 0.2, 2),
+        ellipse(0.45, 0.5, 0.16, 0.3, Level.L1),
+        ellipse(0.75, 0.6, 0.2, 0.15, Level.L2),
+        ellipse(0.2, 0.3, 0.1, 0.2, Level.L3),
     ]

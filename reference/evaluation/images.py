@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from sdc.objects.document import load_objects
 from sdc.objects.object import Object
 from sdc.types import Pixels
 
@@ -49,4 +48,4 @@ def coco_images(folder: Path) -> Iterator[tuple[str, Pixels, list[Object]]]:
         path = folder / "images" / name if (folder / "images").is_dir() else folder / name
         if path.is_file():
             pixels = read_image(path)
-            yield name, pixels, load_objects(source, pixels.shape[1], pixels.shape[0], name)
+            yield name, pixels, Object.load(source, pixels.shape[1], pixels.shape[0], name)

@@ -20,7 +20,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sdc.objects.document import dump_objects, load_objects
 from sdc.objects.object import Object
 from sdc.types import Pixels
 
@@ -71,7 +70,7 @@ class Source:
             def true(pixels: Pixels, name: str) -> list[Object]:
                 if name not in some:
                     raise ValueError(f"{self.instances} does not name it")
-                return load_objects(source, pixels.shape[1], pixels.shape[0], name) if some[name] else []
+                return Object.load(source, pixels.shape[1], pixels.shape[0], name) if some[name] else []
 
             return true
         from sdc.analysis import Options, analyze
@@ -106,4 +105,4 @@ class Source:
 
 def objects_hash(objects: list[Object], width: int, height: int) -> str:
     """SHA-256 of objects as ``spec/objects.md`` writes them."""
-    return hashlib.sha256(json.dumps(dump_objects(objects, width, height)).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(Object.dump(objects, width, height)).encode()).hexdigest()

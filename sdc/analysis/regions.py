@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..objects.object import Object
-from ..types import CELL
+from ..types import CELL, LEVELS
 from .saliency_map import SaliencyMap
 
 Bools = npt.NDArray[np.bool_]
@@ -61,8 +61,8 @@ def regions_of(found: SaliencyMap, width: int, height: int, threshold: float = T
             others = np.setdiff1d(names, names[large] if k == order[0] else names)
             cells = np.isin(pieces, [names[k], *others])
             score = round(float(found.cells[cells].mean()), 4)
-            regions.append(replace(_as_object(cells, score, width, height), level=level))
-    regions.sort(key=lambda region: (region.level or 0, -region.score))
+            regions.append(replace(_as_object(cells, score, width, height), level=LEVELS[level]))
+    regions.sort(key=lambda region: (region.level, -region.score))
     return [replace(region, label=f"region {k}") for k, region in enumerate(regions, 1)]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..objects.document import dump_objects, load_analysis, load_objects
+from ..objects.document import load_provenance
 from ..objects.object import Object
 from .masks import cut_to_mask
 
@@ -34,7 +34,7 @@ class Analysis:
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON of ``spec/objects.md``; :meth:`from_dict` gives the same analysis again."""
-        return {**dump_objects(self.objects, self.width, self.height), "analysis": self.provenance}
+        return {**Object.dump(self.objects, self.width, self.height), "analysis": self.provenance}
 
     @classmethod
     def from_dict(cls, described: Any, width: int, height: int) -> Analysis:
@@ -47,8 +47,8 @@ class Analysis:
         Raises:
             SdcError: ``E_OBJECTS`` when it is not the JSON of ``spec/objects.md``.
         """
-        found = tuple(load_objects(described, width, height))
-        return cls(width, height, found, load_analysis(described) or {})
+        found = tuple(Object.load(described, width, height))
+        return cls(width, height, found, load_provenance(described) or {})
 
 
 def settled(objects: Sequence[Object]) -> tuple[Object, ...]:

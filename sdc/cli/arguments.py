@@ -7,7 +7,7 @@ import re
 from typing import NoReturn, TypeAlias
 
 from ..errors import SdcError
-from ..types import LEVELS, Colour, Limits
+from ..types import Colour, Level, Limits
 
 
 class Parser(argparse.ArgumentParser):
@@ -29,11 +29,10 @@ def _numbers(text: str) -> list[int]:
         raise argparse.ArgumentTypeError(f"groups are numbers such as 0,2, not {text}") from None
 
 
-def _levels(text: str) -> list[int]:
-    codes = {"1": 0, "2": 1, "3": 2, **{name.lower(): k for k, name in enumerate(LEVELS)}}
+def _levels(text: str) -> list[Level]:
     try:
-        return [codes[part.strip().lower()] for part in text.split(",")]
-    except KeyError:
+        return [Level(part) for part in text.split(",")]
+    except ValueError:
         raise argparse.ArgumentTypeError(f"levels are 1, 2, 3 and other, such as 1,2, not {text}") from None
 
 

@@ -55,11 +55,11 @@ def demo(folder: Path) -> None:
     levels = levels_present(head)
     for level in levels:
         chosen = [k for k in levels if k <= level]
-        name = "all" if level == levels[-1] else "+".join(LEVELS[k] for k in chosen)
+        name = "all" if level == levels[-1] else "+".join(chosen)
         picture = str(folder / f"{name}.png")
-        codes = ",".join(LEVELS[k].removeprefix("L") for k in chosen)
+        codes = ",".join(k.removeprefix("L") for k in chosen)
         _run("sdc", "decode", stream, picture, "--levels", codes)
-        rows.append((name, head.prefix(levels=LEVELS[: level + 1]), picture))
+        rows.append((name, head.prefix(levels=[k for k in LEVELS if k <= level]), picture))
     _run("sdc", "extract", stream, first, "--levels", "1")
     _run("sdc", "sheet", stream, sheet, "--original", photo)
     _run("sdc", "analyze", photo, "-o", objects, "--draw", drawn)

@@ -10,7 +10,7 @@ from ..codec.encoder import encode
 from ..codec.presets import EQUAL, PRESETS
 from ..codec.search import DEFAULT_EFFORT
 from ..errors import SdcError
-from ..objects.document import load_analysis, load_objects
+from ..objects.document import load_provenance
 from ..objects.object import Object
 from ..types import Pixels
 from .analysis_options import add_main_options
@@ -136,7 +136,7 @@ def encode_one(args: Args, source: str, target: str) -> Said:
         preset=task if task in PRESETS else EQUAL,
         margin=args.margin,
         group_by=args.group_by,
-        icc=picture.icc,
+        icc_profile=picture.icc_profile,
         metadata="first" if args.metadata_first else not args.no_metadata,
         pixel_masks=args.pixel_masks,
         model=args.model,
@@ -166,5 +166,5 @@ def _described(
     described = read_objects_file(path)
     height, width = pixels.shape[:2]
     name = None if source == PIPE else source
-    provenance = load_analysis(described)
-    return load_objects(described, width, height, name), provenance, []
+    provenance = load_provenance(described)
+    return Object.load(described, width, height, name), provenance, []

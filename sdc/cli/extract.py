@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from ..format.build import build
-from ..format.edit import withdraw
-from ..format.parse import parse_asked
-from ..types import LEVELS, Limits
+from ..file import SdcFile
+from ..types import Limits
 from .arguments import Commands, file_arguments, jobs_argument, limit_argument, selection_arguments
 from .batch import run_all
-from .decode import lacking_levels
 from .files import STREAM_SUFFIX, is_stream_name, open_stream, write_whole
 from .messages import Args, Said
 from .refusals import check_stream_output
@@ -39,12 +36,10 @@ def run(args: Args) -> int:
 def extract_one(args: Args, source: str, target: str) -> Said:
     """Write a stream of some groups of one stream."""
     check_stream_output(target)
-    levels = None if args.levels is None else [LEVELS[k] for k in args.levels]
-    with open_stream(source) as file:
-        stream, groups = parse_asked(
-            file, args.groups, levels, limits=Limits(pixels=args.max_pixels), behind=True
-        )
-    kept, missing = withdraw(stream, groups)
-    write_whole(target, build(kept))
-    without = "" if groups else ": every group is withdrawn"
-    return [*missing, *(note + without for note in lacking_levels(stream, args))]
+    with open_stream(source) as opened:
+        file = SdcFile(opened, limits=Limits(pixels=args.max_pixels))
+        chosen = file.fetch(args.levels, args.groups).groups
+        data = file.extract(args.levels, args.groups)
+    write_whole(target, data)
+    without = "" if chosen else ": every group is withdrawn"
+    return [*data.missing, *(note + without for note in data.notes)]

@@ -5,15 +5,14 @@ from __future__ import annotations
 import io
 import json
 import os
-import stat
 import sys
-import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import SdcError
 from ..format.chunks import MAGIC
+from ..paths import open_file, write_file
 from .messages import Args, need_output
 
 PIPE = "-"
@@ -30,16 +29,7 @@ def open_source(path: str) -> BinaryIO:
         if sys.stdin is None:
             raise SdcError("E_IO", "standard input is closed")
         return io.BytesIO(sys.stdin.buffer.read())
-    try:
-        file = open(path, "rb")
-        if file.seekable():
-            return file
-        with file:
-            return io.BytesIO(file.read())
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last for a path with a NUL
-        raise SdcError("E_INPUT", "no such file", path) from None
-    except OSError as error:
-        raise SdcError("E_IO", f"could not read: {error.strerror}", path) from None
+    return open_file(path)
 
 
 def open_stream(path: str) -> BinaryIO:
@@ -64,41 +54,20 @@ def read_source(path: str) -> bytes:
 
 
 def write_whole(path: str, data: bytes) -> None:
-    """Write a whole file or nothing: to a temporary file beside it, which then takes its name.
+    """Write a whole file or nothing, or to standard output.
 
     Raises:
         SdcError: ``E_IO``.
     """
+    if path != PIPE:
+        write_file(path, data)
+        return
+    need_output()
     try:
-        if path == PIPE:
-            need_output()
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
-            return
-        target = Path(os.path.realpath(path))
-        if target.exists() and not target.is_file() and not target.is_dir():
-            target.write_bytes(data)  # a device or a named pipe
-            return
-        handle, temporary = tempfile.mkstemp(prefix=".sdc-", dir=target.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.chmod(temporary, _mode(target))
-            os.replace(temporary, target)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
     except OSError as error:
         raise SdcError("E_IO", f"could not write: {error.strerror}", path) from None
-
-
-def _mode(target: Path) -> int:
-    """Permissions of a file that is replaced, or those that a new one gets."""
-    if target.exists():
-        return stat.S_IMODE(target.stat().st_mode)
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
 
 
 @cache

@@ -20,7 +20,6 @@ from dataclasses import replace
 from ..analysis.pipeline import analyze, provider_of
 from ..format.text import printable, provenance_lines
 from ..images.read import read_picture
-from ..types import LEVELS
 from .analysis_options import add_options, options_of
 from .arguments import Parser
 from .files import read_source
@@ -62,7 +61,7 @@ def _try(args: argparse.Namespace) -> int:
     for line in provenance_lines(result.provenance):
         print(line)
     for thing in result.objects:
-        print(f"{LEVELS[thing.level or 0]}  {printable(thing.label)}: {printable(thing.reason)}")
+        print(f"{thing.level}  {printable(thing.label)}: {printable(thing.reason)}")
     print(f"{len(result.objects)} objects in {seconds:.1f} s, {len(result.warnings)} warnings")
     return 3 if result.warnings else 0
 

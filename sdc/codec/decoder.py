@@ -2,118 +2,229 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from operator import index
 
 import numpy as np
 import numpy.typing as npt
 
-from ..coding.passes import sites_of
+from ..coding.passes import Symbols, sites_of
 from ..errors import SdcError
+from ..format.choice import Choice, ObjectNames, choose
 from ..format.grps import COMPLETE
+from ..format.iccp import icc_profile
 from ..format.latn import decode_symbols
+from ..format.lazy import LazyStream
 from ..format.objs import parse_objects
-from ..format.parse import parse_asked
-from ..format.source import Source
+from ..format.source import Readable, opened
 from ..format.stream import Stream
 from ..networks.registry import model_for
 from ..networks.run import Runner, run
+from ..networks.sites import Sites
 from ..objects.object import Object
-from ..types import CELL, Limits, Pixels, level_codes
+from ..types import CELL, Array, Colour, LevelLike, Limits, Pixels
 from .transforms import synthesis_transform
+
+Bools = npt.NDArray[np.bool_]
+GREY = (128, 128, 128)
+"""Colour of what is not decoded, where no other is asked for."""
+
+OnGroup = Callable[[int, Sites, Symbols], None]
+"""Told of each group that is decoded: its index, its cells, and its symbols with their residuals."""
 
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """A decoded picture.
+    """A decoded image, or the part of it that was asked for.
 
     Attributes:
-        pixels: ``uint8 [H, W, 3]`` RGB; where nothing was decoded, the fill colour.
-        covered: ``bool [H, W]``, whether a pixel was decoded.
+        pixels: ``uint8 [H, W, 3]`` RGB, an array of its own; where nothing was decoded, the fill colour.
+        covered: ``bool [H, W]``, an array of its own: whether a pixel was decoded.
         groups: indices of the decoded groups.
         missing: requested groups that could not be decoded, with the error of each.
-        stream: what was parsed.
+        stream: what was read of the stream.
+        box: x, y, width, height of the part of the image that ``pixels`` shows: all of it, or the rectangle
+            around the cells of the objects that were asked for.
+        notes: what the caller may want to know besides, in words.
     """
 
     pixels: Pixels
-    covered: npt.NDArray[np.bool_]
+    covered: Bools
     groups: tuple[int, ...]
     missing: tuple[SdcError, ...]
     stream: Stream
+    box: tuple[int, int, int, int]
+    notes: tuple[str, ...] = ()
 
     @property
     def objects(self) -> tuple[Object, ...]:
         """Objects that the stream describes, of all its groups: :func:`sdc.format.objs.parse_objects`."""
         return parse_objects(self.stream)
 
+    @property
+    def icc_profile(self) -> bytes | None:
+        """ICC profile of the pixels; ``None`` for sRGB."""
+        return icc_profile(self.stream)
+
 
 def decode(
-    source: Source | Stream,
+    source: Readable | Stream,
     *,
+    levels: LevelLike | Iterable[LevelLike] | None = None,
     groups: Iterable[int] | None = None,
-    levels: Iterable[str] | None = None,
-    fill: tuple[int, int, int] = (128, 128, 128),
+    objects: ObjectNames | None = None,
+    fill: Colour = GREY,
     limits: Limits = Limits(),
     arithmetic: str = "float32",
     runner: Runner = run,
+    on_group: OnGroup | None = None,
 ) -> Decoded:
-    """Decode a picture, or what can be had of it.
+    """Decode an image, or what can be had of it.
 
-    Of a reader only what is asked for is read, and the chunks in front of the groups; other groups, and
-    objects that stand behind all groups, are then unread (STAT-11).
+    Of a file only what is asked for is read, and what stands around the groups (STAT-11);
+    :func:`sdc.open` reads less, and nothing twice.
 
     Args:
-        source: the file's bytes, a seekable binary reader, or a stream that was parsed, perhaps
-            with only some of its chunks (:meth:`sdc.format.stream.Stream.with_chunk`).
-        groups: indices of the groups wanted; all that are there by default.
-        levels: or levels wanted, by name: ``L1``, ``l1`` or ``1``, and so on, or ``other``.
-        fill: colour of what is not decoded.
+        source: a path, the file's bytes, a seekable binary file, or a stream that was parsed, perhaps with
+            only some of its chunks (:meth:`sdc.format.stream.Stream.with_chunk`).
+        levels: level or levels wanted, each in one of the ways of :class:`sdc.Level`; all by default.
+        groups: or indices of the groups wanted.
+        objects: or objects wanted, by label or index: their cells alone, cut to the rectangle around them.
+        fill: colour of what is not decoded.  (The command leaves that transparent.)
         limits: what the caller agrees to hold in memory.
         arithmetic: ``float32``, ``float64`` or ``int64``; the pixels are the same.
         runner: runs networks; :func:`sdc.networks.run.run` by default.
+        on_group: told of each group's symbols.
 
     Returns:
-        The picture.  Groups that are withdrawn, truncated or damaged are named in ``missing``.
+        The image.  Groups that are withdrawn, truncated or damaged are named in ``missing``.
 
     Raises:
         SdcError: the stream is invalid or unsupported; ``E_MODEL``, ``E_MODEL_HASH`` or
-            ``E_MODEL_FILE`` for its model; ``E_USAGE`` for wrong arguments.
+            ``E_MODEL_FILE`` for its model; ``E_USAGE`` for wrong arguments; ``E_INPUT`` or ``E_IO``.
     """
+    if isinstance(source, Stream):
+        stream, choice = source, choose(source, groups, levels, objects, limits=limits)
+    else:
+        with opened(source) as given:
+            lazy = LazyStream(given, limits)
+            choice = lazy.fetch(groups, levels, objects)
+            lazy.fetch_behind()
+            stream = lazy.stream
+    return decode_choice(stream, choice, fill=fill, arithmetic=arithmetic, runner=runner, on_group=on_group)
+
+
+def decode_choice(
+    stream: Stream,
+    choice: Choice,
+    *,
+    fill: Colour = GREY,
+    arithmetic: str = "float32",
+    runner: Runner = run,
+    on_group: OnGroup | None = None,
+) -> Decoded:
+    """Decode the groups that were chosen of a parsed stream, as :func:`decode` does."""
     check_arithmetic(arithmetic)
+    _check_colour(fill)
+    decoded = _decoded(stream, choice, fill, arithmetic, runner, on_group)
+    return _cropped(decoded, choice.objects, fill) if choice.objects and decoded.groups else decoded
+
+
+def _decoded(
+    stream: Stream,
+    choice: Choice,
+    fill: Colour,
+    arithmetic: str,
+    runner: Runner,
+    on_group: OnGroup | None,
+) -> Decoded:
+    """The whole image with the groups that were chosen, as far as they are complete."""
+    head = stream.head
+    good = [k for k in choice.groups if stream.groups[k].state == COMPLETE]
+    missing = tuple(stream.missing(k) for k in choice.groups if stream.groups[k].state != COMPLETE)
+    canvas = np.empty((head.rows * CELL, head.cols * CELL, 3), np.uint8)
+    canvas[:] = fill
+    cells = np.zeros((head.rows, head.cols), bool)
+    if good:
+        model = model_for(head.model, head.weights)
+        sites = sites_of(stream.labels, [g.quality for g in stream.groups], good)
+        latents = np.empty((len(sites), model.latents), np.int16)
+        for k in good:
+            own, symbols = decode_symbols(
+                stream, model, k, arithmetic=arithmetic, runner=runner, keep_residuals=on_group is not None
+            )
+            latents[sites.labels == k] = symbols.latents
+            if on_group is not None:
+                on_group(k, own, symbols)
+            del symbols
+        synthesis_transform(latents, sites, model, canvas, arithmetic=arithmetic, runner=runner)
+        cells[sites.rows, sites.cols] = True
+    covered = np.repeat(np.repeat(cells, CELL, 0), CELL, 1)
+    box = (0, 0, head.width, head.height)
+    return Decoded(
+        _own(canvas, head.height, head.width),
+        _own(covered, head.height, head.width),
+        tuple(good),
+        missing,
+        stream,
+        box,
+        (*choice.notes, *_notes(stream, missing)),
+    )
+
+
+def _own(canvas: Array, height: int, width: int) -> Array:
+    """The image without what its edge cells have beyond it, an array of its own."""
+    return canvas if canvas.shape[:2] == (height, width) else canvas[:height, :width].copy()
+
+
+def _notes(stream: Stream, missing: Sequence[SdcError]) -> list[str]:
+    """What is damaged or cut off besides the groups that are missing, in words."""
+    notes = [str(error) for error in stream.errors if error.code == "E_CHUNK_DAMAGED"]
+    last = stream.groups[-1]
+    known = any(error.code == "E_GROUP_TRUNCATED" for error in missing)
+    if stream.behind and stream.size < last.offset + last.size and not known:
+        notes.append(f"the file ends at byte {stream.size}: what stands behind the groups is missing")
+    return notes
+
+
+def _cropped(decoded: Decoded, objects: Sequence[Object], fill: Colour) -> Decoded:
+    """The objects' cells alone, cut to the rectangle around them.
+
+    Raises:
+        SdcError: ``E_USAGE`` when none of their cells is of their groups.
+    """
+    labels, head = decoded.stream.labels, decoded.stream.head
+    cells = np.zeros(labels.shape, bool)
+    for o in objects:
+        x, y, w, h = o.box
+        touched = np.zeros(labels.shape, bool)
+        if o.mask is None:
+            touched[y // CELL : (y + h - 1) // CELL + 1, x // CELL : (x + w - 1) // CELL + 1] = True
+        else:
+            rows, cols = np.nonzero(o.mask)
+            touched[(rows + y) // CELL, (cols + x) // CELL] = True
+        cells |= touched & (labels == (o.group or 0) + 1)
+    if not cells.any():
+        raise SdcError("E_USAGE", "the object has no cell in its group")
+    rows, cols = cells.any(1).nonzero()[0], cells.any(0).nonzero()[0]
+    top, bottom = int(rows[0]) * CELL, min(int(rows[-1] + 1) * CELL, head.height)
+    left, right = int(cols[0]) * CELL, min(int(cols[-1] + 1) * CELL, head.width)
+    area = (slice(top, bottom), slice(left, right))
+    own = np.repeat(np.repeat(cells, CELL, 0), CELL, 1)[area] & decoded.covered[area]
+    pixels = decoded.pixels[area].copy()
+    pixels[~own] = fill
+    return replace(decoded, pixels=pixels, covered=own, box=(left, top, right - left, bottom - top))
+
+
+def _check_colour(colour: Colour) -> None:
+    """Refuse what is no colour."""
     try:
-        right = len(fill) == 3 and all(0 <= index(v) <= 255 for v in fill)
+        right = len(colour) == 3 and all(0 <= index(v) <= 255 for v in colour)
     except TypeError:
         right = False
     if not right:
-        raise SdcError("E_USAGE", f"a fill colour is three whole numbers of 0 to 255, not {fill!r}")
-    if isinstance(source, Stream):
-        stream, wanted = source, source.select(groups, level_codes(levels))
-    else:
-        stream, wanted = parse_asked(source, groups, levels, limits=limits, behind=False)
-    missing = tuple(stream.missing(k) for k in wanted if stream.groups[k].state != COMPLETE)
-    good = [k for k in wanted if stream.groups[k].state == COMPLETE]
-    head = stream.head
-    if not good:
-        pixels = np.broadcast_to(np.array(fill, np.uint8), (head.height, head.width, 3))
-        covered = np.broadcast_to(np.bool_(False), (head.height, head.width))
-        return Decoded(pixels, covered, (), missing, stream)
-    model = model_for(head.model, head.weights)
-    sites = sites_of(stream.labels, [g.quality for g in stream.groups], good)
-    latents = np.empty((len(sites), model.latents), np.int16)
-    for k in good:
-        _, symbols = decode_symbols(stream, model, k, arithmetic=arithmetic, runner=runner)
-        latents[sites.labels == k] = symbols.latents
-        del symbols
-    canvas = np.empty((head.rows * CELL, head.cols * CELL, 3), np.uint8)
-    canvas[:] = fill
-    synthesis_transform(latents, sites, model, canvas, arithmetic=arithmetic, runner=runner)
-    cells = np.zeros((head.rows, 1, head.cols, 1), bool)
-    cells[sites.rows, 0, sites.cols, 0] = True
-    covered = np.empty((head.rows, CELL, head.cols, CELL), bool)
-    covered[:] = cells
-    covered = covered.reshape(head.rows * CELL, -1)[: head.height, : head.width]
-    return Decoded(canvas[: head.height, : head.width], covered, tuple(good), missing, stream)
+        raise SdcError("E_USAGE", f"a fill colour is three whole numbers of 0 to 255, not {colour!r}")
 
 
 def check_arithmetic(arithmetic: str) -> None:

@@ -25,7 +25,7 @@ from ..networks.registry import load_encoder, load_model
 from ..networks.run import Runner, run
 from ..objects.grouping import group_map
 from ..objects.object import Object
-from ..types import LEVELS, Array, Encoded, Pixels
+from ..types import LEVELS, Array, Encoded, Level, Pixels, level_of
 from .decoder import check_arithmetic
 from .distortion import squared_error
 from .presets import EQUAL, Preset, preset_for
@@ -35,48 +35,52 @@ from .transforms import analysis_transform, hyper_analysis
 
 
 def qualities_of(
-    quality: int | Mapping[str, int], preset: Preset = EQUAL, levels: Iterable[int] = range(len(LEVELS))
-) -> dict[int, int]:
-    """Quality index per level code, cut to 0 to 63 where a preset shifts it.
+    quality: int | Mapping[Any, int], preset: Preset = EQUAL, levels: Iterable[Level] = LEVELS
+) -> dict[Level, int]:
+    """Quality index of each level, cut to 0 to 63 where a preset shifts it.
 
     Args:
         quality: one index, that of the most important of ``levels``, from which a preset shifts the others;
-            or by level name.  A level not named takes that of the next more important one named, or else
-            of the most important, shifted by the difference of their offsets in the preset.
+            or by level, each in one of the ways of :class:`sdc.Level`.  A level not named takes that of the
+            next more important one named, or else of the most important, shifted by the difference of their
+            offsets in the preset.
         preset: of a task.
-        levels: codes of the levels that the picture has.
+        levels: those that the picture has.
 
     Raises:
         SdcError: ``E_USAGE``.
     """
     if not isinstance(quality, Mapping):
-        quality = {LEVELS[min(levels)]: quality}
-    if not quality or set(quality) - set(LEVELS):
-        named = ", ".join(str(name) for name in quality if name not in LEVELS) or "none"
-        raise SdcError("E_USAGE", f"quality is given for levels {', '.join(LEVELS)}, not {named}")
+        quality = {min(levels): quality}
+    if not quality:
+        raise SdcError("E_USAGE", f"quality is given for levels {', '.join(LEVELS)}, not none")
+    named = {level_of(level): q for level, q in quality.items()}
+    if len(named) != len(quality):
+        raise SdcError("E_USAGE", "quality is given twice for a level")
     try:
-        numbers = {name: index(q) for name, q in quality.items() if not isinstance(q, bool)}
+        numbers = {level: index(q) for level, q in named.items() if not isinstance(q, bool)}
     except TypeError:
         numbers = {}
     if len(numbers) != len(quality) or not all(0 <= q <= 63 for q in numbers.values()):
         raise SdcError("E_USAGE", "a quality index is a whole number of 0 to 63")
-    known = sorted(map(LEVELS.index, numbers))
+    known = sorted(numbers)
+    shifts = dict(zip(LEVELS, preset.offsets, strict=True))
     rest = {}
-    for k, shift in enumerate(preset.offsets):
-        near = max((j for j in known if j < k), default=known[0])
-        rest[k] = min(max(numbers[LEVELS[near]] + shift - preset.offsets[near], 0), 63)
-    return {k: numbers.get(name, rest[k]) for k, name in enumerate(LEVELS)}
+    for level, shift in shifts.items():
+        near = max((j for j in known if j < level), default=known[0])
+        rest[level] = min(max(numbers[near] + shift - shifts[near], 0), 63)
+    return {level: numbers.get(level, rest[level]) for level in LEVELS}
 
 
 def encode(
     image: Pixels,
     *,
     objects: Sequence[Object] = (),
-    quality: int | Mapping[str, int] = 32,
+    quality: int | Mapping[Any, int] = 32,
     preset: str | Preset = EQUAL,
     margin: int | None = None,
     group_by: str = "level",
-    icc: bytes | None = None,
+    icc_profile: bytes | None = None,
     metadata: bool | str = True,
     pixel_masks: bool = False,
     provenance: Mapping[str, Any] | None = None,
@@ -85,19 +89,20 @@ def encode(
     arithmetic: str = "float32",
     runner: Runner = run,
 ) -> Encoded:
-    """Encode a picture.
+    """Encode an image.
 
     Args:
         image: ``uint8 [H, W, 3]`` RGB.
-        objects: what is in it, with levels; none makes one group of level ``other``.
+        objects: what is in it, with or without levels; none makes one group of level ``other``.  (The
+            command finds them first, as :func:`sdc.analyze` does; a library does nothing so long unasked.)
         quality: quality index 0..63 of the most important level that the picture has, and of the others as
-            far as no preset shifts them; or by level name, which no preset changes: :func:`qualities_of`.
+            far as no preset shifts them; or by level, which no preset changes: :func:`qualities_of`.
         preset: what a task needs, by the task's name (:data:`sdc.codec.presets.PRESETS`) or by itself; by
             name it depends on the provenance, see :func:`.presets.preset_for`.
         margin: cells of background around objects of L1 to L3 that are of their groups, 0 to 15; the
             preset's by default.
         group_by: ``level`` (a group per level) or ``object`` (a group per object).
-        icc: ICC profile of the picture, kept as it is.
+        icc_profile: ICC profile of the image, kept as it is; none for sRGB.
         metadata: whether objects and provenance are described in the stream, behind the groups; ``first``
             puts the objects in front of them, where whoever fetches a prefix has them.
         pixel_masks: whether their exact masks are, too.
@@ -132,8 +137,8 @@ def encode(
             "E_PICTURE",
             f"an image of {width} x {height} pixels; it may have 65536 a side and 2^30 in all",
         )
-    if icc is not None and not ICC_BYTES[0] <= len(icc) <= ICC_BYTES[1]:
-        raise SdcError("E_PICTURE", f"a colour profile of {len(icc)} bytes")
+    if icc_profile is not None and not ICC_BYTES[0] <= len(icc_profile) <= ICC_BYTES[1]:
+        raise SdcError("E_PICTURE", f"a colour profile of {len(icc_profile)} bytes")
     if model is None:
         model = 1 if wanted.model is None else wanted.model
     decoder, encoder = load_model(model), load_encoder(model)
@@ -157,7 +162,7 @@ def encode(
             residuals = rate_distortion_search(targets, hyper, coder, measure, effort, encoder.error_weight)
         payloads.append(encode_group(targets, hyper, coder, residuals)[0])
     head = Head(width, height, model, decoder.weights)
-    before = [] if icc is None else [Chunk(ICCP, icc)]
+    before = [] if icc_profile is None else [Chunk(ICCP, icc_profile)]
     after: list[Chunk] = []
     if metadata and grouped.objects:
         described = objects_payload(grouped.objects, pixel_masks=pixel_masks, mask_pixels=4 * width * height)

@@ -6,43 +6,60 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ..errors import SdcError
-from ..types import Limits
+from ..types import Encoded, LevelLike, Limits
 from .build import build
+from .choice import ObjectNames
 from .chunks import OBJS, SAFE_TO_COPY, Chunk
 from .fields import build_payload, parse_payload
 from .grps import COMPLETE, WITHDRAWN
+from .lazy import LazyStream
 from .objs import read_objects
-from .parse import parse_asked
-from .source import Source
+from .source import Readable, opened
 from .stream import Stream
 
 
 def extract(
-    source: Source,
+    source: Readable,
     *,
+    levels: LevelLike | Iterable[LevelLike] | None = None,
     groups: Iterable[int] | None = None,
-    levels: Iterable[str] | None = None,
+    objects: ObjectNames | None = None,
     limits: Limits = Limits(),
-) -> bytes:
+) -> Encoded:
     """A stream of some groups, with the others withdrawn; see :func:`withdraw`.
 
-    Of a reader the chunks of the other groups are not read (STAT-11).
+    Of a file the chunks of the other groups are not read (STAT-11).
 
     Args:
-        source: the file's bytes, or a seekable binary reader.
-        groups: indices of the groups to keep; all by default.
-        levels: or levels to keep, by name: ``L1``, ``l1`` or ``1``, and so on, or ``other``.
+        source: a path, the file's bytes, or a seekable binary file.
+        levels: level or levels to keep, each in one of the ways of :class:`sdc.Level`; all by default.
+        groups: or indices of the groups to keep.
+        objects: or objects whose groups are kept, by label or index.
         limits: what the caller agrees to hold in memory.
 
     Returns:
-        The new stream's bytes.  A group to keep that is not complete is withdrawn in it.
+        The new stream's bytes.  A group to keep that is not complete is withdrawn in it, and named in
+        ``missing``.
 
     Raises:
-        SdcError: the stream is invalid or unsupported; ``E_LIMIT``; ``E_USAGE`` for a group that it does not
-            have, for what is no level, or when both are given.
+        SdcError: the stream is invalid or unsupported; ``E_LIMIT``; ``E_USAGE`` for a group or an object that
+            it does not have, for what is no level, or when two are given; ``E_INPUT`` or ``E_IO``.
     """
-    stream, kept = parse_asked(source, groups, levels, limits=limits, behind=True)
-    return build(withdraw(stream, kept)[0])
+    with opened(source) as given:
+        return extract_lazily(LazyStream(given, limits), levels, groups, objects)
+
+
+def extract_lazily(
+    lazy: LazyStream,
+    levels: LevelLike | Iterable[LevelLike] | None = None,
+    groups: Iterable[int] | None = None,
+    objects: ObjectNames | None = None,
+) -> Encoded:
+    """:func:`extract` from a stream that is fetched in parts."""
+    choice = lazy.fetch(groups, levels, objects)
+    lazy.fetch_behind()
+    kept, missing = withdraw(lazy.stream, choice.groups)
+    return Encoded(build(kept), choice.notes, missing)
 
 
 def withdraw(stream: Stream, keep: Iterable[int]) -> tuple[Stream, tuple[SdcError, ...]]:

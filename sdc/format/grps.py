@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..errors import SdcError
-from ..types import LEVELS
+from ..types import LEVELS, Level
 from .fields import Payload, build_payload, join_bits, split_bits
 from .head import Head
 
@@ -27,7 +27,7 @@ class Group:
     """
 
     index: int
-    level: int
+    level: Level
     quality: int
     size: int = 0
     offset: int = 0
@@ -37,17 +37,12 @@ class Group:
     @property
     def level_quality(self) -> int:
         """The byte of GRPS that holds both."""
-        return join_bits("GROUP", "level_quality", {"level": self.level, "quality": self.quality})
-
-    @property
-    def level_name(self) -> str:
-        """``L1``, ``L2``, ``L3`` or ``other``."""
-        return LEVELS[self.level]
+        return join_bits("GROUP", "level_quality", {"level": self.level.code, "quality": self.quality})
 
 
 def group_error(group: Group) -> SdcError:
     """The error of a group that is asked for and not complete."""
-    where = f"group {group.index}, {group.level_name}"
+    where = f"group {group.index}, {group.level}"
     if group.state == UNREAD:
         return SdcError("E_GROUP_TRUNCATED", "the group's chunk has not been read", where, group.offset)
     return SdcError(f"E_GROUP_{group.state.upper()}", where=where, offset=group.offset)
@@ -76,7 +71,7 @@ def parse_groups(head: Head, payload: Payload, end: int) -> tuple[tuple[Group, .
     groups: list[Group] = []
     for k, item in enumerate(values.groups):
         parts = split_bits("GROUP", "level_quality", item.level_quality)
-        level, quality = parts["level"], parts["quality"]
+        level, quality = LEVELS[parts["level"]], parts["quality"]
         if groups and level < groups[-1].level:
             where = f"GRPS.groups[{k}].level_quality"
             message = f"group {k} is more important than group {k - 1}"

@@ -21,3 +21,16 @@ def icc_error(stream: Outline) -> SdcError | None:
     except SdcError as error:
         return error
     return None
+
+
+def icc_profile(stream: Outline) -> bytes | None:
+    """ICC profile of a stream's pixels, byte for byte as its maker gave it; ``None`` for sRGB.
+
+    Raises:
+        SdcError: ``E_ICCP_SIZE``.
+    """
+    wrong = icc_error(stream)
+    if wrong is not None:
+        raise wrong
+    chunk = stream.chunk(ICCP)
+    return None if chunk is None else chunk.payload

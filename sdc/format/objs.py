@@ -97,8 +97,6 @@ def parse_objects(
 ) -> tuple[Object, ...]:
     """Objects that a stream describes, in order of rank; none when it has no OBJS chunk.
 
-    There are none either when OBJS has not been read: it may stand behind all groups.
-
     Args:
         stream: from :func:`sdc.format.parse.parse`.
         masks: whether pixel masks are decoded, or indices of the objects whose masks are; the others' masks
@@ -106,8 +104,15 @@ def parse_objects(
         limits: what the caller agrees to decode; ``mask_pixels`` counts the masks that are decoded.
 
     Raises:
-        SdcError: ``E_OBJS``, ``E_VARINT``, ``E_PAYLOAD_LENGTH`` or ``E_LIMIT``.
+        SdcError: ``E_OBJS``, ``E_VARINT``, ``E_PAYLOAD_LENGTH`` or ``E_LIMIT``; ``E_USAGE`` when OBJS may
+            stand behind the groups, and nothing there has been read.
     """
+    if not stream.behind and stream.chunk(OBJS) is None:
+        raise SdcError(
+            "E_USAGE",
+            "the objects have not been read: they may stand behind the groups, from where "
+            "sdc.open(...).objects fetches them",
+        )
     found = read_objects(stream, masks=masks, limits=limits)
     if found.error is not None:
         raise found.error

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 from ..errors import SdcError
-from ..types import Limits, level_codes
+from ..types import LevelLike, Limits, levels_of
 from .chunks import GRPS, HEAD, LATN, MAGIC, MASK, NAMES, SMALLEST_CHUNK, Chunk, Order
 from .fields import Traced, decode_varint, read_payload
 from .found import Found, read_chunk, read_required, read_tolerant
@@ -41,7 +42,7 @@ def parse(source: Source, *, limits: Limits = Limits(), body: bool = True) -> St
 def parse_asked(
     source: Source,
     groups: Iterable[int] | None,
-    levels: Iterable[str] | None,
+    levels: LevelLike | Iterable[LevelLike] | None,
     *,
     limits: Limits,
     behind: bool,
@@ -60,14 +61,14 @@ def parse_asked(
     Raises:
         SdcError: as :func:`parse`; ``E_USAGE`` as :func:`sdc.format.ranges.select`.
     """
-    codes = level_codes(levels)
+    named = levels_of(levels)
     reader = Reader(source)
     parser = _Parser(reader, limits)
     stream, first = parser.front(body=True)
-    if reader.held or (groups is None and codes is None):
+    if reader.held or (groups is None and named is None):
         stream = parser.body(stream, first)
-        return stream, stream.select(groups, codes)
-    chosen = stream.select(groups, codes)
+        return stream, stream.select(groups, named)
+    chosen = stream.select(groups, named)
     return parser.body(stream, first, chosen, behind), chosen
 
 
@@ -156,7 +157,7 @@ class _Parser:
         payload = read_payload("GRPS", chunk.payload, chunk.payload_offset)
         self.fields += payload.fields
         groups, first = parse_groups(head, payload, chunk.end)
-        self.outline = Outline(head, groups, size=self.reader.size)
+        self.outline = Outline(head, groups, size=self.reader.size, behind=False)
         mask = self._mask(chunk.end, first, len(groups) > 1)
         at = chunk.end if mask is None else mask.end
         before, errors, at = self._preamble(at, first, mask is None and len(groups) > 1, body)
@@ -167,6 +168,7 @@ class _Parser:
             tuple(errors),
             self.reader.size,
             0 if mask is None else mask.offset,
+            False,
         )
         self.outline = Outline(head, groups, *known)
         if mask is None:
@@ -191,16 +193,12 @@ class _Parser:
         missing = tuple(group_error(g) for g in groups if g.state in (TRUNCATED, DAMAGED))
         end = first + sum(g.size for g in groups)
         after, errors = self._behind(end, len(stream.before)) if behind else ([], [])
-        return Stream(
-            stream.head,
-            groups,
-            stream.mask,
-            stream.before,
-            tuple(after),
-            (*stream.errors, *missing, *errors),
-            stream.size,
-            stream.mask_offset,
-            labels=stream.labels,
+        return replace(
+            stream,
+            groups=groups,
+            after=tuple(after),
+            errors=(*stream.errors, *missing, *errors),
+            behind=behind,
         )
 
     def _magic(self) -> None:

@@ -6,23 +6,22 @@ from collections.abc import Iterable, Sequence
 from operator import index
 
 from ..errors import SdcError
-from ..types import level_code, level_codes
+from ..types import LevelLike, levels_of
 from .grps import UNREAD, WITHDRAWN, Group
 
 
 def select(
     own: Sequence[Group],
     groups: Iterable[int] | None = None,
-    levels: Iterable[int | str] | None = None,
+    levels: LevelLike | Iterable[LevelLike] | None = None,
 ) -> list[int]:
     """Indices of the groups asked for.
 
     Args:
         own: all groups of the stream.
         groups: by index.
-        levels: by level, as name or code (0 to 3); what a caller gave as levels goes through
-            :func:`sdc.types.level_codes` first.  Neither of the two asks for all groups that are not
-            withdrawn or unread.
+        levels: by level, one or several; see :class:`sdc.Level`.  Neither of the two asks for all groups
+            that are not withdrawn or unread.
 
     Raises:
         SdcError: ``E_USAGE`` for a group that the stream does not have, for what is no level,
@@ -40,21 +39,24 @@ def select(
         return chosen
     if levels is None:
         return [g.index for g in own if g.state not in (WITHDRAWN, UNREAD)]
-    if isinstance(levels, (str, int)):
-        raise SdcError("E_USAGE", "levels are a list")
-    wanted = {level_code(level) for level in levels}
+    wanted = levels_of(levels) or []
     return [g.index for g in own if g.level in wanted]
 
 
-def _present(own: Sequence[Group], groups: Iterable[int] | None, levels: Iterable[str] | None) -> list[Group]:
+def _present(
+    own: Sequence[Group],
+    groups: Iterable[int] | None,
+    levels: LevelLike | Iterable[LevelLike] | None,
+) -> list[Group]:
     """The groups asked for, all by default, but those that are withdrawn."""
-    codes = level_codes(levels)
-    chosen = range(len(own)) if groups is None and codes is None else select(own, groups, codes)
+    chosen = range(len(own)) if groups is None and levels is None else select(own, groups, levels)
     return [own[k] for k in chosen if own[k].size]
 
 
 def byte_ranges(
-    own: Sequence[Group], groups: Iterable[int] | None = None, levels: Iterable[str] | None = None
+    own: Sequence[Group],
+    groups: Iterable[int] | None = None,
+    levels: LevelLike | Iterable[LevelLike] | None = None,
 ) -> list[tuple[int, int]]:
     """Byte ranges ``(offset, length)`` of some groups' chunks (all by default), neighbours merged.
 
@@ -75,7 +77,9 @@ def byte_ranges(
 
 
 def prefix_size(
-    own: Sequence[Group], groups: Iterable[int] | None = None, levels: Iterable[str] | None = None
+    own: Sequence[Group],
+    groups: Iterable[int] | None = None,
+    levels: LevelLike | Iterable[LevelLike] | None = None,
 ) -> int:
     """Bytes from the start of the file up to the end of some groups' chunks (all by default).
 

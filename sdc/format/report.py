@@ -14,7 +14,7 @@ import numpy as np
 from ..coding.labels import Labels
 from ..errors import SdcError, spec_data
 from ..networks.registry import model_for
-from ..types import CELL, LEVELS, Limits
+from ..types import CELL, Level, Limits
 from .chunks import ICCP, MAGIC, NAMES
 from .grps import COMPLETE
 from .head import Head
@@ -24,18 +24,18 @@ from .objs import BOX_BITMAP, Described, read_objects
 from .parse import read
 from .prov import parse_provenance
 from .reading import Place, Reading
-from .source import Reader, Source
+from .source import Readable, Reader, Source, opened
 from .states import state_of
 from .stream import Outline
 
 Report = dict[str, Any]
 
 
-def info(source: Source, *, trace: bool = False, limits: Limits = Limits()) -> Report:
+def info(source: Readable, *, trace: bool = False, limits: Limits = Limits()) -> Report:
     """Describe a stream, also one that is broken.
 
     Args:
-        source: the file's bytes, or a seekable binary reader.
+        source: a path, the file's bytes, or a seekable binary file.
         trace: whether to list every field with its offset, size, value and id.
         limits: what the caller agrees to hold in memory.
 
@@ -46,8 +46,15 @@ def info(source: Source, *, trace: bool = False, limits: Limits = Limits()) -> R
 
     Raises:
         OSError: whatever the reader raises.
-        SdcError: ``E_USAGE`` for what is no source; any other becomes part of the report.
+        SdcError: ``E_USAGE`` for what is no source, ``E_INPUT`` or ``E_IO`` for a path; any other becomes
+            part of the report.
     """
+    with opened(source) as given:
+        return _info(given, trace, limits)
+
+
+def _info(source: Source, trace: bool, limits: Limits) -> Report:
+    """The report on bytes or an open file."""
     reader = Reader(source)
     found = read(source, limits=limits)
     known, head = found.outline, found.head
@@ -137,7 +144,7 @@ def _groups(known: Outline, found: Reading) -> list[Report]:
         out.append(
             {
                 "index": g.index,
-                "level": g.level_name,
+                "level": str(g.level),
                 "quality": g.quality,
                 "cells": cells[g.index + 1],
                 "area": area,
@@ -156,7 +163,7 @@ def _objects(described: Described) -> list[Report]:
         {
             "index": k,
             "group": o.group,
-            "level": LEVELS[o.level or 0],
+            "level": str(o.level or Level.L1),
             "label": o.label,
             "box": list(o.box),
             "score": round(o.score, 4),

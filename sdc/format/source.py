@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import SdcError
+from ..paths import PathLike, open_file
 
 Source = bytes | bytearray | memoryview | npt.NDArray[np.uint8] | BinaryIO
+Readable = Source | PathLike
+"""What a stream is read from: a path, bytes, or a seekable binary file."""
+
+
+@contextmanager
+def opened(source: Readable) -> Iterator[Source]:
+    """What stands at a path, which is closed in the end; bytes and files as they are.
+
+    Raises:
+        SdcError: as :func:`sdc.paths.open_file`.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        with open_file(source) as file:
+            yield file
+    else:
+        yield source
 
 
 class Reader:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from ..coding.labels import Labels
 from ..errors import SdcError
+from ..types import LevelLike
 from .chunks import Chunk
 from .group_state import read_group
 from .grps import DAMAGED, TRUNCATED, Group, group_error
@@ -25,6 +26,7 @@ class Outline:
         after: chunks behind the last latent chunk.
         errors: what is missing or damaged in a partial stream.
         size: bytes of the file.
+        behind: whether the chunks behind the latent chunks have been read.
     """
 
     head: Head
@@ -35,6 +37,7 @@ class Outline:
     errors: tuple[SdcError, ...] = ()
     size: int = 0
     mask_offset: int = 0
+    behind: bool = True
 
     @property
     def state(self) -> str:
@@ -46,7 +49,9 @@ class Outline:
         return next((c for c in self.before + self.after if c.type == kind), None)
 
     def select(
-        self, groups: Iterable[int] | None = None, levels: Iterable[int | str] | None = None
+        self,
+        groups: Iterable[int] | None = None,
+        levels: LevelLike | Iterable[LevelLike] | None = None,
     ) -> list[int]:
         """Indices of the groups asked for: :func:`sdc.format.ranges.select`."""
         return select(self.groups, groups, levels)
@@ -56,12 +61,18 @@ class Outline:
         return group_error(self.groups[index])
 
     def ranges(
-        self, groups: Iterable[int] | None = None, levels: Iterable[str] | None = None
+        self,
+        groups: Iterable[int] | None = None,
+        levels: LevelLike | Iterable[LevelLike] | None = None,
     ) -> list[tuple[int, int]]:
         """Byte ranges of some groups' chunks: :func:`sdc.format.ranges.byte_ranges`."""
         return byte_ranges(self.groups, groups, levels)
 
-    def prefix(self, groups: Iterable[int] | None = None, levels: Iterable[str] | None = None) -> int:
+    def prefix(
+        self,
+        groups: Iterable[int] | None = None,
+        levels: LevelLike | Iterable[LevelLike] | None = None,
+    ) -> int:
         """Bytes up to the end of some groups' chunks: :func:`sdc.format.ranges.prefix_size`."""
         return prefix_size(self.groups, groups, levels)
 

@@ -13,7 +13,7 @@ from .latn import decode_symbols
 from .objs import read_objects
 from .parse import read
 from .prov import provenance_notes
-from .source import Source
+from .source import Readable, opened
 from .states import state_of
 from .stream import Stream
 
@@ -33,11 +33,11 @@ class Validation:
     notes: tuple[str, ...] = ()
 
 
-def validate(source: Source, *, deep: bool = True, limits: Limits = Limits()) -> Validation:
+def validate(source: Readable, *, deep: bool = True, limits: Limits = Limits()) -> Validation:
     """Check a stream against every rule that binds streams (TOOL-10).
 
     Args:
-        source: the file's bytes, or a seekable binary reader.
+        source: a path, the file's bytes, or a seekable binary file.
         deep: whether to decode the symbols of all complete groups, which needs the model.
         limits: what the caller agrees to hold in memory.
 
@@ -45,9 +45,11 @@ def validate(source: Source, *, deep: bool = True, limits: Limits = Limits()) ->
         The state, all errors, and notes; an error in a group or in the metadata does not hide others.
 
     Raises:
-        SdcError: ``E_USAGE`` for what is no source; any other becomes part of the result.
+        SdcError: ``E_USAGE`` for what is no source, ``E_INPUT`` or ``E_IO`` for a path; any other becomes
+            part of the result.
     """
-    found = read(source, limits=limits)
+    with opened(source) as given:
+        found = read(given, limits=limits)
     if found.error is not None:
         return Validation(found.error.kind, (found.error,))
     stream = found.whole()

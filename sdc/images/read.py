@@ -61,12 +61,12 @@ class Picture:
 
     Attributes:
         pixels: ``uint8 [H, W, 3]`` RGB.
-        icc: its RGB colour profile; ``None`` for sRGB.
+        icc_profile: its RGB colour profile; ``None`` for sRGB.
         notes: what was done to it that loses something, in words.
     """
 
     pixels: Pixels
-    icc: bytes | None
+    icc_profile: bytes | None
     notes: tuple[str, ...]
 
 

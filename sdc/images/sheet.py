@@ -17,13 +17,14 @@ from ..format.chunks import ICCP, OBJS
 from ..format.grps import COMPLETE, WITHDRAWN, Group
 from ..format.objs import parse_objects
 from ..format.prov import parse_provenance
-from ..format.source import Source
+from ..format.source import Readable
 from ..format.stream import Stream
 from ..format.text import printable, provenance_lines
 from ..networks.registry import model_for
 from ..objects.grouping import group_map
-from ..objects.object import Bools, Object
-from ..types import CELL, LEVELS, Colour, Limits, Pixels
+from ..objects.object import Object
+from ..objects.values import Bools
+from ..types import CELL, LEVELS, Colour, Level, Limits, Pixels
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 PAPER: Colour = (255, 255, 255)
@@ -31,11 +32,16 @@ INK: Colour = (28, 30, 34)
 QUIET: Colour = (92, 97, 105)
 ALARM: Colour = (176, 0, 32)
 
-LEVEL_COLOURS: tuple[Colour, ...] = ((213, 94, 0), (240, 180, 0), (0, 114, 178), (128, 128, 128))
+LEVEL_COLOURS: dict[Level, Colour] = {
+    Level.L1: (213, 94, 0),
+    Level.L2: (240, 180, 0),
+    Level.L3: (0, 114, 178),
+    Level.OTHER: (128, 128, 128),
+}
 """Colours of L1, L2, L3 and other, told apart with any colour vision."""
 
 
-TAG_INKS: tuple[Colour, ...] = (PAPER, INK, PAPER, PAPER)
+TAG_INKS: dict[Level, Colour] = {**dict.fromkeys(Level, PAPER), Level.L2: INK}
 
 PANEL_AREA = 768 * 512
 """Larger pictures are shown reduced to about this many pixels."""
@@ -125,20 +131,20 @@ def _bpp(count: int, pixels: int) -> str:
     return f"{value:.3f} bpp" if value < 10 else f"{value:,.0f} bpp"
 
 
-def levels_present(stream: Stream) -> list[int]:
-    """Level codes of the groups that have not been withdrawn, most important first."""
+def levels_present(stream: Stream) -> list[Level]:
+    """Levels of the groups that have not been withdrawn, most important first."""
     return sorted({g.level for g in stream.groups if g.state != WITHDRAWN})
 
 
 def _qualities(groups: Sequence[Group]) -> str:
     """Quality of some groups, by level when levels differ."""
-    values: dict[int, list[int]] = {}
+    values: dict[Level, list[int]] = {}
     for g in groups:
         values.setdefault(g.level, []).append(g.quality)
     spans = {k: f"{min(v)}" if min(v) == max(v) else f"{min(v)} to {max(v)}" for k, v in values.items()}
     if len(set(spans.values())) == 1:
         return f"quality {next(iter(spans.values()))}"
-    return "quality " + ", ".join(f"{LEVELS[level]} {span}" for level, span in spans.items())
+    return "quality " + ", ".join(f"{level} {span}" for level, span in spans.items())
 
 
 def _psnr(a: Pixels, b: Pixels, where: Bools) -> str:
@@ -187,14 +193,14 @@ def _clean(label: str) -> str:
 
 
 def _tinted(
-    shown: Image.Image, labels: Pixels, levels: Sequence[int], width: int, height: int
+    shown: Image.Image, labels: Pixels, levels: Sequence[Level], width: int, height: int
 ) -> Image.Image:
     """A picture, dimmed and tinted by level, with a line wherever two groups meet.
 
     Args:
         shown: the picture at the size of its panel.
         labels: ``uint8 [rows, cols]`` group map; k + 1 = group k.
-        levels: level code of each group.
+        levels: level of each group.
         width, height: of the picture that the map is of.
     """
     # Row and column of the cell that the middle of every pixel of the panel lies in.
@@ -202,7 +208,9 @@ def _tinted(
     cols = ((np.arange(shown.width) + 0.5) * width / shown.width).astype(int) // CELL
     groups = labels[np.ix_(rows, cols)].astype(np.int16)
     colours = np.array([PAPER, *(LEVEL_COLOURS[level] for level in levels)], np.float32)
-    strength = np.array([0.0, *(0.2 if level == 3 else 0.45 for level in levels)], np.float32)[..., None]
+    strength = np.array([0.0, *(0.2 if level == Level.OTHER else 0.45 for level in levels)], np.float32)[
+        ..., None
+    ]
     base = 0.78 * np.asarray(shown.convert("L").convert("RGB"), np.float32) + 0.22 * 255
     out = base * (1 - strength[groups]) + colours[groups] * strength[groups]
     edge = np.zeros(groups.shape, bool)
@@ -231,9 +239,9 @@ def _draw_objects(picture: Image.Image, things: Sequence[Object], scale: tuple[f
         boxes.append((left, top, max(left, right), max(top, bottom)))
     # The most important are drawn last, on top.
     for thing, box in reversed(list(zip(things, boxes, strict=True))):
-        draw.rectangle(box, outline=LEVEL_COLOURS[thing.level or 0], width=line)
+        draw.rectangle(box, outline=LEVEL_COLOURS[thing.level or Level.L1], width=line)
     for thing, (left, top, right, bottom) in list(zip(things, boxes, strict=True))[:MAX_TAGS]:
-        text, level = _clean(thing.label), thing.level or 0
+        text, level = _clean(thing.label), thing.level or Level.L1
         wide, high = math.ceil(_width(text, TAG)) + 8, TAG + 5
         spots = [
             (x, y)
@@ -265,7 +273,7 @@ def _map_panel(
         share = sum(int(counts[g.index + 1]) for g in own) / labels.size
         several = f" in {len(own)} groups" if len(own) > 1 else ""
         gone = "" if level in levels_present(stream) else ", withdrawn"
-        items.append((f"{LEVELS[level]} {100 * share:.0f} % of cells{several}{gone}", _legend(level)))
+        items.append((f"{level} {100 * share:.0f} % of cells{several}{gone}", _legend(level)))
     if counts[0]:
         items.append((f"{100 * counts[0] / labels.size:.0f} % in no group", QUIET))
     if stream.mask is not None:
@@ -290,9 +298,9 @@ def _reasons_panel(
     y, step = 8, round(TEXT * 1.4)
     words: list[Line] = [[(text, QUIET)] for text in lines]
     for thing in things:
-        level = thing.level or 0
+        level = thing.level or Level.L1
         words.append(
-            [(LEVELS[level], _legend(level)), (f"{_clean(thing.label)}: {printable(thing.reason)}", INK)]
+            [(str(level), _legend(level)), (f"{_clean(thing.label)}: {printable(thing.reason)}", INK)]
         )
     for k, line in enumerate(words):
         wrapped = _wrap(line, TEXT, width - 16)
@@ -304,14 +312,14 @@ def _reasons_panel(
     return [_Panel(paper, "why", [])]
 
 
-def _legend(level: int) -> Colour:
+def _legend(level: Level) -> Colour:
     """The colour of a level, dark enough for words on paper."""
     r, g, b = LEVEL_COLOURS[level]
-    return (r * 7 // 10, g * 7 // 10, b * 7 // 10) if level != 2 else (r, g, b)
+    return (r * 7 // 10, g * 7 // 10, b * 7 // 10) if level != Level.L3 else (r, g, b)
 
 
 def _level_panel(
-    stream: Stream, decoded: Decoded, level: int, original: Pixels | None, size: tuple[int, int]
+    stream: Stream, decoded: Decoded, level: Level, original: Pixels | None, size: tuple[int, int]
 ) -> _Panel:
     """What a receiver sees that stops after a level."""
     head = stream.head
@@ -322,11 +330,11 @@ def _level_panel(
     chosen[[g.index + 1 for g in groups]] = True
     cells = np.repeat(np.repeat(chosen[stream.labels], CELL, 0), CELL, 1)[: head.height, : head.width]
     covered = decoded.covered & cells
-    names = [LEVELS[k] for k in present if k <= level]
+    names = [str(k) for k in present if k <= level]
     heading = " + ".join(names)
     if level == present[-1] and all(g.state != WITHDRAWN for g in stream.groups):
         heading = "all" if len(names) > 1 else f"all ({heading})"
-    size_needed = stream.prefix(levels=LEVELS[: level + 1])
+    size_needed = stream.prefix(levels=[k for k in LEVELS if k <= level])
     items: Line = [
         (f"first {_bytes(size_needed)}", INK),
         (_bpp(size_needed, pixels), INK),
@@ -342,7 +350,7 @@ def _level_panel(
 
 def _missing(groups: Sequence[Group]) -> str:
     """Groups that are not there, in words."""
-    told = [f"group {g.index} ({g.level_name}) {g.state}" for g in groups[:4]]
+    told = [f"group {g.index} ({g.level}) {g.state}" for g in groups[:4]]
     if len(groups) > 4:
         told.append(f"{len(groups) - 4} more")
     return "missing: " + ", ".join(told)
@@ -380,7 +388,7 @@ def _compose(title: Line, panels: Sequence[_Panel], size: tuple[int, int]) -> Im
 
 
 def sheet(
-    source: Source | Stream, original: Pixels | None = None, *, limits: Limits = Limits()
+    source: Readable | Stream, original: Pixels | None = None, *, limits: Limits = Limits()
 ) -> Image.Image:
     """Draw the contact sheet of a stream.
 
@@ -391,8 +399,8 @@ def sheet(
     Groups do not depend on one another, so one decoding serves all panels.
 
     Args:
-        source: the file's bytes, a seekable binary reader, or a parsed stream; a partial stream will do, and
-            what is missing is named.
+        source: a path, the file's bytes, a seekable binary file, or a parsed stream; a partial stream will
+            do, and what is missing is named.
         original: ``uint8 [H, W, 3]`` RGB; adds a panel, and the PSNR of the decoded cells to the captions.
         limits: as for :func:`sdc.codec.decoder.decode`.
 
@@ -462,7 +470,7 @@ def objects_sheet(
     _draw_objects(picture, things, (size[0] / width, size[1] / height))
     counts = np.bincount(grouped.labels.reshape(-1) - 1, minlength=len(grouped.levels))
     items: Line = [
-        (f"{LEVELS[level]} {100 * count / grouped.labels.size:.0f} % of cells", _legend(level))
+        (f"{level} {100 * count / grouped.labels.size:.0f} % of cells", _legend(level))
         for level, count in zip(grouped.levels, counts.tolist(), strict=True)
     ]
     many = f"{len(things)} object" + ("" if len(things) == 1 else "s")

@@ -47,14 +47,14 @@ def format_of(suffix: str) -> str:
 
 
 def write_picture(
-    pixels: Pixels, covered: npt.NDArray[np.bool_] | None, icc: bytes | None, suffix: str
+    pixels: Pixels, covered: npt.NDArray[np.bool_] | None, icc_profile: bytes | None, suffix: str
 ) -> tuple[bytes, tuple[str, ...]]:
     """Bytes of a picture file.
 
     Args:
         pixels: ``uint8 [H, W, 3]`` RGB.
         covered: ``bool [H, W]``; the other pixels become transparent.  ``None`` for all.
-        icc: colour profile to embed.
+        icc_profile: colour profile to embed.
         suffix: of the file's name, such as ``.png``, which sets the format.
 
     Returns:
@@ -74,9 +74,9 @@ def write_picture(
             )
         image.putalpha(Image.fromarray(covered.astype(np.uint8) * np.uint8(255)))
     options = dict(WRITABLE[name])
-    if icc is not None and name in WITH_PROFILE:
-        options["icc_profile"] = icc
-    elif icc is not None:
+    if icc_profile is not None and name in WITH_PROFILE:
+        options["icc_profile"] = icc_profile
+    elif icc_profile is not None:
         notes.append(f"{name} does not hold the colour profile")
     if name in LOSSY:
         notes.append(f"{name} is lossy: its pixels are not those of the stream")

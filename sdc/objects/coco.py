@@ -6,8 +6,7 @@ from pathlib import PurePath
 from typing import Any
 
 from ..types import MAX_LABEL
-from .object import objects_error
-from .values import Frame, checked_text, dict_list
+from .values import Frame, checked_text, dict_list, objects_error
 
 
 def coco_annotations(

@@ -5,16 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import SdcError
-from ..types import LEVELS, MAX_LABEL, MAX_OBJECTS, MAX_REASON
+from ..types import LEVELS, MAX_LABEL, MAX_OBJECTS, MAX_REASON, Level
 from .coco import coco_annotations
-from .object import Object, objects_error
 from .raster import box_shape, polygon_shape, rle_of, rle_shape
-from .values import Frame, checked_text, dict_list, number
+from .values import Bools, Box, Frame, checked_text, dict_list, number, objects_error
 
 MAX_MASKS = 2**30
+
+
+class Described(NamedTuple):
+    """What a document says of an object; the names are those of :class:`.object.Object`."""
+
+    label: str
+    box: Box
+    level: Level | None
+    score: float
+    reason: str
+    mask: Bools | None
 
 
 def _read_json(path: Path) -> Any:
@@ -32,7 +42,7 @@ def _read_json(path: Path) -> Any:
         raise objects_error(str(path), f"not JSON: {error}") from None
 
 
-def _object(item: dict[str, Any], at: str, frame: Frame, names: dict[str, str]) -> Object | None:
+def _object(item: dict[str, Any], at: str, frame: Frame, names: dict[str, str]) -> Described | None:
     """One object of the JSON; None when it is outside the picture.
 
     `names`: what the file calls a field, where that is not our name.
@@ -58,32 +68,13 @@ def _object(item: dict[str, Any], at: str, frame: Frame, names: dict[str, str]) 
     if shapes[-1] is None:
         return None
     box, mask = shapes[-1]
-    code = None if level is None else LEVELS.index(level)
-    return Object(label, box, code, score, reason, mask=mask)
+    return Described(label, box, None if level is None else Level(level), score, reason, mask)
 
 
-def load_objects(
+def read_document(
     source: Path | str | dict[str, Any] | list[Any], width: int, height: int, image_name: str | None = None
-) -> list[Object]:
-    """Reads the objects of a picture.
-
-    Pixels outside the picture are cut off. An object wholly outside is left out, but a file whose objects
-    are all outside is refused, since it is hardly this picture's.
-
-    Args:
-        source: a file, or what its JSON parses to: the JSON of ``spec/objects.md`` (or its list of objects
-            alone), or COCO's ``instances.json``, of which ``iscrowd`` annotations are left out.
-        width: width of the picture in pixels.
-        height: height of the picture in pixels.
-        image_name: name of the picture's file, by which it is found in a COCO file of several pictures.
-
-    Returns:
-        The objects in the order of the file; level is None where the file gives none.
-
-    Raises:
-        SdcError: E_INPUT when there is no such file, E_IO when it cannot be read, E_OBJECTS with the path
-            of the field when its content is wrong.
-    """
+) -> list[Described]:
+    """What a file says of the objects of an image: :meth:`.object.Object.load`."""
     data = _read_json(Path(source)) if isinstance(source, (str, Path)) else source
     if isinstance(data, (list, tuple)):
         data = {"objects": data}
@@ -113,7 +104,7 @@ def load_objects(
     return objects
 
 
-def load_analysis(data: Any) -> dict[str, Any] | None:
+def load_provenance(data: Any) -> dict[str, Any] | None:
     """How the objects were found, as the JSON of ``spec/objects.md`` says; None when it does not.
 
     Raises:
@@ -125,21 +116,15 @@ def load_analysis(data: Any) -> dict[str, Any] | None:
     return about
 
 
-def dump_objects(objects: Sequence[Object], width: int, height: int) -> dict[str, Any]:
-    """The JSON of ``spec/objects.md``; :func:`load_objects` gives the same objects again.
-
-    Args:
-        objects: objects of the picture; ranks and groups are not kept.
-        width: width of the picture in pixels.
-        height: height of the picture in pixels.
-    """
+def dump_document(objects: Sequence[Described], width: int, height: int) -> dict[str, Any]:
+    """The JSON of ``spec/objects.md``; :func:`read_document` gives the same again."""
     items = []
     for thing in objects:
         item: dict[str, Any] = {"label": thing.label, "box": list(thing.box)}
         if thing.mask is not None:
             item["rle"] = rle_of(thing.box, thing.mask, width, height)
         if thing.level is not None:
-            item["level"] = LEVELS[thing.level]
+            item["level"] = thing.level.value
         item["score"] = float(thing.score)  # written so that it is read as the same number
         if thing.reason:
             item["reason"] = thing.reason

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import SdcError
-from ..types import CELL, largest
+from ..types import CELL, Level, largest
 from .cells import coverage
-from .object import OTHER, Bools, Object, objects_error
+from .object import Object
 from .ranking import rank_objects
+from .values import Bools, objects_error
 
 # One group number is kept for the cells that no object covers.
 MAX_OBJECT_GROUPS = largest("GRPS", "count") - 1
@@ -29,12 +30,12 @@ class GroupMap:
 
     Attributes:
         labels: uint8 [rows, cols]; k + 1 = group k. 0, no group, does not occur: every cell is transmitted.
-        levels: level code of each group, never decreasing.
+        levels: level of each group, the most important first.
         objects: the objects in the order given, with level, rank and group set.
     """
 
     labels: npt.NDArray[np.uint8]
-    levels: tuple[int, ...]
+    levels: tuple[Level, ...]
     objects: tuple[Object, ...]
 
 
@@ -71,7 +72,7 @@ class _Owners:
         for r, c in np.argwhere(self.owner >= 0).tolist():
             self.home.setdefault(int(self.owner[r, c]), (r, c))
 
-    def misplaced(self, levels: Sequence[int]) -> int:
+    def misplaced(self, levels: Sequence[Level]) -> int:
         """How many objects have their home in a cell of another level."""
         return sum(levels[self.owner[cell]] != levels[i] for i, cell in self.home.items())
 
@@ -135,7 +136,7 @@ class _Owners:
                 self.owner[cell] = i
 
 
-def _with_margin(owner: npt.NDArray[np.int32], levels: Sequence[int], margin: int) -> npt.NDArray[np.int32]:
+def _with_margin(owner: npt.NDArray[np.int32], levels: Sequence[Level], margin: int) -> npt.NDArray[np.int32]:
     """The owners of cells, where cells of nobody go to the most important object of L1 to L3 near them.
 
     Args:
@@ -145,7 +146,9 @@ def _with_margin(owner: npt.NDArray[np.int32], levels: Sequence[int], margin: in
     """
     nobody = len(levels)
     # The last entry is for owner -1.
-    who = np.array([i if level != OTHER else nobody for i, level in enumerate(levels)] + [nobody], np.int32)
+    who = np.array(
+        [i if level != Level.OTHER else nobody for i, level in enumerate(levels)] + [nobody], np.int32
+    )
     near = who[owner]
     for _ in range(2):  # down, then across
         padded = np.pad(near.T, ((0, 0), (margin, margin)), constant_values=nobody)
@@ -189,7 +192,7 @@ def group_map(
     if type(margin) is not int or not 0 <= margin <= MAX_MARGIN:
         raise SdcError("E_USAGE", f"must be a whole number of 0 to {MAX_MARGIN} cells", "margin")
     if not all(isinstance(thing, Object) for thing in objects):
-        raise SdcError("E_USAGE", "must be sdc.Object, as sdc.load_objects gives them", "objects")
+        raise SdcError("E_USAGE", "must be sdc.Object, as sdc.Object.load gives them", "objects")
     for i, thing in enumerate(objects):
         x, y, w, h = thing.box
         if x + w > width or y + h > height:
@@ -197,10 +200,10 @@ def group_map(
     ranked = rank_objects(objects, width, height)
     order = sorted(range(len(ranked)), key=lambda i: ranked[i].rank or 0)
     by_rank = [ranked[i] for i in order]
-    levels = [OTHER if thing.level is None else thing.level for thing in by_rank]
+    levels = [Level.OTHER if thing.level is None else thing.level for thing in by_rank]
     by_level = group_by == "level"
     singles = list(range(len(by_rank)))
-    owners = _Owners(by_rank, levels if by_level else singles, width, height)
+    owners = _Owners(by_rank, [level.code for level in levels] if by_level else singles, width, height)
     if by_level and owners.misplaced(levels):
         # Guests pin cells. The other way gives every object a cell of its own if that is possible at all.
         owners = min(owners, _Owners(by_rank, singles, width, height), key=lambda o: o.misplaced(levels))
@@ -209,7 +212,7 @@ def group_map(
     # Groups are numbered in the order of importance of the objects that own their cells.
     # The last entry is for owner -1, nobody.
     group_of = np.zeros(len(by_rank) + 1, np.uint8)
-    group_levels: list[int] = []
+    group_levels: list[Level] = []
     with_cells = np.flatnonzero(owners.owned).tolist()
     spare = MAX_OBJECT_GROUPS - len({levels[i] for i in with_cells})
     for i in with_cells:
@@ -220,8 +223,8 @@ def group_map(
             group_levels.append(levels[i])
         group_of[i] = len(group_levels) - 1
     if (owner < 0).any():
-        if not by_level or OTHER not in group_levels:
-            group_levels.append(OTHER)
+        if not by_level or Level.OTHER not in group_levels:
+            group_levels.append(Level.OTHER)
         group_of[-1] = len(group_levels) - 1
     labels = group_of[owner] + np.uint8(1)
     for i, place in enumerate(order):

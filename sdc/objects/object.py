@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import index
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from ..errors import SdcError
-from ..types import LEVELS
-
-Bools = npt.NDArray[np.bool_]
-Box = tuple[int, int, int, int]
-OTHER = LEVELS.index("other")
+from ..paths import write_file
+from ..types import LEVELS, Level
+from .classes import COCO_IDS
+from .document import Described, dump_document, read_document
+from .values import Bools, Box, objects_error
 
 
 @dataclass(frozen=True, eq=False)
 class Object:
-    """A named thing in a picture.
+    """A named thing in an image.
 
     Attributes:
         label: what it is.
-        box: x, y, width, height in pixels, inside the picture; the tight bound of the mask if there is one.
-        level: 0 = L1, 1 = L2, 2 = L3, 3 = other; None = to be worked out by `rank_objects`.
+        box: x, y, width, height in pixels, inside the image; the tight bound of the mask if there is one.
+        level: how important it is, in one of the ways of :class:`sdc.Level`; None = to be worked out by
+            :func:`.ranking.rank_objects`.
         score: 0 to 1.
         reason: why it is of its level, in words; may be empty.
         rank: place in the order of importance, 0 first; None = to be worked out.
         mask: bool [height, width] of the box, which pixels are the object's; None = all of them.
-        group: index of the group it lies in; None before `group_map`.
+        group: index of the group it lies in; None before :func:`.grouping.group_map`.
 
     Raises:
         SdcError: E_OBJECTS if a value is out of range.
@@ -36,7 +39,7 @@ class Object:
 
     label: str
     box: Box
-    level: int | None = None
+    level: Level | None = None
     score: float = 1.0
     reason: str = ""
     rank: int | None = None
@@ -50,8 +53,14 @@ class Object:
             raise objects_error("box", f"must be four whole numbers, not {self.box!r}") from None
         if min(x, y) < 0 or min(width, height) < 1:
             raise objects_error("box", f"not a box inside a picture: {self.box}")
-        if self.level is not None and self.level not in range(OTHER + 1):
-            raise objects_error("level", f"must be 0 for L1 to 3 for other, not {self.level!r}")
+        if self.level is not None:
+            try:
+                object.__setattr__(self, "level", Level(self.level))
+            except ValueError:
+                names = ", ".join(LEVELS)
+                raise objects_error(
+                    "level", f"must be one of {names}, or 1 to 3, not {self.level!r}"
+                ) from None
         if not 0 <= self.score <= 1:
             raise objects_error("score", "must be 0 to 1")
         mask, size = self.mask, self.box[3:1:-1]
@@ -66,7 +75,55 @@ class Object:
         same_masks = a is b or (a is not None and b is not None and np.array_equal(a, b))
         return same_masks and {**vars(self), "mask": None} == {**vars(other), "mask": None}
 
+    @property
+    def class_id(self) -> int | None:
+        """Id of the category of COCO whose name the label is, 1 to 90; None where it is none of the 80."""
+        return COCO_IDS.get(self.label.strip().casefold())
 
-def objects_error(where: str, message: str) -> SdcError:
-    """``E_OBJECTS`` at a field."""
-    return SdcError("E_OBJECTS", message, where)
+    @staticmethod
+    def load(
+        source: Path | str | dict[str, Any] | list[Any], width: int, height: int, name: str | None = None
+    ) -> list[Object]:
+        """Read the objects of an image from a file (``spec/objects.md``).
+
+        Pixels outside the image are cut off. An object wholly outside is left out, but a file whose objects
+        are all outside is refused, since it is hardly this image's.
+
+        Args:
+            source: a file, or what its JSON parses to: the JSON of ``spec/objects.md`` (or its list of
+                objects alone), or COCO's ``instances.json``, of which ``iscrowd`` annotations are left out.
+            width: width of the image in pixels.
+            height: height of the image in pixels.
+            name: name of the image's file, by which it is found in a COCO file of several images.
+
+        Returns:
+            The objects in the order of the file; level is None where the file gives none.
+
+        Raises:
+            SdcError: E_INPUT when there is no such file, E_IO when it cannot be read, E_OBJECTS with the path
+                of the field when its content is wrong.
+        """
+        found = read_document(source, width, height, name)
+        return [Object(d.label, d.box, d.level, d.score, d.reason, mask=d.mask) for d in found]
+
+    @staticmethod
+    def dump(objects: Sequence[Object], width: int, height: int) -> dict[str, Any]:
+        """The JSON of ``spec/objects.md``; :meth:`load` gives the same objects again.
+
+        Args:
+            objects: objects of the image; ranks and groups are not kept.
+            width: width of the image in pixels.
+            height: height of the image in pixels.
+        """
+        described = [Described(o.label, o.box, o.level, o.score, o.reason, o.mask) for o in objects]
+        return dump_document(described, width, height)
+
+    @staticmethod
+    def save(path: Path | str, objects: Sequence[Object], width: int, height: int) -> None:
+        """Write :meth:`dump` to a file.
+
+        Raises:
+            SdcError: E_IO.
+        """
+        text = json.dumps(Object.dump(objects, width, height), indent=1, ensure_ascii=False)
+        write_file(path, (text + "\n").encode())

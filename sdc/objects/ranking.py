@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..types import LEVELS
 from .object import Object
 from .together import together
 
@@ -106,9 +107,10 @@ def rank_objects(objects: Sequence[Object], width: int, height: int) -> list[Obj
         rank = math.inf if thing.rank is None else thing.rank
         if thing.level is None:
             return found[i], rank, 1, place(i)
-        return thing.level, rank, 0, -thing.score, i
+        return thing.level.code, rank, 0, -thing.score, i
 
     ranked = list(objects)
     for rank, i in enumerate(sorted(range(len(objects)), key=importance)):
-        ranked[i] = replace(objects[i], level=found.get(i, objects[i].level), rank=rank)
+        level = LEVELS[found[i]] if i in found else objects[i].level
+        ranked[i] = replace(objects[i], level=level, rank=rank)
     return ranked

@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..types import MAX_SIDE
-from .object import Bools, Box, objects_error
-from .values import Floats, Frame, integer, number_list
+from .values import Bools, Box, Floats, Frame, integer, number_list, objects_error
 
 Ints = npt.NDArray[np.int64]
 MAX_GRID = 2**30

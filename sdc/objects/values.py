@@ -8,12 +8,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .object import objects_error
+from ..errors import SdcError
 
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Box = tuple[int, int, int, int]
 
 # Guards against files that ask for more memory than any real one.
 MAX_NUMBER = 10**9
+
+
+def objects_error(where: str, message: str) -> SdcError:
+    """``E_OBJECTS`` at a field."""
+    return SdcError("E_OBJECTS", message, where)
 
 
 def number(value: Any, where: str, low: float = -MAX_NUMBER, high: float = MAX_NUMBER) -> float:

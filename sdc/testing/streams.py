@@ -18,7 +18,7 @@ from ..format.head import Head
 from ..format.objs import objects_payload
 from ..networks.registry import load_model
 from ..objects.object import Object
-from ..types import Array
+from ..types import LEVELS, Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +82,8 @@ def random_stream(
     count = min(int(rng.integers(1, 6)), cells) if count is None else count
     holes = bool(rng.random() < 0.3) and cells > count
     labels = random_labels(rng, head.rows, head.cols, count, holes)
-    levels = np.sort(rng.integers(0, 4, count))
-    groups = tuple(Group(k, int(levels[k]), int(rng.integers(64))) for k in range(count))
+    levels = [LEVELS[k] for k in np.sort(rng.integers(0, 4, count))]
+    groups = tuple(Group(k, levels[k], int(rng.integers(64))) for k in range(count))
     payloads = []
     for g in groups:
         coder = GroupCoder(sites_of(labels, [g.quality for g in groups], [g.index]), loaded, g.quality)
@@ -98,7 +98,7 @@ def random_stream(
     if rng.random() < 0.5 if extras is None else extras:
         before = [Chunk(ICCP, rng.bytes(128)), Chunk(0x8A, rng.bytes(3))]
         boxes = [
-            Object(f"thing {k}", (0, 0, width, height), int(levels[k]), 0.5, "drawn at random", k, None, k)
+            Object(f"thing {k}", (0, 0, width, height), levels[k], 0.5, "drawn at random", k, None, k)
             for k in range(count)
         ]
         after = [Chunk(OBJS, objects_payload(boxes)), Chunk(0xEA, rng.bytes(5))]

@@ -121,7 +121,7 @@ def table(maps: Sequence[Any], bytes_: Sequence[Sequence[float]], truths: Sequen
     """Rows of the table for one provider and some images, the rectangle's below each."""
     rows = []
     for level, name in enumerate(SPANS):
-        chosen = [np.asarray(m.levels)[m.labels.astype(int) - 1] <= level for m in maps]
+        chosen = [np.asarray([of.code for of in m.levels])[m.labels.astype(int) - 1] <= level for m in maps]
         share = sum(int(c.sum()) for c in chosen) / sum(c.size for c in chosen)
         spent = f"{np.mean([b[level] for b in bytes_]):.3f}" if bytes_ else "-"
         boxes = [centred(c.shape[0], c.shape[1], share) for c in chosen]
@@ -218,7 +218,9 @@ def found(options: Options, pixels: Any, true: list[Object]) -> tuple[list[Objec
 def _prefix(stream: Any, level: int) -> int:
     """Bytes up to the end of the last group of a level or a more important one; none before the first."""
     return (
-        int(stream.prefix(levels=LEVELS[: level + 1])) if any(g.level <= level for g in stream.groups) else 0
+        int(stream.prefix(levels=LEVELS[: level + 1]))
+        if any(g.level.code <= level for g in stream.groups)
+        else 0
     )
 
 

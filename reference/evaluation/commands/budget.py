@@ -10,8 +10,8 @@ import numpy as np
 
 from sdc.coding.labels import encode_map
 from sdc.format.parse import parse
-from sdc.objects.document import load_objects
 from sdc.objects.grouping import group_map
+from sdc.objects.object import Object
 
 from ..encoders import encoder_of
 from ..options import add
@@ -29,10 +29,10 @@ def run(args: argparse.Namespace) -> None:
     masks, framing = [], []
     for row in source["images"]:
         height, width = row["height"], row["width"]
-        objects = load_objects(source, width, height, row["file_name"])
+        objects = Object.load(source, width, height, row["file_name"])
         # The budget is stated for 48x32 cells: the objects stretched to 768x512, on their side if upright.
         size = (768, 512) if width >= height else (512, 768)
-        grouped = group_map(load_objects(source, *size, row["file_name"]), *size)
+        grouped = group_map(Object.load(source, *size, row["file_name"]), *size)
         masks.append(len(encode_map(grouped.labels, len(grouped.levels))))
         noise = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
         data = coder(noise, objects=objects, metadata=False)

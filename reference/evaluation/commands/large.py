@@ -13,6 +13,7 @@ import numpy as np
 
 from sdc.codec.decoder import decode
 from sdc.objects.object import Object
+from sdc.types import Level
 
 from ..encoders import encoder_of
 from ..options import add
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
     image = first_image(args.data)
     side = 10_000
     wide = np.tile(image, (-(-side // image.shape[0]), -(-side // image.shape[1]), 1))[:side, :side]
-    middle = [Object("middle", (2000, 3000, 5000, 4000), 0)]
+    middle = [Object("middle", (2000, 3000, 5000, 4000), Level.L1)]
     data = encoder_of(args.model, args.effort)(wide, objects=middle, quality=args.quality)
     with tempfile.NamedTemporaryFile(suffix=".sdc") as file:
         Path(file.name).write_bytes(data)

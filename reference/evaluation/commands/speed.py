@@ -11,6 +11,7 @@ import numpy as np
 from sdc.codec.decoder import decode
 from sdc.format.parse import parse
 from sdc.objects.object import Object
+from sdc.types import Level
 
 from ..encoders import encoder_of, four_levels
 from ..options import add
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
     report_l1("", data, full)
     rng = np.random.default_rng(0)
     places = [(int(rng.integers(rows - 2)), int(rng.integers(cols - 2))) for _ in range(20)]
-    islands = [Object("island", (16 * x, 16 * y, 48, 48), 0) for y, x in places]
+    islands = [Object("island", (16 * x, 16 * y, 48, 48), Level.L1) for y, x in places]
     scattered = coder(image, objects=islands, quality=32, metadata=False)
     report_l1(" as 20 islands", scattered, median_time(lambda: decode(scattered)))
     try:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...errors import SdcError
 from ...objects.object import Object
-from ...types import Pixels
+from ...types import Level, Pixels
 from ..interfaces import Options, Ranked, Scene
 from . import prompts
 from .endpoint import ChatModel, Endpoint, Message
@@ -63,7 +63,7 @@ class ModelRanking:
         self.exchanges = []
         height, width = scene.pixels.shape[:2]
         default = self._default.rank(scene, objects)
-        by_level = sorted(range(len(objects)), key=lambda k: (default.objects[k].level or 0, k))
+        by_level = sorted(range(len(objects)), key=lambda k: (default.objects[k].level or Level.L1, k))
         asked = sorted(by_level[:MOST])
         found = prompts.table([objects[k] for k in asked], width, height)
         blind = self._options.text_only
@@ -94,11 +94,11 @@ class ModelRanking:
 
     def _levels(
         self, talk: Sequence[Message], picture: Pixels | None, count: int
-    ) -> tuple[dict[int, tuple[int, str]], str]:
+    ) -> tuple[dict[int, tuple[Level, str]], str]:
         """Levels of so many objects; the model is asked again for those that its first answer lacks.
 
         Returns:
-            ``({id: (level code, reason)}, what is still wrong)``, as :func:`.prompts.read_levels`.
+            ``({id: (level, reason)}, what is still wrong)``, as :func:`.prompts.read_levels`.
         """
         schema = prompts.levels_schema(count)
         answer = self._ask(talk, picture, schema)

@@ -20,12 +20,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from ...errors import SdcError
+from ...objects.classes import COCO
 from ...objects.object import Object
 from ...types import MAX_LABEL, Pixels
 from ..interfaces import Options, Scene
 from ..masks import cut_to_mask
 from ..optional import need
-from .vocabulary import COCO
 
 Floats = npt.NDArray[np.float32]
 

@@ -15,8 +15,9 @@ from typing import Any
 
 from ...objects.object import Object
 from ...objects.ranking import area_of
+from ...types import Level
 
-LEVELS = ("L1", "L2", "L3")
+LEVELS = (Level.L1, Level.L2, Level.L3)
 
 LONGEST_REASON = 300
 """Characters of a reason that are kept."""
@@ -155,7 +156,7 @@ def read_tags(text: str) -> list[str]:
     return tags
 
 
-def read_levels(text: str, count: int) -> tuple[dict[int, tuple[int, str]], str]:
+def read_levels(text: str, count: int) -> tuple[dict[int, tuple[Level, str]], str]:
     """Levels of an answer, as far as they can be used.
 
     Args:
@@ -163,13 +164,13 @@ def read_levels(text: str, count: int) -> tuple[dict[int, tuple[int, str]], str]
         count: number of objects; their ids are 0 to count - 1.
 
     Returns:
-        ``({id: (level code, reason)}, what is wrong)``; the latter is empty when nothing is.
+        ``({id: (level, reason)}, what is wrong)``; the latter is empty when nothing is.
         Of an id that occurs twice, the first entry counts.
     """
     found = (find_json(text, "objects") or {}).get("objects")
     if not isinstance(found, list):
         return {}, 'there is no JSON object with "objects"'
-    levels: dict[int, tuple[int, str]] = {}
+    levels: dict[int, tuple[Level, str]] = {}
     strange, wrong, twice = [], [], []
     for row in found:
         number = row.get("id") if isinstance(row, dict) else None
@@ -187,7 +188,7 @@ def read_levels(text: str, count: int) -> tuple[dict[int, tuple[int, str]], str]
         else:
             reason = row.get("reason")
             told = _plain(reason, LONGEST_REASON) if isinstance(reason, str) else ""
-            levels[number] = (LEVELS.index(level), "" if _is_echo(told) else told)
+            levels[number] = (Level(level), "" if _is_echo(told) else told)
     missing = [k for k in range(count) if k not in levels and k not in wrong]
     faults = (
         ("there is no object of id", strange),

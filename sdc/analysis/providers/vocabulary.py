@@ -1,25 +1,12 @@
-"""Words for an open vocabulary, and the names of COCO's classes."""
+"""Words for an open vocabulary."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from ...errors import SdcError
+from ...objects.classes import COCO
 from ..interfaces import Options, Scene
-
-COCO = (
-    "person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, "
-    "stop sign, "
-    "parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, backpack, "
-    "umbrella, "
-    "handbag, tie, suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat, baseball glove, "
-    "skateboard, surfboard, tennis racket, bottle, wine glass, cup, fork, knife, spoon, bowl, banana, apple, "
-    "sandwich, orange, broccoli, carrot, hot dog, pizza, donut, cake, chair, couch, potted plant, bed, "
-    "dining table, toilet, tv, laptop, mouse, remote, keyboard, cell phone, microwave, oven, toaster, sink, "
-    "refrigerator, book, clock, vase, scissors, teddy bear, hair drier, toothbrush"
-).split(", ")
-"""The 80 classes in the order of detectors."""
-
 
 MAX_WORDS = 2000
 

@@ -1,0 +1,312 @@
+"""Streams as files: opened and read in parts, or read and written at once."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from .codec.decoder import GREY, Decoded, OnGroup, decode_choice
+from .codec.encoder import encode
+from .errors import SdcError
+from .format.choice import Choice, ObjectNames
+from .format.edit import extract_lazily
+from .format.grps import WITHDRAWN, Group
+from .format.iccp import icc_profile
+from .format.lazy import LazyStream
+from .format.objs import parse_objects
+from .format.prov import parse_provenance
+from .format.source import Readable
+from .format.stream import Stream
+from .networks.run import Runner, run
+from .objects.object import Object
+from .paths import PathLike, open_file, write_file
+from .types import Colour, Encoded, Level, LevelLike, Limits, Pixels
+
+BLOCK = 4096
+"""Bytes that are read at least at a time in front of the groups and behind them."""
+
+
+class SdcFile:
+    """An open stream, of which each part is read when it is asked for, and once only.
+
+    Header, group map and colour profile are read at once, a group when it is decoded or extracted, and what
+    stands behind all groups (mostly objects and provenance) when :attr:`objects`, :attr:`captions` or
+    :attr:`provenance` is asked for.
+    Of bytes, which are here already, everything is checked at once.
+
+    It is a context manager, and closes the file if it has opened it.
+
+    Args:
+        source: a path, the stream's bytes, or a binary file that can ``seek`` and ``read``, such as one of
+            fsspec.
+        limits: what the caller agrees to hold in memory.
+
+    Raises:
+        SdcError: the stream is invalid or unsupported; ``E_LIMIT``; ``E_USAGE`` for what is no source;
+            ``E_INPUT`` or ``E_IO`` for a path.  All that reads may raise the same.
+    """
+
+    def __init__(self, source: Readable, *, limits: Limits = Limits()):
+        self._opened = open_file(source) if isinstance(source, (str, os.PathLike)) else None
+        try:
+            given = source if self._opened is None else self._opened
+            self._lazy = LazyStream(given, limits, BLOCK)  # type: ignore[arg-type]
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> SdcFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        levels = ", ".join(self.levels) or "all withdrawn"
+        return f"<SdcFile {self.width} x {self.height}, {len(self.groups)} groups: {levels}>"
+
+    def close(self) -> None:
+        """Close the file, if it was opened here; what has been read can still be used."""
+        if self._opened is not None:
+            self._opened.close()
+
+    @property
+    def stream(self) -> Stream:
+        """What has been read of the stream so far, in full detail."""
+        return self._lazy.stream
+
+    @property
+    def width(self) -> int:
+        """Width of the image in pixels."""
+        return self.stream.head.width
+
+    @property
+    def height(self) -> int:
+        """Height of the image in pixels."""
+        return self.stream.head.height
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, as Pillow has it."""
+        return self.width, self.height
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of the whole image as an array: height, width, 3."""
+        return self.height, self.width, 3
+
+    @property
+    def state(self) -> str:
+        """``valid``, or ``partial`` where some of what has been read is cut off or damaged."""
+        return self.stream.state
+
+    @property
+    def errors(self) -> tuple[SdcError, ...]:
+        """What is cut off or damaged, of what has been read."""
+        return self.stream.errors
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The groups, the most important first, each with level, quality, place, size and state."""
+        return self.stream.groups
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """Levels of the groups that are not withdrawn, the most important first."""
+        return tuple(dict.fromkeys(g.level for g in self.groups if g.state != WITHDRAWN))
+
+    @property
+    def objects(self) -> tuple[Object, ...]:
+        """Objects that the stream describes, with their pixel masks, in order of rank; read when needed.
+
+        Raises:
+            SdcError: ``E_OBJS`` or another error of OBJS, which keeps no pixel from being decoded.
+        """
+        self._lazy.fetch_objects()
+        return parse_objects(self.stream)
+
+    @property
+    def provenance(self) -> dict[str, Any] | None:
+        """How the objects were found (PROV, see ``spec/objects.md``); ``None`` if nothing says so."""
+        self._lazy.fetch_behind()
+        return parse_provenance(self.stream)
+
+    @property
+    def captions(self) -> dict[str, str]:
+        """What the image shows, in words: ``short`` and ``detailed``, where an analysis has said so."""
+        captions = (self.provenance or {}).get("captions")
+        if not isinstance(captions, dict):
+            return {}
+        return {str(name): text for name, text in captions.items() if isinstance(text, str)}
+
+    @property
+    def icc_profile(self) -> bytes | None:
+        """ICC profile of the pixels; ``None`` for sRGB.
+
+        Raises:
+            SdcError: ``E_ICCP_SIZE``.
+        """
+        return icc_profile(self.stream)
+
+    def fetch(
+        self,
+        levels: LevelLike | Iterable[LevelLike] | None = None,
+        groups: Iterable[int] | None = None,
+        objects: ObjectNames | None = None,
+    ) -> Choice:
+        """Read groups that will be needed, as far as they have not been read.
+
+        Args:
+            levels, groups, objects: as for :meth:`read`.
+
+        Returns:
+            Which groups these are, with a note of levels that the stream does not have.
+        """
+        return self._lazy.fetch(groups, levels, objects)
+
+    def read(
+        self,
+        levels: LevelLike | Iterable[LevelLike] | None = None,
+        groups: Iterable[int] | None = None,
+        objects: ObjectNames | None = None,
+        *,
+        fill: Colour = GREY,
+        arithmetic: str = "float32",
+        runner: Runner = run,
+        on_group: OnGroup | None = None,
+    ) -> Decoded:
+        """Decode the image, or a part of it; groups that were read before are not read again.
+
+        Args:
+            levels: level or levels wanted, each in one of the ways of :class:`sdc.Level`; all by default.
+            groups: or indices of the groups wanted.
+            objects: or objects wanted, by label or index: their cells alone, cut to the rectangle around
+                them.
+            fill, arithmetic, runner, on_group: as for :func:`sdc.decode`.
+
+        Returns:
+            As :func:`sdc.decode`.
+        """
+        choice = self.fetch(levels, groups, objects)
+        return decode_choice(
+            self.stream, choice, fill=fill, arithmetic=arithmetic, runner=runner, on_group=on_group
+        )
+
+    def extract(
+        self,
+        levels: LevelLike | Iterable[LevelLike] | None = None,
+        groups: Iterable[int] | None = None,
+        objects: ObjectNames | None = None,
+    ) -> Encoded:
+        """A stream of some groups, with the others withdrawn; no pixel is decoded.
+
+        Args:
+            levels, groups, objects: as for :meth:`read`.
+
+        Returns:
+            As :func:`sdc.extract`.
+        """
+        return extract_lazily(self._lazy, levels, groups, objects)
+
+    def ranges(
+        self,
+        levels: LevelLike | Iterable[LevelLike] | None = None,
+        groups: Iterable[int] | None = None,
+    ) -> list[tuple[int, int]]:
+        """Byte ranges ``(offset, length)`` of some groups' chunks (all by default), neighbours in one."""
+        return self.stream.ranges(groups, levels)
+
+    def prefix_size(
+        self,
+        levels: LevelLike | Iterable[LevelLike] | None = None,
+        groups: Iterable[int] | None = None,
+    ) -> int:
+        """Bytes from the start of the file up to the end of some groups' chunks (all by default)."""
+        return self.stream.prefix(groups, levels)
+
+
+def open(source: Readable, *, limits: Limits = Limits()) -> SdcFile:
+    """Open a stream; see :class:`SdcFile`.
+
+    Args:
+        source: a path, the stream's bytes, or a binary file that can ``seek`` and ``read``.
+        limits: what the caller agrees to hold in memory.
+
+    Raises:
+        SdcError: as :class:`SdcFile`.
+    """
+    return SdcFile(source, limits=limits)
+
+
+def imread(
+    source: Readable,
+    levels: LevelLike | Iterable[LevelLike] | None = None,
+    *,
+    fill: Colour = GREY,
+    limits: Limits = Limits(),
+) -> Pixels:
+    """Read an image, or some levels of it.
+
+    Groups that are cut off or damaged are filled like what was not asked for, with a warning for each.
+
+    Args:
+        source: a path, the stream's bytes, or a binary file that can ``seek`` and ``read``.
+        levels: level or levels wanted, each in one of the ways of :class:`sdc.Level`; all by default.
+        fill: colour of what is not decoded.
+        limits: what the caller agrees to hold in memory.
+
+    Returns:
+        ``uint8 [H, W, 3]`` RGB.
+
+    Raises:
+        SdcError: as :func:`sdc.decode`.
+    """
+    with SdcFile(source, limits=limits) as file:
+        decoded = file.read(levels, fill=fill)
+    for missing in decoded.missing:
+        warnings.warn(str(missing), stacklevel=2)
+    return decoded.pixels
+
+
+def imwrite(path: PathLike, image: Any, **options: Any) -> Encoded:
+    """Encode an image into a file, whole or not at all.
+
+    Args:
+        path: of the file; one that is there is replaced.
+        image: ``uint8 [H, W, 3]`` RGB, an array or an image of Pillow in mode RGB.
+        options: as for :func:`sdc.encode`.
+
+    Returns:
+        What was written, with notes as :func:`sdc.encode` gives them.
+
+    Raises:
+        SdcError: as :func:`sdc.encode`; ``E_USAGE`` for a name that ends as those of other image formats;
+            ``E_IO`` when it cannot be written.
+    """
+    _refuse_image_name(path)
+    data = encode(np.asarray(image), **options)
+    write_file(path, data)
+    return data
+
+
+def _refuse_image_name(path: PathLike) -> None:
+    """Refuse to write a stream under the name of another image format.
+
+    Raises:
+        SdcError: ``E_USAGE``.
+    """
+    from .images.read import is_picture
+
+    name = os.fspath(path)
+    if is_picture(name):
+        stem = os.path.splitext(os.path.basename(name))[0]
+        raise SdcError(
+            "E_USAGE", f"output {os.path.basename(name)!r} has an image extension; use {stem}.sdc", name
+        )

@@ -1,0 +1,65 @@
+"""Files by their paths: opened for reading, and written whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import tempfile
+from pathlib import Path
+from typing import BinaryIO
+
+from .errors import SdcError
+
+PathLike = str | os.PathLike[str]
+
+
+def open_file(path: PathLike) -> BinaryIO:
+    """Open a file for reading; what cannot be sought in, such as a named pipe, is read whole.
+
+    Raises:
+        SdcError: ``E_INPUT`` where there is no such file, ``E_IO`` where it cannot be read.
+    """
+    try:
+        file = open(path, "rb")
+        if file.seekable():
+            return file
+        with file:
+            return io.BytesIO(file.read())
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last for a path with a NUL
+        raise SdcError("E_INPUT", "no such file", os.fspath(path)) from None
+    except OSError as error:
+        raise SdcError("E_IO", f"could not read: {error.strerror}", os.fspath(path)) from None
+
+
+def write_file(path: PathLike, data: bytes) -> None:
+    """Write a file whole or not at all: to a temporary file beside it, which then takes its name.
+
+    Raises:
+        SdcError: ``E_IO``.
+    """
+    try:
+        target = Path(os.path.realpath(path))
+        if target.exists() and not target.is_file() and not target.is_dir():
+            target.write_bytes(data)  # a device or a named pipe
+            return
+        handle, temporary = tempfile.mkstemp(prefix=".sdc-", dir=target.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            os.chmod(temporary, _mode(target))
+            os.replace(temporary, target)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise SdcError("E_IO", f"could not write: {error.strerror}", os.fspath(path)) from None
+
+
+def _mode(target: Path) -> int:
+    """Permissions of a file that is replaced, or those that a new one gets."""
+    if target.exists():
+        return stat.S_IMODE(target.stat().st_mode)
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
