@@ -13,6 +13,7 @@
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
+from ._version import __version__ as __version__
 from .codec.decoder import Decoded, decode
 from .codec.encoder import encode
 from .codec.presets import Preset
@@ -34,8 +35,6 @@ from .types import Encoded, Level, Limits
 
 if _TYPE_CHECKING:
     from .analysis import Analysis, analyze
-
-__version__ = "1.0.0.dev0"
 
 __all__ = [
     "Analysis",

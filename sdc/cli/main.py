@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from .. import __version__
+from .._version import __version__
 from . import analyze, decode, encode, extract, info, sheet, validate
 from .analysis_options import is_detailed
 from .arguments import Parser
