@@ -24,8 +24,8 @@ from PIL import Image, ImageCms
 import sdc
 from sdc.cli import decode as decode_command
 from sdc.cli import encode as encode_command
-from sdc.cli import files, pool
 from sdc.cli import main as cli
+from sdc.cli import pool
 from sdc.codec.decoder import decode
 from sdc.coding.engine import PythonEngine
 from sdc.errors import InvalidError, SdcError
@@ -181,7 +181,8 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> dict[str, Counted]:
         opened[path] = Counted(Path(path).read_bytes())
         return opened[path]
 
-    monkeypatch.setattr(files, "open", count, raising=False)
+    monkeypatch.setattr("sdc.paths.open", count, raising=False)
+    monkeypatch.setattr("sdc.file.BLOCK", 0)  # no byte more than is needed
     return opened
 
 
