@@ -29,7 +29,7 @@ from sdc.format.objs import parse_objects
 from sdc.format.parse import parse, read
 from sdc.format.stream import Stream
 from sdc.format.validate import validate
-from sdc.images.read import read_picture
+from sdc.images.read import read_image
 from sdc.networks.model import Model, parse_model
 from sdc.networks.registry import model_for
 from sdc.networks.run import run
@@ -198,7 +198,7 @@ def encode_answer(
     Raises:
         SdcError: the picture or the objects cannot be used.
     """
-    pixels = read_picture(data).pixels
+    pixels = read_image(data).pixels
     height, width = pixels.shape[:2]
     things = [] if objects is None else Object.load(objects, width, height)
     new = encoder(pixels, objects=things, quality=quality)

@@ -302,10 +302,10 @@ def _refuse_image_name(path: PathLike) -> None:
     Raises:
         SdcError: ``E_USAGE``.
     """
-    from .images.read import is_picture
+    from .images.read import is_image
 
     name = os.fspath(path)
-    if is_picture(name):
+    if is_image(name):
         stem = os.path.splitext(os.path.basename(name))[0]
         raise SdcError(
             "E_USAGE", f"output {os.path.basename(name)!r} has an image extension; use {stem}.sdc", name

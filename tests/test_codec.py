@@ -31,7 +31,7 @@ from sdc.format.latn import decode_symbols
 from sdc.format.objs import parse_objects
 from sdc.format.parse import parse
 from sdc.format.validate import validate
-from sdc.images.read import ORIENTATION, read_picture
+from sdc.images.read import ORIENTATION, read_image
 from sdc.networks.model import parse_model
 from sdc.networks.network import Network, check_network, receptive_radius
 from sdc.networks.operators import (
@@ -649,7 +649,7 @@ def test_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     plain, described, parts = python_of("README.md")
     names: dict[str, Any] = {}
     exec(plain, names)
-    photo = read_picture(Path("photo.jpg").read_bytes())
+    photo = read_image(Path("photo.jpg").read_bytes())
     assert names["pixels"].shape == (96, 144, 3)
     with sdc.open("photo.sdc") as file:
         assert file.icc_profile == photo.icc_profile is not None

@@ -556,7 +556,7 @@ def test_level_and_quality_share_a_byte() -> None:
     for value in range(256):
         parts = split_bits("GROUP", "level_quality", value)
         assert (parts["level"], parts["quality"]) == (value // 64, value % 64)
-        assert Group(0, parts["level"], parts["quality"]).level_quality == value
+        assert Group(0, LEVELS[parts["level"]], parts["quality"]).level_quality == value
 
 
 def masked(labels: np.ndarray, count: int, mask: bytes | None = None) -> bytes:

@@ -17,6 +17,7 @@ from PIL import Image
 import sdc
 from sdc.errors import error_table
 from sdc.format.choice import choose
+from sdc.format.objs import parse_objects
 from sdc.format.parse import parse
 from sdc.objects.classes import COCO, COCO_IDS
 from sdc.testing.streams import random_stream
@@ -226,8 +227,8 @@ def test_objects_are_named_by_label_or_index(data: bytes) -> None:
     def groups(names: Any) -> tuple[int, ...]:
         return choose(stream, objects=names).groups
 
-    labels = [o.label for o in stream.objects]
-    dog = stream.objects[labels.index("dog, big")].group
+    labels = [o.label for o in parse_objects(stream)]
+    dog = parse_objects(stream)[labels.index("dog, big")].group
     assert groups("dog, big") == groups(["dog, big"]) == groups(labels.index("dog, big")) == (dog,)
     assert groups("Person ,thing") == groups(["person", "thing"]) != groups("person")
     assert groups("0") == groups(0) == groups([0])

@@ -509,7 +509,7 @@ def test_coco_errors() -> None:
     assert "third" in str(refusal(source, name="third.jpg"))
     assert refusal(source).where == "images"
     source["images"].append({"id": 10, "file_name": "test/second.jpg"})
-    assert "2 pictures" in str(refusal(source, name="second.jpg"))
+    assert "2 images" in str(refusal(source, name="second.jpg"))
     assert len(Object.load(source, 64, 48, "val/second.jpg")) == 3
     source["annotations"][0]["category_id"] = 4
     assert refusal(source, name="val/second.jpg").where == "annotations[0].category_id"

@@ -75,8 +75,8 @@ def test_what_is_not_decoded_is_a_checkerboard(spy: Spy) -> None:
     assert spy.size == (192, 160)
     board = np.asarray(sheets._checkerboard(spy.size))
     first = np.kron(drawn.labels == 1, np.ones((32, 32), bool))
-    shown = np.asarray(spy.panels["L1"].picture)
-    whole = np.asarray(spy.panels["all"].picture)
+    shown = np.asarray(spy.panels["L1"].image)
+    whole = np.asarray(spy.panels["all"].image)
     assert (shown[~first] == board[~first]).all()
     assert (shown[first] == whole[first]).all()
 

@@ -178,7 +178,7 @@ def test_workers_of_a_batch_stay_on_one_thread() -> None:
     """NumPy and what is loaded later; products in between change nothing."""
     code = """
 import os
-from sdc.cli.batch import _stay_on_one_thread
+from sdc.cli.pool import _stay_on_one_thread
 from sdc.networks import threads
 libraries = threads._libraries()
 for library in libraries:

@@ -47,7 +47,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--data", type=Path, nargs="+", help="photographs that integers and symbol tables are fitted to"
     )
-    parser.add_argument("--pictures", type=int, default=60, help="how many of them, evenly picked")
+    parser.add_argument("--images", type=int, default=60, help="how many of them, evenly picked")
     parser.add_argument("--name", default="SDC reference")
     parser.add_argument(
         "--error-weight",
@@ -103,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not (model.sizes.gated and model.sizes.with_hyper):
         sys.exit("the model is an ablation: decoders gate every tap and read hyper-latents")
     images = load_images(args.data, EXAMPLE_SIZE) if args.data else []
-    images = images[:: max(1, len(images) // args.pictures)]
+    images = images[:: max(1, len(images) // args.images)]
     files = export(model, args.number, args.name, args.error_weight, images)
     args.out.mkdir(parents=True, exist_ok=True)
     for suffix, data in zip(("", "-encoder"), files, strict=True):

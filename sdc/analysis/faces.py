@@ -8,7 +8,7 @@ import numpy.typing as npt
 from .cielab import Floats
 
 WIDTHS = (7, 10, 14, 20, 28, 40)
-"""Widths of the faces that are looked for, in pixels of the reduced picture."""
+"""Widths of the faces that are looked for, in pixels of the reduced image."""
 
 SKIN_HUE, SKIN_SPREAD = 50.0, 16.0
 """Degrees of the hue of skin in CIELAB, and their spread."""

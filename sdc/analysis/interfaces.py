@@ -59,7 +59,7 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """The picture that is analysed, ``uint8 [H, W, 3]`` RGB."""
+    """The image that is analyzed, ``uint8 [H, W, 3]`` RGB."""
 
     pixels: Pixels
 
@@ -77,7 +77,7 @@ class Ranked:
 
     Attributes:
         objects: those it was given, in their order, each with a level and a reason.
-        captions: ``short`` and ``detailed``, where the ranking has described the picture.
+        captions: ``short`` and ``detailed``, where the ranking has described the image.
         warnings: what went wrong and was made good, a line each.
     """
 

@@ -28,7 +28,7 @@ MOST_WORDS = 100
 
 DEFAULT = Options()
 
-# A folder of images is analysed with one set of networks in each process.
+# A folder of images is analyzed with one set of networks in each process.
 provider_of = lru_cache(maxsize=8)(provider)
 
 

@@ -28,7 +28,7 @@ SMALLEST = 0.02
 
 
 def regions_of(found: SaliencyMap, width: int, height: int, threshold: float = THRESHOLD) -> list[Object]:
-    """Regions of a picture that stand out, of whole cells.
+    """Regions of an image that stand out, of whole cells.
 
     The cells of a saliency above a threshold are divided in three by it, and the connected pieces
     of the first third are regions of level L1, of the second of L2, of the last of L3.
@@ -36,11 +36,11 @@ def regions_of(found: SaliencyMap, width: int, height: int, threshold: float = T
 
     Args:
         found: the map.
-        width, height: of the picture in pixels.
+        width, height: of the image in pixels.
         threshold: saliency of the cells in regions; :data:`LEAST` and :data:`MOST` bound their share.
 
     Returns:
-        ``region 1``, ``region 2`` and so on with their mean saliency as the score; none in a picture of one
+        ``region 1``, ``region 2`` and so on with their mean saliency as the score; none in an image of one
         colour or of fewer than four cells.
     """
     if found.flat or found.cells.size < 4:

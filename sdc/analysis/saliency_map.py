@@ -30,15 +30,15 @@ from .faces import faces
 from .superpixels import Ints, means_of, superpixels, touching
 
 LONG_SIDE = 160
-"""Pictures are looked at reduced to this many pixels."""
+"""Images are looked at reduced to this many pixels."""
 
 SEGMENTS = 250
 
 EDGE_RADIUS = 9
-"""Pixels of the reduced picture to each side over which edges are counted."""
+"""Pixels of the reduced image to each side over which edges are counted."""
 
 SIDE = 1 / 12
-"""Share of the picture's height or width that is a side of its border."""
+"""Share of the image's height or width that is a side of its border."""
 
 GEODESIC, UNLIKE, EDGES, UPRIGHT, WARMTH = 0.32, 0.115, 0.142, 0.113, 0.142
 """Weights of the geodesic distance, of the ranks of being unlike the border, of edges and of warmth, and of
@@ -51,17 +51,17 @@ FACES = 0.5
 """Weight of what looks like a face."""
 
 CONTRAST = 2.0
-"""Difference of CIELAB under which a picture has nothing that stands out."""
+"""Difference of CIELAB under which an image has nothing that stands out."""
 
 
 @dataclass(frozen=True, eq=False)
 class SaliencyMap:
-    """What stands out in a picture.
+    """What stands out in an image.
 
     Attributes:
         cells: ``float32 [rows, cols]``, saliency of each cell of 16x16 pixels, 0 to 1.
-        labels: ``int [h, w]``, the superpixels of the reduced picture.
-        flat: whether the picture has nearly one colour, so that the map means nothing.
+        labels: ``int [h, w]``, the superpixels of the reduced image.
+        flat: whether the image has nearly one colour, so that the map means nothing.
     """
 
     cells: Floats
@@ -70,7 +70,7 @@ class SaliencyMap:
 
 
 def saliency(pixels: Pixels) -> SaliencyMap:
-    """The map of saliency of a picture.
+    """The map of saliency of an image.
 
     Args:
         pixels: ``uint8 [H, W, 3]`` RGB, of any size.
@@ -87,8 +87,8 @@ def saliency(pixels: Pixels) -> SaliencyMap:
     level, upright = (_mean_around(np.abs(d).sum(-1), EDGE_RADIUS) for d in (down, across))
 
     def by_cell(values: Floats) -> Floats:
-        picture = Image.fromarray(np.ascontiguousarray(values, np.float32))
-        return np.asarray(picture.resize((cols, rows), Image.Resampling.BOX))
+        image = Image.fromarray(np.ascontiguousarray(values, np.float32))
+        return np.asarray(image.resize((cols, rows), Image.Resampling.BOX))
 
     u = ((2 * np.arange(cols) + 1) / cols - 1)[None]
     v = ((2 * np.arange(rows) + 1) / rows - 1)[:, None]
@@ -121,7 +121,7 @@ def _distances(colours: Floats) -> Floats:
 
 
 def _from_border(labels: Ints, colours: Floats) -> Floats:
-    """Geodesic distance of each superpixel from the picture's border, 0 to 1, ``float32 [n]``.
+    """Geodesic distance of each superpixel from the image's border, 0 to 1, ``float32 [n]``.
 
     A step to a neighbour costs the difference of colour, less the mean of what the smallest step from each
     superpixel costs, so that gentle gradients cost nothing; superpixels at the border are neighbours.
@@ -146,7 +146,7 @@ def _from_border(labels: Ints, colours: Floats) -> Floats:
 
 
 def _mean_around(values: Floats, radius: int) -> Floats:
-    """Mean of the square of 2 * radius + 1 pixels around each pixel, the picture repeated at its edges."""
+    """Mean of the square of 2 * radius + 1 pixels around each pixel, the image repeated at its edges."""
     out = values.astype(np.float64)
     for axis in (0, 1):
         pad = [(0, 0), (0, 0)]
@@ -159,7 +159,7 @@ def _mean_around(values: Floats, radius: int) -> Floats:
 
 
 def _unlike_border(lab: Floats, colours: Floats) -> Floats:
-    """Mean Mahalanobis distance of colours, ``[n, 3]``, from those of the four sides of a picture."""
+    """Mean Mahalanobis distance of colours, ``[n, 3]``, from those of the four sides of an image."""
     down, across = (max(1, int(n * SIDE)) for n in lab.shape[:2])
     distances = []
     for side in (lab[:down], lab[-down:], lab[:, :across], lab[:, -across:]):

@@ -31,7 +31,7 @@ def add(commands: Commands) -> None:
         "-o", "--output", required=True, metavar="FILE", help="JSON file of objects, folder, or -"
     )
     command.add_argument(
-        "--draw", dest="picture", metavar="FILE", help="draw the objects, with levels and reasons"
+        "--draw", dest="image", metavar="FILE", help="draw the objects, with levels and reasons"
     )
     limit_argument(command)
     jobs_argument(command)
@@ -47,27 +47,27 @@ def run(args: Args) -> int:
 def analyze_one(args: Args, source: str, target: str) -> Said:
     """Find and rank the objects of one image, and write them."""
     from ..analysis.cache import analyze_cached
-    from ..images.read import read_picture
+    from ..images.read import read_image
     from ..images.sheet import objects_sheet
-    from ..images.write import format_of, write_picture
+    from ..images.write import format_of, write_image
     from .analysis_options import options_of
 
     if target != PIPE and (is_image_name(target) or is_stream_name(target)):
         kind = "an image" if is_image_name(target) else "a stream"
         other = Path(target).with_suffix(".json")
         raise SdcError("E_USAGE", f"output {target!r} has the extension of {kind}; use {other}")
-    if args.picture is not None:
-        format_of(Path(args.picture).suffix)
+    if args.image is not None:
+        format_of(Path(args.image).suffix)
         if os.path.isdir(args.input):
             raise SdcError("E_USAGE", "draws one image, not a folder", "--draw")
-        check_output(args, source, args.picture)
-        if args.picture == target or is_same(args.picture, target):
-            raise SdcError("E_USAGE", "the drawing and the JSON need two files", args.picture)
-    picture = read_picture(read_source(source), background=(255, 255, 255), max_pixels=args.max_pixels)
-    found = analyze_cached(picture.pixels, options_of(args), args.cache)
-    if args.picture is not None:
-        drawn = objects_sheet(picture.pixels, found.objects, found.provenance)
-        data = write_picture(np.asarray(drawn), None, None, Path(args.picture).suffix)[0]
-        write_whole(args.picture, data)
+        check_output(args, source, args.image)
+        if args.image == target or is_same(args.image, target):
+            raise SdcError("E_USAGE", "the drawing and the JSON need two files", args.image)
+    image = read_image(read_source(source), background=(255, 255, 255), max_pixels=args.max_pixels)
+    found = analyze_cached(image.pixels, options_of(args), args.cache)
+    if args.image is not None:
+        drawn = objects_sheet(image.pixels, found.objects, found.provenance)
+        data = write_image(np.asarray(drawn), None, None, Path(args.image).suffix)[0]
+        write_whole(args.image, data)
     write_whole(target, (json.dumps(found.as_dict(), indent=1, ensure_ascii=False) + "\n").encode())
-    return [*picture.notes, *found.warnings, *unused_purpose(args, found.provenance, "")]
+    return [*image.notes, *found.warnings, *unused_purpose(args, found.provenance, "")]

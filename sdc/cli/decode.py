@@ -58,7 +58,7 @@ def run(args: Args) -> int:
 
 def decode_one(args: Args, source: str, target: str) -> Said:
     """Decode one stream into an image file."""
-    from ..images.write import format_of, write_picture
+    from ..images.write import format_of, write_image
 
     suffix = ".png" if target == PIPE else Path(target).suffix
     format_of(suffix)
@@ -75,6 +75,6 @@ def decode_one(args: Args, source: str, target: str) -> Said:
         told = [f"{note}: no image is written" if note in choice.notes else note for note in decoded.notes]
         return [*missing, *told]
     covered = decoded.covered if args.fill is None else None
-    data, notes = write_picture(decoded.pixels, covered, icc_profile, suffix)
+    data, notes = write_image(decoded.pixels, covered, icc_profile, suffix)
     write_whole(target, data)
     return [*decoded.missing, *decoded.notes, *notes]

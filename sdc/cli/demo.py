@@ -56,18 +56,18 @@ def demo(folder: Path) -> None:
     for level in levels:
         chosen = [k for k in levels if k <= level]
         name = "all" if level == levels[-1] else "+".join(chosen)
-        picture = str(folder / f"{name}.png")
+        image = str(folder / f"{name}.png")
         codes = ",".join(k.removeprefix("L") for k in chosen)
-        _run("sdc", "decode", stream, picture, "--levels", codes)
-        rows.append((name, head.prefix(levels=[k for k in LEVELS if k <= level]), picture))
+        _run("sdc", "decode", stream, image, "--levels", codes)
+        rows.append((name, head.prefix(levels=[k for k in LEVELS if k <= level]), image))
     _run("sdc", "extract", stream, first, "--levels", "1")
     _run("sdc", "sheet", stream, sheet, "--original", photo)
     _run("sdc", "analyze", photo, "-o", objects, "--draw", drawn)
 
     print("\nLevels of the stream, and the bytes from its start that each needs:")
-    for name, size, picture in rows:
+    for name, size, image in rows:
         bits = 8 * size / (head.head.width * head.head.height)
-        print(f"  {name:<9} {size:>7,} bytes  {bits:.3f} bpp  {picture}")
+        print(f"  {name:<9} {size:>7,} bytes  {bits:.3f} bpp  {image}")
     print(f"The photograph    {photo}, NASA, in the public domain")
     print(f"What is in it     {objects}, drawn in {drawn}")
     print(f"The stream        {stream}, {Path(stream).stat().st_size:,} bytes")

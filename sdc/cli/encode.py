@@ -115,28 +115,28 @@ def unused_purpose(args: Args, provenance: dict[str, Any] | None, what: str) -> 
 
 def encode_one(args: Args, source: str, target: str) -> Said:
     """Encode one image file."""
-    from ..images.read import read_picture
+    from ..images.read import read_image
 
     if args.metadata_first and args.no_metadata:
         raise SdcError("E_USAGE", "--metadata-first and --no-metadata exclude each other; use one")
     check_stream_output(target)
-    picture = read_picture(read_source(source), background=args.background, max_pixels=args.max_pixels)
-    notes: Said = list(picture.notes)
-    objects, provenance, warnings = _described(args, source, picture.pixels)
+    image = read_image(read_source(source), background=args.background, max_pixels=args.max_pixels)
+    notes: Said = list(image.notes)
+    objects, provenance, warnings = _described(args, source, image.pixels)
     notes += warnings
     task = args.purpose.strip().casefold()
     if task not in PRESETS:
         ranked = None if args.objects_file is not None else provenance
         notes += unused_purpose(args, ranked, f", and it is none of the presets ({', '.join(PRESETS)})")
     data = encode(
-        picture.pixels,
+        image.pixels,
         objects=objects,
         provenance=provenance,
         quality=args.quality,
         preset=task if task in PRESETS else EQUAL,
         margin=args.margin,
         group_by=args.group_by,
-        icc_profile=picture.icc_profile,
+        icc_profile=image.icc_profile,
         metadata="first" if args.metadata_first else not args.no_metadata,
         pixel_masks=args.pixel_masks,
         model=args.model,

@@ -95,9 +95,9 @@ def objects_path(args: Args, source: str) -> str | None:
 
 def is_image_name(name: str) -> bool:
     """Whether a name ends as those of images that are read here."""
-    from ..images.read import is_picture
+    from ..images.read import is_image
 
-    return is_picture(name)
+    return is_image(name)
 
 
 def is_stream_name(name: str) -> bool:

@@ -34,9 +34,9 @@ def run(args: Args) -> int:
 
 def sheet_one(args: Args, source: str, target: str) -> Said:
     """Draw the contact sheet of one stream."""
-    from ..images.read import read_picture
+    from ..images.read import read_image
     from ..images.sheet import sheet
-    from ..images.write import format_of, write_picture
+    from ..images.write import format_of, write_image
 
     suffix = ".png" if target == PIPE else Path(target).suffix
     format_of(suffix)
@@ -46,10 +46,8 @@ def sheet_one(args: Args, source: str, target: str) -> Said:
     original = None
     if args.original is not None:
         white = (255, 255, 255)
-        original = read_picture(
-            read_source(args.original), background=white, max_pixels=args.max_pixels
-        ).pixels
+        original = read_image(read_source(args.original), background=white, max_pixels=args.max_pixels).pixels
     drawn = sheet(stream, original, limits=limits)
     # What a format loses matters little here.
-    write_whole(target, write_picture(np.asarray(drawn), None, drawn.info.get("icc_profile"), suffix)[0])
+    write_whole(target, write_image(np.asarray(drawn), None, drawn.info.get("icc_profile"), suffix)[0])
     return list(stream.errors)

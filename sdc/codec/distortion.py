@@ -26,12 +26,12 @@ def squared_error(
 ) -> tuple[float, Array]:
     """Squared error of the pixels of some cells, and its gradient; tiles keep the memory bounded.
 
-    Pixels outside the picture do not count.
+    Pixels outside the image do not count.
 
     Args:
         latents: ``[cells, M]`` integers in any real dtype.
         sites: the cells.
-        padded: the whole picture, from :func:`pad_to_cells`.
+        padded: the whole image, from :func:`pad_to_cells`.
         size: its height and width before that.
         gradient: whether the gradient is wanted; else it is empty.
 
@@ -60,7 +60,7 @@ def squared_error(
 
 
 def _inside(sites: Sites, height: int, width: int) -> npt.NDArray[np.bool_]:
-    """Whether pixels of cells are in the picture, ``bool [cells, 16, 16, 1]``."""
+    """Whether pixels of cells are in the image, ``bool [cells, 16, 16, 1]``."""
     rows = sites.rows[:, None] * CELL + np.arange(CELL) < height
     cols = sites.cols[:, None] * CELL + np.arange(CELL) < width
     return (rows[:, :, None] & cols[:, None])[..., None]

@@ -21,6 +21,7 @@ from ..format.mask import map_payload
 from ..format.objs import objects_payload
 from ..format.prov import provenance_payload
 from ..format.stream import Stream
+from ..networks.model import Encoder, Model
 from ..networks.registry import load_encoder, load_model
 from ..networks.run import Runner, run
 from ..objects.grouping import group_map
@@ -45,7 +46,7 @@ def qualities_of(
             next more important one named, or else of the most important, shifted by the difference of their
             offsets in the preset.
         preset: of a task.
-        levels: those that the picture has.
+        levels: those that the image has.
 
     Raises:
         SdcError: ``E_USAGE``.
@@ -95,7 +96,7 @@ def encode(
         image: ``uint8 [H, W, 3]`` RGB.
         objects: what is in it, with or without levels; none makes one group of level ``other``.  (The
             command finds them first, as :func:`sdc.analyze` does; a library does nothing so long unasked.)
-        quality: quality index 0..63 of the most important level that the picture has, and of the others as
+        quality: quality index 0..63 of the most important level that the image has, and of the others as
             far as no preset shifts them; or by level, which no preset changes: :func:`qualities_of`.
         preset: what a task needs, by the task's name (:data:`sdc.codec.presets.PRESETS`) or by itself; by
             name it depends on the provenance, see :func:`.presets.preset_for`.
@@ -118,15 +119,38 @@ def encode(
     Raises:
         SdcError: ``E_USAGE``, ``E_PICTURE``, ``E_OBJECTS``, ``E_MODEL`` or ``E_MODEL_FILE``.
     """
-    image = np.asarray(image)
+    image = _checked_image(image, icc_profile)
     check_arithmetic(arithmetic)
     if metadata not in (True, False, "first"):
         raise SdcError("E_USAGE", f'metadata is True, False or "first", not {metadata!r}')
     wanted, notes = preset_for(preset, provenance)
-    if effort is None:
-        effort = DEFAULT_EFFORT if wanted.effort is None else wanted.effort
-    if type(effort) is not int or effort not in range(len(EFFORTS)):
-        raise SdcError("E_USAGE", f"an effort is a whole number of 0 to {len(EFFORTS) - 1}, not {effort!r}")
+    effort = _checked_effort(effort, wanted)
+    height, width = image.shape[:2]
+    if model is None:
+        model = 1 if wanted.model is None else wanted.model
+    decoder, encoder = load_model(model), load_encoder(model)
+    grouped = group_map(objects, width, height, group_by, wanted.margin if margin is None else margin)
+    by_level = qualities_of(quality, wanted, grouped.levels)
+    groups = tuple(Group(k, level, by_level[level]) for k, level in enumerate(grouped.levels))
+    payloads = _payloads(image, grouped.labels, groups, decoder, encoder, effort, arithmetic, runner)
+    head = Head(width, height, model, decoder.weights)
+    before = [] if icc_profile is None else [Chunk(ICCP, icc_profile)]
+    after: list[Chunk] = []
+    if metadata and grouped.objects:
+        described = objects_payload(grouped.objects, pixel_masks=pixel_masks, mask_pixels=4 * width * height)
+        (before if metadata == "first" else after).append(Chunk(OBJS, described))
+    if metadata and provenance:
+        after.append(Chunk(PROV, provenance_payload(provenance)))
+    return Encoded(assemble(head, groups, payloads, grouped.labels, before, after), notes)
+
+
+def _checked_image(image: Pixels, icc_profile: bytes | None) -> Pixels:
+    """The image as an array, if it and its colour profile can be coded.
+
+    Raises:
+        SdcError: ``E_PICTURE``.
+    """
+    image = np.asarray(image)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise SdcError(
             "E_PICTURE", f"an image is uint8 [height, width, 3], not {image.dtype} {list(image.shape)}"
@@ -138,14 +162,43 @@ def encode(
             f"an image of {width} x {height} pixels; it may have 65536 a side and 2^30 in all",
         )
     if icc_profile is not None and not ICC_BYTES[0] <= len(icc_profile) <= ICC_BYTES[1]:
-        raise SdcError("E_PICTURE", f"a colour profile of {len(icc_profile)} bytes")
-    if model is None:
-        model = 1 if wanted.model is None else wanted.model
-    decoder, encoder = load_model(model), load_encoder(model)
-    grouped = group_map(objects, width, height, group_by, wanted.margin if margin is None else margin)
-    by_level = qualities_of(quality, wanted, grouped.levels)
-    groups = tuple(Group(k, level, by_level[level]) for k, level in enumerate(grouped.levels))
-    sites = sites_of(grouped.labels, [g.quality for g in groups], range(len(groups)))
+        least, most = ICC_BYTES
+        raise SdcError(
+            "E_PICTURE", f"a colour profile of {len(icc_profile)} bytes; it may have {least} to {most}"
+        )
+    return image
+
+
+def _checked_effort(effort: int | None, preset: Preset) -> int:
+    """The effort asked for, or that of the preset.
+
+    Raises:
+        SdcError: ``E_USAGE``.
+    """
+    if effort is None:
+        effort = DEFAULT_EFFORT if preset.effort is None else preset.effort
+    if type(effort) is not int or effort not in range(len(EFFORTS)):
+        raise SdcError("E_USAGE", f"an effort is a whole number of 0 to {len(EFFORTS) - 1}, not {effort!r}")
+    return effort
+
+
+def _payloads(
+    image: Pixels,
+    labels: Array,
+    groups: Sequence[Group],
+    decoder: Model,
+    encoder: Encoder,
+    effort: int,
+    arithmetic: str,
+    runner: Runner,
+) -> list[bytes]:
+    """Payload of the latent chunk of each group.
+
+    Args:
+        labels: ``uint8 [rows, cols]`` group map.
+        decoder, encoder: of the model.
+    """
+    sites = sites_of(labels, [g.quality for g in groups], range(len(groups)))
     padded = pad_to_cells(image)
     latents = analysis_transform(padded, sites, encoder.networks, arithmetic=arithmetic, runner=runner)
     payloads: list[bytes] = []
@@ -156,20 +209,11 @@ def encode(
         hyper = hyper_analysis(targets, coder, encoder.networks, runner)
         residuals = None
         if effort:
-            measure = partial(
-                squared_error, sites=coder.sites, model=decoder, padded=padded, size=(height, width)
-            )
+            size = (image.shape[0], image.shape[1])
+            measure = partial(squared_error, sites=coder.sites, model=decoder, padded=padded, size=size)
             residuals = rate_distortion_search(targets, hyper, coder, measure, effort, encoder.error_weight)
         payloads.append(encode_group(targets, hyper, coder, residuals)[0])
-    head = Head(width, height, model, decoder.weights)
-    before = [] if icc_profile is None else [Chunk(ICCP, icc_profile)]
-    after: list[Chunk] = []
-    if metadata and grouped.objects:
-        described = objects_payload(grouped.objects, pixel_masks=pixel_masks, mask_pixels=4 * width * height)
-        (before if metadata == "first" else after).append(Chunk(OBJS, described))
-    if metadata and provenance:
-        after.append(Chunk(PROV, provenance_payload(provenance)))
-    return Encoded(assemble(head, groups, payloads, grouped.labels, before, after), notes)
+    return payloads
 
 
 def assemble(
@@ -184,7 +228,7 @@ def assemble(
 
     Args:
         payloads: of the latent chunks, one per group.
-        labels: ``uint8 [rows, cols]`` group map; coded unless one group fills the picture.
+        labels: ``uint8 [rows, cols]`` group map; coded unless one group fills the image.
         before, after: chunks in front of and behind the latent chunks.
     """
     mask = map_payload(labels, len(groups))

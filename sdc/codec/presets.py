@@ -1,9 +1,9 @@
-"""What a task needs of a picture: ``sdc encode --for TASK`` and ``sdc.encode(..., preset=TASK)``.
+"""What a task needs of an image: ``sdc encode --for TASK`` and ``sdc.encode(..., preset=TASK)``.
 
 A preset is written as its options with commas between, each of which may be left out:
 
 - ``L2-6``, ``other-20``: how far the quality index of a level is from those of the others; the most
-  important level of a picture always gets the quality that is asked for (:func:`.encoder.qualities_of`);
+  important level of an image always gets the quality that is asked for (:func:`.encoder.qualities_of`);
 - ``margin1``: cells of background around objects that are coded as theirs are;
 - ``model2``, ``effort0``: the number of the model, and the encoder's effort, where none is asked for.
 
@@ -26,7 +26,7 @@ from ..types import LEVELS
 
 @dataclass(frozen=True)
 class Preset:
-    """How a picture is coded for a task.
+    """How an image is coded for a task.
 
     Attributes:
         offsets: of the quality indices of L1, L2, L3 and other; only their differences count.

@@ -146,7 +146,7 @@ class _Search:
     def stretch(self, way: Array, along: Array | float) -> Array:
         """How many times as much as by the latents' own curvatures the error bent on a way.
 
-        Where changes of many latents add up, as in smooth pictures, it is more than 1.
+        Where changes of many latents add up, as in smooth images, it is more than 1.
 
         Args:
             way: changes of the latents, ``[cells, M]``.

@@ -36,7 +36,7 @@ def tiles(sites: Sites, margin: int) -> Iterator[tuple[Array, Array]]:
 
 
 def pad_to_cells(image: Pixels) -> Pixels:
-    """The picture with its edge cells filled up by repeating the last row and column."""
+    """The image with its edge cells filled up by repeating the last row and column."""
     height, width = image.shape[:2]
     if height % CELL == 0 and width % CELL == 0:
         return np.ascontiguousarray(image)

@@ -34,7 +34,7 @@ def objects_payload(
     Args:
         objects: with their groups, in any order.
         pixel_masks: whether exact masks are written too, where they fit the limits.
-        mask_pixels: what the boxes of all masks may cover together, four times the picture in a stream
+        mask_pixels: what the boxes of all masks may cover together, four times the image in a stream
             (OBJS-16); the masks of the least important objects are left out beyond it.
 
     Raises:
@@ -160,9 +160,9 @@ def _check_objects(stream: Outline, rows: Any, payload: Payload) -> list[Object]
         if v.group >= len(stream.groups):
             raise _refuse(payload, k, "group", f"group {v.group} does not exist")
         if v.x + v.width > head.width:
-            raise _refuse(payload, k, "width", "the box leaves the picture")
+            raise _refuse(payload, k, "width", "the box leaves the image")
         if v.y + v.height > head.height:
-            raise _refuse(payload, k, "height", "the box leaves the picture")
+            raise _refuse(payload, k, "height", "the box leaves the image")
         if out and v.rank < (out[-1].rank or 0):
             raise _refuse(payload, k, "rank", "objects are not in order of rank")
         if (v.mask_coding == 0) != (v.mask_length == 0):

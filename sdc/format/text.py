@@ -80,7 +80,7 @@ def _head_lines(report: Report) -> list[str]:
     size = f"{report['width']} x {report['height']} pixels"
     return [
         f"{first}, {report['bpp']:.4f} bit per pixel",
-        f"picture   {size}, format version {report['version']}",
+        f"image     {size}, format version {report['version']}",
         f"model     {model['number']}{name}, weights {model['weights']}{lack}",
     ]
 

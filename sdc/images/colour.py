@@ -36,7 +36,7 @@ def narrowed(image: Image.Image, notes: list[str]) -> Image.Image:
 
 
 def without_alpha(image: Image.Image) -> tuple[Image.Image, Pixels | None]:
-    """The colours of a picture alone, and its alpha channel if it has one."""
+    """The colours of an image alone, and its alpha channel if it has one."""
     if image.mode in ("La", "RGBa"):
         image = image.convert("LA" if image.mode == "La" else "RGBA")
     if "A" not in image.getbands() and "transparency" not in image.info:
@@ -46,7 +46,7 @@ def without_alpha(image: Image.Image) -> tuple[Image.Image, Pixels | None]:
 
 
 def in_rgb(image: Image.Image, icc: bytes | None, notes: list[str]) -> tuple[Image.Image, bytes | None]:
-    """A picture in RGB, and its colour profile if that is for RGB."""
+    """An image in RGB, and its colour profile if that is for RGB."""
     if image.mode not in ("L", "RGB", "CMYK", "YCbCr", "HSV", "LAB"):
         raise SdcError("E_PICTURE", f"images of mode {image.mode} are not read; convert the image to RGB")
     if image.mode == "CMYK":

@@ -40,7 +40,7 @@ _READABLE = (
     *("PNG", "JPEG", "MPO", "WEBP", "TIFF", "BMP", "GIF", "PPM"),
     *("JPEG2000", "AVIF", "TGA", "QOI"),
 )
-"""Formats that are read.  Others of Pillow's run programs (EPS) or are no pictures (MPEG, HDF5)."""
+"""Formats that are read.  Others of Pillow's run programs (EPS) or are no images (MPEG, HDF5)."""
 
 
 @cache
@@ -50,14 +50,14 @@ def readable() -> tuple[str, ...]:
     return tuple(name for name in _READABLE if name in Image.OPEN)
 
 
-def is_picture(name: str) -> bool:
+def is_image(name: str) -> bool:
     """Whether a file's name ends as those of a format that is read here."""
     return Image.registered_extensions().get(os.path.splitext(name)[1].lower()) in _READABLE
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
-    """A picture as read.
+class SourceImage:
+    """An image as read.
 
     Attributes:
         pixels: ``uint8 [H, W, 3]`` RGB.
@@ -83,13 +83,13 @@ def _unguarded() -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = limit
 
 
-def read_picture(data: bytes, *, background: Colour | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Read a picture file.
+def read_image(data: bytes, *, background: Colour | None = None, max_pixels: int = MAX_PIXELS) -> SourceImage:
+    """Read an image file.
 
     Args:
         data: its bytes, in one of the formats of :func:`readable`.
         background: colour to put behind transparent pixels; without one they are refused.
-        max_pixels: largest picture accepted.
+        max_pixels: largest image accepted.
 
     Raises:
         SdcError: ``E_PICTURE``.
@@ -102,10 +102,10 @@ def read_picture(data: bytes, *, background: Colour | None = None, max_pixels: i
                 raise SdcError(
                     "E_PICTURE", f"{width} x {height} pixels are more than the limit, {max_pixels}"
                 )
-            picture = _converted(image, background)
+            found = _converted(image, background)
             if len(image.getbands()) > 1 and has_16_bits(data, image):
-                picture = replace(picture, notes=("16-bit samples are cut to 8 bits", *picture.notes))
-            return picture
+                found = replace(found, notes=("16-bit samples are cut to 8 bits", *found.notes))
+            return found
     except UnidentifiedImageError:
         raise SdcError("E_PICTURE", "not an image in a format that is read here; convert it to PNG") from None
     except (SdcError, MemoryError):
@@ -115,7 +115,7 @@ def read_picture(data: bytes, *, background: Colour | None = None, max_pixels: i
         raise SdcError("E_PICTURE", f"the image cannot be read: {what}") from None
 
 
-def _converted(image: Image.Image, background: Colour | None) -> Picture:
+def _converted(image: Image.Image, background: Colour | None) -> SourceImage:
     notes: list[str] = []
     frames = int(getattr(image, "n_frames", 1))
     if frames > 1:
@@ -138,12 +138,12 @@ def _converted(image: Image.Image, background: Colour | None) -> Picture:
         mixed = pixels * weight + np.array(background, np.uint32) * (255 - weight)
         pixels = ((mixed + 127) // 255).astype(np.uint8)
         notes.append("transparent pixels are put on the background colour")
-    return Picture(np.ascontiguousarray(pixels), icc, tuple(notes))
+    return SourceImage(np.ascontiguousarray(pixels), icc, tuple(notes))
 
 
 def _orientation(image: Image.Image) -> int:
     """EXIF orientation, 1 (as it is) where there is none or it cannot be read."""
     try:
         return int(image.getexif().get(ORIENTATION, 1))
-    except Exception:  # broken metadata is no reason to refuse the picture
+    except Exception:  # broken metadata is no reason to refuse the image
         return 1

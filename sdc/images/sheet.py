@@ -1,4 +1,4 @@
-"""A contact sheet of a stream: one picture that shows what is in it and what each level costs."""
+"""A contact sheet of a stream: one image that shows what is in it and what each level costs."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ LEVEL_COLOURS: dict[Level, Colour] = {
 TAG_INKS: dict[Level, Colour] = {**dict.fromkeys(Level, PAPER), Level.L2: INK}
 
 PANEL_AREA = 768 * 512
-"""Larger pictures are shown reduced to about this many pixels."""
+"""Larger images are shown reduced to about this many pixels."""
 
 
 PANEL_LONG = 1536
 
 SMALL_SIDE = 256
-"""Pictures of which both sides are shorter are enlarged by a whole factor."""
+"""Images of which both sides are shorter are enlarged by a whole factor."""
 
 
 PANEL_MIN = 320
@@ -71,9 +71,9 @@ Line = list[tuple[str, Colour]]
 
 @dataclass(frozen=True)
 class _Panel:
-    """A picture with a heading and coloured words below it."""
+    """An image with a heading and coloured words below it."""
 
-    picture: Image.Image
+    image: Image.Image
     heading: str
     items: Line
 
@@ -157,7 +157,7 @@ def _psnr(a: Pixels, b: Pixels, where: Bools) -> str:
 
 
 def _frame_size(width: int, height: int) -> tuple[int, int]:
-    """Size at which a picture is shown."""
+    """Size at which an image is shown."""
     if max(width, height) < SMALL_SIDE:
         factor = float(SMALL_SIDE // max(width, height))
     else:
@@ -173,16 +173,16 @@ def _checkerboard(size: tuple[int, int]) -> Image.Image:
 
 
 def _shown(pixels: Pixels, covered: Bools | None, size: tuple[int, int]) -> Image.Image:
-    """A picture at the size of its panel, over a checkerboard where it is not covered."""
-    picture = Image.fromarray(pixels)
+    """An image at the size of its panel, over a checkerboard where it is not covered."""
+    image = Image.fromarray(pixels)
     if covered is not None:
-        picture.putalpha(Image.fromarray(covered.astype(np.uint8) * 255))
+        image.putalpha(Image.fromarray(covered.astype(np.uint8) * 255))
     smaller = size[0] < pixels.shape[1] or size[1] < pixels.shape[0]
-    picture = picture.resize(size, Image.Resampling.LANCZOS if smaller else Image.Resampling.NEAREST)
+    image = image.resize(size, Image.Resampling.LANCZOS if smaller else Image.Resampling.NEAREST)
     if covered is None:
-        return picture
+        return image
     board = _checkerboard(size)
-    board.paste(picture, (0, 0), picture)
+    board.paste(image, (0, 0), image)
     return board
 
 
@@ -195,13 +195,13 @@ def _clean(label: str) -> str:
 def _tinted(
     shown: Image.Image, labels: Pixels, levels: Sequence[Level], width: int, height: int
 ) -> Image.Image:
-    """A picture, dimmed and tinted by level, with a line wherever two groups meet.
+    """An image, dimmed and tinted by level, with a line wherever two groups meet.
 
     Args:
-        shown: the picture at the size of its panel.
+        shown: the image at the size of its panel.
         labels: ``uint8 [rows, cols]`` group map; k + 1 = group k.
         levels: level of each group.
-        width, height: of the picture that the map is of.
+        width, height: of the image that the map is of.
     """
     # Row and column of the cell that the middle of every pixel of the panel lies in.
     rows = ((np.arange(shown.height) + 0.5) * height / shown.height).astype(int) // CELL
@@ -227,10 +227,10 @@ def _apart(a: Rectangle, b: Rectangle) -> bool:
     return a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
 
 
-def _draw_objects(picture: Image.Image, things: Sequence[Object], scale: tuple[float, float]) -> None:
+def _draw_objects(image: Image.Image, things: Sequence[Object], scale: tuple[float, float]) -> None:
     """Boxes, and as many labels as find a place without covering one another."""
-    draw = ImageDraw.Draw(picture)
-    line = 2 if min(picture.size) >= 160 else 1
+    draw = ImageDraw.Draw(image)
+    line = 2 if min(image.size) >= 160 else 1
     taken: list[Rectangle] = []
     boxes: list[Rectangle] = []
     for thing in things:
@@ -250,7 +250,7 @@ def _draw_objects(picture: Image.Image, things: Sequence[Object], scale: tuple[f
         ]
         for x, y in spots:
             tag = (x, y, x + wide, y + high)
-            inside = x >= 0 and y >= 0 and tag[2] <= picture.width and tag[3] <= picture.height
+            inside = x >= 0 and y >= 0 and tag[2] <= image.width and tag[3] <= image.height
             if inside and all(_apart(tag, other) for other in taken):
                 draw.rectangle((x, y, tag[2] - 1, tag[3] - 1), fill=LEVEL_COLOURS[level])
                 draw.text((x + 4, y + high / 2), text, TAG_INKS[level], _font(TAG), anchor="lm")
@@ -264,8 +264,8 @@ def _map_panel(
     """The group map with the objects on it."""
     head, labels = stream.head, stream.labels
     shown = _shown(decoded.pixels, decoded.covered, size)
-    picture = _tinted(shown, labels, [g.level for g in stream.groups], head.width, head.height)
-    _draw_objects(picture, things, (size[0] / head.width, size[1] / head.height))
+    image = _tinted(shown, labels, [g.level for g in stream.groups], head.width, head.height)
+    _draw_objects(image, things, (size[0] / head.width, size[1] / head.height))
     counts = np.bincount(labels.reshape(-1), minlength=len(stream.groups) + 1)
     items: Line = []
     for level in sorted({g.level for g in stream.groups}):
@@ -282,7 +282,7 @@ def _map_panel(
         items.append((f"objects {_bytes(described.size)}", QUIET))
     many = f", {len(things)} object" + ("s" if len(things) > 1 else "") if things else ""
     heading = f"{len(stream.groups)} group" + ("s" if len(stream.groups) > 1 else "") + many
-    return _Panel(picture, heading, items + trouble)
+    return _Panel(image, heading, items + trouble)
 
 
 def _reasons_panel(
@@ -379,8 +379,8 @@ def _compose(title: Line, panels: Sequence[_Panel], size: tuple[int, int]) -> Im
     for k, (panel, caption) in enumerate(zip(panels, captions, strict=True)):
         x = MARGIN + k % cols * (width + GAP)
         y = top + k // cols * (height + GAP)
-        sheet.paste(panel.picture, (x, y))
-        frame = (x - 1, y - 1, x + panel.picture.width, y + panel.picture.height)
+        sheet.paste(panel.image, (x, y))
+        frame = (x - 1, y - 1, x + panel.image.width, y + panel.image.height)
         draw.rectangle(frame, outline=(200, 203, 208))
         y = _draw_lines(draw, [[(panel.heading, INK)]], x, y + size[1] + 8, HEADING)
         _draw_lines(draw, caption, x, y, TEXT)
@@ -405,7 +405,7 @@ def sheet(
         limits: as for :func:`sdc.codec.decoder.decode`.
 
     Returns:
-        An RGB picture, a size of its own.
+        An RGB image, a size of its own.
 
     Raises:
         SdcError: the stream is invalid or unsupported; ``E_LIMIT``; ``E_PICTURE`` when the original is of
@@ -449,7 +449,7 @@ def sheet(
 def objects_sheet(
     pixels: Pixels, objects: Sequence[Object], about: dict[str, Any] | None = None
 ) -> Image.Image:
-    """Draw the objects of a picture: boxes, labels, the cells of each level, and the reasons.
+    """Draw the objects of an image: boxes, labels, the cells of each level, and the reasons.
 
     Args:
         pixels: ``uint8 [H, W, 3]`` RGB.
@@ -457,22 +457,22 @@ def objects_sheet(
         about: how they were found, what ``spec/objects.md`` calls ``analysis``.
 
     Returns:
-        An RGB picture, a size of its own.
+        An RGB image, a size of its own.
 
     Raises:
-        SdcError: ``E_OBJECTS`` for an object that leaves the picture.
+        SdcError: ``E_OBJECTS`` for an object that leaves the image.
     """
     height, width = pixels.shape[:2]
     size = _frame_size(width, height)
     grouped = group_map(objects, width, height)
     things = sorted(grouped.objects, key=lambda thing: thing.rank or 0)
-    picture = _tinted(_shown(pixels, None, size), grouped.labels, grouped.levels, width, height)
-    _draw_objects(picture, things, (size[0] / width, size[1] / height))
+    image = _tinted(_shown(pixels, None, size), grouped.labels, grouped.levels, width, height)
+    _draw_objects(image, things, (size[0] / width, size[1] / height))
     counts = np.bincount(grouped.labels.reshape(-1) - 1, minlength=len(grouped.levels))
     items: Line = [
         (f"{level} {100 * count / grouped.labels.size:.0f} % of cells", _legend(level))
         for level, count in zip(grouped.levels, counts.tolist(), strict=True)
     ]
     many = f"{len(things)} object" + ("" if len(things) == 1 else "s")
-    panels = [_Panel(picture, many, items), *_reasons_panel(things, about, size)]
+    panels = [_Panel(image, many, items), *_reasons_panel(things, about, size)]
     return _compose([(f"{width} x {height} pixels", INK)], panels, size)

@@ -46,10 +46,10 @@ def format_of(suffix: str) -> str:
     return name
 
 
-def write_picture(
+def write_image(
     pixels: Pixels, covered: npt.NDArray[np.bool_] | None, icc_profile: bytes | None, suffix: str
 ) -> tuple[bytes, tuple[str, ...]]:
-    """Bytes of a picture file.
+    """Bytes of an image file.
 
     Args:
         pixels: ``uint8 [H, W, 3]`` RGB.

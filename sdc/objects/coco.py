@@ -12,7 +12,7 @@ from .values import Frame, checked_text, dict_list, objects_error
 def coco_annotations(
     data: dict[str, Any], frame: Frame, image_name: str | None
 ) -> tuple[list[tuple[dict[str, Any], str]], Frame]:
-    """The annotations of one picture of COCO's instances.json, with our names for the fields."""
+    """The annotations of one image of COCO's instances.json, with our names for the fields."""
     images = dict_list(data.get("images"), "images")
     found = list(range(len(images)))
     if image_name is not None:
@@ -24,8 +24,8 @@ def coco_annotations(
             if found:
                 break
     if len(found) != 1:
-        count = "no picture is" if not found else f"{len(found)} pictures are"
-        what = "the picture's name is needed" if image_name is None else f"{count} named {image_name!r}"
+        count = "no image is" if not found else f"{len(found)} images are"
+        what = "the image's name is needed" if image_name is None else f"{count} named {image_name!r}"
         raise objects_error("images", f"{what}, among {len(images)}")
     image = images[found[0]]
     at = f"images[{found[0]}]"

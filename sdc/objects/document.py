@@ -43,7 +43,7 @@ def _read_json(path: Path) -> Any:
 
 
 def _object(item: dict[str, Any], at: str, frame: Frame, names: dict[str, str]) -> Described | None:
-    """One object of the JSON; None when it is outside the picture.
+    """One object of the JSON; None when it is outside the image.
 
     `names`: what the file calls a field, where that is not our name.
     """

@@ -159,7 +159,7 @@ def _with_margin(owner: npt.NDArray[np.int32], levels: Sequence[Level], margin: 
 def group_map(
     objects: Sequence[Object], width: int, height: int, group_by: str = "level", margin: int = 0
 ) -> GroupMap:
-    """Gives every cell of a picture its group.
+    """Gives every cell of an image its group.
 
     A cell belongs to the most important object that covers at least an eighth of its pixels (at the right and
     bottom edges, of those that exist).
@@ -172,9 +172,9 @@ def group_map(
     The other cells of no object are of level other.
 
     Args:
-        objects: objects of the picture, levels and ranks given or not (see `rank_objects`).
-        width: width of the picture in pixels, 1 or more.
-        height: height of the picture in pixels, 1 or more.
+        objects: objects of the image, levels and ranks given or not (see `rank_objects`).
+        width: width of the image in pixels, 1 or more.
+        height: height of the image in pixels, 1 or more.
         group_by: "level": one group for each level that has cells. "object": one group for each object, most
             important first, and one for the cells of no object, last. Objects beyond 254 go into the last
             group of their level; each level keeps at least one.
@@ -184,7 +184,7 @@ def group_map(
         The map; a single group of level other when there are no objects.
 
     Raises:
-        SdcError: E_OBJECTS when a box reaches out of the picture, E_USAGE for an unknown `group_by` or
+        SdcError: E_OBJECTS when a box reaches out of the image, E_USAGE for an unknown `group_by` or
             another `margin`.
     """
     if group_by not in ("level", "object"):

@@ -52,7 +52,7 @@ class Object:
         except (TypeError, ValueError):
             raise objects_error("box", f"must be four whole numbers, not {self.box!r}") from None
         if min(x, y) < 0 or min(width, height) < 1:
-            raise objects_error("box", f"not a box inside a picture: {self.box}")
+            raise objects_error("box", f"not a box inside an image: {self.box}")
         if self.level is not None:
             try:
                 object.__setattr__(self, "level", Level(self.level))

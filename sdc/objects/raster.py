@@ -31,7 +31,7 @@ def _pixels(low: float, high: float, size: int) -> tuple[int, int]:
 
 
 def box_shape(value: Any, where: str, frame: Frame) -> Shape | None:
-    """Pixels of a box x, y, w, h; None when it is outside the picture."""
+    """Pixels of a box x, y, w, h; None when it is outside the image."""
     numbers = number_list(value, where)
     if len(numbers) != 4:
         raise objects_error(where, "must be 4 numbers: x, y, width, height")
@@ -90,7 +90,7 @@ def _fill(points: Floats, bounds: Box, where: str) -> Bools:
 
 
 def polygon_shape(value: Any, where: str, frame: Frame) -> Shape | None:
-    """Pixels of the union of polygons [[x, y, x, y, ...], ...]; None when it is outside the picture."""
+    """Pixels of the union of polygons [[x, y, x, y, ...], ...]; None when it is outside the image."""
     if not isinstance(value, (list, tuple)) or not value:
         raise objects_error(where, "must be a list of polygons, each a list x, y, x, y, ...")
     outlines = []
@@ -144,7 +144,7 @@ def _decode_counts(text: str, where: str) -> list[int]:
 def rle_shape(value: Any, where: str, frame: Frame) -> Shape | None:
     """Pixels of COCO's run-length mask {"size": [h, w], "counts": ...}; None when it has none.
 
-    Runs go down the columns, outside first. A mask of another size than the picture's is scaled to it.
+    Runs go down the columns, outside first. A mask of another size than the image's is scaled to it.
     """
     if not isinstance(value, dict):
         raise objects_error(where, 'must be {"size": [height, width], "counts": ...}')
@@ -182,8 +182,8 @@ def rle_shape(value: Any, where: str, frame: Frame) -> Shape | None:
         mask = _between(np.tile(column - left, 2), toggles, (right - left, bottom - top)).T
         return _tight(left, top, mask)
 
-    # Nearest neighbour: the mask's pixel under the centre of each of the picture's pixels.
-    # Only those are looked up, so that a mask far larger than the picture takes no memory of its own size.
+    # Nearest neighbour: the mask's pixel under the centre of each of the image's pixels.
+    # Only those are looked up, so that a mask far larger than the image takes no memory of its own size.
     xs = (2 * np.arange(frame.width) + 1) * w // (2 * frame.width)
     ys = (2 * np.arange(frame.height) + 1) * h // (2 * frame.height)
     xs_at, ys_at = ((xs >= left) & (xs < right)).nonzero()[0], ((ys >= top) & (ys < bottom)).nonzero()[0]
@@ -216,7 +216,7 @@ def _encode_counts(counts: Sequence[int]) -> str:
 
 
 def rle_of(box: Box, mask: Bools, width: int, height: int) -> dict[str, Any]:
-    """COCO's run-length mask of a picture, of a mask in a box."""
+    """COCO's run-length mask of an image, of a mask in a box."""
     x, y, _, _ = box
     edges = np.diff(np.pad(mask.T, ((0, 0), (1, 1))).astype(np.int8), axis=1)
     columns, rows = np.nonzero(edges)

@@ -70,14 +70,14 @@ def dict_list(value: Any, where: str) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Frame:
-    """A picture's size, and the factors from an objects file's coordinates to pixels."""
+    """An image's size, and the factors from an objects file's coordinates to pixels."""
 
     width: int
     height: int
     scale: tuple[float, float] = (1.0, 1.0)
 
     def described_by(self, data: dict[str, Any], at: str) -> Frame:
-        """The same picture for a file that may state another width and height."""
+        """The same image for a file that may state another width and height."""
         if "width" not in data and "height" not in data:
             return self
         width = integer(data.get("width"), f"{at}width", 1, MAX_NUMBER)
@@ -91,6 +91,6 @@ class Frame:
         if (width, height) == (self.height, self.width) and width != height:
             raise objects_error(
                 where,
-                f"the objects are for a picture of {width}x{height}, this one is {self.width}x{self.height}:"
+                f"the objects are for an image of {width}x{height}, this one is {self.width}x{self.height}:"
                 " turned by its EXIF orientation?",
             )

@@ -1,6 +1,6 @@
 """The synthetic model, number 0 of the registry: small, made by an integer generator.
 
-It codes no picture well.  Its numbers are chosen so that small streams reach every scale
+It codes no image well.  Its numbers are chosen so that small streams reach every scale
 index, clamp and escape; tests and conformance vectors are made on it and outlive retraining.
 ``python -m sdc.testing.synthetic`` writes its file.
 """

@@ -25,14 +25,14 @@ from sdc.analysis.providers.endpoint import QUALITY, SIDE, Endpoint
 from sdc.analysis.providers.prompts import find_json
 from sdc.types import Pixels
 
-ROLE = "You look at pictures. You answer with one JSON object and nothing else."
-CAPTION = 'Describe the picture in one sentence. Answer as {"caption": "..."}.'
+ROLE = "You look at images. You answer with one JSON object and nothing else."
+CAPTION = 'Describe the image in one sentence. Answer as {"caption": "..."}.'
 ASK = (
-    "Answer questions about the picture in their order, each in as few words as possible, and with unknown "
+    "Answer questions about the image in their order, each in as few words as possible, and with unknown "
     'where it does not show. Answer as {"answers": ["...", "..."]}. The questions: '
 )
 QUESTIONS = (
-    "What is the main thing in the picture?",
+    "What is the main thing in the image?",
     "How many people are there, as a number?",
     "What else is there, in one word?",
     "What happens, in one word?",

@@ -36,18 +36,18 @@ class ModelRanking:
         self._default = DefaultRanking(options)
         self.prompts = prompts.HASH
         self.exchanges: list[tuple[float, str]] = []
-        """Seconds and answer, empty where there was none, of each question about the last picture."""
+        """Seconds and answer, empty where there was none, of each question about the last image."""
 
     @property
     def model(self) -> str:
         """Name of the model, once it is known."""
         return _shown(self._model.name)
 
-    def _ask(self, talk: Sequence[Message], picture: Pixels | None, schema: dict[str, Any]) -> str:
+    def _ask(self, talk: Sequence[Message], image: Pixels | None, schema: dict[str, Any]) -> str:
         """Ask the model, and note how long it took."""
         began, answer = time.perf_counter(), ""
         try:
-            answer = self._model.ask(talk, picture, schema)
+            answer = self._model.ask(talk, image, schema)
         finally:
             self.exchanges.append((time.perf_counter() - began, answer))
         return answer
@@ -67,13 +67,13 @@ class ModelRanking:
         asked = sorted(by_level[:MOST])
         found = prompts.table([objects[k] for k in asked], width, height)
         blind = self._options.text_only
-        picture = None if blind else scene.pixels
+        image = None if blind else scene.pixels
         describe = (f"{prompts.BLIND}{found}\n" if blind else "") + prompts.DESCRIBE
         talk: list[Message] = [
             {"role": "system", "content": prompts.ROLE},
             {"role": "user", "content": describe},
         ]
-        captions = prompts.read_captions(self._ask(talk, picture, prompts.CAPTIONS_SCHEMA))
+        captions = prompts.read_captions(self._ask(talk, image, prompts.CAPTIONS_SCHEMA))
         warnings = [] if captions else ["the answer to the first question has no caption"]
         purpose = f"{prompts.SERVE}{self._options.purpose}\n" if self._options.purpose else ""
         # What was understood of the first answer goes back, not whatever else it held.
@@ -81,7 +81,7 @@ class ModelRanking:
             {"role": "assistant", "content": json.dumps(captions, ensure_ascii=False)},
             {"role": "user", "content": f"{prompts.RANK}\n{purpose}{found}"},
         ]
-        levels, wrong = self._levels(talk, picture, len(asked))
+        levels, wrong = self._levels(talk, image, len(asked))
         if wrong:
             warnings.append(f"of the answer to the second question, {wrong}")
         ranked = list(default.objects)
@@ -93,7 +93,7 @@ class ModelRanking:
         return Ranked(ranked, captions, tuple(warnings))
 
     def _levels(
-        self, talk: Sequence[Message], picture: Pixels | None, count: int
+        self, talk: Sequence[Message], image: Pixels | None, count: int
     ) -> tuple[dict[int, tuple[Level, str]], str]:
         """Levels of so many objects; the model is asked again for those that its first answer lacks.
 
@@ -101,7 +101,7 @@ class ModelRanking:
             ``({id: (level, reason)}, what is still wrong)``, as :func:`.prompts.read_levels`.
         """
         schema = prompts.levels_schema(count)
-        answer = self._ask(talk, picture, schema)
+        answer = self._ask(talk, image, schema)
         levels, wrong = prompts.read_levels(answer, count)
         if not wrong:
             return levels, ""
@@ -111,7 +111,7 @@ class ModelRanking:
             {"role": "user", "content": f"{prompts.AGAIN}{wrong}. {prompts.RANK}"},
         ]
         try:
-            better, wrong = prompts.read_levels(self._ask(talk, picture, schema), count)
+            better, wrong = prompts.read_levels(self._ask(talk, image, schema), count)
         except (OSError, ValueError, HTTPException) as error:
             better, wrong = {}, f"{wrong}; asked again: {error}"
         return {**levels, **better}, wrong
@@ -125,11 +125,11 @@ class ChatRanking(ModelRanking):
 
 
 class ModelTags:
-    """What to look for, by a model that sees the picture."""
+    """What to look for, by a model that sees the image."""
 
     def __init__(self, options: Options, model: ChatModel):
         if options.text_only:
-            raise SdcError("E_USAGE", "a model that sees nothing cannot say what is in a picture", "--tags")
+            raise SdcError("E_USAGE", "a model that sees nothing cannot say what is in an image", "--tags")
         self._model = model
         self.prompts = prompts.HASH
 

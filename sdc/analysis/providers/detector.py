@@ -1,6 +1,6 @@
 """Detectors and segmenters in Ultralytics' ONNX format, through onnxruntime.
 
-The network takes ``[1, 3, h, w]``, RGB from 0 to 1, the picture scaled to fit and centred on grey.
+The network takes ``[1, 3, h, w]``, RGB from 0 to 1, the image scaled to fit and centred on grey.
 Its first output is ``[1, 4 + classes + coefficients, boxes]``: x and y of the middle, width and height in
 pixels of the input, a score per class, and for a segmenter the coefficients of its second output,
 ``[1, coefficients, mask rows, mask cols]``.
@@ -79,14 +79,14 @@ def session_of(path: str, what: str, option: str, threads: int = 0) -> tuple[Any
 
 
 def fitted(pixels: Pixels, rows: int, cols: int) -> tuple[Floats, tuple[int, int, int, int]]:
-    """A picture scaled to fit into a network's input, and centred on grey.
+    """An image scaled to fit into a network's input, and centred on grey.
 
     Args:
         pixels: ``uint8 [H, W, 3]``.
         rows, cols: of the input.
 
     Returns:
-        ``(float32 [1, 3, rows, cols] from 0 to 1, (left, top, width, height) of the picture in it)``.
+        ``(float32 [1, 3, rows, cols] from 0 to 1, (left, top, width, height) of the image in it)``.
     """
     height, width = pixels.shape[:2]
     scale = min(cols / width, rows / height)
@@ -193,7 +193,7 @@ class Detector:
             box = (x0, y0, max(1, x1 - x0), max(1, y1 - y0))
             mask = None
             if found.prototypes is not None:
-                # Logits of the input's size, of which the box is cut out and brought to the picture's size.
+                # Logits of the input's size, of which the box is cut out and brought to the image's size.
                 logits = np.tensordot(found.coefficients[k], found.prototypes, 1)
                 across, down = logits.shape[1] / cols, logits.shape[0] / rows
                 part = (

@@ -23,7 +23,7 @@ from ...types import Pixels
 from ..interfaces import Options
 
 SIDE = 768
-"""Longer side of the picture that is sent, at most."""
+"""Longer side of the image that is sent, at most."""
 
 QUALITY = 85
 
@@ -49,12 +49,12 @@ class ChatModel(Protocol):
 
     name: str
 
-    def ask(self, messages: Sequence[Message], picture: Pixels | None, schema: dict[str, Any]) -> str:
+    def ask(self, messages: Sequence[Message], image: Pixels | None, schema: dict[str, Any]) -> str:
         """The text of its answer.
 
         Args:
             messages: ``role`` and ``content``, as text.
-            picture: ``uint8 [H, W, 3]``, which belongs to the first message of the user.
+            image: ``uint8 [H, W, 3]``, which belongs to the first message of the user.
             schema: JSON Schema that the answer is to keep.
         """
 
@@ -66,11 +66,11 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def shrunk(picture: Pixels) -> Image.Image:
-    """A picture of at most :data:`SIDE` pixels a side."""
-    image = Image.fromarray(picture)
-    image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-    return image
+def shrunk(image: Pixels) -> Image.Image:
+    """An image of at most :data:`SIDE` pixels a side."""
+    small = Image.fromarray(image)
+    small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    return small
 
 
 class Endpoint:
@@ -98,7 +98,7 @@ class Endpoint:
         self._opener = urllib.request.build_opener(_NoRedirect)
         self._schemas = True
 
-    def ask(self, messages: Sequence[Message], picture: Pixels | None, schema: dict[str, Any]) -> str:
+    def ask(self, messages: Sequence[Message], image: Pixels | None, schema: dict[str, Any]) -> str:
         """The text of the answer.
 
         Raises:
@@ -112,9 +112,9 @@ class Endpoint:
                 raise ValueError("the server names no model; --chat-model NAME does")
             self.name = first["id"]
         sent = [dict(message) for message in messages]
-        if picture is not None:
+        if image is not None:
             file = io.BytesIO()
-            shrunk(picture).save(file, "JPEG", quality=QUALITY)
+            shrunk(image).save(file, "JPEG", quality=QUALITY)
             url = "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
             first = next(message for message in sent if message["role"] == "user")
             first["content"] = [
@@ -137,7 +137,7 @@ class Endpoint:
                 raise
             # Some servers know no schemas; prompts say what is wanted, too.
             self._schemas = False
-            return self.ask(messages, picture, schema)
+            return self.ask(messages, image, schema)
         try:
             text = answer["choices"][0]["message"]["content"]
         except (KeyError, IndexError, TypeError):

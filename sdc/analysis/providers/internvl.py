@@ -26,14 +26,14 @@ class _InProcess:
             "lmm", options, self.name, "AutoProcessor", "AutoModelForImageTextToText"
         )
 
-    def ask(self, messages: Sequence[Message], picture: Pixels | None, schema: dict[str, Any]) -> str:
+    def ask(self, messages: Sequence[Message], image: Pixels | None, schema: dict[str, Any]) -> str:
         """The text of its answer; the schema is told by the prompt alone."""
         import torch
 
         talk = [{**m, "content": [{"type": "text", "text": m["content"]}]} for m in messages]
-        if picture is not None:
+        if image is not None:
             first = next(m for m in talk if m["role"] == "user")
-            first["content"].insert(0, {"type": "image", "image": shrunk(picture)})
+            first["content"].insert(0, {"type": "image", "image": shrunk(image)})
         values = self._processor.apply_chat_template(
             talk, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
         )

@@ -1,7 +1,7 @@
 """What a multimodal model is asked, in two steps, and what is made of its answers.
 
-First it describes the picture, in one sentence and in several.
-Then it is given its captions and what was found in the picture, and assigns every object to a level, with a
+First it describes the image, in one sentence and in several.
+Then it is given its captions and what was found in the image, and assigns every object to a level, with a
 reason: the progressive prompts of SDComp (Liu et al., "Semantics Disentanglement and Composition for
 Versatile Codec toward both Human-eye Perception and Machine Vision Task", 2024).
 """
@@ -94,7 +94,7 @@ def levels_schema(count: int) -> dict[str, Any]:
 
 
 def table(objects: Sequence[Object], width: int, height: int) -> str:
-    """What was found, as JSON: id, label, box in pixels, and area in per cent of the picture."""
+    """What was found, as JSON: id, label, box in pixels, and area in per cent of the image."""
     rows = [
         {
             "id": k,

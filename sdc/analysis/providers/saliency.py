@@ -1,7 +1,7 @@
 """Networks that say how much each pixel stands out, as ONNX files, through onnxruntime.
 
 U2-Net and its small form U2-Netp (Qin et al. 2020) are such networks, and others for salient objects keep to
-the same signature: the input is ``[1, 3, h, w]``, the picture scaled to it whatever its shape, divided by its
+the same signature: the input is ``[1, 3, h, w]``, the image scaled to it whatever its shape, divided by its
 largest sample, less the mean and divided by the deviation of ImageNet; the first output is one map,
 ``[1, 1, h, w]`` or ``[1, h, w]``, higher for what stands out.
 """
@@ -64,8 +64,8 @@ class SaliencyNetwork(SalientRegions):
         """
         height, width = scene.pixels.shape[:2]
         rows, cols = self.size
-        picture = Image.fromarray(scene.pixels).resize((cols, rows), Image.Resampling.BILINEAR)
-        values = np.asarray(picture, np.float32)
+        image = Image.fromarray(scene.pixels).resize((cols, rows), Image.Resampling.BILINEAR)
+        values = np.asarray(image, np.float32)
         values = (values / max(float(values.max()), 1.0) - np.array(MEAN, np.float32)) / np.array(
             DEVIATION, np.float32
         )

@@ -37,5 +37,5 @@ class Vocabulary:
                 )
 
     def suggest(self, scene: Scene) -> list[str]:
-        """The words, whatever the picture."""
+        """The words, whatever the image."""
         return self.words
