@@ -23,10 +23,8 @@ def module_of(path: Path) -> str:
 def follows(thing: object, names: list[str]) -> bool:
     """Whether attributes, of classes also annotated ones, lead from a thing to the last of the names."""
     for name in names:
-        fields = {
-            n for base in getattr(thing, "__mro__", ()) for n in base.__dict__.get("__annotations__", ())
-        }
-        if name in fields:
+        bases = getattr(thing, "__mro__", ())
+        if any(name in inspect.get_annotations(base) for base in bases):
             return True
         if not hasattr(thing, name):
             return False
