@@ -36,7 +36,6 @@ class Outline:
     after: tuple[Chunk, ...] = ()
     errors: tuple[SdcError, ...] = ()
     size: int = 0
-    mask_offset: int = 0
     behind: bool = True
 
     @property
