@@ -30,5 +30,5 @@ How much it takes:
 - ``agree --data DIR``: how often torch and NumPy write the same file, and that they decode the same bits.
 
 ``--data`` is a folder of photographs, ``--coco`` one with COCO's ``instances.json``.
-``rate``, ``accuracy`` and ``presets`` share one store of what was coded and measured (:mod:`.store`).
+``rate``, ``accuracy`` and ``presets`` share one store of what was coded and measured.
 """

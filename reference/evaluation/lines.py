@@ -40,7 +40,7 @@ class Line:
 
     Attributes:
         source: empty for what needs no objects.
-        codec: a text as for :func:`sdc_reference.evaluation.coders.parse_variant`, or ``original``.
+        codec: a text as for :func:`.variants.parse_variant`, or ``original``.
         settings: of the codec.
         rates: bits per pixel, mean of the images, ``[settings, draws]``.
         scores: by name, ``[settings, draws]``.

@@ -164,7 +164,7 @@ class Run:
         print(f"{count} dead units start anew", flush=True)
 
     def _step(self, crops: Tensor, cells: Tensor, quality: Tensor, integer: bool, rate: float) -> Tensor:
-        """One step; returns what :func:`.sample_loss` says of it."""
+        """One step; returns what :func:`.loss.sample_loss` says of it."""
         state, o = self.state, self.options
         set_integer(state.model, integer)
         state.set_rate(o.matrix_rate * rate, o.rate * rate)

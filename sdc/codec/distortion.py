@@ -31,7 +31,7 @@ def squared_error(
     Args:
         latents: ``[cells, M]`` integers in any real dtype.
         sites: the cells.
-        padded: the whole image, from :func:`pad_to_cells`.
+        padded: the whole image, from :func:`.tiles.pad_to_cells`.
         size: its height and width before that.
         gradient: whether the gradient is wanted; else it is empty.
 

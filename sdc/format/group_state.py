@@ -6,9 +6,25 @@ import zlib
 from dataclasses import replace
 
 from ..errors import SdcError
+from ..types import Limits
 from .chunks import LATN
 from .fields import decode_varint
 from .grps import COMPLETE, DAMAGED, TRUNCATED, Group
+
+
+def check_size(group: Group, size: int, limits: Limits) -> None:
+    """Refuse a group whose chunk is whole and larger than the caller agrees to hold (LIMT-01).
+
+    Args:
+        group: as GRPS lists it.
+        size: bytes of the file.
+        limits: of the caller.
+
+    Raises:
+        SdcError: ``E_LIMIT``.
+    """
+    if group.size > limits.chunk_bytes and group.offset + group.size <= size:
+        raise SdcError("E_LIMIT", f"a chunk of {group.size} bytes", f"group {group.index}", group.offset)
 
 
 def read_group(group: Group, data: bytes, seed: bytes) -> Group:

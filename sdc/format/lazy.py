@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from bisect import bisect_right, insort
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import BinaryIO, cast
 
-from ..errors import SdcError
 from ..types import LevelLike, Limits
 from .choice import Choice, ObjectNames, choose
 from .chunks import OBJS
+from .group_state import check_size
 from .grps import UNREAD, Group
-from .parse import parse, parse_asked
+from .parse import parse, parse_around
 from .source import Reader, Source
 from .stream import Stream
 
@@ -21,46 +19,28 @@ MERGED = 1 << 22
 """Bytes of neighbouring groups that are fetched in one read."""
 
 
-class _Kept(io.RawIOBase):
-    """A source that keeps what was read of it; a read behind a gap takes a block at least."""
+class _Kept(Reader):
+    """A reader that keeps what was read; a read behind a gap takes a block at least."""
 
-    def __init__(self, source: Reader, block: int):
-        self._source, self._block = source, block
-        self._at = 0
+    def __init__(self, source: Source, block: int):
+        super().__init__(source)
+        self._block = block
         self._starts: list[int] = []
         self._parts: dict[int, bytes] = {}
 
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place from the start or the end."""
-        self._at = offset + (self._source.size if whence == io.SEEK_END else 0)
-        return self._at
-
-    def tell(self) -> int:
-        """The place of the next read."""
-        return self._at
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Bytes from the place on, as far as they were kept or come in one read; they are kept."""
-        data = self._piece(self._at, len(buffer), True)
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
+    def at(self, offset: int, size: int) -> bytes:
+        """As of any reader; what is read is kept."""
+        return self._pieces(offset, size, True)
 
     def once(self, offset: int, size: int) -> bytes:
-        """Bytes that are not kept, all of them but where the file ends."""
+        """The same, but what is read is not kept."""
+        return self._pieces(offset, size, False)
+
+    def _pieces(self, offset: int, size: int, keep: bool) -> bytes:
+        size = max(0, min(size, self.size - offset))
         parts: list[bytes] = []
         while size:
-            part = self._piece(offset, size, False)
-            if not part:
-                break
+            part = self._piece(offset, size, keep)
             parts.append(part)
             offset, size = offset + len(part), size - len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -72,9 +52,9 @@ class _Kept(io.RawIOBase):
             start = self._starts[place - 1]
             if at < start + len(self._parts[start]):
                 return self._parts[start][at - start : at - start + size]
-        past = self._starts[place] if place < len(self._starts) else self._source.size
-        data = self._source.at(at, min(past - at, max(size, self._block) if keep else size))
-        if keep and data:
+        past = self._starts[place] if place < len(self._starts) else self.size
+        data = super().at(at, min(past - at, max(size, self._block) if keep else size))
+        if keep:
             insort(self._starts, at)
             self._parts[at] = data
         return data[:size]
@@ -101,16 +81,11 @@ class LazyStream:
 
     def __init__(self, source: Source, limits: Limits = Limits(), block: int = 0):
         self.limits = limits
-        reader = Reader(source)
-        self._kept = _Kept(reader, block)
-        if reader.held:
-            self.stream: Stream = parse(source, limits=limits)
-        else:
-            self.stream = self._parse(behind=False)
+        self._reader = _Kept(source, block)
+        self.stream = parse(source, limits=limits) if self._reader.held else self._around(behind=False)
 
-    def _parse(self, behind: bool) -> Stream:
-        """The stream without any group."""
-        return parse_asked(cast(BinaryIO, self._kept), [], None, limits=self.limits, behind=behind)[0]
+    def _around(self, behind: bool) -> Stream:
+        return parse_around(self._reader, limits=self.limits, behind=behind)
 
     def fetch(
         self,
@@ -153,7 +128,7 @@ class LazyStream:
         """
         if self.stream.behind:
             return
-        found = self._parse(behind=True)
+        found = self._around(behind=True)
         new = [error for error in found.errors if error.offset not in {e.offset for e in self.stream.errors}]
         self._put(replace(self.stream, after=found.after, behind=True, errors=(*self.stream.errors, *new)))
 
@@ -169,8 +144,7 @@ class LazyStream:
             g = self.stream.groups[k]
             if g.state != UNREAD:
                 continue
-            if g.size > self.limits.chunk_bytes and g.offset + g.size <= self.stream.size:
-                raise SdcError("E_LIMIT", f"a chunk of {g.size} bytes", f"group {g.index}", g.offset)
+            check_size(g, self.stream.size, self.limits)
             last = runs[-1][-1] if runs else None
             near = last is not None and last.offset + last.size == g.offset
             if near and g.offset + g.size - runs[-1][0].offset <= MERGED:
@@ -179,7 +153,7 @@ class LazyStream:
                 runs.append([g])
         for run in runs:
             start = run[0].offset
-            data = memoryview(self._kept.once(start, run[-1].offset + run[-1].size - start))
+            data = memoryview(self._reader.once(start, run[-1].offset + run[-1].size - start))
             stream = self.stream
             for g in run:
                 stream = stream.with_chunk(g.index, bytes(data[g.offset - start :][: g.size]))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from ..errors import SdcError
-from ..types import LevelLike, Limits, levels_of
+from ..types import Limits
 from .chunks import GRPS, HEAD, LATN, MAGIC, MASK, NAMES, SMALLEST_CHUNK, Chunk, Order
 from .fields import Traced, decode_varint, read_payload
 from .found import Found, read_chunk, read_required, read_tolerant
-from .group_state import read_group
+from .group_state import check_size, read_group
 from .grps import DAMAGED, TRUNCATED, Group, group_error, parse_groups
 from .head import Head, check_area, check_features, parse_head
 from .mask import parse_map
@@ -39,37 +38,23 @@ def parse(source: Source, *, limits: Limits = Limits(), body: bool = True) -> St
     return read(source, limits=limits, body=body).whole()
 
 
-def parse_asked(
-    source: Source,
-    groups: Iterable[int] | None,
-    levels: LevelLike | Iterable[LevelLike] | None,
-    *,
-    limits: Limits,
-    behind: bool,
-) -> tuple[Stream, list[int]]:
-    """Parse a stream of which some groups are asked for, without reading the others from a reader (STAT-11).
-
-    Bytes, which are here, are parsed whole, and so is a reader when no groups and no levels are given.
+def parse_around(reader: Reader, *, limits: Limits, behind: bool) -> Stream:
+    """Parse a stream but for its groups, whose bytes are not read (STAT-11).
 
     Args:
-        groups, levels: as for :func:`sdc.decode`.
-        behind: whether chunks behind the groups are read all the same.
+        reader: of the file.
+        limits: as for :func:`parse`.
+        behind: whether to read the chunks behind the groups too.
 
     Returns:
-        ``(the stream, indices of the groups asked for)``; groups that were not read are ``unread``.
+        The stream, with all groups ``unread`` that are not withdrawn.
 
     Raises:
-        SdcError: as :func:`parse`; ``E_USAGE`` as :func:`sdc.format.ranges.select`.
+        SdcError: as :func:`parse`.
     """
-    named = levels_of(levels)
-    reader = Reader(source)
     parser = _Parser(reader, limits)
     stream, first = parser.front(body=True)
-    if reader.held or (groups is None and named is None):
-        stream = parser.body(stream, first)
-        return stream, stream.select(groups, named)
-    chosen = stream.select(groups, named)
-    return parser.body(stream, first, chosen, behind), chosen
+    return parser.body(stream, first, latents=False, behind=behind)
 
 
 def read(source: Source, *, limits: Limits = Limits(), body: bool = True) -> Reading:
@@ -182,14 +167,13 @@ class _Parser:
         self,
         stream: Stream,
         first: int,
-        chosen: Collection[int] | None = None,
+        latents: bool = True,
         behind: bool = True,
     ) -> Stream:
-        """Read the latent chunks, of the chosen groups if any are named, and what stands behind them."""
-        groups = tuple(
-            self._latents(stream, g) if g.size and (chosen is None or g.index in chosen) else g
-            for g in stream.groups
-        )
+        """Read the latent chunks, if wanted, and what stands behind them, if wanted."""
+        groups = stream.groups
+        if latents:
+            groups = tuple(self._latents(stream, g) if g.size else g for g in groups)
         missing = tuple(group_error(g) for g in groups if g.state in (TRUNCATED, DAMAGED))
         end = first + sum(g.size for g in groups)
         after, errors = self._behind(end, len(stream.before)) if behind else ([], [])
@@ -271,8 +255,7 @@ class _Parser:
     def _latents(self, stream: Stream, group: Group) -> Group:
         """Read the chunk of a group that has one."""
         size = self.reader.size
-        if group.size > self.limits.chunk_bytes and group.offset + group.size <= size:
-            raise SdcError("E_LIMIT", f"a chunk of {group.size} bytes", f"group {group.index}", group.offset)
+        check_size(group, size, self.limits)
         available = min(group.size, max(0, size - group.offset))
         group = read_group(group, self.reader.at(group.offset, available), stream.seed(group))
         if available:

@@ -19,7 +19,7 @@ class SalientRegions:
         self.model = ""
 
     def locate(self, scene: Scene, words: Sequence[str]) -> list[Object]:
-        """The regions that :func:`.regions.regions_of` makes of the built-in map; the words are not used."""
+        """The regions that :func:`..regions.regions_of` makes of the built-in map; the words are not used."""
         return regions_of(scene.saliency, scene.pixels.shape[1], scene.pixels.shape[0])
 
     def refine(self, scene: Scene, objects: Sequence[Object]) -> list[Object]:

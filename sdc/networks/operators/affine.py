@@ -34,7 +34,7 @@ class _Affine(Clamped):
 
     @classmethod
     def parse(cls, row: Mapping[str, Any], tensors: Mapping[str, Array]) -> _Affine:
-        """See :meth:`Operator.parse`; tensors are ``NAME.weight``, ``NAME.bias`` and ``NAME.shift``."""
+        """See :meth:`.base.Operator.parse`; tensors are ``NAME.weight``, ``NAME.bias`` and ``NAME.shift``."""
         name = row.get("name", "")
         shift = tensors.get(name + ".shift")
         weight, bias = tensors[name + ".weight"], tensors[name + ".bias"]
@@ -110,18 +110,18 @@ class Pointwise(_Affine):
     kind = "pointwise"
 
     def check(self, flow: Flow, where: str) -> Flow:
-        """See :meth:`Operator.check`."""
+        """See :meth:`.base.Operator.check`."""
         self._check_shapes(flow, flow.channels, where)
         self._check_sums(flow.peak, where)
         return replace(flow, channels=len(self.weight), peak=self.peak)
 
     def run(self, x: Array, work: Work) -> Array:
-        """See :meth:`Operator.run`."""
+        """See :meth:`.base.Operator.run`."""
         ready = self.ready(work.arithmetic)
         return self._finish(x @ ready[0], ready)
 
     def backward(self, gradient: Array, work: BackwardWork) -> Array:
-        """See :meth:`Operator.backward`."""
+        """See :meth:`.base.Operator.backward`."""
         back: Array = gradient @ self.ready("float32")[0].T
         return back
 
@@ -133,7 +133,7 @@ class Depthwise(_Affine):
     radius = 1
 
     def check(self, flow: Flow, where: str) -> Flow:
-        """See :meth:`Operator.check`."""
+        """See :meth:`.base.Operator.check`."""
         self._check_shapes(flow, 9, where)
         if len(self.weight) != flow.channels:
             raise model_error(f"{len(self.weight)} filters for {flow.channels} channels", where)

@@ -30,13 +30,13 @@ class Quality(Clamped):
 
     @classmethod
     def parse(cls, row: Mapping[str, Any], tensors: Mapping[str, Array]) -> Quality:
-        """See :meth:`Operator.parse`; the tensor is ``NAME.table``."""
+        """See :meth:`.base.Operator.parse`; the tensor is ``NAME.table``."""
         name = row.get("name", "")
         check_types(tensors, {name + ".table": "<i2"})
         return cls(clamp_pair(row["clamp"]), tensors[name + ".table"])
 
     def check(self, flow: Flow, where: str) -> Flow:
-        """See :meth:`Operator.check`."""
+        """See :meth:`.base.Operator.check`."""
         if self.table.shape != (QUALITIES, flow.channels):
             raise model_error("the quality table does not fit", where)
         return replace(flow, peak=self.peak)
@@ -48,11 +48,11 @@ class Quality(Clamped):
         return self._ready[arithmetic]
 
     def run(self, x: Array, work: Work) -> Array:
-        """See :meth:`Operator.run`."""
+        """See :meth:`.base.Operator.run`."""
         per_cell = self.ready(work.arithmetic)[0][work.sites.qualities[work.cells]]
         x = (x.reshape(len(per_cell), -1, per_cell.shape[1]) + per_cell[:, None]).reshape(x.shape)
         return np.clip(x, *self.clamp, out=x)
 
     def backward(self, gradient: Array, work: BackwardWork) -> Array:
-        """See :meth:`Operator.backward`."""
+        """See :meth:`.base.Operator.backward`."""
         return gradient
