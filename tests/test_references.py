@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 from pathlib import Path
 from types import ModuleType
@@ -22,7 +23,8 @@ def module_of(path: Path) -> str:
 def follows(thing: object, names: list[str]) -> bool:
     """Whether attributes, of classes also annotated ones, lead from a thing to the last of the names."""
     for name in names:
-        fields = {n for base in getattr(thing, "__mro__", ()) for n in base.__dict__.get("__annotations__", ())}
+        bases = [base for base in getattr(thing, "__mro__", ()) if base is not object]
+        fields = {n for base in bases for n in inspect.get_annotations(base)}
         if name in fields:
             return True
         if not hasattr(thing, name):
