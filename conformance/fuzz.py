@@ -53,6 +53,9 @@ Rng = random.Random
 MEMORY = 2 << 30
 """Bytes that a decoder may use."""
 
+FIRST = "valid/minimal.sdc"
+"""Vector that a decoder is asked about before all others."""
+
 
 def random_parts(rng: Rng) -> Parts:
     """Parts of a random valid stream, most of them tiny."""
@@ -176,12 +179,29 @@ def outcome(answer: dict[str, Any]) -> Any:
     return own
 
 
+class Unusable(Exception):
+    """A decoder does not answer at all."""
+
+
 class Decoder:
-    """A decoder that is asked line by line."""
+    """A decoder that is asked line by line; one that dies is started again for the next question."""
 
     def __init__(self, command: str):
         self.command = shlex.split(command)
         self.process: Process | None = None
+        self.said = ""
+
+    def try_out(self) -> None:
+        """Ask about a stream that every decoder reads.
+
+        Raises:
+            Unusable: no answer comes, so that every other question would be in vain.
+        """
+        found = self.ask("info", (VECTORS / FIRST).read_bytes())
+        if not isinstance(found.get("exit"), int):
+            last = self.said.strip().rpartition("\n")[2]
+            why = f"{found.get('exit', 'an answer without exit')}{': ' if last else ''}{last}"
+            raise Unusable(f"the decoder {shlex.join(self.command)} does not answer about {FIRST}: {why}")
 
     def ask(self, op: str, data: bytes) -> dict[str, Any]:
         """Its answer; ``exit`` is a text when there is none."""
@@ -194,6 +214,7 @@ class Decoder:
             found = json.loads(self.process.read(until, True))
             return found if isinstance(found, dict) else {"exit": "not an object"}
         except (Broken, ValueError) as error:
+            self.said = self.process.said()
             self.close()
             return {"exit": str(error)}
 
@@ -228,8 +249,36 @@ def smallest(decoders: Sequence[Decoder], data: bytes, most: int = MOST) -> byte
     return shrink(data, lambda new: compare(decoders, new) == found, most)
 
 
+def ask_all(given: argparse.Namespace, decoders: Sequence[Decoder]) -> int:
+    """Ask decoders about all streams and print on which they disagree; returns the number of those.
+
+    Raises:
+        Unusable: a decoder does not answer at all.
+    """
+    for decoder in decoders:
+        decoder.try_out()
+    exits: Counter[str] = Counter()
+    bad = 0
+    for number in range(given.first, given.first + given.count):
+        data, name = stream(given.seed, number), f"{given.seed}-{number}"
+        found = compare(decoders, data)
+        if decoders:
+            exits[str(decoders[0].ask("decode", data).get("exit"))] += 1
+        if found:
+            bad += 1
+            least = smallest(decoders, data, given.shrink)
+            print(f"{name}.sdc: {'; '.join(found)}; {len(data)} bytes, {len(least)} are enough:", flush=True)
+            print(f"  {least.hex() if len(least) <= 200 else least[:200].hex() + '...'}", flush=True)
+            if given.keep:
+                (given.keep / f"{name}.sdc").write_bytes(data)
+                (given.keep / f"{name}-least.sdc").write_bytes(least)
+    counts = ", ".join(f"{n} with exit {status}" for status, n in sorted(exits.items()))
+    print(f"{given.count} streams, {bad} disagreements{'; ' + counts if counts else ''}")
+    return bad
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns 1 when decoders disagree."""
+    """The command; returns 1 when decoders disagree, 2 when one does not answer at all."""
     parser = argparse.ArgumentParser(prog="sdc_conformance.fuzz", description=__doc__)
     parser.add_argument("--decoder", action="append", default=[], metavar="CMD", help="may be repeated")
     parser.add_argument("--count", type=int, default=1000)
@@ -249,33 +298,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for folder in (given.keep, given.write):
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
-    decoders = [Decoder(command) for command in given.decoder]
-    exits: Counter[str] = Counter()
-    bad = 0
-    try:
+    if given.write:
         for number in range(given.first, given.first + given.count):
-            data = stream(given.seed, number)
-            name = f"{given.seed}-{number}.sdc"
-            if given.write:
-                (given.write / name).write_bytes(data)
-                continue
-            found = compare(decoders, data)
-            if decoders:
-                exits[str(decoders[0].ask("decode", data).get("exit"))] += 1
-            if found:
-                bad += 1
-                least = smallest(decoders, data, given.shrink)
-                print(f"{name}: {'; '.join(found)}; {len(data)} bytes, {len(least)} are enough:", flush=True)
-                print(f"  {least.hex() if len(least) <= 200 else least[:200].hex() + '...'}", flush=True)
-                if given.keep:
-                    (given.keep / name).write_bytes(data)
-                    (given.keep / f"{given.seed}-{number}-least.sdc").write_bytes(least)
+            (given.write / f"{given.seed}-{number}.sdc").write_bytes(stream(given.seed, number))
+        print(f"{given.count} streams")
+        return 0
+    decoders = [Decoder(command) for command in given.decoder]
+    try:
+        return 1 if ask_all(given, decoders) else 0
+    except Unusable as error:
+        print(f"sdc_conformance.fuzz: {error}", file=sys.stderr)
+        return 2
     finally:
         for decoder in decoders:
             decoder.close()
-    counts = ", ".join(f"{n} with exit {status}" for status, n in sorted(exits.items()))
-    print(f"{given.count} streams, {bad} disagreements{'; ' + counts if counts else ''}")
-    return 1 if bad else 0
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from .objects.object import Object
 from .types import Encoded, Level, Limits
 
 if _TYPE_CHECKING:
-    from .analysis import Analysis, analyze
+    from .analysis import Analysis, Options, analyze
 
 __all__ = [
     "Analysis",
@@ -46,6 +46,7 @@ __all__ = [
     "Level",
     "Limits",
     "Object",
+    "Options",
     "PartialError",
     "Preset",
     "SdcError",
@@ -67,7 +68,7 @@ __all__ = [
 
 def __getattr__(name: str) -> _Any:
     """Import the analysis when it is needed."""
-    if name in ("Analysis", "analyze"):
+    if name in ("Analysis", "Options", "analyze"):
         from . import analysis
 
         return getattr(analysis, name)

@@ -254,7 +254,8 @@ def imread(
 ) -> Pixels:
     """Read an image, or some levels of it.
 
-    Groups that are cut off or damaged are filled like what was not asked for, with a warning for each.
+    Groups that are cut off or damaged, and levels that the stream does not have, are filled like what was not
+    asked for, with a warning for each.
 
     Args:
         source: a path, the stream's bytes, or a binary file that can ``seek`` and ``read``.
@@ -270,8 +271,8 @@ def imread(
     """
     with SdcFile(source, limits=limits) as file:
         decoded = file.read(levels, fill=fill)
-    for missing in decoded.missing:
-        warnings.warn(str(missing), stacklevel=2)
+    for told in (*map(str, decoded.missing), *decoded.notes):
+        warnings.warn(told, stacklevel=2)
     return decoded.pixels
 
 

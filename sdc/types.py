@@ -84,12 +84,16 @@ LevelLike = Level | str | int
 def levels_of(levels: LevelLike | Iterable[LevelLike] | None) -> list[Level] | None:
     """The levels that a user has named, one or several; ``None`` where none are given.
 
+    One text may name several, with commas between.
+
     Raises:
         SdcError: ``E_USAGE``.
     """
     if levels is None:
         return None
-    if isinstance(levels, str) or not isinstance(levels, Iterable):
+    if isinstance(levels, str):
+        return [level_of(part) for part in levels.split(",")]
+    if not isinstance(levels, Iterable):
         return [level_of(levels)]
     return [level_of(level) for level in levels]
 
@@ -122,6 +126,9 @@ class Encoded(bytes):
         made = super().__new__(cls, data)
         made.notes, made.missing = tuple(notes), tuple(missing)
         return made
+
+    def __repr__(self) -> str:
+        return f"<Encoded, {len(self)} bytes, {len(self.notes)} notes, {len(self.missing)} missing>"
 
 
 Array = npt.NDArray[Any]

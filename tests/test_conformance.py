@@ -624,6 +624,38 @@ def test_the_fuzzer_shrinks_what_a_planted_bug_shows(tmp_path: Path) -> None:
     assert least and all(kept[name] < kept[name.replace("-least", "")] for name in least)
 
 
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (
+            [sys.executable, "-c", "import sys; sys.exit('no such model')"],
+            "ended with status 1 .*no such model",
+        ),
+        ([sys.executable, "-c", "import os; os.abort()"], "died by SIGABRT"),
+        (survey.command("silent"), "ended with status 0"),
+        (survey.command("garbage"), "Expecting value"),
+        (["/no/such/decoder"], "No such file"),
+    ],
+)
+def test_the_fuzzer_ends_at_once_when_a_decoder_does_not_answer_at_all(
+    words: list[str], why: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SDC_MODELS", "")
+    started: list[list[str]] = []
+
+    class Counted(fuzz.Process):
+        def __init__(self, command: list[str], models: Path, memory: int):
+            started.append(command)
+            super().__init__(command, models, memory)
+
+    monkeypatch.setattr(fuzz, "Process", Counted)
+    decoders = ["--decoder", shlex.join(ADAPTER), "--decoder", shlex.join(words)]
+    assert fuzz.main([*decoders, "--count", "1000"]) == 2
+    said = capsys.readouterr()
+    assert re.search(f"the decoder .* does not answer about valid/minimal.sdc: .*{why}", said.err), said.err
+    assert said.out == "" and len(started) == 2
+
+
 def test_answers_to_another_question_and_of_other_types_fail() -> None:
     question = next(q for q in suite().questions(("T0",)) if q.name == "valid/minimal.sdc:info")
     right = answer("info", suite().data("valid/minimal.sdc"))

@@ -214,7 +214,7 @@ def test_a_path_is_closed_and_what_was_read_stays(data: bytes, tmp_path: Path) -
     with sdc.open(path) as file:
         file.fetch(levels="L1")
     assert file.read(levels="L1").covered.any() and "202 x 170" in repr(file)
-    with pytest.raises(ValueError, match="closed file"):
+    with pytest.raises(sdc.UsageError, match="the file is closed"):
         file.objects  # noqa: B018
     path.write_bytes(b"nothing")
     with pytest.raises(sdc.InvalidError):
@@ -257,7 +257,7 @@ def test_arrays_are_of_one_kind(data: bytes) -> None:
         before = got.stream.labels.copy()
         got.pixels[:], got.covered[:] = 7, False
         assert np.array_equal(got.stream.labels, before)
-    assert not sdc.decode(withdrawn).notes and sdc.decode(withdrawn).groups == ()
+    assert len(sdc.decode(withdrawn).notes) == 1 and sdc.decode(withdrawn).groups == ()
 
 
 def test_what_is_missing_is_said(data: bytes, tmp_path: Path) -> None:
@@ -335,3 +335,52 @@ def test_class_ids_are_those_of_coco() -> None:
         ("toilet", 70), ("tv", 72), ("book", 84), ("toothbrush", 90), ("pen", None),
     ):  # fmt: skip
         assert sdc.Object(label, (0, 0, 1, 1)).class_id == number
+
+
+def test_nothing_is_silently_grey(data: bytes, tmp_path: Path) -> None:
+    stream = parse(data)
+    only = sdc.extract(data, levels=stream.groups[0].level)
+    other = (
+        next(level for level in LEVELS if level not in {g.level for g in stream.groups})
+        if len({g.level for g in stream.groups}) < len(LEVELS)
+        else None
+    )
+    if other is not None:
+        with pytest.warns(UserWarning, match="no group of level"):
+            sdc.imread(data, levels=other)
+    none = sdc.extract(only, groups=[])
+    with pytest.warns(UserWarning, match="every group of the stream is withdrawn"):
+        assert (sdc.imread(none) == 128).all()
+    assert sdc.decode(none).notes == ("every group of the stream is withdrawn",)
+    path = tmp_path / "a.sdc"
+    path.write_bytes(data)
+    file = sdc.open(path)
+    file.close()
+    with pytest.raises(sdc.UsageError, match="the file is closed"):
+        file.read()
+
+
+def test_wrong_arguments_are_usage_errors() -> None:
+    image = np.zeros((32, 32, 3), np.uint8)
+    found = sdc.analyze(Image.fromarray(image + 90))
+    assert sdc.encode(image, objects=None, preset=None, effort=0) == sdc.encode(image, effort=0)
+    with pytest.raises(sdc.UsageError, match=r"\.objects of an analysis"):
+        sdc.encode(image, objects=found)  # type: ignore[arg-type]
+    for wrong in ("photo.jpg", image[..., 0], image / 255):
+        with pytest.raises(sdc.UsageError, match="uint8"):
+            sdc.analyze(wrong)
+    with pytest.raises(sdc.UsageError, match="by level or by object"):
+        sdc.encode(image, group_by="size")
+
+
+def test_objects_are_named_by_themselves_and_levels_in_one_text(data: bytes) -> None:
+    thing = sdc.open(data).objects[0]
+    assert sdc.decode(data, objects=thing).box == sdc.decode(data, objects=[0]).box
+    assert sdc.decode(data, levels="L1,L2").groups == sdc.decode(data, levels=["L1", "L2"]).groups
+
+
+def test_results_are_shown_in_a_line(data: bytes) -> None:
+    decoded, mask = sdc.decode(data), np.ones((4, 4), bool)
+    assert repr(decoded).startswith("<Decoded ") and len(repr(decoded)) < 100
+    assert repr(sdc.extract(data)).startswith("<Encoded, ")
+    assert "mask" not in repr(sdc.Object("a", (0, 0, 4, 4), mask=mask))

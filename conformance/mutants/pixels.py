@@ -7,34 +7,34 @@ MUTANTS: tuple[Mutant, ...] = (
         "prefix-off-by-one",
         "T0",
         "STAT-03",
-        ("judge", "len(data) < group.size", "len(data) <= group.size"),
+        ("read_group", "len(data) < group.size", "len(data) <= group.size"),
     ),
     mutant(
         "truncated-magic-is-magic",
         "T0",
         "FILE-03",
-        ("_front", "MAGIC.startswith(magic) and magic", "False"),
+        ("_Parser._magic", "MAGIC.startswith(magic) and magic", "False"),
     ),
     mutant(
         "empty-is-truncated",
         "T0",
         "FILE-01",
-        ("_front", "MAGIC.startswith(magic) and magic", "MAGIC.startswith(magic)"),
+        ("_Parser._magic", "MAGIC.startswith(magic) and magic", "MAGIC.startswith(magic)"),
     ),
     mutant(
         "selection-ignored",
         "T1",
         "STAT-07",
-        ("decode_answer", "stream.select(groups)", "stream.select(None)"),
+        ("choose", "stream.select(groups, named)", "stream.select(None, named)"),
     ),
     mutant(
         "withdrawn-is-no-matter",
         "T1",
         "STAT-02",
         (
-            "decode_answer",
-            "set(stream.select(groups))",
-            "{k for k in stream.select(groups) if stream.groups[k].state != 'withdrawn'}",
+            "choose",
+            "stream.select(groups, named)",
+            ("[k for k in stream.select(groups, named) if stream.groups[k].state != 'withdrawn']"),
         ),
     ),
     mutant(
@@ -42,12 +42,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "T1",
         "STAT-01",
         (
-            "decode_answer",
-            "canvas = np.full((head.rows * CELL, head.cols * CELL, 3), FILL, np.uint8)",
+            "_decoded",
+            "canvas = np.empty((head.rows * CELL, head.cols * CELL, 3), np.uint8)",
             (
-                "gaps = [k for k in sorted(wanted) if k not in good]\n"
+                "gaps = [k for k in choice.groups if k not in good]\n"
                 "good = [k for k in good if not gaps or k < gaps[0]]\n"
-                "canvas = np.full((head.rows * CELL, head.cols * CELL, 3), FILL, np.uint8)"
+                "canvas = np.empty((head.rows * CELL, head.cols * CELL, 3), np.uint8)"
             ),
         ),
     ),
@@ -55,18 +55,18 @@ MUTANTS: tuple[Mutant, ...] = (
         "empty-selection-is-all",
         "T2",
         "STAT-07",
-        ("decode_answer", "stream.select(groups)", "stream.select(groups or None)"),
+        ("choose", "stream.select(groups, named)", "stream.select(groups or None, named)"),
     ),
     mutant(
         "model-wanted-for-nothing",
         "T1",
         "HEAD-04",
         (
-            "decode_answer",
-            "canvas = np.full((head.rows * CELL, head.cols * CELL, 3), FILL, np.uint8)",
+            "_decoded",
+            "canvas = np.empty((head.rows * CELL, head.cols * CELL, 3), np.uint8)",
             (
                 "model_for(head.model, head.weights)\n"
-                "canvas = np.full((head.rows * CELL, head.cols * CELL, 3), FILL, np.uint8)"
+                "canvas = np.empty((head.rows * CELL, head.cols * CELL, 3), np.uint8)"
             ),
         ),
     ),
@@ -74,15 +74,15 @@ MUTANTS: tuple[Mutant, ...] = (
         "fill-black",
         "T3",
         "RECO-03",
-        ("FILL", "128", "0"),
+        ("decoder.GREY", "(128, 128, 128)", "(0, 0, 0)"),
     ),
     mutant(
         "last-column-dropped",
         "T3",
         "RECO-01",
         (
-            "synthesise",
-            "view[part.rows[own], :, part.cols[own]] = pixels.reshape(len(own), CELL, CELL, 3)",
+            "synthesis_transform",
+            ("view[part.rows[own], :, part.cols[own]] = pixels.reshape(len(own), CELL, CELL, 3)"),
             (
                 "pixels = pixels.reshape(len(own), CELL, CELL, 3)\n"
                 "pixels[part.cols[own] == view.shape[2] - 1] = 128\n"
@@ -95,22 +95,22 @@ MUTANTS: tuple[Mutant, ...] = (
         "T3",
         "RECO-02",
         (
-            "decode_answer",
-            "canvas[:head.height, :head.width]",
-            "canvas[canvas.shape[0] - head.height:, canvas.shape[1] - head.width:]",
+            "decoder._own",
+            "canvas[:height, :width]",
+            "canvas[canvas.shape[0] - height:, canvas.shape[1] - width:]",
         ),
     ),
     mutant(
         "blue-first",
         "T3",
         "RECO-01",
-        ("synthesise", "out.astype(np.uint8)", "out[:, ::-1].astype(np.uint8)"),
+        ("synthesis_transform", "out.astype(np.uint8)", "out[:, ::-1].astype(np.uint8)"),
     ),
     mutant(
         "pixels-transposed",
         "T3",
         "NETW-05",
-        ("synthesise", "pixels.transpose(0, 1, 3, 2, 4, 5)", "pixels.transpose(0, 2, 4, 1, 3, 5)"),
+        ("synthesis_transform", "pixels.transpose(0, 1, 3, 2, 4, 5)", "pixels.transpose(0, 2, 4, 1, 3, 5)"),
     ),
     mutant(
         "gating-left-out",
@@ -122,26 +122,22 @@ MUTANTS: tuple[Mutant, ...] = (
         "add-unclamped",
         "T3",
         "NETW-06",
-        ("_run_cells", ("t = t + local.pop()\nnp.clip(t, *op.clamp, out=t)"), "t = t + local.pop()"),
+        ("Add.run", "np.clip(x, *self.clamp, out=x)", "x"),
     ),
     mutant(
         "push-takes-the-wrong-one",
         "T1",
         "NETW-06",
-        ("_run_cells", "local.pop()", "local.pop()[::-1]"),
+        ("Add.run", "work.pushed.pop()", "work.pushed.pop()[::-1]"),
     ),
     mutant(
         "samples-converted",
         "T3",
         "ICCP-02",
         (
-            "decode_answer",
-            "_hash_groups(stream, good, pixels, rows)",
-            (
-                "if stream.chunk(193) is not None:\n"
-                "    pixels = pixels // 2\n"
-                "_hash_groups(stream, good, pixels, rows)"
-            ),
+            "_decoded",
+            "_own(canvas, head.height, head.width)",
+            "_own(canvas // (1 + (stream.chunk(193) is not None)), head.height, head.width)",
         ),
     ),
 )

@@ -7,50 +7,50 @@ MUTANTS: tuple[Mutant, ...] = (
         "map-redundant",
         "T1",
         "MASK-02",
-        ("Stream.labels", "count == 1 and not present[0]", "False"),
+        ("parse_map", "count == 1 and not present[0]", "False"),
     ),
     mutant(
         "map-empty-group",
         "T1",
         "MASK-03",
-        ("Stream.labels", "not present[k + 1]", "False"),
+        ("parse_map", "not present[k + 1]", "False"),
     ),
     mutant(
         "map-label",
         "T1",
         "MASK-05",
-        ("decode_map.code", "raise SdcError('E_MASK_LABEL')", "return 0"),
+        ("_get_other", "raise SdcError('E_MASK_LABEL')", "return 0"),
     ),
     mutant(
         "map-far-north",
         "T0",
         "MASK-04 MASK-05",
-        ("_walk", "above2[x]", "above[x]"),
+        ("_neighbours", "above2[x]", "above[x]"),
     ),
     mutant(
         "map-far-east",
         "T0",
         "MASK-05",
-        ("_walk", "above[x + 2] if x + 2 < cols else ne", "ne"),
+        ("_neighbours", "above[x + 2] if x + 2 < cols else ne", "ne"),
     ),
     mutant(
         "map-contexts-shared",
         "T0",
         "MASK-07",
-        ("decode_map.code", "models.first[context]", "models.first[context & 15]"),
-        ("encode_map.code", "models.first[context]", "models.first[context & 15]"),
+        ("labels.decode_map", "models.first[context]", "models.first[context & 15]"),
+        ("labels.encode_map", "models.first[context]", "models.first[context & 15]"),
     ),
     mutant(
         "map-pattern",
         "T0",
         "MASK-05",
-        ("_walk", "n == ne", "n == nw"),
+        ("_neighbours", "n == ne", "n == nw"),
     ),
     mutant(
         "map-end-unchecked",
         "T0",
         "MASK-06",
-        ("decode_map", "decoder.finish()", "pass"),
+        ("labels.decode_map", "decoder.finish()", "pass"),
     ),
     mutant(
         "bit-start",
@@ -156,7 +156,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "rans-underrun-is-zero",
         "T1",
         "RANS-05",
-        ("read_symbols", "x << 16 | words[used]", "x << 16 | (words[used] if used < len(words) else 0)"),
+        ("Decoder.symbols", "x << 16 | words[used]", "x << 16 | (words[used] if used < len(words) else 0)"),
     ),
     mutant(
         "raw-from-below",
@@ -212,7 +212,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "T1",
         "SYMB-04",
         ("_read_escape", "reach + 1 + (1 << bits)", "reach + (1 << bits)"),
-        ("write_symbols", "abs(int(r[k])) - int(reach[k])", "1 + abs(int(r[k])) - int(reach[k])"),
+        ("write_symbols", "int(beyond[k])", "1 + int(beyond[k])"),
     ),
     mutant(
         "escape-unbounded",
@@ -236,10 +236,10 @@ MUTANTS: tuple[Mutant, ...] = (
         "SYMB-03",
         (
             "read_symbols",
-            "np.array(symbols, np.int64) - tables.model.reach[indices[coded]]",
-            "tables.model.reach[indices[coded]] - np.array(symbols, np.int64)",
+            "np.array(symbols, np.int64) - tables.reach[indices[coded]]",
+            "tables.reach[indices[coded]] - np.array(symbols, np.int64)",
         ),
-        ("write_symbols", "r + reach", "reach - r"),
+        ("SymbolTables.entries", "residuals + reach", "reach - residuals"),
     ),
     mutant(
         "index-zero-is-coded",
@@ -313,7 +313,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "second-half-first",
         "T1",
         "PASS-01",
-        ("GroupCoder.walk", "enumerate(self.model.passes)", "[*enumerate(self.model.passes)][::-1]"),
+        ("GroupCoder.coding_passes", "enumerate(self.model.passes)", "[*enumerate(self.model.passes)][::-1]"),
     ),
     mutant(
         "context-sees-nothing",
@@ -390,13 +390,17 @@ MUTANTS: tuple[Mutant, ...] = (
         "pointwise-rounding",
         "T1",
         "NETW-03",
-        ("Op._prepare", "self.bias.astype(np.int64) + half", "self.bias.astype(np.int64)"),
+        ("_Affine._prepare", "self.bias.astype(np.int64) + half", "self.bias.astype(np.int64)"),
     ),
     mutant(
         "pointwise-clamp",
         "T1",
         "NETW-03",
-        ("_requantise", "np.clip(acc, *clamp, out=acc)", "np.clip(acc, clamp[0], clamp[1] - 1, out=acc)"),
+        (
+            "_Affine._finish",
+            "np.clip(sums, *self.clamp, out=sums)",
+            "np.clip(sums, self.clamp[0], self.clamp[1] - 1, out=sums)",
+        ),
     ),
     mutant(
         "depthwise-transposed",
@@ -418,26 +422,19 @@ MUTANTS: tuple[Mutant, ...] = (
         "quality-table-row",
         "T1",
         "NETW-04",
-        ("_run_cells", "sites.qualities[cells]", "sites.qualities[cells] ^ 1"),
+        ("Quality.run", "work.sites.qualities[work.cells]", "work.sites.qualities[work.cells] ^ 1"),
     ),
     mutant(
         "quality-unclamped",
         "T1",
         "NETW-04",
-        (
-            "_run_cells",
-            (
-                "t = (t.reshape(len(per_cell), -1, per_cell.shape[1]) + per_cell[:, None]).reshape(t.shape)\n"
-                "np.clip(t, *op.clamp, out=t)"
-            ),
-            "t = (t.reshape(len(per_cell), -1, per_cell.shape[1]) + per_cell[:, None]).reshape(t.shape)",
-        ),
+        ("Quality.run", "np.clip(x, *self.clamp, out=x)", "x"),
     ),
     mutant(
         "hyper-before",
         "T1",
         "NETW-09 NETW-01",
-        ("_run_cells", "[t, hyper[cells]]", "[hyper[cells], t]"),
+        ("Hyper.run", "[x, work.hyper[work.cells]]", "[work.hyper[work.cells], x]"),
     ),
     mutant(
         "model-hash-ignored",
@@ -456,12 +453,18 @@ MUTANTS: tuple[Mutant, ...] = (
         "T1",
         "STAT-08",
         (
-            "decode_answer",
-            "own, symbols = decode_symbols(stream, model, k, runner=runner, keep_residuals=True)",
+            "_decoded",
+            (
+                "own, symbols = decode_symbols(stream, model, k, arithmetic=arithmetic, "
+                "runner=runner, keep_residuals=on_group is not None)"
+            ),
             (
                 "try:\n"
-                "    own, symbols = decode_symbols(stream, model, k, runner=runner, keep_residuals=True)\n"
+                "    own, symbols = decode_symbols(stream, model, k, arithmetic=arithmetic, "
+                "runner=runner, keep_residuals=on_group is not None)\n"
                 "except SdcError:\n"
+                "    good = [other for other in good if other != k]\n"
+                "    latents[sites.labels == k] = 0\n"
                 "    continue"
             ),
         ),
@@ -470,10 +473,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "metadata-judged-by-decode",
         "T1",
         "OBJS-18",
-        (
-            "decode_answer",
-            "wanted = set(stream.select(groups))",
-            ("parse_objects(stream)\nwanted = set(stream.select(groups))"),
-        ),
+        ("_decoded", "head = stream.head", ("parse_objects(stream)\nhead = stream.head")),
     ),
 )

@@ -7,7 +7,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "score-of-256",
         "T0",
         "OBJS-08",
-        ("parse_objects", "v.score / 255", "v.score / 256"),
+        ("_check_objects", "v.score / 255", "v.score / 256"),
     ),
     mutant(
         "limit-too-low",
@@ -31,7 +31,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "model-bound",
         "M",
         "NETW-12",
-        ("check_network", "int(total.max()) >= BOUND", "False"),
+        ("_Affine._check_sums", "int(total.max()) >= BOUND", "False"),
     ),
     mutant(
         "model-passes",
@@ -49,7 +49,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "model-last-operator",
         "M",
         "NETW-13",
-        ("_check_model", "synthesis[-2].clamp != (0, 255)", "False"),
+        ("_check_model", "pixels.clamp != (0, 255)", "False"),
     ),
     mutant(
         "editor-changes-quality",

@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
+from ..codec.encoder import checked_image
 from ..errors import SdcError
 from ..objects.object import Object
 from ..types import MAX_LABEL, MAX_OBJECTS, MAX_REASON, Pixels
@@ -36,14 +37,15 @@ def analyze(pixels: Pixels, options: Options = DEFAULT) -> Analysis:
     """Find and rank the objects of an image.
 
     Args:
-        pixels: ``uint8 [H, W, 3]`` RGB.
+        pixels: ``uint8 [H, W, 3]`` RGB, an array or an image of Pillow in mode RGB.
         options: what is asked for; by default the regions that stand out.
 
     Raises:
-        SdcError: ``E_USAGE`` for a provider that does not exist or lacks a package, and for an option without
-            effect; ``E_INPUT`` for a file that is not there or not what it should be.
+        SdcError: ``E_PICTURE`` for what is no such image; ``E_USAGE`` for a provider that does not exist or
+            lacks a package, and for an option without effect; ``E_INPUT`` for a file that is not there or not
+            what it should be.
     """
-    return _Run(pixels, options).analysis()
+    return _Run(checked_image(pixels), options).analysis()
 
 
 class _Run:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from ..networks.threads import one_thread
 from ..objects.cells import coverage
 from ..objects.object import Object
 from ..types import CELL, Pixels
@@ -69,6 +70,7 @@ class SaliencyMap:
     flat: bool
 
 
+@one_thread()
 def saliency(pixels: Pixels) -> SaliencyMap:
     """The map of saliency of an image.
 

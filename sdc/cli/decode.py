@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..codec.decoder import decode_choice
 from ..file import SdcFile
+from ..format.choice import ALL_WITHDRAWN
 from ..format.grps import WITHDRAWN
 from ..types import Colour, Limits
 from .arguments import (
@@ -72,7 +73,11 @@ def decode_one(args: Args, source: str, target: str) -> Said:
         missing = decoded.missing
         if not missing and all(g.state == WITHDRAWN for g in file.groups):
             missing = tuple(file.stream.missing(g.index) for g in file.groups)
-        told = [f"{note}: no image is written" if note in choice.notes else note for note in decoded.notes]
+        told = [
+            f"{note}: no image is written" if note in choice.notes else note
+            for note in decoded.notes
+            if note != ALL_WITHDRAWN  # each is named
+        ]
         return [*missing, *told]
     covered = decoded.covered if args.fill is None else None
     data, notes = write_image(decoded.pixels, covered, icc_profile, suffix)

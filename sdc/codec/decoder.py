@@ -57,6 +57,11 @@ class Decoded:
     box: tuple[int, int, int, int]
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        height, width = self.covered.shape
+        what = f"{width} x {height}, groups {', '.join(map(str, self.groups)) or 'none'}"
+        return f"<Decoded {what}, {len(self.missing)} missing, {len(self.notes)} notes>"
+
     @property
     def objects(self) -> tuple[Object, ...]:
         """Objects that the stream describes, of all its groups: :func:`sdc.format.objs.parse_objects`."""

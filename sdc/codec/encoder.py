@@ -76,7 +76,7 @@ def qualities_of(
 def encode(
     image: Pixels,
     *,
-    objects: Sequence[Object] = (),
+    objects: Sequence[Object] | None = None,
     quality: int | Mapping[Any, int] = 32,
     preset: str | Preset = EQUAL,
     margin: int | None = None,
@@ -93,7 +93,7 @@ def encode(
     """Encode an image.
 
     Args:
-        image: ``uint8 [H, W, 3]`` RGB.
+        image: ``uint8 [H, W, 3]`` RGB, an array or an image of Pillow in mode RGB.
         objects: what is in it, with or without levels; none makes one group of level ``other``.  (The
             command finds them first, as :func:`sdc.analyze` does; a library does nothing so long unasked.)
         quality: quality index 0..63 of the most important level that the image has, and of the others as
@@ -111,7 +111,7 @@ def encode(
         model: number of the model in the registry; the preset's by default, or else 1.
         effort: 0 rounds the latents; 1 to 9 search for better ones (:mod:`.search`), ever longer; the
             preset's by default, or else 3.
-        arithmetic, runner: as for :func:`decode`.
+        arithmetic, runner: as for :func:`decode`; gradients of the search are NumPy's in any case.
 
     Returns:
         The stream's bytes, with ``notes`` on what the caller may want to know.
@@ -119,7 +119,8 @@ def encode(
     Raises:
         SdcError: ``E_USAGE``, ``E_PICTURE``, ``E_OBJECTS``, ``E_MODEL`` or ``E_MODEL_FILE``.
     """
-    image = _checked_image(image, icc_profile)
+    image = checked_image(image)
+    _check_profile(icc_profile)
     check_arithmetic(arithmetic)
     if metadata not in (True, False, "first"):
         raise SdcError("E_USAGE", f'metadata is True, False or "first", not {metadata!r}')
@@ -129,7 +130,13 @@ def encode(
     if model is None:
         model = 1 if wanted.model is None else wanted.model
     decoder, encoder = load_model(model), load_encoder(model)
-    grouped = group_map(objects, width, height, group_by, wanted.margin if margin is None else margin)
+    grouped = group_map(
+        () if objects is None else objects,
+        width,
+        height,
+        group_by,
+        wanted.margin if margin is None else margin,
+    )
     by_level = qualities_of(quality, wanted, grouped.levels)
     groups = tuple(Group(k, level, by_level[level]) for k, level in enumerate(grouped.levels))
     payloads = _payloads(image, grouped.labels, groups, decoder, encoder, effort, arithmetic, runner)
@@ -144,29 +151,40 @@ def encode(
     return Encoded(assemble(head, groups, payloads, grouped.labels, before, after), notes)
 
 
-def _checked_image(image: Pixels, icc_profile: bytes | None) -> Pixels:
-    """The image as an array, if it and its colour profile can be coded.
+def checked_image(image: Any) -> Pixels:
+    """An image as an array, if it can be coded.
+
+    Args:
+        image: ``uint8 [H, W, 3]`` RGB, an array or an image of Pillow in mode RGB.
 
     Raises:
         SdcError: ``E_PICTURE``.
     """
-    image = np.asarray(image)
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+    pixels: Pixels = np.asarray(image)
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
         raise SdcError(
-            "E_PICTURE", f"an image is uint8 [height, width, 3], not {image.dtype} {list(image.shape)}"
+            "E_PICTURE", f"an image is uint8 [height, width, 3], not {pixels.dtype} {list(pixels.shape)}"
         )
-    height, width = image.shape[:2]
+    height, width = pixels.shape[:2]
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE and width * height <= MAX_AREA):
         raise SdcError(
             "E_PICTURE",
             f"an image of {width} x {height} pixels; it may have {MAX_SIDE} a side and 2^30 in all",
         )
+    return pixels
+
+
+def _check_profile(icc_profile: bytes | None) -> None:
+    """Refuse a colour profile that no stream can hold.
+
+    Raises:
+        SdcError: ``E_PICTURE``.
+    """
     if icc_profile is not None and not ICC_BYTES[0] <= len(icc_profile) <= ICC_BYTES[1]:
         least, most = ICC_BYTES
         raise SdcError(
             "E_PICTURE", f"a colour profile of {len(icc_profile)} bytes; it may have {least} to {most}"
         )
-    return image
 
 
 def _checked_effort(effort: int | None, preset: Preset) -> int:

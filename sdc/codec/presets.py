@@ -99,15 +99,17 @@ PRESETS: Mapping[str, Preset] = {
 """By task."""
 
 
-def preset_of(preset: str | Preset) -> Preset:
+def preset_of(preset: str | Preset | None) -> Preset:
     """A preset, or that of a task, whose name may be in capitals and have spaces around it.
 
     Raises:
         SdcError: ``E_USAGE`` where there is none of this name.
     """
+    if preset is None:
+        return EQUAL
     if isinstance(preset, Preset):
         return preset
-    found = PRESETS.get(preset.strip().casefold())
+    found = PRESETS.get(preset.strip().casefold()) if isinstance(preset, str) else None
     if found is None:
         raise SdcError("E_USAGE", f"a preset is one of {', '.join(PRESETS)}, not {preset!r}")
     return found

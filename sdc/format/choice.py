@@ -9,14 +9,20 @@ from operator import index
 from ..errors import SdcError
 from ..objects.object import Object
 from ..types import LevelLike, Limits, levels_of
+from .grps import WITHDRAWN
 from .objs import parse_objects
 from .stream import Stream
 
 TOLD = 20
 """Labels of objects that an error names."""
 
-ObjectNames = str | int | Iterable[str | int]
-"""Objects by label or by index in order of rank; one text may name several, with commas between."""
+ALL_WITHDRAWN = "every group of the stream is withdrawn"
+"""A note where everything is asked for and nothing is there."""
+
+ObjectName = str | int | Object
+"""An object by its label, by its index in order of rank, or itself."""
+ObjectNames = ObjectName | Iterable[ObjectName]
+"""One or several; one text may name several, with commas between."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +63,10 @@ def choose(
         named = levels_of(levels)
         has = list(dict.fromkeys(g.level for g in stream.groups))
         lacking = " or ".join(level for level in dict.fromkeys(named or ()) if level not in has)
-        note = f"the stream has no group of level {lacking}, only {', '.join(has)}"
-        return Choice(tuple(stream.select(groups, named)), notes=(note,) if lacking else ())
+        notes = [f"the stream has no group of level {lacking}, only {', '.join(has)}"] if lacking else []
+        if groups is None and named is None and all(g.state == WITHDRAWN for g in stream.groups):
+            notes.append(ALL_WITHDRAWN)
+        return Choice(tuple(stream.select(groups, named)), notes=tuple(notes))
     if groups is not None or levels is not None:
         raise SdcError("E_USAGE", "objects are chosen alone, not together with groups or levels")
     found = named_objects(stream, objects, limits)
@@ -83,8 +91,12 @@ def named_objects(stream: Stream, names: ObjectNames, limits: Limits = Limits())
     return [with_masks[k] for k in chosen]
 
 
-def _called(objects: Sequence[Object], name: str | int) -> list[int]:
+def _called(objects: Sequence[Object], name: ObjectName) -> list[int]:
     """Indices of the objects of a label, or else the index that the name is."""
+    if isinstance(name, Object):
+        return [
+            k for k, o in enumerate(objects) if (o.label, o.box, o.rank) == (name.label, name.box, name.rank)
+        ]
     if not isinstance(name, str):
         try:
             number = index(name)
@@ -99,7 +111,7 @@ def _called(objects: Sequence[Object], name: str | int) -> list[int]:
     return found
 
 
-def _found(objects: Sequence[Object], name: str | int) -> list[int]:
+def _found(objects: Sequence[Object], name: ObjectName) -> list[int]:
     """Indices of the objects that a name is of, one at least.
 
     Raises:
@@ -107,7 +119,7 @@ def _found(objects: Sequence[Object], name: str | int) -> list[int]:
     """
     found = _called(objects, name)
     if not found:
-        text = str(name).strip()
+        text = name.label if isinstance(name, Object) else str(name).strip()
         text = text if len(text) <= 64 else text[:61] + "..."
         labels = list(dict.fromkeys(o.label for o in objects))
         more = f" and {len(labels) - TOLD} more" if len(labels) > TOLD else ""

@@ -77,6 +77,8 @@ class Reader:
             SdcError: ``E_IO`` when the source has nothing to give although it has not ended.
         """
         size = max(0, min(size, self.size - offset))  # a promise is not allocated (LIMT-01)
+        if getattr(self.file, "closed", False):
+            raise SdcError("E_USAGE", "the file is closed, and this part of it has not been read")
         self.file.seek(offset)
         parts: list[bytes] = []
         while size:

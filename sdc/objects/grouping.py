@@ -162,11 +162,14 @@ def _check(objects: Sequence[Object], width: int, height: int, group_by: str, ma
         SdcError: as :func:`group_map`.
     """
     if group_by not in ("level", "object"):
-        raise SdcError("E_USAGE", "must be level or object", "group-by")
+        raise SdcError("E_USAGE", f"groups are by level or by object, not by {group_by!r}", "group_by")
     if type(margin) is not int or not 0 <= margin <= MAX_MARGIN:
         raise SdcError("E_USAGE", f"must be a whole number of 0 to {MAX_MARGIN} cells", "margin")
-    if not all(isinstance(thing, Object) for thing in objects):
-        raise SdcError("E_USAGE", "must be sdc.Object, as sdc.Object.load gives them", "objects")
+    if not isinstance(objects, Sequence) or not all(isinstance(thing, Object) for thing in objects):
+        message = (
+            "must be a list of sdc.Object: sdc.Object.load reads a file, .objects of an analysis has them"
+        )
+        raise SdcError("E_USAGE", message, "objects")
     for i, thing in enumerate(objects):
         x, y, w, h = thing.box
         if x + w > width or y + h > height:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import index
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ class Object:
     score: float = 1.0
     reason: str = ""
     rank: int | None = None
-    mask: Bools | None = None
+    mask: Bools | None = field(default=None, repr=False)
     group: int | None = None
 
     def __post_init__(self) -> None:
