@@ -20,6 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from sdc.analysis import Options, analyze
 from sdc.objects.object import Object
 from sdc.types import Pixels
 
@@ -73,8 +74,6 @@ class Source:
                 return Object.load(source, pixels.shape[1], pixels.shape[0], name) if some[name] else []
 
             return true
-        from sdc.analysis import Options, analyze
-
         if self.kind == "default":
             return lambda pixels, _: list(analyze(pixels, Options()).objects)
         options = Options(detector=str(self.detector))

@@ -7,7 +7,6 @@ from pathlib import Path
 from ..codec.decoder import decode_choice
 from ..file import SdcFile
 from ..format.choice import ALL_WITHDRAWN
-from ..format.grps import WITHDRAWN
 from ..types import Colour, Limits
 from .arguments import (
     Commands,
@@ -71,7 +70,7 @@ def decode_one(args: Args, source: str, target: str) -> Said:
     if not decoded.groups:
         # There is nothing to show; when every group is withdrawn, none was asked for either.
         missing = decoded.missing
-        if not missing and all(g.state == WITHDRAWN for g in file.groups):
+        if not missing and not file.levels:
             missing = tuple(file.stream.missing(g.index) for g in file.groups)
         told = [
             f"{note}: no image is written" if note in choice.notes else note

@@ -36,6 +36,7 @@ from sdc.analysis.pipeline import analyze
 from sdc.analysis.providers.ranking import DefaultRanking
 from sdc.codec.encoder import encode
 from sdc.format.parse import parse
+from sdc.images.sheet import sheet
 from sdc.objects.cells import coverage
 from sdc.objects.grouping import group_map
 from sdc.objects.object import Object
@@ -197,12 +198,12 @@ def _held(
     maps, spent, seconds = [], [], 0.0
     for k, (file, pixels, true) in enumerate(images):
         began = time.perf_counter()
-        objects, about = way(pixels, true)
+        objects, provenance = way(pixels, true)
         seconds += time.perf_counter() - began
         maps.append(group_map(objects, pixels.shape[1], pixels.shape[0]))
         drawn = args.sheets is not None and k < SHEETS
         if args.bytes or drawn:
-            stream = parse(encode(pixels, objects=objects, provenance=about))
+            stream = parse(encode(pixels, objects=objects, provenance=provenance))
             spent.append([_prefix(stream, level) / stream.size for level in range(3)])
             if drawn:
                 _sheet(args.sheets / f"{name}-{Path(file).stem}.png", stream, pixels)
@@ -225,7 +226,5 @@ def _prefix(stream: Any, level: int) -> int:
 
 
 def _sheet(path: Path, stream: Any, pixels: Any) -> None:
-    from sdc.images.sheet import sheet
-
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet(stream, pixels).save(path)
