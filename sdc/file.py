@@ -15,7 +15,7 @@ from .codec.encoder import encode
 from .errors import SdcError
 from .format.choice import Choice, ObjectNames
 from .format.edit import extract_lazily
-from .format.grps import WITHDRAWN, Group
+from .format.grps import Group
 from .format.iccp import icc_profile
 from .format.lazy import LazyStream
 from .format.objs import parse_objects
@@ -120,7 +120,7 @@ class SdcFile:
     @property
     def levels(self) -> tuple[Level, ...]:
         """Levels of the groups that are not withdrawn, the most important first."""
-        return tuple(dict.fromkeys(g.level for g in self.groups if g.state != WITHDRAWN))
+        return self.stream.levels
 
     @property
     def objects(self) -> tuple[Object, ...]:

@@ -30,7 +30,7 @@ from sdc.format.latn import decode_symbols
 from sdc.format.lazy import LazyStream
 from sdc.format.mask import map_payload, parse_map
 from sdc.format.objs import objects_payload, parse_objects
-from sdc.format.parse import parse, preamble_size, read
+from sdc.format.parse import parse, read
 from sdc.format.report import info
 from sdc.format.stream import Outline
 from sdc.format.validate import validate
@@ -257,30 +257,6 @@ def test_prefix_holds_the_groups_asked_for() -> None:
                 ask(**wrong)  # type: ignore[arg-type]
 
 
-@pytest.mark.slow
-def test_preamble_size_leads_to_the_groups() -> None:
-    """From any prefix on, each answer is past what is held until the preamble is there."""
-    several = random_stream(2, width=300, height=300, count=200, amplitude=0, extras=True).data
-    for data in (TINY.data, several, random_stream(1, width=9, height=9, count=1, extras=False).data):
-        first = parse(data).groups[0].offset
-        needed = parse(Logging(data), body=False).mask_offset + 1
-        for start in (*range(1, min(first + 3, 120)), 512, len(data)):
-            sizes = [start]
-            while (size := preamble_size(data[: sizes[-1]])) > sizes[-1]:
-                sizes.append(size)
-            assert size == first <= sizes[-1]
-            assert len(sizes) <= (3 if start >= 64 else 6)
-            assert parse(data[: sizes[-1]], body=False).groups[0].offset == first >= needed
-        for held in (bytearray, memoryview, lambda data: np.frombuffer(data, np.uint8)):
-            assert preamble_size(held(data[:64])) == preamble_size(data[:64])
-    assert preamble_size(several[:64]) > 400
-    for wrong, code in ((b"", "E_MAGIC"), (b"nothing", "E_MAGIC"), ("text", "E_USAGE")):
-        with pytest.raises(SdcError, match=code):
-            preamble_size(wrong)  # type: ignore[arg-type]
-    with pytest.raises(SdcError, match="E_CHUNK_CRC"):
-        preamble_size(TINY.data[:10] + b"\xff" + TINY.data[11:])
-
-
 def test_whatever_holds_bytes_is_a_source(tmp_path: Path) -> None:
     path = tmp_path / "a.sdc"
     path.write_bytes(TINY.data)
@@ -293,7 +269,7 @@ def test_whatever_holds_bytes_is_a_source(tmp_path: Path) -> None:
             assert extract(source) == TINY.data  # type: ignore[arg-type]
             assert info(source) == info(TINY.data)  # type: ignore[arg-type]
             assert validate(source).state == "valid"  # type: ignore[arg-type]
-        size = preamble_size(row)  # type: ignore[arg-type]
+        size = parse(TINY.data).groups[0].offset
         stream = parse(row[:size], body=False)
         for g in stream.groups:
             stream = stream.with_chunk(g.index, row[g.offset : g.offset + g.size])  # type: ignore[arg-type]

@@ -15,8 +15,9 @@ from sdc.format.chunks import ICCP, OBJS
 from sdc.format.edit import extract
 from sdc.format.grps import COMPLETE
 from sdc.format.parse import parse
+from sdc.images import drawing, layout
 from sdc.images import sheet as sheets
-from sdc.images.sheet import levels_present, sheet
+from sdc.images.sheet import sheet
 from sdc.testing.streams import Drawn, random_stream
 from sdc.types import LEVELS
 
@@ -25,7 +26,7 @@ class Spy:
     """Stands in for the last step of a sheet and keeps what it is given."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr(sheets, "_compose", self)
+        monkeypatch.setattr(sheets, "compose", self)
 
     def __call__(self, title, panels, size) -> Image.Image:
         self.title = " / ".join(text for text, _ in title)
@@ -73,7 +74,7 @@ def test_what_is_not_decoded_is_a_checkerboard(spy: Spy) -> None:
     drawn = four_levels(extras=False)
     sheet(drawn.data)
     assert spy.size == (192, 160)
-    board = np.asarray(sheets._checkerboard(spy.size))
+    board = np.asarray(drawing._checkerboard(spy.size))
     first = np.kron(drawn.labels == 1, np.ones((32, 32), bool))
     shown = np.asarray(spy.panels["L1"].image)
     whole = np.asarray(spy.panels["all"].image)
@@ -132,22 +133,22 @@ def test_any_shape(shape: tuple[int, int]) -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_random_streams(seed: int) -> None:
     drawn = random_stream(seed, amplitude=60)
-    assert {g.level for g in drawn.groups} == set(levels_present(parse(drawn.data)))
-    assert len(LEVELS) == len(sheets.LEVEL_COLOURS)
+    assert {g.level for g in drawn.groups} == set(parse(drawn.data).levels)
+    assert len(LEVELS) == len(drawing.LEVEL_COLOURS)
     sheet(drawn.data)
 
 
 def test_labels_stay_short_and_on_one_line() -> None:
-    assert sheets._clean("a\n b\tc\x00") == "a b c"
-    assert sheets._clean("") == "object"
-    assert len(sheets._clean("long " * 100)) <= sheets.LONGEST_LABEL
+    assert drawing.short_label("a\n b\tc\x00") == "a b c"
+    assert drawing.short_label("") == "object"
+    assert len(drawing.short_label("long " * 100)) <= drawing.LONGEST_LABEL
 
 
 def test_captions_fit_their_panel() -> None:
     items = [("word " * 30, (0, 0, 0)), ("x", (0, 0, 0)), ("y", (0, 0, 0))]
-    lines = sheets._wrap(items, sheets.TEXT, 320)
+    lines = layout.wrap(items, layout.TEXT, 320)
     assert len(lines) > 2
-    assert all(sheets._width("    ".join(t for t, _ in line), sheets.TEXT) <= 320 for line in lines)
+    assert all(layout.text_width("    ".join(t for t, _ in line), layout.TEXT) <= 320 for line in lines)
     assert " ".join(t for line in lines for t, _ in line).split() == ["word"] * 30 + ["x", "y"]
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from PIL import Image
 
 from ..format.parse import parse
-from ..images.sheet import levels_present
 from ..types import LEVELS
 from .main import info_main, main
 
@@ -52,15 +51,13 @@ def demo(folder: Path) -> None:
     _run("sdc-info", stream)
     head = parse(Path(stream).read_bytes())
     rows = []
-    levels = levels_present(head)
-    for level in levels:
-        chosen = [k for k in levels if k <= level]
-        name = "all" if level == levels[-1] else "+".join(chosen)
+    for level in head.levels:
+        chosen = [k for k in head.levels if k <= level]
+        name = "all" if level == head.levels[-1] else "+".join(chosen)
         image = str(folder / f"{name}.png")
-        codes = ",".join(k.removeprefix("L") for k in chosen)
-        _run("sdc", "decode", stream, image, "--levels", codes)
+        _run("sdc", "decode", stream, image, "--levels", ",".join(chosen))
         rows.append((name, head.prefix(levels=[k for k in LEVELS if k <= level]), image))
-    _run("sdc", "extract", stream, first, "--levels", "1")
+    _run("sdc", "extract", stream, first, "--levels", "L1")
     _run("sdc", "sheet", stream, sheet, "--original", photo)
     _run("sdc", "analyze", photo, "-o", objects, "--draw", drawn)
 
@@ -71,7 +68,7 @@ def demo(folder: Path) -> None:
     print(f"The photograph    {photo}, NASA, in the public domain")
     print(f"What is in it     {objects}, drawn in {drawn}")
     print(f"The stream        {stream}, {Path(stream).stat().st_size:,} bytes")
-    print(f"Level 1 alone     {first}, {Path(first).stat().st_size:,} bytes, a stream of its own")
+    print(f"L1 alone          {first}, {Path(first).stat().st_size:,} bytes, a stream of its own")
     print(f"A sheet of it all {sheet}")
 
 

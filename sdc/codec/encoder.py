@@ -15,7 +15,7 @@ from ..errors import SdcError
 from ..format.build import build
 from ..format.chunks import ICCP, OBJS, PROV, Chunk
 from ..format.grps import COMPLETE, Group
-from ..format.head import Head
+from ..format.head import MAX_AREA, Head
 from ..format.iccp import ICC_BYTES
 from ..format.mask import map_payload
 from ..format.objs import objects_payload
@@ -26,7 +26,7 @@ from ..networks.registry import load_encoder, load_model
 from ..networks.run import Runner, run
 from ..objects.grouping import group_map
 from ..objects.object import Object
-from ..types import LEVELS, Array, Encoded, Level, Pixels, level_of
+from ..types import LEVELS, MAX_SIDE, Array, Encoded, Level, Pixels, level_of
 from .decoder import check_arithmetic
 from .distortion import squared_error
 from .presets import EQUAL, Preset, preset_for
@@ -166,10 +166,10 @@ def checked_image(image: Any) -> Pixels:
             "E_PICTURE", f"an image is uint8 [height, width, 3], not {pixels.dtype} {list(pixels.shape)}"
         )
     height, width = pixels.shape[:2]
-    if not (1 <= width <= 65536 and 1 <= height <= 65536 and width * height <= 1 << 30):
+    if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE and width * height <= MAX_AREA):
         raise SdcError(
             "E_PICTURE",
-            f"an image of {width} x {height} pixels; it may have 65536 a side and 2^30 in all",
+            f"an image of {width} x {height} pixels; it may have {MAX_SIDE} a side and 2^30 in all",
         )
     return pixels
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from ..errors import SdcError
 from ..types import Limits
-from .chunks import GRPS, HEAD, LATN, MAGIC, MASK, NAMES, SMALLEST_CHUNK, Chunk, Order
-from .fields import Traced, decode_varint, read_payload
+from .chunks import GRPS, HEAD, LATN, MAGIC, MASK, NAMES, Chunk, Order
+from .fields import Traced, read_payload
 from .found import Found, read_chunk, read_required, read_tolerant
 from .group_state import check_size, read_group
 from .grps import DAMAGED, TRUNCATED, Group, group_error, parse_groups
@@ -25,8 +25,7 @@ def parse(source: Source, *, limits: Limits = Limits(), body: bool = True) -> St
         source: the file's bytes, or a seekable binary reader.
         limits: what the caller agrees to hold in memory.
         body: ``False`` stops after MASK; groups are then ``unread`` and :meth:`Stream.prefix` and
-            :meth:`Stream.ranges` say which bytes to fetch.  A prefix will do that holds so much
-            (:func:`preamble_size`).
+            :meth:`Stream.ranges` say which bytes to fetch.  A prefix that holds so much will do.
 
     Returns:
         The stream; ``state`` is ``valid`` or ``partial``.
@@ -77,34 +76,6 @@ def read(source: Source, *, limits: Limits = Limits(), body: bool = True) -> Rea
         return parser.reading(error=error)
 
 
-def preamble_size(prefix: bytes) -> int:
-    """Bytes from the start of a stream up to its first group, or up to what tells where that is.
-
-    With 64 bytes or more to begin with, the third fetch at the latest has all that stands in front of the
-    groups: HEAD, GRPS, MASK, the colour profile, and the objects where they are written first.
-
-    Args:
-        prefix: some bytes of the file from its start, at least one.
-
-    Returns:
-        The size, which may be less than the prefix has.
-
-    Raises:
-        SdcError: as :func:`parse`, but for ``E_TRUNCATED``.
-    """
-    found = read(prefix, body=False)
-    if found.error is not None and found.error.code != "E_TRUNCATED":
-        raise found.error
-    if found.outline is not None:
-        return found.outline.groups[0].offset
-    at = len(MAGIC) if found.head is None else found.places[0].offset + found.places[0].size
-    try:
-        length, used = decode_varint(Reader(prefix).at(at, SMALLEST_CHUNK), 1, at)
-    except IndexError:
-        return at + SMALLEST_CHUNK
-    return at + used + length + 4
-
-
 class _Parser:
     """Reads the parts of one file in their order, and keeps what it has read."""
 
@@ -143,24 +114,20 @@ class _Parser:
         self.fields += payload.fields
         groups, first = parse_groups(head, payload, chunk.end)
         self.outline = Outline(head, groups, size=self.reader.size, behind=False)
-        mask = self._mask(chunk.end, first, len(groups) > 1)
+        mask = self._mask(chunk.end, first)
         at = chunk.end if mask is None else mask.end
         before, errors, at = self._preamble(at, first, mask is None and len(groups) > 1, body)
-        known = (
-            None if mask is None else mask.payload,
-            tuple(before),
-            (),
-            tuple(errors),
-            self.reader.size,
-            0 if mask is None else mask.offset,
-            False,
+        self.outline = outline = replace(
+            self.outline,
+            mask=None if mask is None else mask.payload,
+            before=tuple(before),
+            errors=tuple(errors),
         )
-        self.outline = Outline(head, groups, *known)
         if mask is None:
             labels = parse_map(head, len(groups), None)
         else:
             labels = parse_map(head, len(groups), mask.payload, mask.payload_offset)
-        self.outline = stream = Stream(head, groups, *known, labels=labels)
+        self.outline = stream = Stream(**vars(outline), labels=labels)
         return stream, first
 
     def body(
@@ -203,7 +170,7 @@ class _Parser:
             self._note(chunk)
         return read_required(chunk, kind, self.reader.size)
 
-    def _mask(self, at: int, first: int, needed: bool) -> Found | None:
+    def _mask(self, at: int, first: int) -> Found | None:
         """Read MASK, which stands at the end of GRPS if it is there (MASK-08)."""
         if at >= first or self.reader.at(at, 1) != bytes([MASK]):
             return None

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 
 from ..coding.labels import Labels
 from ..errors import SdcError
-from ..types import LevelLike
+from ..types import Level, LevelLike
 from .chunks import Chunk
 from .group_state import read_group
-from .grps import DAMAGED, TRUNCATED, Group, group_error
+from .grps import DAMAGED, TRUNCATED, WITHDRAWN, Group, group_error
 from .head import Head, build_head
 from .ranges import byte_ranges, prefix_size, select
 from .source import Reader
@@ -36,13 +36,17 @@ class Outline:
     after: tuple[Chunk, ...] = ()
     errors: tuple[SdcError, ...] = ()
     size: int = 0
-    mask_offset: int = 0
     behind: bool = True
 
     @property
     def state(self) -> str:
         """``valid`` or ``partial``; the other states are exceptions."""
         return "partial" if self.errors else "valid"
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """Levels of the groups that are not withdrawn, the most important first."""
+        return tuple(dict.fromkeys(g.level for g in self.groups if g.state != WITHDRAWN))
 
     def chunk(self, kind: int) -> Chunk | None:
         """The first ancillary chunk of a type, if there is one."""

@@ -16,9 +16,8 @@ from .object import Object
 from .ranking import rank_objects
 from .values import Bools, objects_error
 
-# One group number is kept for the cells that no object covers.
 MAX_OBJECT_GROUPS = largest("GRPS", "count") - 1
-
+"""One group number is kept for the cells that no object covers."""
 
 MAX_MARGIN = 15
 """Cells around objects that may be of their groups."""
@@ -141,7 +140,7 @@ def _with_margin(owner: npt.NDArray[np.int32], levels: Sequence[Level], margin: 
 
     Args:
         owner: int32 [rows, cols], objects by importance, -1 = nobody.
-        levels: level code of each object.
+        levels: level of each object.
         margin: how near, in cells, in all eight directions.
     """
     nobody = len(levels)
@@ -154,6 +153,58 @@ def _with_margin(owner: npt.NDArray[np.int32], levels: Sequence[Level], margin: 
         padded = np.pad(near.T, ((0, 0), (margin, margin)), constant_values=nobody)
         near = reduce(np.minimum, (padded[:, k : k + near.shape[0]] for k in range(2 * margin + 1)))
     return np.where((owner < 0) & (near < nobody), near, owner)
+
+
+def _check(objects: Sequence[Object], width: int, height: int, group_by: str, margin: int) -> None:
+    """Refuse what no group map can be made of.
+
+    Raises:
+        SdcError: as :func:`group_map`.
+    """
+    if group_by not in ("level", "object"):
+        raise SdcError("E_USAGE", f"groups are by level or by object, not by {group_by!r}", "group_by")
+    if type(margin) is not int or not 0 <= margin <= MAX_MARGIN:
+        raise SdcError("E_USAGE", f"must be a whole number of 0 to {MAX_MARGIN} cells", "margin")
+    if not isinstance(objects, Sequence) or not all(isinstance(thing, Object) for thing in objects):
+        message = "must be a list of sdc.Object: see sdc.Object.load, and .objects of an analysis"
+        raise SdcError("E_USAGE", message, "objects")
+    for i, thing in enumerate(objects):
+        x, y, w, h = thing.box
+        if x + w > width or y + h > height:
+            raise objects_error(f"objects[{i}].box", f"reaches beyond the image of {width} x {height} pixels")
+
+
+def _numbered(
+    levels: Sequence[Level], owned: npt.NDArray[np.int64], by_level: bool, nobody: bool
+) -> tuple[npt.NDArray[np.uint8], list[Level]]:
+    """Groups, in the order of importance of the objects that own their cells.
+
+    Args:
+        levels: of the objects, by importance.
+        owned: how many cells each has.
+        by_level: whether a group is a level, or else an object.
+        nobody: whether there are cells of no object.
+
+    Returns:
+        ``(group of each object's cells, and of those of no object, levels of the groups)``.
+    """
+    # The last entry is for owner -1, nobody.
+    group_of = np.zeros(len(levels) + 1, np.uint8)
+    group_levels: list[Level] = []
+    with_cells = np.flatnonzero(owned).tolist()
+    spare = MAX_OBJECT_GROUPS - len({levels[i] for i in with_cells})
+    for i in with_cells:
+        if levels[i] not in group_levels:
+            group_levels.append(levels[i])
+        elif not by_level and spare:
+            spare -= 1
+            group_levels.append(levels[i])
+        group_of[i] = len(group_levels) - 1
+    if nobody:
+        if not by_level or Level.OTHER not in group_levels:
+            group_levels.append(Level.OTHER)
+        group_of[-1] = len(group_levels) - 1
+    return group_of, group_levels
 
 
 def group_map(
@@ -187,19 +238,7 @@ def group_map(
         SdcError: E_OBJECTS when a box reaches out of the image, E_USAGE for an unknown `group_by` or
             another `margin`.
     """
-    if group_by not in ("level", "object"):
-        raise SdcError("E_USAGE", f"groups are by level or by object, not by {group_by!r}", "group_by")
-    if type(margin) is not int or not 0 <= margin <= MAX_MARGIN:
-        raise SdcError("E_USAGE", f"must be a whole number of 0 to {MAX_MARGIN} cells", "margin")
-    if not isinstance(objects, Sequence) or not all(isinstance(thing, Object) for thing in objects):
-        message = (
-            "must be a list of sdc.Object: sdc.Object.load reads a file, .objects of an analysis has them"
-        )
-        raise SdcError("E_USAGE", message, "objects")
-    for i, thing in enumerate(objects):
-        x, y, w, h = thing.box
-        if x + w > width or y + h > height:
-            raise objects_error(f"objects[{i}].box", f"reaches beyond the image of {width} x {height} pixels")
+    _check(objects, width, height, group_by, margin)
     ranked = rank_objects(objects, width, height)
     order = sorted(range(len(ranked)), key=lambda i: ranked[i].rank or 0)
     by_rank = [ranked[i] for i in order]
@@ -211,24 +250,7 @@ def group_map(
         # Guests pin cells. The other way gives every object a cell of its own if that is possible at all.
         owners = min(owners, _Owners(by_rank, singles, width, height), key=lambda o: o.misplaced(levels))
     owner = _with_margin(owners.owner, levels, margin) if margin and objects else owners.owner
-
-    # Groups are numbered in the order of importance of the objects that own their cells.
-    # The last entry is for owner -1, nobody.
-    group_of = np.zeros(len(by_rank) + 1, np.uint8)
-    group_levels: list[Level] = []
-    with_cells = np.flatnonzero(owners.owned).tolist()
-    spare = MAX_OBJECT_GROUPS - len({levels[i] for i in with_cells})
-    for i in with_cells:
-        if levels[i] not in group_levels:
-            group_levels.append(levels[i])
-        elif not by_level and spare:
-            spare -= 1
-            group_levels.append(levels[i])
-        group_of[i] = len(group_levels) - 1
-    if (owner < 0).any():
-        if not by_level or Level.OTHER not in group_levels:
-            group_levels.append(Level.OTHER)
-        group_of[-1] = len(group_levels) - 1
+    group_of, group_levels = _numbered(levels, owners.owned, by_level, bool((owner < 0).any()))
     labels = group_of[owner] + np.uint8(1)
     for i, place in enumerate(order):
         group = int(labels[owners.home[i]]) - 1

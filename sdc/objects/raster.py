@@ -181,7 +181,18 @@ def rle_shape(value: Any, where: str, frame: Frame) -> Shape | None:
         toggles = np.concatenate([above, below]) - top
         mask = _between(np.tile(column - left, 2), toggles, (right - left, bottom - top)).T
         return _tight(left, top, mask)
+    return _scaled(ends, (w, h), (left, right, top, bottom), frame)
 
+
+def _scaled(ends: Ints, size: tuple[int, int], bounds: tuple[int, int, int, int], frame: Frame) -> Shape:
+    """Pixels of a run-length mask of another size than the image's.
+
+    Args:
+        ends: where the runs end, outside first.
+        size: width and height of the mask.
+        bounds: left, right, top and bottom of what is inside.
+    """
+    (w, h), (left, right, top, bottom) = size, bounds
     # Nearest neighbour: the mask's pixel under the centre of each of the image's pixels.
     # Only those are looked up, so that a mask far larger than the image takes no memory of its own size.
     xs = (2 * np.arange(frame.width) + 1) * w // (2 * frame.width)

@@ -10,7 +10,9 @@ from PIL import Image, ImageDraw
 
 from sdc.codec.decoder import decode
 from sdc.format.parse import parse
-from sdc.images.sheet import GAP, INK, MARGIN, PAPER, TEXT, TITLE, _bpp, _draw_lines, _shown
+from sdc.images.drawing import panel_image
+from sdc.images.layout import GAP, INK, MARGIN, PAPER, TEXT, TITLE, draw_lines
+from sdc.images.panels import bpp_text
 from sdc.objects.grouping import group_map
 from sdc.types import LEVELS, Pixels
 
@@ -33,13 +35,13 @@ def panels(image: Pixels, data: bytes) -> list[Panel]:
     size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
     whole = decode(stream)
     out = [
-        (_shown(image, None, size), "original"),
-        (_shown(whole.pixels, None, size), f"whole, {_bpp(len(data), count)}"),
+        (panel_image(image, None, size), "original"),
+        (panel_image(whole.pixels, None, size), f"whole, {bpp_text(len(data), count)}"),
     ]
     for words, levels in (("L1", LEVELS[:1]), ("L1 to L3", LEVELS[:3])):
         part = decode(stream, levels=levels)
         needed = stream.prefix(levels=levels)
-        out.append((_shown(part.pixels, part.covered, size), f"{words}, {_bpp(needed, count)}"))
+        out.append((panel_image(part.pixels, part.covered, size), f"{words}, {bpp_text(needed, count)}"))
     return out
 
 
@@ -72,12 +74,12 @@ def run(args: argparse.Namespace) -> None:
     paper = Image.new("RGB", (2 * MARGIN + 4 * (WIDTH + GAP) - GAP, top + sum(heights) + MARGIN), PAPER)
     pen = ImageDraw.Draw(paper)
     title = f"model {args.model}: bits per pixel from the start of the file to the end of what is shown"
-    _draw_lines(pen, [[(title, INK)]], MARGIN, MARGIN, TITLE)
+    draw_lines(pen, [[(title, INK)]], MARGIN, MARGIN, TITLE)
     for row, height in zip(rows, heights, strict=True):
         for k, (image, text) in enumerate(row):
             x = MARGIN + k * (WIDTH + GAP)
             paper.paste(image, (x, top))
-            _draw_lines(pen, [[(text, INK)]], x, top + image.height + 6, TEXT)
+            draw_lines(pen, [[(text, INK)]], x, top + image.height + 6, TEXT)
         top += height
     paper.save(args.out, quality=85)
     print(f"{args.out}: {len(rows)} photographs")
