@@ -17,7 +17,7 @@ REFERENCE = re.compile(r":(?:func|mod|class|meth|data|attr|exc):`~?([^`]+)`")
 
 def module_of(path: Path) -> str:
     folder, *rest = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join([PACKAGES[folder], *(part for part in rest if part != "__init__")])
+    return ".".join([PACKAGES[folder], *(part for part in rest if not part.startswith("__"))])
 
 
 def follows(thing: object, names: list[str]) -> bool:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +12,7 @@ import numpy as np
 
 from .._version import __version__
 from ..errors import SdcError
+from ..paths import write_file
 from ..types import Pixels
 from .hashes import code_hash
 from .interfaces import Options
@@ -65,9 +64,6 @@ def _keep(place: Path, described: str) -> None:
     """Write a result to the cache, whole or not at all."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".sdc-", dir=place.parent)
-        with os.fdopen(handle, "w") as file:
-            file.write(described)
-        os.replace(temporary, place)
     except OSError as error:
         raise SdcError("E_IO", f"could not write: {error.strerror}", str(place)) from None
+    write_file(place, described.encode())

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from ..objects.cells import to_pixels
 from ..objects.object import Object
 from ..types import CELL, LEVELS
 from .saliency_map import SaliencyMap
@@ -93,6 +94,6 @@ def _as_object(cells: Bools, score: float, width: int, height: int) -> Object:
     rows, cols = np.flatnonzero(cells.any(1)), np.flatnonzero(cells.any(0))
     top, left = int(rows[0]), int(cols[0])
     part = cells[top : int(rows[-1]) + 1, left : int(cols[-1]) + 1]
-    mask = np.repeat(np.repeat(part, CELL, 0), CELL, 1)[: height - CELL * top, : width - CELL * left]
+    mask = to_pixels(part)[: height - CELL * top, : width - CELL * left]
     box = (CELL * left, CELL * top, mask.shape[1], mask.shape[0])
     return Object("region", box, None, score, mask=None if mask.all() else np.ascontiguousarray(mask))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import sys
 from functools import cache
@@ -12,6 +11,7 @@ from typing import Any, BinaryIO
 
 from ..errors import SdcError
 from ..format.chunks import MAGIC
+from ..objects.values import parse_json
 from ..paths import open_file, write_file
 from .messages import Args, need_output
 
@@ -73,12 +73,7 @@ def write_whole(path: str, data: bytes) -> None:
 @cache
 def read_objects_file(path: str) -> Any:
     """A file of objects, read once for all images of a folder."""
-    try:
-        return json.loads(read_source(path))
-    except RecursionError:
-        raise SdcError("E_OBJECTS", "the JSON is nested too deeply", path) from None
-    except ValueError as error:
-        raise SdcError("E_OBJECTS", f"not JSON: {error}", path) from None
+    return parse_json(read_source(path), path)
 
 
 def objects_path(args: Args, source: str) -> str | None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from operator import index
 
 import numpy as np
-import numpy.typing as npt
 
 from ..coding.passes import Symbols, sites_of
 from ..errors import SdcError
@@ -22,11 +21,12 @@ from ..format.stream import Stream
 from ..networks.registry import model_for
 from ..networks.run import Runner, run
 from ..networks.sites import Sites
+from ..objects.cells import to_pixels
 from ..objects.object import Object
+from ..objects.values import Bools
 from ..types import CELL, Array, Colour, LevelLike, Limits, Pixels
 from .transforms import synthesis_transform
 
-Bools = npt.NDArray[np.bool_]
 GREY = (128, 128, 128)
 """Colour of what is not decoded, where no other is asked for."""
 
@@ -165,7 +165,7 @@ def _decoded(
             del symbols
         synthesis_transform(latents, sites, model, canvas, arithmetic=arithmetic, runner=runner)
         cells[sites.rows, sites.cols] = True
-    covered = np.repeat(np.repeat(cells, CELL, 0), CELL, 1)
+    covered = to_pixels(cells)
     box = (0, 0, head.width, head.height)
     return Decoded(
         _own(canvas, head.height, head.width),
@@ -216,7 +216,7 @@ def _cropped(decoded: Decoded, objects: Sequence[Object], fill: Colour) -> Decod
     top, bottom = int(rows[0]) * CELL, min(int(rows[-1] + 1) * CELL, head.height)
     left, right = int(cols[0]) * CELL, min(int(cols[-1] + 1) * CELL, head.width)
     area = (slice(top, bottom), slice(left, right))
-    own = np.repeat(np.repeat(cells, CELL, 0), CELL, 1)[area] & decoded.covered[area]
+    own = to_pixels(cells)[area] & decoded.covered[area]
     pixels = decoded.pixels[area].copy()
     pixels[~own] = fill
     return replace(decoded, pixels=pixels, covered=own, box=(left, top, right - left, bottom - top))

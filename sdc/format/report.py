@@ -14,7 +14,8 @@ import numpy as np
 from ..coding.labels import Labels
 from ..errors import SdcError, spec_data
 from ..networks.registry import model_for
-from ..types import CELL, Level, Limits
+from ..objects.cells import cell_areas
+from ..types import Level, Limits
 from .chunks import ICCP, MAGIC, NAMES
 from .grps import COMPLETE
 from .head import Head
@@ -123,11 +124,8 @@ def _sizes(found: Reading) -> Report:
 
 def _extents(head: Head, labels: Labels, count: int) -> tuple[list[int], list[int]]:
     """Cells, and pixels of the image in them, by label."""
-    across = np.minimum(head.width - CELL * np.arange(head.cols), CELL)
-    down = np.minimum(head.height - CELL * np.arange(head.rows), CELL)
-    pixels = np.multiply.outer(down, across).reshape(-1)
     flat = labels.reshape(-1)
-    areas = np.bincount(flat, pixels, minlength=count).astype(int)
+    areas = np.bincount(flat, cell_areas(head.width, head.height).reshape(-1), minlength=count).astype(int)
     return np.bincount(flat, minlength=count).tolist(), areas.tolist()
 
 

@@ -14,9 +14,10 @@ from ..format.chunks import OBJS
 from ..format.grps import COMPLETE, WITHDRAWN, Group
 from ..format.stream import Stream
 from ..format.text import printable, provenance_lines
+from ..objects.cells import to_pixels
 from ..objects.object import Object
 from ..objects.values import Bools
-from ..types import CELL, LEVELS, Level, Pixels
+from ..types import LEVELS, Level, Pixels
 from .drawing import draw_objects, legend_colour, panel_image, short_label, tinted
 from .layout import ALARM, INK, PANEL_MIN, PAPER, QUIET, TEXT, Line, Panel, draw_lines, wrap
 
@@ -127,7 +128,7 @@ def level_panel(
     groups = [g for g in stream.groups if g.level <= level]
     chosen = np.zeros(256, bool)
     chosen[[g.index + 1 for g in groups]] = True
-    cells = np.repeat(np.repeat(chosen[stream.labels], CELL, 0), CELL, 1)[: head.height, : head.width]
+    cells = to_pixels(chosen[stream.labels])[: head.height, : head.width]
     covered = decoded.covered & cells
     names = [str(k) for k in present if k <= level]
     heading = " + ".join(names)

@@ -1,4 +1,4 @@
-"""Objects by cell: how many of an object's pixels lie in each cell of 16 x 16 pixels."""
+"""Cells of 16 x 16 pixels: which pixels they have, and how many of an object's pixels lie in each."""
 
 from __future__ import annotations
 
@@ -7,9 +7,24 @@ import numpy.typing as npt
 
 from ..types import CELL
 from .object import Object
+from .values import Bools
 
 Counts = npt.NDArray[np.uint16]
 Area = tuple[slice, slice]
+
+
+def cell_areas(width: int, height: int) -> Counts:
+    """Pixels of an image in each of its cells, ``uint16 [rows, cols]``: 256, fewer at the edges."""
+    down, across = (
+        np.minimum(size - CELL * np.arange(-(-size // CELL)), CELL).astype(np.uint16)
+        for size in (height, width)
+    )
+    return np.multiply.outer(down, across)
+
+
+def to_pixels(cells: Bools) -> Bools:
+    """A mask of cells as a mask of their pixels, ``bool [16 * rows, 16 * cols]``."""
+    return np.repeat(np.repeat(cells, CELL, 0), CELL, 1)
 
 
 def coverage(thing: Object) -> tuple[Area, Counts]:

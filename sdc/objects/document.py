@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +10,7 @@ from ..errors import SdcError
 from ..types import LEVELS, MAX_LABEL, MAX_OBJECTS, MAX_REASON, Level
 from .coco import coco_annotations
 from .raster import box_shape, polygon_shape, rle_of, rle_shape
-from .values import Bools, Box, Frame, checked_text, dict_list, number, objects_error
+from .values import Bools, Box, Frame, checked_text, dict_list, number, objects_error, parse_json
 
 MAX_MASKS = 2**30
 
@@ -34,12 +33,7 @@ def _read_json(path: Path) -> Any:
         raise SdcError("E_INPUT", "no such file of objects", str(path)) from None
     except OSError as error:
         raise SdcError("E_IO", f"could not read: {error.strerror}", str(path)) from None
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise objects_error(str(path), "the JSON is nested too deeply") from None
-    except ValueError as error:  # bad JSON, bad UTF-8, integers of thousands of digits
-        raise objects_error(str(path), f"not JSON: {error}") from None
+    return parse_json(text, str(path))
 
 
 def _object(item: dict[str, Any], at: str, frame: Frame, names: dict[str, str]) -> Described | None:
@@ -110,10 +104,10 @@ def load_provenance(data: Any) -> dict[str, Any] | None:
     Raises:
         SdcError: E_OBJECTS when it is not an object of JSON.
     """
-    about = data.get("analysis") if isinstance(data, dict) else None
-    if about is not None and not isinstance(about, dict):
+    provenance = data.get("analysis") if isinstance(data, dict) else None
+    if provenance is not None and not isinstance(provenance, dict):
         raise objects_error("analysis", "must be an object of JSON")
-    return about
+    return provenance
 
 
 def dump_document(objects: Sequence[Described], width: int, height: int) -> dict[str, Any]:

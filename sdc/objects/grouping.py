@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import SdcError
-from ..types import CELL, Level, largest
-from .cells import coverage
+from ..types import Level, largest
+from .cells import cell_areas, coverage
 from .object import Object
 from .ranking import rank_objects
 from .values import Bools, objects_error
@@ -38,11 +38,6 @@ class GroupMap:
     objects: tuple[Object, ...]
 
 
-def _extent(count: int, size: int) -> npt.NDArray[np.uint16]:
-    """Pixels across each of `count` cells that together span `size` pixels: 16, less in the last."""
-    return np.minimum(size - CELL * np.arange(count), CELL).astype(np.uint16)
-
-
 class _Owners:
     """Which object owns each cell, and which cell is each object's home.
 
@@ -54,10 +49,9 @@ class _Owners:
     def __init__(self, objects: Sequence[Object], units: Sequence[int], width: int, height: int):
         self.objects = objects
         self.units = np.array(units)
-        rows, cols = -(-height // CELL), -(-width // CELL)
-        pixels = np.multiply.outer(_extent(rows, height), _extent(cols, width))
-        self.owner = np.full((rows, cols), -1, np.int32)
-        self.hosts = np.zeros((rows, cols), bool)
+        pixels = cell_areas(width, height)
+        self.owner = np.full(pixels.shape, -1, np.int32)
+        self.hosts = np.zeros(pixels.shape, bool)
         for i, thing in enumerate(objects):
             area, counts = coverage(thing)
             owner = self.owner[area]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +22,20 @@ MAX_NUMBER = 10**9
 def objects_error(where: str, message: str) -> SdcError:
     """``E_OBJECTS`` at a field."""
     return SdcError("E_OBJECTS", message, where)
+
+
+def parse_json(text: bytes, where: str) -> Any:
+    """What the JSON of a file says.
+
+    Raises:
+        SdcError: ``E_OBJECTS``.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise objects_error(where, "the JSON is nested too deeply") from None
+    except ValueError as error:  # bad JSON, bad UTF-8, integers of thousands of digits
+        raise objects_error(where, f"not JSON: {error}") from None
 
 
 def number(value: Any, where: str, low: float = -MAX_NUMBER, high: float = MAX_NUMBER) -> float:
