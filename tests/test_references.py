@@ -23,9 +23,8 @@ def module_of(path: Path) -> str:
 def follows(thing: object, names: list[str]) -> bool:
     """Whether attributes, of classes also annotated ones, lead from a thing to the last of the names."""
     for name in names:
-        bases = [base for base in getattr(thing, "__mro__", ()) if base is not object]
-        fields = {n for base in bases for n in inspect.get_annotations(base)}
-        if name in fields:
+        bases = getattr(thing, "__mro__", ())
+        if any(name in inspect.get_annotations(base) for base in bases):
             return True
         if not hasattr(thing, name):
             return False

@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = {"sdc": "sdc", "spec": "sdc_spec", "reference": "sdc_reference", "conformance": "sdc_conformance"}
-LIGHT = {"construct", "numpy", "pillow", "sdc-codec"}
+LIGHT = {"construct", "numpy", "pillow", "sdc-codec", "threadpoolctl"}
 """What the light install brings, beside pip and setuptools."""
 
 PICTURE = """

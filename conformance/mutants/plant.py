@@ -75,10 +75,9 @@ def sources() -> dict[str, str]:
     """Path of the file of every module in which a definition may lie."""
     out = {}
     for room in ROOMS:
-        parent, _, last = room.rpartition(".")
-        spec = importlib.machinery.PathFinder.find_spec(room, _path(parent))
+        spec = importlib.util.find_spec(room)
         if spec is None or spec.origin is None:
-            raise Unfit(f"there is no {last} in {parent or 'the path'}")
+            raise Unfit(f"there is no {room}")
         if spec.submodule_search_locations is None:
             out[room] = spec.origin
             continue
@@ -87,13 +86,6 @@ def sources() -> dict[str, str]:
                 parts = [room, *path.relative_to(folder).with_suffix("").parts]
                 out[".".join(parts).removesuffix(".__init__")] = str(path)
     return out
-
-
-def _path(package: str) -> list[str] | None:
-    if not package:
-        return None
-    spec = importlib.machinery.PathFinder.find_spec(package)
-    return list(spec.submodule_search_locations or ()) if spec else []
 
 
 def definitions(tree: ast.AST, around: str, local: bool = False) -> Iterator[tuple[str, ast.stmt]]:

@@ -160,9 +160,7 @@ def _check(objects: Sequence[Object], width: int, height: int, group_by: str, ma
     if type(margin) is not int or not 0 <= margin <= MAX_MARGIN:
         raise SdcError("E_USAGE", f"must be a whole number of 0 to {MAX_MARGIN} cells", "margin")
     if not isinstance(objects, Sequence) or not all(isinstance(thing, Object) for thing in objects):
-        message = (
-            "must be a list of sdc.Object: sdc.Object.load reads a file, .objects of an analysis has them"
-        )
+        message = "must be a list of sdc.Object: see sdc.Object.load, and .objects of an analysis"
         raise SdcError("E_USAGE", message, "objects")
     for i, thing in enumerate(objects):
         x, y, w, h = thing.box
