@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -21,10 +23,30 @@ from ..timing import first_image, median_time
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
     add(parser, "data device effort model")
+    parser.add_argument(
+        "--beside", type=int, default=0, metavar="N", help="other processes that compute meanwhile"
+    )
+
+
+@contextmanager
+def _others(count: int) -> Iterator[None]:
+    """Processes that compute and do nothing else."""
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
 
 
 def run(args: argparse.Namespace) -> None:
     """Times of NumPy and torch in the same run, against their targets; fails when one is missed."""
+    with _others(args.beside):
+        _run(args)
+
+
+def _run(args: argparse.Namespace) -> None:
     image, coder = first_image(args.data), encoder_of(args.model, args.effort)
     rows, cols = image.shape[0] // 16, image.shape[1] // 16
     objects = four_levels(*image.shape[:2])
