@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from sdc.codec.encoder import encode
 from sdc.networks.registry import load_model
 from sdc_reference.evaluation import curves, encoders, metrics, published, rate_file
 from sdc_reference.evaluation.cli import main
-from sdc_reference.evaluation.commands import entropy, partial, peers, work
+from sdc_reference.evaluation.commands import entropy, partial, peers, speed, work
 from sdc_reference.evaluation.plots import draw_rates
 from sdc_reference.evaluation.store import Store
 
@@ -314,3 +315,13 @@ def test_integers_against_floating_point(tmp_path: Path, capsys: pytest.CaptureF
     main(["integers", "--checkpoint", str(tmp_path / "last.pt"), *some, "--fit", str(tmp_path / "fit")])
     said = capsys.readouterr().out
     assert float(re.search(r"at most ([\d.]+) dB lost", said)[1]) < 0.7 * lost
+
+
+def test_others_compute_only_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[Any] = []
+    real = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: begun.append(real(*a, **k)) or begun[-1])
+    with pytest.raises(KeyError), speed._others(2):
+        assert len(begun) == 2 and all(other.poll() is None for other in begun)
+        raise KeyError
+    assert all(other.poll() is not None for other in begun)
