@@ -318,7 +318,7 @@ def test_integers_against_floating_point(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_others_compute_only_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    begun: list[Any] = []
+    begun: list[subprocess.Popen[bytes]] = []
     real = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: begun.append(real(*a, **k)) or begun[-1])
     with pytest.raises(KeyError), speed._others(2):
