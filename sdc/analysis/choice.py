@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..codec.presets import OF_REGIONS
 from ..errors import SdcError
 from .interfaces import Options
 from .registry import PROVIDERS
@@ -33,10 +34,6 @@ TAKEN_BY = {
 """Options that name a file or a network: the step, and which of our providers of it look at them."""
 
 
-UNNAMED = ("salient", "saliency")
-"""Groundings that look for no words, and whose regions need no masks of another step."""
-
-
 def check_options(options: Options, names: Mapping[str, str]) -> None:
     """Refuse options that the chosen providers would not look at.
 
@@ -57,7 +54,7 @@ def check_options(options: Options, names: Mapping[str, str]) -> None:
     for name, (step, takers) in TAKEN_BY.items():
         if getattr(options, name) and own[step] and names[step] not in takers:
             raise refuse(name, f"{step} is by {names[step] or 'nothing'}, not by {' or '.join(takers)}")
-    if names["grounding"] in UNNAMED:
+    if names["grounding"] in OF_REGIONS:
         for name in ("find", "vocabulary", "tags"):
             if getattr(options, name):
                 raise refuse(name, f"{names['grounding']} looks for no words")

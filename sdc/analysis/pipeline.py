@@ -12,10 +12,11 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from ..codec.encoder import checked_image
+from ..codec.presets import OF_REGIONS
 from ..errors import SdcError
 from ..objects.object import Object
 from ..types import MAX_LABEL, MAX_OBJECTS, MAX_REASON, Pixels
-from .choice import UNNAMED, check_options, chosen_providers
+from .choice import check_options, chosen_providers
 from .interfaces import Options, Ranked, Scene
 from .registry import provider
 from .result import Analysis, settled
@@ -105,7 +106,7 @@ class _Run:
 
     def _masked(self, found: list[Object]) -> list[Object]:
         """The same objects, those that were boxes with masks where that is possible."""
-        if all(thing.mask is not None for thing in found) or self.used["grounding"] in UNNAMED:
+        if all(thing.mask is not None for thing in found) or self.used["grounding"] in OF_REGIONS:
             del self.used["masks"]
             return found
         return self._attempt(

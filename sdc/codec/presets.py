@@ -121,7 +121,8 @@ finds them, a whole image of one quality does better."""
 
 
 OF_REGIONS = frozenset({"salient", "saliency"})
-"""Providers of grounding that find such regions, by the names that a provenance records."""
+"""Providers of grounding that find such regions, by the names that a provenance records.
+They look for no words, and their regions need no masks of another step."""
 
 
 def preset_for(preset: str | Preset, provenance: Mapping[str, Any] | None) -> tuple[Preset, tuple[str, ...]]:

@@ -78,7 +78,7 @@ def objects_payload(
 
 
 @dataclass(frozen=True)
-class Described:
+class ReadObjects:
     """What was read of OBJS.
 
     Attributes:
@@ -121,11 +121,11 @@ def parse_objects(
 
 def read_objects(
     stream: Outline, *, masks: bool | Collection[int] = True, limits: Limits = Limits()
-) -> Described:
+) -> ReadObjects:
     """Read OBJS as far as it is right; arguments as for :func:`parse_objects`."""
     chunk = stream.chunk(OBJS)
     if chunk is None:
-        return Described()
+        return ReadObjects()
     payload = read_payload("OBJS", chunk.payload, chunk.payload_offset)
     try:
         rows = payload.whole().objects
@@ -137,8 +137,8 @@ def read_objects(
         ]
         _decode_masks(objects, rows, wanted, payload, limits)
     except SdcError as error:
-        return Described(fields=payload.fields, error=error)
-    return Described(tuple(objects), payload.fields)
+        return ReadObjects(fields=payload.fields, error=error)
+    return ReadObjects(tuple(objects), payload.fields)
 
 
 def _refuse(payload: Payload, k: int, field: str, what: str) -> SdcError:

@@ -21,7 +21,7 @@ from .grps import COMPLETE
 from .head import Head
 from .iccp import icc_error
 from .listing import field_rows
-from .objs import BOX_BITMAP, Described, read_objects
+from .objs import BOX_BITMAP, ReadObjects, read_objects
 from .parse import read
 from .prov import parse_provenance
 from .reading import Place, Reading
@@ -59,7 +59,7 @@ def _info(source: Source, trace: bool, limits: Limits) -> Report:
     reader = Reader(source)
     found = read(source, limits=limits)
     known, head = found.outline, found.head
-    described = Described() if known is None else read_objects(known, masks=False)
+    described = ReadObjects() if known is None else read_objects(known, masks=False)
     errors = _errors(found, described)
     report: Report = {
         "file_state": state_of(errors) if found.error is None else found.error.kind,
@@ -81,7 +81,7 @@ def _info(source: Source, trace: bool, limits: Limits) -> Report:
     return report
 
 
-def _errors(found: Reading, described: Described) -> list[SdcError]:
+def _errors(found: Reading, described: ReadObjects) -> list[SdcError]:
     """What is wrong or missing; of an error that ended the reading and those of metadata, the former."""
     known = found.outline
     errors = [] if known is None else list(known.errors)
@@ -155,7 +155,7 @@ def _groups(known: Outline, found: Reading) -> list[Report]:
     return out
 
 
-def _objects(described: Described) -> list[Report]:
+def _objects(described: ReadObjects) -> list[Report]:
     masks = [t.value == BOX_BITMAP for t in described.fields if t.name == "OBJECT.mask_coding"]
     return [
         {
