@@ -366,8 +366,8 @@ types:
       - id: mask_length
         type: varint
         valid:
-          expr: _.value <= 65535 and (_.value == 0) == (mask_coding == mask_coding::none)
-        doc: '[OBJS-15] bytes of the pixel mask; 0 if and only if mask_coding is 0'
+          expr: _.value <= 65535 and (_.value == 0 or mask_coding != mask_coding::none)
+        doc: '[OBJS-15] bytes of the pixel mask; 0 if mask_coding is 0'
       - id: mask
         size: mask_length.value
         doc: '[OBJS-16] the pixel mask; width * height is then at most 2^22'

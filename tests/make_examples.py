@@ -213,18 +213,21 @@ def type_words(kind: int) -> str:
     return f"{NAMES.get(kind, 'not known')}: {', '.join(words)}, number {kind & 31}"
 
 
+def state_size(data: bytes) -> int:
+    """Bytes of the first state of a coded payload (RANS-01)."""
+    return min(len(data), 4 - (len(data) & 1))
+
+
 def coded_rows(offset: int, data: bytes, field: str, id_: str) -> Iterator[Row]:
     """Rows of a coded payload: the first state and the words."""
     if not data:
         return
-    if len(data) < 4:
-        yield Row(offset, data, field, "", id_)
-        return
-    state = int.from_bytes(data[:4], "little")
-    yield Row(offset, data[:4], field, f"first state {state}", f"{id_}, RANS-01")
-    if data[4:]:
-        words = [str(int.from_bytes(data[k : k + 2], "little")) for k in range(4, len(data) - 1, 2)]
-        yield Row(offset + 4, data[4:], field, "words " + ", ".join(words), f"{id_}, RANS-01")
+    size = state_size(data)
+    state = int.from_bytes(data[:size], "little")
+    yield Row(offset, data[:size], field, f"first state {state}", f"{id_}, RANS-01")
+    if data[size:]:
+        words = [str(int.from_bytes(data[k : k + 2], "little")) for k in range(size, len(data) - 1, 2)]
+        yield Row(offset + size, data[size:], field, "words " + ", ".join(words), f"{id_}, RANS-01")
 
 
 def payload_rows(kind: int, offset: int, payload: bytes) -> Iterator[Row]:
@@ -349,8 +352,8 @@ class Hand:
     """The rANS decoder of section 9, written once more from the text, that notes its steps."""
 
     def __init__(self, data: bytes):
-        self.data, self.next = data, 4
-        self.x = int.from_bytes(data[:4], "little")
+        self.data, self.next = data, state_size(data)
+        self.x = int.from_bytes(data[: self.next], "little")
         self.lines: list[list[str]] = []
 
     def step(self, what: str, start: int, freq: int, outcome: str) -> None:
@@ -358,7 +361,7 @@ class Hand:
         before, slot = self.x, self.x & 32767
         self.x = freq * (before >> 15) + slot - start
         sum_, word = self.x, ""
-        if self.x < 65536:
+        if self.x < 65536 and self.next < len(self.data):
             word = str(int.from_bytes(self.data[self.next : self.next + 2], "little"))
             self.x, self.next = (self.x << 16) + int(word), self.next + 2
         self.lines.append(
@@ -376,10 +379,10 @@ class Hand:
 
     def finish(self) -> str:
         """The check at the end, in words."""
-        assert self.x == 65536 and self.next == len(self.data)
+        assert self.x == 0 and self.next == len(self.data)
         return (
             f"After step {len(self.lines)} the state is {self.x} and all {len(self.data)} bytes are used, "
-            "as RANS-07 and RANS-08 ask.\n"
+            "as RANS-07 asks.\n"
         )
 
     def raw(self, n: int, what: str) -> int:
@@ -404,7 +407,7 @@ def worked_map() -> str:
     adaptive: dict[tuple[str, int], tuple[int, int]] = {}
 
     def bit(name: str, k: int, what: str, meaning: str) -> int:
-        p, n = adaptive.get((name, k), (16384, 0))
+        p, n = adaptive.get((name, k), (starts[name][k], 12))
         b = int((hand.x & 32767) < p)
         start, freq = (0, p) if b else (p, 32768 - p)
         hand.step(f"{what}: `{name}[{k}]`, p = {p}, n = {n}", start, freq, f"{b}: {meaning if b else 'no'}")
@@ -412,6 +415,7 @@ def worked_map() -> str:
         adaptive[name, k] = min(max(p, 64), 32704), min(n + 1, 62)
         return b
 
+    starts = spec_tables.map_starts()
     grid = [[0] * cols for _ in range(rows)]
 
     def label(y: int, x: int) -> int:

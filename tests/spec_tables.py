@@ -18,6 +18,7 @@ from typing import Any
 SPEC = Path(__file__).resolve().parents[1] / "spec"
 TEXT = SPEC / "sdc.md"
 BLOCK = re.compile(r"(<!-- table: (?P<name>[^>]+?) -->\n).*?(<!-- /table -->\n)", re.DOTALL)
+STARTS = re.compile(r"^(first|second|later) +=\s\[([0-9,\s]+)\]$", re.MULTILINE)
 Row = dict[str, Any]
 
 
@@ -171,6 +172,12 @@ def range_table(registry: str, form: str) -> str:
         for r in data("registry.json")[registry]["ranges"]
     )
     return "\n" + table(["Range", "Use", "Assignment"], rows) + "\n"
+
+
+def map_starts() -> dict[str, tuple[int, ...]]:
+    """The starts of the adaptive bits of a label map, as the text lists them (MASK-07)."""
+    lists = STARTS.findall(TEXT.read_text("utf-8"))
+    return {name: tuple(map(int, values.split(","))) for name, values in lists}
 
 
 SPECIAL: dict[str, Callable[[], str]] = {

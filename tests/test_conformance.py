@@ -590,7 +590,7 @@ class Forgetful:
 
     def ask(self, op: str, data: bytes) -> dict[str, Any]:
         found = answer(op, data)
-        if found.get("error", {}).get("code") == "E_RANS_TRAILING":
+        if found.get("error", {}).get("code") == "E_RANS_FINAL":
             return {"exit": 0, "groups": []}
         if found.get("objects") and any(row["type"] == 0xA0 for row in found["chunks"]):
             return {"exit": 1, "error": {"code": "E_OBJS", "offset": 0}}
@@ -695,7 +695,7 @@ def test_an_offset_lies_in_the_chunk_of_the_fault() -> None:
     for name, code, first, last in [
         ("invalid/crc-grps-crc.sdc:info", "E_CHUNK_CRC", 19, 29),
         ("invalid/mask-missing.sdc:decode", "E_MASK_MISSING", 19, 31),
-        ("invalid/one-group-of-four-3.sdc:decode[3]", "E_RANS_TRAILING", 101, 127),
+        ("invalid/one-group-of-four-3.sdc:decode[3]", "E_RANS_FINAL", 101, 127),
         ("partial/two-groups.sdc:decode@20", "E_TRUNCATED", 0, 20),
     ]:
         for offset in (first - 1, first, last, last + 1):

@@ -186,7 +186,7 @@ def test_the_page_shows_the_pixels_of_the_vectors(name: str, site: Site) -> None
 def test_the_page_shows_no_pixel_of_an_invalid_file(site: Site) -> None:
     (site.folder / "file.sdc").write_bytes(Suite.load().data("invalid/one-group-of-four-3.sdc"))
     seen = site.show("file.sdc")
-    assert seen["width"] == seen["height"] == 0 and "E_RANS_TRAILING" in seen["log"], seen
+    assert seen["width"] == seen["height"] == 0 and "E_RANS_FINAL" in seen["log"], seen
 
 
 def test_the_page_refuses_other_weights_than_the_registrys(site: Site) -> None:

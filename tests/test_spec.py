@@ -15,6 +15,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import spec_tables
 
+from sdc.coding.labels import FIRST, LATER, SECOND, START_N
+
 ROOT = spec_tables.SPEC.parent
 ID = re.compile(r"\[([A-Z]{2,6}-[0-9]{2,3})\]")
 SENTENCE = re.compile(r"- \[([A-Z]{2,6}-[0-9]{2,3})\] (.+)")
@@ -180,6 +182,12 @@ def test_bits_of_a_field_are_the_whole_of_it() -> None:
                 assert sorted(used) == list(range(sizes[field["type"]])), field["name"]
                 found += 1
     assert found
+
+
+def test_starts_of_label_maps_are_those_of_the_text() -> None:
+    assert spec_tables.map_starts() == {"first": FIRST, "second": SECOND, "later": LATER}
+    assert (len(FIRST), len(SECOND), len(LATER)) == (24, 16, 2)
+    assert f"with `n = {START_N}`" in sentences()["MASK-07"]
 
 
 def test_models_have_hashes_of_the_right_length() -> None:

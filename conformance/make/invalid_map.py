@@ -67,31 +67,43 @@ def invalid_map(book: Book) -> None:
             "MASK-05",
             "all labels are refused where none is left",
         )
-    refuse("map-rans-length-odd", build(good + b"\0"), "E_RANS_LENGTH", "RANS-02", "an odd number of bytes")
-    refuse("map-rans-length-two", build(good[:2]), "E_RANS_LENGTH", "RANS-02", "two bytes")
+    refuse(
+        "map-of-no-byte",
+        build(b""),
+        "E_MASK_EMPTY_GROUP",
+        "MASK-03 MASK-06",
+        "a group map without a byte, in which all cells are of the last of two groups",
+    )
+    state = min(len(good), 4 - len(good) % 2)
     refuse(
         "map-rans-state",
-        build(bytes.fromhex("ffff0000") + good[4:]),
+        build(good[: state - 1] + b"\0" + good[state:]),
         "E_RANS_STATE",
         "RANS-03",
-        "the first state is below 2^16",
+        "the last byte of the first state is 0",
     )
-    refuse("map-rans-empty", build(b""), "E_RANS_UNDERRUN", "RANS-05 MASK-06", "a group map without a byte")
     noisy = scattered(9, 4, 4, 2)
     coded = map_payload(noisy, 2)
     refuse(
-        "map-rans-underrun",
+        "map-rans-word-missing",
         build(coded[:-2], 2, 64, 64),
-        "E_RANS_UNDERRUN",
-        "RANS-05",
+        "E_RANS_FINAL",
+        "RANS-07 RANS-11",
         "the last word of a group map is missing",
     )
     refuse(
         "map-rans-trailing",
-        build(good + b"\0\0"),
-        "E_RANS_TRAILING",
-        "RANS-08 MASK-06",
-        "a word too many behind a group map",
+        build(coded + bytes(200), 2, 64, 64),
+        "E_RANS_FINAL",
+        "RANS-07 MASK-06",
+        "a hundred words too many behind a group map",
+    )
+    refuse(
+        "map-rans-word-too-many",
+        build(coded + bytes(2), 2, 64, 64),
+        "E_RANS_FINAL",
+        "RANS-07 MASK-06",
+        "a word too many behind a group map, which the last symbols may use",
     )
     encoder = Encoder()
     put_map(encoder, [[1, 2]], 2)
@@ -100,7 +112,7 @@ def invalid_map(book: Book) -> None:
         build(finish_from(encoder)),
         "E_RANS_FINAL",
         "RANS-07 MASK-06",
-        "a group map whose last state is not 2^16",
+        "a group map whose last state is not 0",
     )
 
 

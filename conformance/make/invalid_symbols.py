@@ -38,46 +38,68 @@ def invalid_symbols(book: Book) -> None:
     def given(data: bytes) -> bytes:
         return base.with_payload(0, data).build()
 
-    refuse("rans-length-1", given(payload[:1]), "E_RANS_LENGTH", "RANS-02 STAT-08", "one byte")
-    refuse("rans-length-2", given(payload[:2]), "E_RANS_LENGTH", "RANS-02", "two bytes")
-    refuse("rans-length-3", given(payload[:3]), "E_RANS_LENGTH", "RANS-02", "three bytes")
-    refuse("rans-length-odd", given(payload + b"\0"), "E_RANS_LENGTH", "RANS-02", "an odd number of bytes")
+    state = min(len(payload), 4 - len(payload) % 2)
     refuse(
         "rans-state",
-        given(bytes.fromhex("ffff0000") + payload[4:]),
+        given(payload[: state - 1] + b"\0" + payload[state:]),
         "E_RANS_STATE",
-        "RANS-03 RANS-01",
-        "the first state is below 2^16",
+        "RANS-03 RANS-01 STAT-08",
+        "the last byte of the first state is 0, and words follow",
     )
-    refuse("rans-state-0", given(bytes(4) + payload[4:]), "E_RANS_STATE", "RANS-03", "the first state is 0")
+    for size in range(1, 7):
+        refuse(
+            f"rans-state-0-of-{size}",
+            given(bytes(size)),
+            "E_RANS_STATE",
+            "RANS-03 RANS-01",
+            f"{size} bytes of 0",
+        )
     refuse(
-        "rans-underrun", given(payload[:-2]), "E_RANS_UNDERRUN", "RANS-05 PASS-01", "the last word is missing"
+        "rans-word-missing",
+        given(payload[:-2]),
+        "E_RANS_FINAL",
+        "RANS-07 RANS-11 PASS-01",
+        "the last word is missing, and what is read without it ends elsewhere",
     )
     refuse(
-        "rans-underrun-state-only",
-        given(payload[:4]),
-        "E_RANS_UNDERRUN",
-        "RANS-05",
+        "rans-state-only",
+        given(payload[:state]),
+        "E_RANS_FINAL",
+        "RANS-07 RANS-11",
         "the first state and no word",
     )
     refuse(
-        "rans-underrun-empty",
-        given(b""),
-        "E_RANS_UNDERRUN",
-        "RANS-05 LATN-03",
-        "no byte, though symbols are coded",
+        "rans-trailing",
+        given(payload + bytes(400)),
+        "E_RANS_FINAL",
+        "RANS-07 PASS-01",
+        "many words too many",
     )
-    refuse("rans-trailing", given(payload + b"\0\0"), "E_RANS_TRAILING", "RANS-08 PASS-01", "a word too many")
-    none = compose(1, 1)
     refuse(
-        "rans-trailing-nothing-coded",
-        none.with_payload(0, bytes.fromhex("00000100")).build(),
-        "E_RANS_TRAILING",
-        "RANS-09 LATN-03",
-        "no symbol is coded, and yet there is a state",
+        "rans-word-too-many",
+        given(payload + bytes(2)),
+        "E_RANS_FINAL",
+        "RANS-07 PASS-01",
+        "a word too many, which the last symbols may use",
     )
+    refuse(
+        "rans-shifted",
+        given(payload + b"\1"),
+        "E_RANS_FINAL E_ESCAPE",
+        "RANS-01 RANS-07",
+        "a byte too many, by which another part of the bytes is the first state",
+    )
+    none = compose(1, 1)
+    for size in range(1, 6):
+        refuse(
+            f"rans-nothing-coded-{size}",
+            none.with_payload(0, bytes([1] * size)).build(),
+            "E_RANS_FINAL",
+            "RANS-07 LATN-03",
+            "no symbol is coded, and yet there are bytes",
+        )
 
-    def recode(put_last: Callable[[list[int], list[int]], None], draw: Draw, end: int = 1 << 16) -> bytes:
+    def recode(put_last: Callable[[list[int], list[int]], None], draw: Draw, end: int = 0) -> bytes:
         """Code the group of ``CODED``, change the list of intervals, and end in another state."""
         captured: list[Encoder] = []
 
@@ -99,17 +121,17 @@ def invalid_symbols(book: Book) -> None:
 
     refuse(
         "rans-final",
-        given(recode(lambda s, f: None, within(1), (1 << 16) + 1)),
+        given(recode(lambda s, f: None, within(1), 1)),
         "E_RANS_FINAL",
         "RANS-07 PASS-01",
-        "the last state is 2^16 + 1",
+        "the last state is 1",
     )
     refuse(
         "rans-final-large",
-        given(recode(lambda s, f: None, within(1), (1 << 31) + 5)),
+        given(recode(lambda s, f: None, within(1), 1 << 16)),
         "E_RANS_FINAL",
         "RANS-07",
-        "the last state is far from 2^16",
+        "the last state is 2^16",
     )
 
     def prefix(bits: int) -> Callable[[list[int], list[int]], None]:
@@ -145,11 +167,11 @@ def invalid_symbols(book: Book) -> None:
         )
     four = compose(48, 32, FOUR, FOUR_MAP, [small(k) for k in range(4)])
     for k in (0, 3):
-        bad = four.with_payload(k, (four.payloads[k] or b"") + b"\0\0")
+        bad = four.with_payload(k, (four.payloads[k] or b"") + bytes(400) + b"\1\1")
         data = bad.build()
         others = [j for j in range(4) if j != k]
         start = parse(data).groups[k].offset
-        refusal = {"exit": 1, "codes": ["E_RANS_TRAILING"], "offsets": [start, start + len(bad.latents()[k])]}
+        refusal = {"exit": 1, "codes": ["E_RANS_FINAL"], "offsets": [start, start + len(bad.latents()[k])]}
         book.add(
             f"invalid/one-group-of-four-{k}.sdc",
             data,
@@ -160,7 +182,7 @@ def invalid_symbols(book: Book) -> None:
                 accepted("decode", data, others),
             ],
             why="a fault in one of four groups: no pixels if it is asked for, all others if not",
-            how="a word too many in one group",
+            how="many words too many in one group",
             accept=["STAT-08", "STAT-11"],
             reject=["STAT-08", "STAT-10", "STAT-11"],
             seed=0,
@@ -168,7 +190,7 @@ def invalid_symbols(book: Book) -> None:
     model = replace(base, head=head_payload(1, 1, model=UNKNOWN))
     refuse(
         "model-before-symbols",
-        model.with_payload(0, payload + b"\0\0").build(),
+        model.with_payload(0, payload + bytes(400)).build(),
         "E_MODEL",
         "STAT-12 STAT-13",
         "no model, and symbols that nobody can look at",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sdc.coding.labels import FIRST, LATER, SECOND, START_N
 from sdc.coding.rans import AdaptiveBit, Encoder
 
 
@@ -42,7 +43,8 @@ def put_map(encoder: Encoder, labels: Any, count: int, silent_at: int | None = N
         ValueError: at that cell a label is left to choose from.
     """
     cells = np.array(labels).tolist()
-    bits = {(kind, k): AdaptiveBit() for kind, size in enumerate((24, 16, 2)) for k in range(size)}
+    starts = enumerate((FIRST, SECOND, LATER))
+    bits = {(kind, k): AdaptiveBit(p, START_N) for kind, own in starts for k, p in enumerate(own)}
     for number in range(len(cells) * len(cells[0])):
         y, x = divmod(number, len(cells[0]))
         candidates, pattern, context = candidates_of(cells, count, y, x)
@@ -63,7 +65,7 @@ def put_map(encoder: Encoder, labels: Any, count: int, silent_at: int | None = N
             encoder.put_uniform(rest.index(label), len(rest))
 
 
-def finish_from(encoder: Encoder, x: int = (1 << 16) + 1) -> bytes:
+def finish_from(encoder: Encoder, x: int = 1) -> bytes:
     """The stream of an encoder that begins, so that a decoder ends, in state ``x``; with no word too many."""
     words = []
     for start, freq in zip(reversed(encoder._starts), reversed(encoder._freqs), strict=True):
@@ -71,4 +73,5 @@ def finish_from(encoder: Encoder, x: int = (1 << 16) + 1) -> bytes:
             words.append(x & 0xFFFF)
             x >>= 16
         x = ((x // freq) << 15) + x % freq + start
-    return x.to_bytes(4, "little") + b"".join(struct.pack("<H", w) for w in reversed(words))
+    state = x.to_bytes((x.bit_length() + 7) // 8, "little")
+    return state + b"".join(struct.pack("<H", w) for w in reversed(words))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,8 @@ from .second_model import NUMBER
 from .streams import (
     FOUR,
     FOUR_MAP,
+    Draw,
+    Parts,
     blobs,
     chunk,
     compose,
@@ -39,7 +42,7 @@ def valid(book: Book) -> None:
     book.accept(
         "valid/minimal.sdc",
         compose(1, 1),
-        "LATN-03 RANS-09 MASK-01 RECO-02 CONF-03",
+        "LATN-03 MASK-01 RECO-02 CONF-03",
         why="the smallest stream: one pixel, no symbol",
     )
     for seed, (w, h) in enumerate(
@@ -78,6 +81,19 @@ def valid(book: Book) -> None:
             "SYMB-04 SYMB-05 RANS-06" if name in ("ends", "escapes", "extreme") else "",
             why=why,
             seed=31,
+        )
+    book.accept(
+        "valid/residuals-free.sdc",
+        compose(48, 40, ((1, 37),), None, lambda t, reach: -reach),
+        "RANS-01 RANS-11",
+        why="every residual is the first of its table, whose slots begin at 0: they take no byte",
+    )
+    for size, parts in sorted(shortest().items()):
+        book.accept(
+            f"valid/rans-bytes-{size}.sdc",
+            parts,
+            "RANS-01 RANS-03 RANS-11",
+            why=f"residuals of {size} bytes, of which {min(size, 4 - size % 2)} are the first state",
         )
     for q in range(0, 64, 8):
         groups = tuple((2, q + k) for k in range(8))
@@ -282,6 +298,24 @@ UNUSABLE = {
     "number-5000": b'{"n": ' + b"1" * 5000 + b"}",
 }
 """Payloads of PROV that break PROV-01."""
+
+
+def cheapest_but(count: int, step: int) -> Draw:
+    """The residuals that take no byte, but for the first ``count``, which are ``step`` above them."""
+    number = itertools.count()
+    return lambda t, reach: min(step, reach) - reach if next(number) < count else -reach
+
+
+def shortest() -> dict[int, Parts]:
+    """Streams of one cell by the bytes of its residuals, 1 to 8: those that first are not the cheapest."""
+    out: dict[int, Parts] = {}
+    for count, step in itertools.product(range(1, 12), range(1, 24)):
+        parts = compose(1, 1, ((3, 24),), None, cheapest_but(count, step))
+        size = len(parts.payloads[0] or b"")
+        if 1 <= size <= 8:
+            out.setdefault(size, parts)
+    assert len(out) == 8, sorted(out)
+    return out
 
 
 def uncommon(book: Book) -> None:

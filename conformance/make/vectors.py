@@ -35,6 +35,9 @@ from .second_model import NUMBER, second_model_file
 from .stages import stage_files
 from .valid import forward, permissive, private, uncommon, valid
 
+EDITION = 2
+"""Of the vectors; a change of the bytes of all streams makes a new one, in which names may be used again."""
+
 
 def everything() -> dict[str, bytes]:
     """All files of ``vectors/`` by path."""
@@ -78,6 +81,7 @@ def _everything(own: dict[str, bytes]) -> dict[str, bytes]:
         make(book)
     files = {**book.files, **stage_files(), **own}
     manifest = {
+        "edition": EDITION,
         "about": "Vectors of SDC 1.0; see ../protocol.md and manifest.schema.json.",
         "licence": LICENCE,
         "models": {

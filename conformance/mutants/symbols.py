@@ -55,8 +55,20 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant(
         "bit-start",
         "T0",
-        "BINM-01",
-        ("AdaptiveBit.__init__", "TOTAL // 2", "TOTAL // 2 - 1"),
+        "BINM-01 MASK-07",
+        ("AdaptiveBit.__init__", "self.p = p", "self.p = TOTAL // 2"),
+    ),
+    mutant(
+        "bit-starts-unused",
+        "T0",
+        "BINM-01 MASK-07",
+        ("AdaptiveBit.__init__", "self.n = n", "self.n = 0"),
+    ),
+    mutant(
+        "map-starts-of-patterns",
+        "T0",
+        "MASK-07",
+        ("labels.SECOND", "28672", "28673"),
     ),
     mutant(
         "bit-sides-swapped",
@@ -105,58 +117,85 @@ MUTANTS: tuple[Mutant, ...] = (
         "words-big-endian",
         "T0",
         "RANS-01 NOTA-01",
-        ("Decoder.__init__", "np.frombuffer(data, '<u2', offset=4)", "np.frombuffer(data, '>u2', offset=4)"),
+        (
+            "Decoder.__init__",
+            "np.frombuffer(data, '<u2', offset=size)",
+            "np.frombuffer(data, '>u2', offset=size)",
+        ),
         ("Encoder.finish", "np.array(words, '<u2')", "np.array(words, '>u2')"),
     ),
     mutant(
-        "rans-length-unchecked",
+        "rans-state-big-endian",
         "T0",
-        "RANS-02",
-        ("Decoder.__init__", "len(data) < 4 or len(data) % 2", "len(data) < 4"),
+        "RANS-01 NOTA-01",
         (
             "Decoder.__init__",
-            "np.frombuffer(data, '<u2', offset=4)",
-            "np.frombuffer(data[:len(data) & ~1], '<u2', offset=4)",
+            "int.from_bytes(data[:size], 'little')",
+            "int.from_bytes(data[:size], 'big')",
+        ),
+        (
+            "Encoder.finish",
+            "x.to_bytes((x.bit_length() + 7) // 8, 'little')",
+            "x.to_bytes((x.bit_length() + 7) // 8, 'big')",
+        ),
+    ),
+    mutant(
+        "rans-state-of-four-bytes",
+        "T0",
+        "RANS-01",
+        (
+            "Decoder.__init__",
+            "size = min(len(data), 4 - len(data) % 2)",
+            "data = data + bytes(len(data) % 2)\nsize = min(len(data), 4)",
         ),
     ),
     mutant(
         "rans-state-unchecked",
         "T1",
         "RANS-03",
-        ("Decoder.__init__", "self.x < STATE_MIN", "self.x < 1"),
+        ("Decoder.__init__", "size and not data[size - 1]", "False"),
     ),
     mutant(
         "rans-final-unchecked",
-        "T1",
-        "RANS-07",
-        ("Decoder.finish", "self.x != STATE_MIN", "False"),
-    ),
-    mutant(
-        "rans-trailing-unchecked",
         "T0",
-        "RANS-08",
-        (
-            "Decoder.finish",
-            "self.used < len(self.words) or self.empty == self.begun",
-            "self.empty == self.begun",
-        ),
+        "RANS-07",
+        ("Decoder.finish", "if self.x:\n    raise SdcError('E_RANS_FINAL')", "pass"),
     ),
     mutant(
-        "rans-unused-unchecked",
-        "T1",
-        "RANS-09",
+        "rans-final-is-old",
+        "T0",
+        "RANS-07",
         (
             "Decoder.finish",
-            "self.used < len(self.words) or self.empty == self.begun",
-            "self.begun and self.used < len(self.words)",
+            "if self.x:\n    raise SdcError('E_RANS_FINAL')",
+            ("if self.x != STATE_MIN:\n    raise SdcError('E_RANS_FINAL')"),
         ),
-        ("Decoder.finish", "self.x != STATE_MIN", "self.begun and self.x != STATE_MIN"),
+        ("Encoder.finish", "x = 0", "x = STATE_MIN"),
     ),
     mutant(
-        "rans-underrun-is-zero",
+        "rans-empty-refused",
+        "T0",
+        "RANS-11 RANS-01",
+        (
+            "Decoder.slot",
+            "return self.x & TOTAL - 1",
+            (
+                "if not self.x and not self.words:\n"
+                "    raise SdcError('E_RANS_FINAL')\n"
+                "return self.x & TOTAL - 1"
+            ),
+        ),
+        ("read_symbols", "symbols: list[int] = []", "symbols: list[int] = []\ndecoder.slot()"),
+    ),
+    mutant(
+        "rans-refills-without-words",
         "T1",
-        "RANS-05",
-        ("Decoder.symbols", "x << 16 | words[used]", "x << 16 | (words[used] if used < len(words) else 0)"),
+        "RANS-11",
+        (
+            "Decoder.symbols",
+            ("if x < STATE_MIN and used < past:\n    x = x << 16 | words[used]\n    used += 1"),
+            ("if x < STATE_MIN:\n    x = x << 16 | (words[used] if used < past else 0)\n    used += 1"),
+        ),
     ),
     mutant(
         "raw-from-below",

@@ -27,14 +27,14 @@ class SymbolReader(Protocol):
             ``int64 [n]``; 0 where the index is 0, for which nothing is coded.
 
         Raises:
-            SdcError: ``E_RANS_UNDERRUN`` or ``E_ESCAPE``.
+            SdcError: ``E_ESCAPE``.
         """
 
     def finish(self) -> None:
         """Check that the payload ended where it must.
 
         Raises:
-            SdcError: ``E_RANS_TRAILING`` or ``E_RANS_FINAL``.
+            SdcError: ``E_RANS_FINAL``.
         """
 
 
@@ -50,7 +50,7 @@ class SymbolWriter(Protocol):
         """
 
     def finish(self) -> bytes:
-        """The payload; empty when nothing was coded."""
+        """The payload; empty when nothing was coded, or only symbols that cost nothing."""
 
 
 class Engine(Protocol):
@@ -60,7 +60,7 @@ class Engine(Protocol):
         """Begin to read a payload.
 
         Raises:
-            SdcError: ``E_RANS_LENGTH`` or ``E_RANS_STATE``.
+            SdcError: ``E_RANS_STATE``.
         """
 
     def writer(self, tables: SymbolTables) -> SymbolWriter:

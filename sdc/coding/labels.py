@@ -17,17 +17,33 @@ from .rans import AdaptiveBit, Decoder, Encoder
 
 Labels = npt.NDArray[np.uint8]
 
-FIRST_CONTEXTS = 24
-"""Contexts 0..15 by the pattern of neighbours, 16..23 where all neighbours are equal."""
+START_N = 12
+"""What the starts below count for, in uses (MASK-07)."""
+
+FIRST = (
+    *(18432, 28928, 14848, 16384, 27648, 16384, 16384, 26880),
+    *(12544, 32256, 11008, 16384, 19456, 16384, 16384, 16384),
+    *(30208, 32512, 30976, 30464, 31488, 32256, 32000, 32000),
+)
+"""Starts of "same as W" by context: 0..15 by the pattern of neighbours, 16..23 where all are equal."""
+
+SECOND = (
+    *(18432, 21760, 28672, 16384, 23296, 16384, 16384, 30976),
+    *(27648, 24832, 31744, 16384, 31744, 16384, 16384, 16384),
+)
+"""Starts of the second candidate by pattern."""
+
+LATER = (26880, 24576)
+"""Starts of the candidates behind it by number."""
 
 
 class _Models:
     """The adaptive bits: "same as W" by context, second candidate by pattern, later ones by number."""
 
     def __init__(self) -> None:
-        self.first = [AdaptiveBit() for _ in range(FIRST_CONTEXTS)]
-        self.second = [AdaptiveBit() for _ in range(16)]
-        self.later = [AdaptiveBit() for _ in range(2)]
+        self.first, self.second, self.later = (
+            [AdaptiveBit(p, START_N) for p in starts] for starts in (FIRST, SECOND, LATER)
+        )
 
     def behind_first(self, candidates: Sequence[int], pattern: int) -> Iterator[tuple[int, AdaptiveBit]]:
         """The distinct candidates but W, each with the bit that says whether the label equals it."""
@@ -85,7 +101,7 @@ def encode_map(labels: Labels, count: int) -> bytes:
         count: largest label there may be, 1..255.
 
     Returns:
-        The coded stream; never empty.
+        The coded stream; empty where every label is ``count``, and wherever else it costs nothing.
     """
     encoder, models = Encoder(), _Models()
     above: list[int] = []

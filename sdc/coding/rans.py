@@ -1,10 +1,10 @@
 """rANS coder (spec section "Entropy decoding").
 
-The invariants: the state ``x`` is in ``[2**16, 2**32)`` between symbols, words have 16 bits,
-frequencies of an alphabet sum to ``2**15`` and each is at least 1.  An encoder works
-backwards, so it collects intervals first; the decoder then reads in natural order.  Decoding
-starts from a stated word and must end in the encoder's first state with all words used, which
-makes the coding of a sequence of symbols unique (RANS-07, RANS-08).
+The invariants: the state ``x`` is below ``2**32``, and at least ``2**16`` as long as words are
+left; words have 16 bits, frequencies of an alphabet sum to ``2**15`` and each is at least 1.
+An encoder works backwards from the state 0, so it collects intervals first; the decoder then
+reads in natural order, and must end in that state, which makes the coding of a sequence of
+symbols unique (RANS-07).
 """
 
 from __future__ import annotations
@@ -51,10 +51,8 @@ class Encoder:
         self.put(start, ((value + 1 << TOTAL_BITS) // count) - start)
 
     def finish(self) -> bytes:
-        """The coded stream; empty when nothing was put."""
-        if not self._freqs:
-            return b""
-        x = STATE_MIN
+        """The coded stream; empty when nothing was put, or only symbols whose interval begins at slot 0."""
+        x = 0
         words: list[int] = []
         for start, freq in zip(reversed(self._starts), reversed(self._freqs), strict=True):
             if x >= freq << 17:
@@ -63,7 +61,7 @@ class Encoder:
             quotient, remainder = divmod(x, freq)
             x = (quotient << TOTAL_BITS) + remainder + start
         words.reverse()
-        return x.to_bytes(4, "little") + np.array(words, "<u2").tobytes()
+        return x.to_bytes((x.bit_length() + 7) // 8, "little") + np.array(words, "<u2").tobytes()
 
 
 class Decoder:
@@ -73,36 +71,26 @@ class Decoder:
         data: the stream, possibly empty.
 
     Raises:
-        SdcError: ``E_RANS_LENGTH`` or ``E_RANS_STATE``.
+        SdcError: ``E_RANS_STATE``.
     """
 
     def __init__(self, data: bytes):
+        size = min(len(data), 4 - len(data) % 2)
+        self.x = int.from_bytes(data[:size], "little")
+        if size and not data[size - 1]:
+            raise SdcError("E_RANS_STATE")
         self.words = array("H")
+        self.words.frombytes(np.frombuffer(data, "<u2", offset=size).astype("u2").tobytes())
         self.used = 0
-        self.empty = not data
-        self.begun = False
-        self.x = STATE_MIN
-        if data:
-            if len(data) < 4 or len(data) % 2:
-                raise SdcError("E_RANS_LENGTH")
-            self.x = int.from_bytes(data[:4], "little")
-            if self.x < STATE_MIN:
-                raise SdcError("E_RANS_STATE")
-            self.words.frombytes(np.frombuffer(data, "<u2", offset=4).astype("u2").tobytes())
 
     def slot(self) -> int:
         """The slot, 0..32767, in which the next symbol's interval lies."""
-        if self.empty:
-            raise SdcError("E_RANS_UNDERRUN")
-        self.begun = True
         return self.x & (TOTAL - 1)
 
     def advance(self, start: int, freq: int) -> None:
         """Consume the interval that held :meth:`slot`."""
         x = freq * (self.x >> TOTAL_BITS) + (self.x & (TOTAL - 1)) - start
-        if x < STATE_MIN:
-            if self.used >= len(self.words):
-                raise SdcError("E_RANS_UNDERRUN")
+        if x < STATE_MIN and self.used < len(self.words):
             x = x << 16 | self.words[self.used]
             self.used += 1
         self.x = x
@@ -113,20 +101,18 @@ class Decoder:
         It does for many symbols what :meth:`slot` and :meth:`advance` do for one.
         """
         x, words, used, mask = self.x, self.words, self.used, TOTAL - 1
+        past = len(words)
         append = out.append
-        try:
-            for lookup, freqs, starts in alphabets:
-                slot = x & mask
-                s = lookup[slot]
-                x = freqs[s] * (x >> TOTAL_BITS) + slot - starts[s]
-                if x < STATE_MIN:
-                    x = x << 16 | words[used]
-                    used += 1
-                append(s)
-                if s == len(freqs) - 1:
-                    break
-        except IndexError:
-            raise SdcError("E_RANS_UNDERRUN") from None
+        for lookup, freqs, starts in alphabets:
+            slot = x & mask
+            s = lookup[slot]
+            x = freqs[s] * (x >> TOTAL_BITS) + slot - starts[s]
+            if x < STATE_MIN and used < past:
+                x = x << 16 | words[used]
+                used += 1
+            append(s)
+            if s == len(freqs) - 1:
+                break
         self.x, self.used = x, used
 
     def raw(self, bits: int) -> int:
@@ -147,16 +133,19 @@ class Decoder:
         """Check that the stream ended where it must.
 
         Raises:
-            SdcError: ``E_RANS_TRAILING`` or ``E_RANS_FINAL``.
+            SdcError: ``E_RANS_FINAL``; so does a stream with words left, whose state is not 0.
         """
-        if self.used < len(self.words) or self.empty == self.begun:
-            raise SdcError("E_RANS_TRAILING")
-        if self.x != STATE_MIN:
+        if self.x:
             raise SdcError("E_RANS_FINAL")
 
 
 class AdaptiveBit:
-    """Adaptive binary model: probability of a 1 in units of 2**-15, and how often it was used."""
+    """Adaptive binary model: probability of a 1 in units of 2**-15, and how often it was used.
+
+    Args:
+        p: probability at the start.
+        n: how many uses the start counts for.
+    """
 
     __slots__ = ("n", "p")
 
@@ -164,9 +153,9 @@ class AdaptiveBit:
     FLOOR = 64
     RATES = tuple(655360 // (10 * n + 16) for n in range(LIMIT + 1))
 
-    def __init__(self) -> None:
-        self.p = TOTAL // 2
-        self.n = 0
+    def __init__(self, p: int, n: int) -> None:
+        self.p = p
+        self.n = n
 
     def _update(self, bit: int) -> None:
         n = self.n

@@ -94,13 +94,12 @@ def read_symbols(decoder: Decoder, indices: Array, tables: SymbolTables) -> Arra
         ``int64 [n]``; 0 where the index is 0, for which nothing is coded.
 
     Raises:
-        SdcError: ``E_RANS_UNDERRUN`` or ``E_ESCAPE``.
+        SdcError: ``E_ESCAPE``.
     """
     coded = np.flatnonzero(indices)
     out = np.zeros(len(indices), np.int64)
     if not len(coded):
         return out
-    decoder.slot()  # refuses an empty stream
     order = indices[coded].tolist()
     ready = {t: tables.alphabet(t) for t in set(order)}
     alphabets = map(ready.__getitem__, order)

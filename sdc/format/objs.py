@@ -49,12 +49,12 @@ def objects_payload(
         if o.group is None:
             raise SdcError("E_OBJECTS", f"object {k} has no group")
         x, y, w, h = o.box
-        mask = b""
+        mask: bytes | None = None
         fits = w * h <= MAX_MASK_PIXELS and (mask_pixels is None or covered + w * h <= mask_pixels)
         if pixel_masks and o.mask is not None and fits:
             mask = engine().encode_map(o.mask.astype("u1"), 1)
-            mask = mask if len(mask) <= MAX_MASK_BYTES else b""
-            covered += w * h if mask else 0
+            mask = mask if len(mask) <= MAX_MASK_BYTES else None
+            covered += 0 if mask is None else w * h
         label, reason = _text(o.label, MAX_LABEL), _text(o.reason, MAX_REASON)
         rows.append(
             {
@@ -69,9 +69,9 @@ def objects_payload(
                 "label": label.decode(),
                 "reason_length": len(reason),
                 "reason": reason.decode(),
-                "mask_coding": BOX_BITMAP if mask else 0,
-                "mask_length": len(mask),
-                "mask": mask,
+                "mask_coding": 0 if mask is None else BOX_BITMAP,
+                "mask_length": len(mask or b""),
+                "mask": mask or b"",
             }
         )
     return build_payload("OBJS", {"count": len(rows), "objects": rows})
@@ -165,8 +165,8 @@ def _check_objects(stream: Outline, rows: Any, payload: Payload) -> list[Object]
             raise _refuse(payload, k, "height", "the box leaves the image")
         if out and v.rank < (out[-1].rank or 0):
             raise _refuse(payload, k, "rank", "objects are not in order of rank")
-        if (v.mask_coding == 0) != (v.mask_length == 0):
-            raise _refuse(payload, k, "mask_length", "mask_coding and mask_length disagree")
+        if v.mask_length and not v.mask_coding:
+            raise _refuse(payload, k, "mask_length", "a mask without a coding")
         if v.mask_coding:
             size = v.width * v.height
             area += size

@@ -14,8 +14,8 @@
 const CLASSES = {
   invalid: ['E_MAGIC', 'E_TRUNCATED', 'E_VARINT', 'E_CHUNK_CRC', 'E_CHUNK_ORDER', 'E_CHUNK_DUPLICATE',
     'E_PAYLOAD_LENGTH', 'E_HEAD_SIZE', 'E_GRPS_COUNT', 'E_GRPS_ORDER', 'E_GRPS_SIZE', 'E_GRPS_PREAMBLE',
-    'E_MASK_MISSING', 'E_MASK_REDUNDANT', 'E_MASK_EMPTY_GROUP', 'E_MASK_LABEL', 'E_LATN_SIZE', 'E_RANS_LENGTH',
-    'E_RANS_STATE', 'E_RANS_UNDERRUN', 'E_RANS_FINAL', 'E_RANS_TRAILING', 'E_ESCAPE', 'E_ICCP_SIZE', 'E_OBJS'],
+    'E_MASK_MISSING', 'E_MASK_REDUNDANT', 'E_MASK_EMPTY_GROUP', 'E_MASK_LABEL', 'E_LATN_SIZE',
+    'E_RANS_STATE', 'E_RANS_FINAL', 'E_ESCAPE', 'E_ICCP_SIZE', 'E_OBJS'],
   unsupported: ['E_CHUNK_CRITICAL', 'E_FEATURE', 'E_MODEL', 'E_MODEL_HASH', 'E_LIMIT', 'E_MODEL_FILE'],
   partial: ['E_GROUP_TRUNCATED', 'E_GROUP_DAMAGED', 'E_GROUP_WITHDRAWN', 'E_CHUNK_DAMAGED'],
   usage: ['E_OBJECTS', 'E_PICTURE', 'E_USAGE'],
@@ -161,24 +161,15 @@ class Fields {
 class Rans {
   constructor(data, at, end) {
     this.data = data;
-    this.next = at;
+    this.next = at + Math.min(end - at, 4 - ((end - at) & 1));
     this.end = end;
-    this.empty = at === end;
-    this.used = false;
     this.x = 0; // the 32 bits of the state, as a signed number
-    if (this.empty) return;
-    if (end - at < 4 || (end - at) % 2) fail('E_RANS_LENGTH', 'a stream of 1 to 3 bytes or of odd length', at);
-    this.x = u32(data, at) | 0;
-    if (this.x >>> 16 === 0) fail('E_RANS_STATE', 'the first state is below 2^16', at);
-    this.next = at + 4;
+    for (let i = at; i < this.next; i++) this.x |= data[i] << (8 * (i - at));
+    if (this.next > at && data[this.next - 1] === 0) fail('E_RANS_STATE', 'the last byte of the first state is 0', at);
   }
-  underrun() { fail('E_RANS_UNDERRUN', 'a symbol is to be decoded but no word is left', this.next); }
   advance(start, freq) {
-    if (this.empty) this.underrun();
-    this.used = true;
     let x = (Math.imul(freq, this.x >>> 15) + (this.x & 32767) - start) | 0;
-    if (x >>> 16 === 0) {
-      if (this.next >= this.end) this.underrun();
+    if (x >>> 16 === 0 && this.next < this.end) {
       x = (x << 16) | this.data[this.next] | (this.data[this.next + 1] << 8);
       this.next += 2;
     }
@@ -211,18 +202,15 @@ class Rans {
     for (let i = 0; i < count; i++) {
       const k = t[i];
       if (k === 0) { r[i] = 0; continue; }
-      if (this.empty) this.underrun();
       const slot = x & 32767;
       let p = first[(k << 8) | (slot >> 7)];
       while (slot >= cum[p + 1]) p++;
       const start = cum[p];
       x = (Math.imul(cum[p + 1] - start, x >>> 15) + slot - start) | 0;
-      if (x >>> 16 === 0) {
-        if (next >= end) this.underrun();
+      if (x >>> 16 === 0 && next < end) {
         x = (x << 16) | data[next] | (data[next + 1] << 8);
         next += 2;
       }
-      this.used = true;
       const R = reach[k];
       const s = p - tables.base[k];
       if (s <= 2 * R) { r[i] = s - R; continue; }
@@ -235,21 +223,25 @@ class Rans {
     this.next = next;
   }
   finish() {
-    if (this.empty) return;
-    if (!this.used) fail('E_RANS_TRAILING', 'a stream that codes no symbol has bytes', this.next);
-    if (this.next !== this.end) fail('E_RANS_TRAILING', 'words are left after the last symbol', this.next);
-    if (this.x !== 65536) fail('E_RANS_FINAL', 'the last state is not 2^16', this.end);
+    if (this.x !== 0) fail('E_RANS_FINAL', 'the state after the last symbol is not 0', this.end);
   }
 }
 
 const RATE = Int32Array.from({ length: 63 }, (_, n) => Math.floor(655360 / (10 * n + 16)));
 const LATER = 40;
+// Starts of the adaptive bits: first, second, later (MASK-07).
+const STARTS = [
+  18432, 28928, 14848, 16384, 27648, 16384, 16384, 26880, 12544, 32256, 11008, 16384, 19456, 16384, 16384, 16384,
+  30208, 32512, 30976, 30464, 31488, 32256, 32000, 32000,
+  18432, 21760, 28672, 16384, 23296, 16384, 16384, 30976, 27648, 24832, 31744, 16384, 31744, 16384, 16384, 16384,
+  26880, 24576,
+];
 
 /** Decodes a label map (section 7.1) from `data[at .. end - 1]`. */
 function decodeMap(data, at, end, rows, cols, count) {
   const rans = new Rans(data, at, end);
-  const p = new Int32Array(42).fill(16384);
-  const uses = new Int32Array(42);
+  const p = Int32Array.from(STARTS);
+  const uses = new Int32Array(42).fill(12);
   const bit = (m) => {
     const q = p[m];
     const b = (rans.x & 32767) < q ? 1 : 0;
@@ -995,7 +987,7 @@ function readObjects(d, chunk, s) {
     check(coding <= 1, at('mask_coding'), r.at - 1);
     const coded = r.at;
     const length = number('mask_length', 0, 65535);
-    check((length === 0) === (coding === 0), at('mask_length'), coded);
+    check(length === 0 || coding === 1, at('mask_length'), coded);
     const from = r.at;
     r.bytes(length, at('mask'));
     o.mask = null;
