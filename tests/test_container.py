@@ -458,7 +458,7 @@ def test_errors_name_the_byte_of_the_field(data: bytes, where: str, offset: int)
         ([{}, {"width": 41}], "objects[1].width", 1 + 12 + 3),
         ([{}, {"height": 25}], "objects[1].height", 1 + 12 + 4),
         ([{"rank": 1}, {}], "objects[1].rank", 1 + 12 + 6),
-        ([{"mask_coding": 1}], "objects[0].mask_length", 1 + 11),
+        ([{"mask_length": 1, "mask": b"\1"}], "objects[0].mask_length", 1 + 11),
     ],
 )
 def test_errors_of_objects_name_the_byte_of_the_field(

@@ -256,7 +256,6 @@ def row_bytes(row: dict[str, object]) -> bytes:
         {"width": 41},
         {"rank": 5000},
         {"mask_coding": 2},
-        {"mask_coding": 1},
         {"mask_coding": 1, "mask_length": 3, "mask": b"abc"},
         {"mask_length": 1, "mask": b"\0"},
         {"label": b"\xff"},

@@ -38,6 +38,14 @@ def sentences() -> dict[str, str]:
     return {m[1]: m[2] for m in map(SENTENCE.fullmatch, lines()) if m}
 
 
+def retired() -> set[str]:
+    """Ids of sentences that were deleted, which the history lists."""
+    lines = re.findall(
+        r"^Retired ids: (.+)$", (spec_tables.SPEC / "history.md").read_text("utf-8"), re.MULTILINE
+    )
+    return set(re.findall(r"[A-Z]{4}-[0-9]{2}", " ".join(lines)))
+
+
 def json_ids(value: Any) -> Iterator[str]:
     """Every id in a JSON file."""
     if isinstance(value, dict):
@@ -102,10 +110,15 @@ def test_ids_of_json_files_exist(name: str) -> None:
 @pytest.mark.slow
 def test_ids_cited_in_text_exist() -> None:
     for path in sorted(spec_tables.SPEC.glob("*.md")):
+        known = sentences().keys() | (retired() if path.name == "history.md" else set())
         prefixes = {i.split("-")[0] for i in sentences()}
         for prefix, number in re.findall(r"\b([A-Z]{2,6})-([0-9]{2,3})\b", path.read_text("utf-8")):
             if prefix in prefixes:
-                assert f"{prefix}-{number}" in sentences(), (path.name, prefix, number)
+                assert f"{prefix}-{number}" in known, (path.name, prefix, number)
+
+
+def test_retired_ids_stay_unused() -> None:
+    assert retired() and not retired() & sentences().keys()
 
 
 def test_error_codes_stand_beside_their_rules() -> None:
