@@ -96,7 +96,7 @@ def info_answer(data: bytes) -> Answer:
                 "type": p.type,
                 "offset": p.offset,
                 "size": p.size,
-                "state": p.state if p.group is not None or p.state == COMPLETE else "damaged",
+                "state": p.state if p.state == COMPLETE else "damaged",
             }
             for p in found.places
         ],
@@ -159,7 +159,7 @@ def decode_answer(
 def _hash_groups(stream: Stream, decoded: Decoded, rows: dict[int, Answer]) -> None:
     """Add the hash of the pixels of each group that was decoded."""
     pixels = decoded.pixels
-    if len(stream.groups) == 1 and stream.mask is None:
+    if len(stream.groups) == 1 and not stream.map:
         if decoded.groups:
             rows[0]["pixels"] = digest(pixels)
         return

@@ -26,18 +26,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sdc.format.chunks import GRPS, HEAD, ICCP, LATN, MASK, OBJS
+from sdc.format.chunks import ICCP, OBJS
 
 from .make.second_model import NUMBER
 from .make.streams import (
     Draw,
     Parts,
     blobs,
-    chunk,
     compose,
     ends,
     escaping,
     extreme,
+    header_of,
     icc,
     objs,
     scattered,
@@ -136,14 +136,14 @@ def mutated(rng: Rng, parts: Parts) -> bytes:
     if kind in (2, 3):
         k = rng.randrange(len(parts.groups))
         return parts.with_payload(k, hurt(rng, parts.payloads[k] or b"")).build()
-    if kind == 4 and parts.mask is not None:
-        return replace(parts, mask=hurt(rng, parts.mask)).build()
+    if kind == 4:
+        return replace(parts, map=hurt(rng, parts.map)).build()
     if kind == 5:
-        return replace(parts, head=hurt(rng, parts.head)).build()
+        return replace(parts, start=hurt(rng, parts.start)).build()
     if kind == 6:
-        return parts.build(grps=chunk(GRPS, hurt(rng, parts.grps())))
+        return parts.build(header=header_of(hurt(rng, parts.head())))
     extra = (
-        rng.choice([HEAD, GRPS, MASK, LATN, OBJS, ICCP, 0x05, 0x43, rng.randrange(256)]),
+        rng.choice([0x01, OBJS, ICCP, 0x05, 0x43, rng.randrange(256)]),
         rng.randbytes(3),
     )
     if kind == 7:
@@ -152,11 +152,11 @@ def mutated(rng: Rng, parts: Parts) -> bytes:
         return replace(parts, before=tuple(own)).build()
     if kind == 8:
         return replace(parts, after=(*parts.after, extra)).build()
-    latents = parts.latents()
-    k = rng.randrange(len(latents))
-    latents[k] = hurt(rng, latents[k])
-    grps = chunk(GRPS, parts.grps()) if rng.random() < 0.5 else None
-    return parts.build(latents=latents, grps=grps)
+    data = parts.data()
+    k = rng.randrange(len(data))
+    data[k] = hurt(rng, data[k])
+    header = header_of(parts.head()) if rng.random() < 0.5 else None
+    return parts.build(data=data, header=header)
 
 
 def stream(seed: int, number: int) -> bytes:

@@ -1,8 +1,8 @@
 """Makes a stream smaller as long as it still shows what it showed: delta debugging of structure and bytes.
 
 Most of a stream is guarded by CRCs and sizes, so that hardly a byte can leave it alone.
-A stream is therefore taken apart into chunks and put together again with right lengths, sizes and CRCs
-around what is left; what is wrong in these themselves stays as it is, as bytes.
+A stream is therefore taken apart into head, chunks and groups and put together again with right lengths,
+sizes and CRCs around what is left; what is wrong in these themselves stays as it is, as bytes.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sdc.errors import SdcError
-from sdc.format.chunks import GRPS, HEAD, MAGIC, MASK
+from sdc.format.chunks import CRC_SIZE, MAGIC, build_chunk, right_crc, with_crc
 from sdc.format.fields import decode_varint, encode_varint
 
-from .make.streams import chunk
+from .make.streams import header_of
 
 Fails = Callable[[bytes], bool]
 """Whether a stream still shows what it showed."""
 
 Part = tuple[int, bytes]
-"""Type and payload of a chunk, or ``RAW`` and the bytes of what is no right chunk."""
+"""Type and payload of a chunk, ``DATA`` and the payload of a group, or ``RAW`` and bytes that are wrong."""
 
-RAW = -1
+RAW, DATA = -1, -2
 MOST = 2000
 
 
@@ -32,32 +32,33 @@ class Pieces:
     """A stream taken apart.
 
     Attributes:
-        head: payload of HEAD.
-        grps: payload of GRPS where it does not follow from the rest.
-        entries: first byte of each group in GRPS.
-        before, latents, after: what stands in front of, at and behind the places of the groups; of a
-            withdrawn group ``(RAW, b"")``.
+        start: the head from ``width`` to ``version``, or all of it where the rest does not follow.
+        entries: first byte of each group in the head; ``None`` where ``start`` is the whole head.
+        map: the coded group map.
+        before, groups, after: what stands in front of, at and behind the places of the groups; of a withdrawn
+            group ``(RAW, b"")``.
     """
 
-    head: bytes
-    grps: bytes | None
-    entries: tuple[int, ...]
+    start: bytes
+    entries: tuple[int, ...] | None
+    map: bytes
     before: tuple[Part, ...]
-    latents: tuple[Part, ...]
+    groups: tuple[Part, ...]
     after: tuple[Part, ...]
 
     def build(self) -> bytes:
         """The stream."""
-        mask = next((payload for kind, payload in self.before if kind == MASK), b"")
-        before = b"".join(_bytes(part) for part in self.before)
-        own = [
-            _bytes(part, self.head + mask + bytes([k, self.entries[k]]))
-            for k, part in enumerate(self.latents)
-        ]
-        rows = (bytes([e]) + encode_varint(len(c)) for e, c in zip(self.entries, own, strict=True))
-        grps = bytes([len(self.entries)]) + encode_varint(len(before)) + b"".join(rows)
-        first = MAGIC + chunk(HEAD, self.head) + chunk(GRPS, grps if self.grps is None else self.grps)
-        return first + before + b"".join(own) + b"".join(_bytes(part) for part in self.after)
+        before, after = (b"".join(map(_bytes, parts)) for parts in (self.before, self.after))
+        own = [_bytes(part, self.seed(k)) for k, part in enumerate(self.groups)]
+        head = self.start
+        if self.entries is not None:
+            rows = (bytes([e]) + encode_varint(len(d)) for e, d in zip(self.entries, own, strict=True))
+            head += bytes([len(own)]) + encode_varint(len(before)) + b"".join(rows) + self.map
+        return MAGIC + header_of(head) + before + b"".join(own) + after
+
+    def seed(self, k: int) -> bytes:
+        """What the CRC of a group's data begins with."""
+        return b"" if self.entries is None else self.start + self.map + bytes([k, self.entries[k]])
 
     def less(self) -> Iterator[Pieces]:
         """The same with one thing left out or made plain."""
@@ -65,22 +66,19 @@ class Pieces:
             parts = getattr(self, name)
             for k in range(len(parts)):
                 yield replace(self, **{name: parts[:k] + parts[k + 1 :]})
-        if self.grps is None:
-            for k, entry in enumerate(self.entries):
-                latents, entries = self.latents, self.entries
-                yield replace(
-                    self, entries=entries[:k] + entries[k + 1 :], latents=latents[:k] + latents[k + 1 :]
-                )
-                if latents[k][1]:
-                    yield replace(self, latents=(*latents[:k], (RAW, b""), *latents[k + 1 :]))
-                if entry & 63:
-                    yield replace(self, entries=(*entries[:k], entry & 192, *entries[k + 1 :]))
+        groups, entries = self.groups, self.entries
+        for k, entry in enumerate(entries or ()):
+            assert entries is not None
+            yield replace(self, entries=entries[:k] + entries[k + 1 :], groups=groups[:k] + groups[k + 1 :])
+            if groups[k][1]:
+                yield replace(self, groups=(*groups[:k], (RAW, b""), *groups[k + 1 :]))
+            if entry & 63:
+                yield replace(self, entries=(*entries[:k], entry & 192, *entries[k + 1 :]))
 
     def texts(self) -> list[tuple[str, int]]:
         """Where payloads stand: attribute and place in it."""
-        names = [("head", 0), *([] if self.grps is None else [("grps", 0)])]
-        return names + [
-            (name, k) for name in ("before", "latents", "after") for k in range(len(getattr(self, name)))
+        return [("start", 0), ("map", 0)] + [
+            (name, k) for name in ("before", "groups", "after") for k in range(len(getattr(self, name)))
         ]
 
     def text(self, name: str, k: int) -> bytes:
@@ -98,17 +96,19 @@ class Pieces:
 
 
 def _bytes(part: Part, seed: bytes = b"") -> bytes:
-    return part[1] if part[0] == RAW else chunk(*part, seed)
+    if part[0] == RAW:
+        return part[1]
+    return with_crc(part[1], seed) if part[0] == DATA else build_chunk(*part)
 
 
-def _first(data: bytes, seed: bytes = b"") -> Part | None:
+def _first(data: bytes) -> Part | None:
     """The right chunk with which some bytes begin."""
     try:
         size, start = decode_varint(data, 1)
     except (SdcError, IndexError):
         return None
     part = (data[0], data[start : start + size])
-    return part if data.startswith(_bytes(part, seed)) else None
+    return part if data.startswith(_bytes(part)) else None
 
 
 def _parts(data: bytes) -> tuple[Part, ...]:
@@ -122,35 +122,49 @@ def _parts(data: bytes) -> tuple[Part, ...]:
 
 
 def take_apart(data: bytes) -> Pieces | None:
-    """A stream in pieces; ``None`` if HEAD or GRPS are no right chunks."""
-    head = _first(data[len(MAGIC) :])
-    rest = data[len(MAGIC) + len(_bytes(head)) :] if head else b""
-    grps = _first(rest)
-    if head is None or grps is None:
-        return None
-    rest = rest[len(_bytes(grps)) :]
-    entries, sizes = [], []
+    """A stream in pieces; ``None`` if its header has no right length or CRC."""
     try:
-        preamble, at = decode_varint(grps[1], 1)
-        for _ in range(grps[1][0]):
-            size, past = decode_varint(grps[1], at + 1)
-            entries.append(grps[1][at])
-            sizes.append(size)
-            at = past
+        length, at = decode_varint(data, len(MAGIC))
     except (SdcError, IndexError):
-        preamble, entries, sizes = 0, [], []
+        return None
+    head, rest = data[at : at + length], data[at + length + CRC_SIZE :]
+    whole = Pieces(head, None, b"", (), (), _parts(rest))
+    if whole.build() != data:
+        return None
+    try:
+        pieces = _inner(head, rest)
+    except (SdcError, IndexError):
+        return whole
+    return pieces if pieces.build() == data else whole
+
+
+def _inner(head: bytes, rest: bytes) -> Pieces:
+    """Pieces of a stream from its head and what stands behind the header.
+
+    Raises:
+        SdcError: a varint is none.
+        IndexError: the head is too short.
+    """
+    at = 0
+    for _ in range(4):
+        _, at = decode_varint(head, at)
+    start = head[: at + 5]
+    count = head[at + 5]
+    preamble, at = decode_varint(head, at + 6)
+    entries, sizes = [], []
+    for _ in range(count):
+        size, past = decode_varint(head, at + 1)
+        entries.append(head[at])
+        sizes.append(size)
+        at = past
     before, rest = _parts(rest[:preamble]), rest[preamble:]
-    mask = next((payload for kind, payload in before if kind == MASK), b"")
-    latents = []
+    pieces = Pieces(start, tuple(entries), head[at:], before, (), ())
+    groups: list[Part] = []
     for k, size in enumerate(sizes):
         own, rest = rest[:size], rest[size:]
-        part = _first(own, head[1] + mask + bytes([k, entries[k]]))
-        latents.append(part if part and len(own) == len(_bytes(part)) else (RAW, own))
-    pieces = Pieces(head[1], None, tuple(entries), before, tuple(latents), _parts(rest))
-    for whole in (pieces, replace(pieces, grps=grps[1])):
-        if whole.build() == data:
-            return whole
-    return None
+        right = len(own) >= CRC_SIZE and right_crc(own, pieces.seed(k))
+        groups.append((DATA, own[:-CRC_SIZE]) if right else (RAW, own))
+    return replace(pieces, groups=tuple(groups), after=_parts(rest))
 
 
 def fewer(data: bytes, fails: Fails) -> bytes:

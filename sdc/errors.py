@@ -26,7 +26,7 @@ class SdcError(Exception):
     ``SdcError("E_USAGE")`` is a :class:`UsageError`: the code's class in the error table decides.
 
     Attributes:
-        code: a code of the error table, such as ``E_CHUNK_CRC``.
+        code: a code of the error table, such as ``E_HEAD_CRC``.
         message: what is wrong, in words; the table's own words by default.
         where: a byte offset or the path of a field, in words; may be empty.
         offset: byte offset in the file, where there is one.

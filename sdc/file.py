@@ -14,6 +14,7 @@ from .codec.decoder import GREY, Decoded, OnGroup, decode_choice
 from .codec.encoder import encode
 from .errors import SdcError
 from .format.choice import Choice, ObjectNames
+from .format.chunks import ICCP, OBJS
 from .format.edit import extract_lazily
 from .format.grps import Group
 from .format.iccp import icc_profile
@@ -34,9 +35,9 @@ BLOCK = 4096
 class SdcFile:
     """An open stream, of which each part is read when it is asked for, and once only.
 
-    Header, group map and colour profile are read at once, a group when it is decoded or extracted, and what
-    stands behind all groups (mostly objects and provenance) when :attr:`objects`, :attr:`captions` or
-    :attr:`provenance` is asked for.
+    What stands in front of the groups is read at once, a group when it is decoded or extracted, and what
+    stands behind all groups when :attr:`captions` or :attr:`provenance` is asked for, or :attr:`objects` or
+    :attr:`icc_profile` and it has not been found in front of them.
     Of bytes, which are here already, everything is checked at once.
 
     It is a context manager, and closes the file if it has opened it.
@@ -129,7 +130,7 @@ class SdcFile:
         Raises:
             SdcError: ``E_OBJS`` or another error of OBJS, which keeps no pixel from being decoded.
         """
-        self._lazy.fetch_objects()
+        self._lazy.fetch_chunk(OBJS)
         return parse_objects(self.stream)
 
     @property
@@ -153,6 +154,7 @@ class SdcFile:
         Raises:
             SdcError: ``E_ICCP_SIZE``.
         """
+        self._lazy.fetch_chunk(ICCP)
         return icc_profile(self.stream)
 
     def fetch(
@@ -220,7 +222,7 @@ class SdcFile:
         levels: LevelLike | Iterable[LevelLike] | None = None,
         groups: Iterable[int] | None = None,
     ) -> list[tuple[int, int]]:
-        """Byte ranges ``(offset, length)`` of some groups' chunks (all by default), neighbours in one."""
+        """Byte ranges ``(offset, length)`` of some groups' data (all by default), neighbours in one."""
         return self.stream.ranges(groups, levels)
 
     def prefix_size(
@@ -228,7 +230,7 @@ class SdcFile:
         levels: LevelLike | Iterable[LevelLike] | None = None,
         groups: Iterable[int] | None = None,
     ) -> int:
-        """Bytes from the start of the file up to the end of some groups' chunks (all by default)."""
+        """Bytes from the start of the file up to the end of some groups' data (all by default)."""
         return self.stream.prefix(groups, levels)
 
 

@@ -50,7 +50,7 @@ class Level(str, Enum):
 
     @property
     def code(self) -> int:
-        """The number that GRPS holds: 0 for L1 to 3 for other."""
+        """The number that the head holds: 0 for L1 to 3 for other."""
         return LEVELS.index(self)
 
     def __str__(self) -> str:

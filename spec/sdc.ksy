@@ -11,58 +11,59 @@ meta:
   endian: le
 
 doc: |
-  A stream of chunks: HEAD, GRPS, MASK if any, ICCP if any, other ancillary chunks, the LATN chunks of the
-  groups, other ancillary chunks.
+  A header, which holds the places of the groups and the group map, then chunks, the data of the groups, and chunks.
 
   What this grammar cannot say, and a reader checks by itself:
 
-  - CRCs: [CHNK-04] and, with a seed, [LATN-04].
-  - Order and number of chunks [CHNK-07] [CHNK-08], unknown critical chunks [CHNK-05] and feature bits [HEAD-03].
-  - Rules between fields of different chunks, such as [GRPS-02] (groups and cells) or [OBJS-03] (objects and groups).
-  - The coded payloads of MASK and LATN and the pixel masks of objects, which are opaque here, ICC profiles and the JSON
-    of PROV.
+  - CRCs: [HEAD-09], [CHNK-04] and, with a seed, [LATN-04].
+  - Number of chunks [CHNK-08], unknown critical chunks [CHNK-05] and feature bits [HEAD-03].
+  - Rules between fields of different parts, such as [GRPS-02] (groups and cells) or [OBJS-03] (objects and groups).
+  - The coded group map, the payloads of groups and the pixel masks of objects, which are opaque here, ICC profiles and
+    the JSON of PROV.
 
-  In a file that is cut off, reading `chunks` stops with an end-of-stream error, and a wrong length leads it
-  astray. HEAD, GRPS and, by its place [GRPS-07], the chunk of each group that is there can be read all the
-  same: `head`, `grps`, `grps.groups[k].chunk`.
+  In a file that is cut off, reading `preamble` or `chunks` stops with an end-of-stream error, and a wrong length of a
+  chunk leads it astray. The header and, by its place [GRPS-07], the data of each group that is there can be read all
+  the same: `head`, `head.groups[k].data`.
 doc-ref: sdc.md
 
 seq:
   - id: magic
     contents: [0xd3, 0x53, 0x44, 0x43]
     doc: '[FILE-01] magic number, "\xD3SDC"'
+  - id: length
+    type: varint
+    doc: '[HEAD-07] bytes of the head'
+  - id: head
+    size: length.value
+    type: head
+    doc: '[HEAD-08] the head: picture, model, groups and group map'
+  - id: crc
+    type: u4
+    doc: '[HEAD-09] CRC-32 over length and head'
 
 instances:
+  preamble:
+    pos: end_of_header
+    size: head.preamble.value
+    type: chunk_list
+    doc: '[GRPS-03] chunks in front of the groups'
   chunks:
-    pos: magic.length
+    pos: end_of_groups
     type: chunk
     repeat: eos
-    doc: '[FILE-02] chunks to the end of the file'
-  head_chunk:
-    pos: magic.length
-    type: chunk
-    doc: HEAD is the first chunk [CHNK-07].
-  grps_chunk:
-    pos: magic.length + head_chunk.size
-    type: chunk
-    doc: GRPS is the second chunk [CHNK-07].
-  head:
-    value: head_chunk.payload.as<head>
-  grps:
-    value: grps_chunk.payload.as<grps>
-  end_of_grps:
-    value: magic.length + head_chunk.size + grps_chunk.size
-    doc: First byte after the GRPS chunk.
-  first_latn:
-    value: end_of_grps + grps.preamble.value
-    doc: Place of the first LATN chunk [GRPS-07].
+    doc: '[FILE-02] chunks behind the groups'
+  end_of_header:
+    value: magic.length + length.size + length.value + 4
+    doc: First byte after the header.
+  first_group:
+    value: end_of_header + head.preamble.value
+    doc: Place of the first group's data [GRPS-07].
+  end_of_groups:
+    value: head.groups[head.count - 1].past
+    doc: First byte after the last group's data.
 
 enums:
   chunk_type:
-    0x01: head
-    0x02: grps
-    0x03: mask
-    0x04: latn
     0x81: objs
     0x82: prov
     0xc1: iccp
@@ -118,6 +119,12 @@ types:
           + (size > 4 ? (b4 & 127).as<u8> * 0x10000000 : 0)
         doc: The number. Products in place of shifts, since some target languages shift 32 bits only.
 
+  chunk_list:
+    seq:
+      - id: chunks
+        type: chunk
+        repeat: eos
+
   chunk:
     seq:
       - id: type
@@ -131,17 +138,13 @@ types:
         type:
           switch-on: kind
           cases:
-            'chunk_type::head': head
-            'chunk_type::grps': grps
-            'chunk_type::mask': mask
-            'chunk_type::latn': latn
             'chunk_type::objs': objs
             'chunk_type::prov': prov
             'chunk_type::iccp': iccp
         doc: "[CHNK-03] see the chunk's own table"
       - id: crc
         type: u4
-        doc: '[CHNK-04] CRC-32 over type, length and payload, for LATN over seed, type, length and payload'
+        doc: '[CHNK-04] CRC-32 over type, length and payload'
     instances:
       kind:
         value: type
@@ -187,21 +190,6 @@ types:
       - id: version
         type: u1
         doc: '[HEAD-06] major version << 4 | minor version; information only; 0x10 in this version'
-      - id: excess
-        size-eos: true
-        valid:
-          expr: _.length == 0
-        doc: Nothing follows the last field [CHNK-03].
-    instances:
-      cols:
-        value: (width.value + 15) / 16
-        doc: Columns of cells.
-      rows:
-        value: (height.value + 15) / 16
-        doc: Rows of cells.
-
-  grps:
-    seq:
       - id: count
         type: u1
         valid:
@@ -209,17 +197,22 @@ types:
         doc: '[GRPS-02] number of groups'
       - id: preamble
         type: varint
-        doc: '[GRPS-03] bytes between the end of the GRPS chunk and the place of the first LATN chunk'
+        doc: "[GRPS-03] bytes between the end of the header and the place of the first group's data"
       - id: groups
         type: group(_index)
         repeat: expr
         repeat-expr: count
         doc: '[GRPS-04] one entry per group, by level, most important first'
-      - id: excess
+      - id: map
         size-eos: true
-        valid:
-          expr: _.length == 0
-        doc: Nothing follows the last field [CHNK-03].
+        doc: '[MASK-04] the coded group map'
+    instances:
+      cols:
+        value: (width.value + 15) / 16
+        doc: Columns of cells.
+      rows:
+        value: (height.value + 15) / 16
+        doc: Rows of cells.
 
   group:
     params:
@@ -232,8 +225,8 @@ types:
       - id: size
         type: varint
         valid:
-          expr: _.value == 0 or _.value >= 6
-        doc: "[GRPS-06] bytes of the group's whole LATN chunk, from type to CRC; 0 when the group has been withdrawn; never 1 to 5"
+          expr: _.value == 0 or _.value >= 4
+        doc: "[GRPS-06] bytes of the group's data with its CRC; 0 when the group has been withdrawn; never 1 to 3"
     instances:
       level:
         value: level_quality >> 6
@@ -244,30 +237,27 @@ types:
         value: size.value == 0
         doc: An editor has removed the group [STAT-02].
       offset:
-        value: '(index == 0 ? _root.first_latn : _parent.as<grps>.groups[index - 1].past).as<u8>'
-        doc: Place of the group's LATN chunk in the file, or where it would stand [GRPS-07].
+        value: '(index == 0 ? _root.first_group : _parent.as<head>.groups[index - 1].past).as<u8>'
+        doc: Place of the group's data in the file, or where it would stand [GRPS-07].
       past:
         value: (offset + size.value).as<u8>
-        doc: First byte after the group's LATN chunk.
-      chunk:
+        doc: First byte after the group's data.
+      data:
         io: _root._io
         pos: offset
         size: size.value
-        type: chunk
+        type: latn
         if: not is_withdrawn
-        doc: The group's LATN chunk, found by its place [GRPS-07] and of the size that GRPS gives [LATN-05].
-
-  mask:
-    seq:
-      - id: map
-        size-eos: true
-        doc: '[MASK-04] the coded group map'
+        doc: '[GRPS-07] data of the groups, each of the size that the head gives'
 
   latn:
     seq:
       - id: stream
-        size-eos: true
-        doc: "[LATN-03] the group's rANS stream; empty when no symbol is coded"
+        size: _io.size - 4
+        doc: "[LATN-03] the payload: the group's rANS stream"
+      - id: crc
+        type: u4
+        doc: '[LATN-04] CRC-32 over seed and payload'
 
   iccp:
     seq:

@@ -26,8 +26,8 @@ from sdc.coding.passes import GroupCoder, sites_of
 from sdc.coding.rans import Encoder
 from sdc.coding.symbols import tables_of, write_symbols
 from sdc.format.build import build
-from sdc.format.chunks import GRPS, HEAD, LATN, MASK, NAMES, OBJS, PROV, Chunk
-from sdc.format.fields import decode_varint, read_payload, split_bits
+from sdc.format.chunks import CRC_SIZE, MAGIC, NAMES, OBJS, PROV, Chunk
+from sdc.format.fields import Payload, decode_varint, read_payload, split_bits
 from sdc.format.grps import WITHDRAWN, Group
 from sdc.format.head import Head
 from sdc.format.objs import objects_payload
@@ -61,7 +61,7 @@ def code(coder: GroupCoder, draw: Draw) -> tuple[bytes, int]:
     """Code a group whose residuals are drawn one after the other.
 
     Returns:
-        ``(payload of LATN, number of residuals coded)``.
+        ``(payload, number of residuals coded)``.
     """
     model, q = coder.model, coder.quality
     tables, encoder = tables_of(model), Encoder()
@@ -169,7 +169,7 @@ def withdrawn() -> bytes:
 
 
 def truncated() -> bytes:
-    """``groups`` cut off within the chunk of group 1."""
+    """``groups`` cut off within the data of group 1."""
     data = groups()
     group = parse(data).groups[1]
     return data[: group.offset + group.size // 2]
@@ -230,27 +230,24 @@ def coded_rows(offset: int, data: bytes, field: str, id_: str) -> Iterator[Row]:
         yield Row(offset + size, data[size:], field, "words " + ", ".join(words), f"{id_}, RANS-01")
 
 
-def payload_rows(kind: int, offset: int, payload: bytes) -> Iterator[Row]:
-    """Rows of a payload, field by field."""
-    if kind not in (HEAD, GRPS, OBJS):
-        if kind == PROV:
-            yield Row(offset, payload, "PROV.text", payload.decode(), "PROV-01")
-        elif kind in (MASK, LATN):
-            name, id_ = {MASK: ("MASK.map", "MASK-04"), LATN: ("LATN.stream", "LATN-03")}[kind]
-            yield from coded_rows(offset, payload, name, id_)
-        elif payload:
-            yield Row(offset, payload, "payload", "kept as it is", "CHNK-09")
-        return
+def field_rows(found: Payload, data: bytes) -> Iterator[Row]:
+    """Rows of the fields of a head or a payload.
+
+    Args:
+        data: the file.
+    """
     number = -1
-    found = read_payload(NAMES[kind], payload, offset)
     values = found.whole()
     for field in found.fields:
         owner, name = field.name.split(".")
         number += field.name == "OBJECT.group"
         if not field.size:
             continue
-        data = payload[field.offset - offset : field.offset - offset + field.size]
+        own = data[field.offset : field.offset + field.size]
         value = str(field.value)
+        if field.path == "HEAD.map":
+            yield from coded_rows(field.offset, own, field.path, field.id)
+            continue
         if name == "level_quality":
             parts = split_bits(owner, name, field.value)
             value = f"level {parts['level']} ({LEVELS[parts['level']]}), quality {parts['quality']}"
@@ -267,33 +264,68 @@ def payload_rows(kind: int, offset: int, payload: bytes) -> Iterator[Row]:
             value = f"label map of {item.height} rows and {item.width} columns"
         elif isinstance(field.value, str):
             value = f'"{field.value}"'
-        yield Row(field.offset, data, field.path, value, field.id)
+        yield Row(field.offset, own, field.path, value, field.id)
+
+
+def crc_row(data: bytes, at: int, field: str, id_: str, more: str = "") -> Row:
+    """Row of a CRC."""
+    crc = data[at : at + CRC_SIZE]
+    return Row(at, crc, field, f"0x{int.from_bytes(crc, 'little'):08X}{more}", id_)
+
+
+def header_rows(data: bytes) -> tuple[list[Row], int]:
+    """Rows of magic number and header, and the first byte behind them."""
+    at = len(MAGIC)
+    length, start = decode_varint(data, at)
+    crc = start + length
+    rows = [Row(0, data[:at], "magic", '"\\xD3SDC"', "FILE-01")]
+    rows.append(Row(at, data[at:start], "length", f"{length}: bytes of the head", "HEAD-07"))
+    rows += field_rows(read_payload("HEAD", data[start:crc], start), data)
+    return [*rows, crc_row(data, crc, "crc", "HEAD-09")], crc + CRC_SIZE
+
+
+def group_rows(data: bytes, stream: Stream, group: Group) -> Iterator[Row]:
+    """Rows of the data of a group, as far as it is there."""
+    at, end = group.offset, group.offset + group.size
+    field = f"groups[{group.index}]"
+    if end > len(data):
+        words = f"cut off: {len(data) - at} of {group.size} bytes of the group"
+        if at < len(data):
+            yield Row(at, data[at:], field, words, "STAT-03")
+        return
+    yield from coded_rows(at, data[at : end - CRC_SIZE], f"{field}.stream", "LATN-03")
+    seed = f", seed {stream.seed(group).hex(' ').upper()}"
+    yield crc_row(data, end - CRC_SIZE, f"{field}.crc", "LATN-04", seed)
+
+
+def chunk_rows(data: bytes, chunk: Chunk) -> Iterator[Row]:
+    """Rows of a chunk."""
+    at, start = chunk.offset, chunk.payload_offset
+    crc = start + len(chunk.payload)
+    yield Row(at, data[at : at + 1], "type", type_words(chunk.type), "CHNK-01")
+    yield Row(at + 1, data[at + 1 : start], "length", str(len(chunk.payload)), "CHNK-02")
+    if chunk.type == OBJS:
+        yield from field_rows(read_payload(NAMES[chunk.type], chunk.payload, start), data)
+    elif chunk.type == PROV:
+        yield Row(start, chunk.payload, "PROV.text", chunk.payload.decode(), "PROV-01")
+    elif chunk.payload:
+        yield Row(start, chunk.payload, "payload", "kept as it is", "CHNK-09")
+    yield crc_row(data, crc, "crc", "CHNK-04")
 
 
 def rows_of(data: bytes) -> list[Row]:
-    """Rows of a whole file, also of one that is cut off within a chunk."""
+    """Rows of a whole file, also of one that is cut off within a group."""
     stream = parse(data)
-    places = {g.offset: g for g in stream.groups if g.size}
-    rows = [Row(0, data[:4], "magic", '"\\xD3SDC"', "FILE-01")]
-    at = 4
-    while at < len(data):
-        kind = data[at]
-        group = places.get(at) if kind == LATN else None
-        rows.append(Row(at, data[at : at + 1], "type", type_words(kind), "CHNK-01"))
-        length, start = decode_varint(data, at + 1)
-        rows.append(Row(at + 1, data[at + 1 : start], "length", str(length), "CHNK-02"))
-        payload, crc = data[start : start + length], data[start + length : start + length + 4]
-        if len(crc) == 4:
-            rows += payload_rows(kind, start, payload)
-            value, id_ = f"0x{int.from_bytes(crc, 'little'):08X}", "CHNK-04"
-            if group is not None:
-                value += f", seed {stream.seed(group).hex(' ').upper()}"
-                id_ = "LATN-04"
-            rows.append(Row(start + length, crc, "crc", value, id_))
-        else:
-            words = f"cut off: {len(data) - at} of {start + length + 4 - at} bytes of the chunk"
-            rows.append(Row(start, payload + crc, "payload", words, "STAT-03"))
-        at = start + length + 4
+    rows, at = header_rows(data)
+    assert at == stream.groups[0].offset - sum(chunk.size for chunk in stream.before)
+    for chunk in stream.before:
+        rows += chunk_rows(data, chunk)
+    for group in stream.groups:
+        if group.size:
+            rows += group_rows(data, stream, group)
+    for chunk in stream.after:
+        rows += chunk_rows(data, chunk)
+    assert b"".join(row.data for row in rows) == data
     return rows
 
 
@@ -400,9 +432,8 @@ class Hand:
 def worked_map() -> str:
     """The group map of ``groups`` decoded step by step, as section 7.1 says."""
     stream = parse(groups())
-    assert stream.mask is not None
     rows, cols, count = stream.head.rows, stream.head.cols, len(stream.groups)
-    hand = Hand(stream.mask)
+    hand = Hand(stream.map)
     begin = hand.x
     adaptive: dict[tuple[str, int], tuple[int, int]] = {}
 
@@ -461,7 +492,7 @@ def worked_map() -> str:
     assert grid == stream.labels.tolist()
     shown = "\n".join(" ".join(map(str, row)) for row in grid)
     return (
-        f"The payload is `{stream.mask.hex(' ').upper()}`, so the first state is {begin}.\n\n"
+        f"The map is `{stream.map.hex(' ').upper()}`, so the first state is {begin}.\n\n"
         + hand.table("Question", "Answer")
         + "\n"
         + hand.finish()
@@ -547,7 +578,7 @@ def quality_words(data: bytes) -> str:
     group = parse(data).groups[0]
     if group.payload:
         return f"Every quality codes some residuals here; quality {group.quality} codes the fewest.\n\n"
-    return f"At quality {group.quality} no residual is coded, so the payload of LATN is empty.\n\n"
+    return f"At quality {group.quality} no residual is coded, so the payload of the group is empty.\n\n"
 
 
 def render(text: str) -> str:

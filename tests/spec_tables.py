@@ -43,7 +43,7 @@ def type_words(spec: str) -> str:
     if kind == "text":
         return f"`{rest}` bytes, UTF-8"
     if kind == "rest":
-        return "bytes to the end of the payload"
+        return f"all bytes but the last {rest}" if rest else "bytes to the end"
     if kind == "list":
         item, _, count = rest.partition(":")
         return f"{item}, `{count}` times" if count else f"{item}, to the end of the file"
@@ -116,7 +116,6 @@ def error_table() -> str:
 def chunk_type_table() -> str:
     """Registered chunk types."""
     yes = {True: "yes", False: "no"}
-    places = {p["name"]: p["text"] for p in data("registry.json")["chunk_types"]["places"]}
     rows = (
         [
             f"0x{e['type']:02X}",
@@ -124,15 +123,14 @@ def chunk_type_table() -> str:
             yes[e["ancillary"]],
             yes[e["safe_to_copy"]],
             yes[e["private"]],
-            " or ".join(places[name] for name in e["stands"]),
-            f"{e['least']} to {e['most']}" if e["least"] != e["most"] else str(e["most"]),
+            f"at most {e['most']}",
             e["text"],
         ]
         for e in data("registry.json")["chunk_types"]["entries"]
     )
     return (
         "\n"
-        + table(["Type", "Name", "Ancillary", "Safe to copy", "Private", "Stands", "Times", "Content"], rows)
+        + table(["Type", "Name", "Ancillary", "Safe to copy", "Private", "Times", "Content"], rows)
         + "\n"
     )
 

@@ -28,6 +28,7 @@ from sdc.errors import SdcError
 from sdc.format.build import build
 from sdc.format.grps import COMPLETE
 from sdc.format.latn import decode_symbols
+from sdc.format.lazy import LazyStream
 from sdc.format.objs import parse_objects
 from sdc.format.parse import parse
 from sdc.format.validate import validate
@@ -615,22 +616,22 @@ def test_wrong_arguments_are_named() -> None:
 
 
 def test_decoding_from_byte_ranges() -> None:
-    """HEAD, GRPS and MASK first, then the chunks of a level, then its pixels."""
+    """What stands in front of the groups first, then the data of a level, then its pixels."""
     picture = photograph(96, 144)
     data = encode(picture, objects=four_groups(96, 144))
     whole = decode(data)
-    stream = parse(data, body=False)
+    stream = LazyStream(io.BytesIO(data)).stream
     assert decode(stream).groups == () and stream.state == "valid"
     for k in (1, 3):
         ((offset, size),) = stream.ranges([k])
-        stream = stream.with_chunk(k, data[offset : offset + size])
+        stream = stream.with_group(k, data[offset : offset + size])
     some = decode(stream)
     assert some.groups == (1, 3) and not some.missing
     assert np.array_equal(some.pixels[some.covered], whole.pixels[some.covered])
     assert [e.code for e in decode(stream, groups=[0]).missing] == ["E_GROUP_TRUNCATED"]
-    broken = stream.with_chunk(0, b"")
+    broken = stream.with_group(0, b"")
     assert broken.state == "partial" and broken.groups[0].state == "truncated"
-    assert broken.with_chunk(0, data[slice(*np.cumsum(stream.ranges([0])[0]))]).state == "valid"
+    assert broken.with_group(0, data[slice(*np.cumsum(stream.ranges([0])[0]))]).state == "valid"
 
 
 def test_objects_are_written_first_or_last() -> None:
@@ -657,7 +658,7 @@ def test_objects_are_written_first_or_last() -> None:
             assert from_file or some.missing or "behind the groups is missing" in some.notes[-1]
             assert np.array_equal(some.pixels[some.covered], whole.pixels[some.covered])
         with pytest.raises(sdc.UsageError, match="the objects have not been read"):
-            parse_objects(parse(data, body=False))
+            parse_objects(LazyStream(io.BytesIO(last)).stream)
     assert decode(last, levels=["L1"]).objects == decode(last).objects
     for metadata in ("last", None, 2):
         with pytest.raises(SdcError, match="E_USAGE"):

@@ -283,7 +283,9 @@ def test_commands_say_what_they_found(
     assert "3 files: 3 the same from NumPy and torch (cpu), 3 decode alike" in said
     assert said.count("without context") == 2
     assert "kMAC/pixel, target 15" in said
-    assert "1 maps of 48x32 cells" in said and "the 1 streams with four groups" in said
+    assert [f"quality {q}, 1 streams with 4 groups" in said for q in (0, 8, 16)] == [True] * 3
+    parts = re.search(r"bytes ([\d.]+): head ([\d.]+) .*map ([\d.]+) .*crcs 16.0 .*latents ([\d.]+)", said)
+    assert parts is not None and float(parts[1]) >= float(parts[2]) + float(parts[3]) + 16 + float(parts[4])
     assert Image.open(tmp_path / "sheet.jpg").width > 1500
 
 

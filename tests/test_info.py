@@ -6,10 +6,8 @@ import io
 import json
 import subprocess
 import sys
-import zlib
 from collections import Counter
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import jsonschema
@@ -20,9 +18,8 @@ import sdc
 from sdc.coding.labels import encode_map
 from sdc.errors import spec_data
 from sdc.format.build import build
-from sdc.format.chunks import HEAD, ICCP, OBJS, Chunk, build_chunk
+from sdc.format.chunks import ICCP, OBJS, Chunk
 from sdc.format.edit import withdraw
-from sdc.format.head import build_head
 from sdc.format.objs import objects_payload
 from sdc.format.parse import parse
 from sdc.format.report import info
@@ -76,9 +73,9 @@ def test_a_full_stream() -> None:
     }
     assert report["bytes"] == len(FULL.data)
     assert report["bpp"] == pytest.approx(8 * len(FULL.data) / 960, abs=1e-6)
-    parts = ("framing_bytes", "mask_bytes", "metadata_bytes", "latent_bytes")
+    parts = ("framing_bytes", "map_bytes", "metadata_bytes", "latent_bytes")
     assert sum(report[part] for part in parts) == len(FULL.data)
-    assert report["mask_bytes"] == len(stream.mask or b"")
+    assert report["map_bytes"] == len(stream.map) > 0
     assert report["latent_bytes"] == sum(len(g.payload or b"") for g in stream.groups)
     assert report["icc_bytes"] == 128
     for g, row in zip(stream.groups, report["groups"], strict=True):
@@ -97,21 +94,11 @@ def test_a_full_stream() -> None:
     assert [o["label"] for o in report["objects"]] == ["thing 0", "thing 1", "thing 2"]
     assert not any(o["mask"] for o in report["objects"])
     chunks = report["chunks"]
-    assert [c["type"] for c in chunks] == [
-        "HEAD",
-        "GRPS",
-        "MASK",
-        "ICCP",
-        None,
-        "LATN",
-        "LATN",
-        "LATN",
-        "OBJS",
-        None,
-    ]
-    assert chunks[0]["offset"] == 4
-    for one, two in pairwise(chunks):
-        assert one["offset"] + one["bytes"] == two["offset"]
+    assert [c["type"] for c in chunks] == ["ICCP", None, "OBJS", None]
+    first, last = report["groups"][0], report["groups"][-1]
+    assert chunks[0]["offset"] + chunks[0]["bytes"] == chunks[1]["offset"]
+    assert chunks[1]["offset"] + chunks[1]["bytes"] == first["offset"]
+    assert last["offset"] + last["bytes"] == chunks[2]["offset"]
     assert chunks[-1]["offset"] + chunks[-1]["bytes"] == len(FULL.data)
 
 
@@ -126,13 +113,13 @@ def test_trace_covers_every_byte_once() -> None:
     unknown = sum(c["bytes"] - 6 for c in report["chunks"] if c["type"] is None)
     assert max(covered.values()) == 1
     assert len(covered) == len(FULL.data) - unknown
-    assert any(path.startswith("LATN") for path in payloads)
+    assert {"HEAD.map", "groups[0].stream", "ICCP.profile"} <= payloads
     by_path = {row["path"]: row for row in rows}
     assert by_path["HEAD.width"]["value"] == 40
-    assert by_path["GRPS.groups[2].size"]["value"] == report["groups"][2]["bytes"]
+    assert by_path["HEAD.groups[2].size"]["value"] == report["groups"][2]["bytes"]
     assert by_path["OBJS.objects[1].label"]["value"] == "thing 1"
     assert by_path["magic"] == {"path": "magic", "offset": 0, "size": 4, "value": "d3534443", "id": "FILE-01"}
-    assert len(by_path) == len([row for row in rows if "stream" not in row["path"]]) + 1
+    assert len(by_path) == len(rows)
     assert "trace" not in info(FULL.data)
 
 
@@ -157,17 +144,13 @@ def test_pixel_masks_are_told() -> None:
 @pytest.mark.slow
 def test_every_truncation_is_reported() -> None:
     full = info(TINY)
-    head, body, objects = (
-        full["chunks"][1]["offset"],
-        full["groups"][0]["offset"],
-        full["chunks"][-1]["offset"],
-    )
+    body, objects = full["groups"][0]["offset"], full["chunks"][-1]["offset"]
     for cut in range(len(TINY)):
         report = checked(TINY[:cut], trace=True)
         assert report["bytes"] == cut
         # Nothing tells that a whole chunk is missing behind the last group.
         assert report["file_state"] == ("invalid" if cut < body else "valid" if cut == objects else "partial")
-        assert report["width"] == (20 if cut >= head else None)
+        assert report["width"] == (20 if cut >= body else None)
         states = ["complete" if g["offset"] + g["bytes"] <= cut else "truncated" for g in full["groups"]]
         if cut >= body:
             assert [g["state"] for g in report["groups"]] == states
@@ -195,7 +178,7 @@ def test_not_a_stream(data: bytes) -> None:
 
 
 def head_only(stream: Stream, **changes: Any) -> bytes:
-    """The stream with another HEAD, right in all CRCs."""
+    """The stream with other fields of the head, right in all CRCs."""
     return build(replace(stream, head=replace(stream.head, **changes)))
 
 
@@ -266,29 +249,21 @@ def test_the_error_that_ends_the_reading_settles_the_state() -> None:
         assert [e["code"] for e in report["errors"]] == [e.code for e in found.errors]
 
 
-def test_an_error_after_some_groups_keeps_them() -> None:
-    """A latent chunk with a right CRC and a wrong length."""
+def test_an_error_behind_the_groups_keeps_them() -> None:
     stream = parse(TINY)
-    first, second = stream.groups
-    assert second.payload is not None
-    body = bytes([4, len(second.payload) + 1]) + second.payload
-    crc = zlib.crc32(stream.seed(second) + body)
-    data = TINY[: second.offset] + body + crc.to_bytes(4, "little") + TINY[second.offset + second.size :]
-    report = checked(data)
-    assert report["errors"][-1]["code"] == "E_LATN_SIZE"
-    assert [row["state"] for row in report["groups"]] == ["complete", "unread"]
-    assert report["groups"][0]["cells"] and report["groups"][0]["offset"] == first.offset
+    report = checked(build(replace(stream, after=(Chunk(0x0F, b""),))))
+    assert report["errors"][-1]["code"] == "E_CHUNK_CRITICAL"
+    assert [row["state"] for row in report["groups"]] == ["complete", "complete"]
+    assert report["groups"][0]["cells"] and report["groups"][0]["offset"] == stream.groups[0].offset
 
 
 def test_a_wrong_mask_leaves_the_cells_unknown() -> None:
     stream = parse(TINY)
     labels = encode_map(np.ones((2, 2), np.uint8), 2)
-    report = checked(build(replace(stream, mask=labels)))
+    report = checked(build(replace(stream, map=labels)))
     assert report["errors"][0]["code"] == "E_MASK_EMPTY_GROUP"
     assert [row["cells"] for row in report["groups"]] == [None, None]
-    chunk = build_chunk(HEAD, build_head(stream.head))
-    end = 4 + len(chunk)
-    report = checked(TINY[: end + 3])
+    report = checked(TINY[: stream.groups[0].offset - 1])
     assert (report["errors"][0]["code"], report["groups"]) == ("E_TRUNCATED", [])
 
 

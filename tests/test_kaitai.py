@@ -26,8 +26,8 @@ import pytest
 from sdc.codec.encoder import assemble
 from sdc.errors import SdcError, spec_data
 from sdc.format.build import build
-from sdc.format.chunks import GRPS, HEAD, ICCP, LATN, MASK, NAMES, OBJS, PROV, Chunk, build_chunk
-from sdc.format.fields import decode_varint
+from sdc.format.chunks import CRC_SIZE, ICCP, MAGIC, NAMES, OBJS, PROV, Chunk, with_crc
+from sdc.format.fields import decode_varint, encode_varint
 from sdc.format.grps import COMPLETE, TRUNCATED, WITHDRAWN, Group
 from sdc.format.head import Head as HeadOf
 from sdc.format.objs import objects_payload, read_objects
@@ -102,27 +102,31 @@ function read(Sdc, file) {
   const out = {error: null};
   try {
     root._read();
+    root.preamble;
     root.chunks;
   } catch (error) { out.error = [error.name, error.message, blame(root)]; }
-  const chunks = root._m_chunks || [];
-  out.fields = chunks.reduce((rows, c) => fields(c, 0, rows), fields(root, 0, []));
+  const before = root._m_preamble, chunks = (before && before.chunks || []).concat(root._m_chunks || []);
+  out.fields = fields(root, 0, []);
+  if (before) fields(before, root.endOfHeader, out.fields);
+  for (const c of root._m_chunks || []) fields(c, 0, out.fields);
+  for (const g of root.head && root.head.groups || [])
+    try { if (g.data) fields(g.data, Number(g.offset), out.fields); } catch (error) { }
   out.chunks = chunks.map(c =>
     properties(c, ['type', 'kind', 'isAncillary', 'isSafeToCopy', 'isPrivate', 'number', 'size', 'crc']));
   try {
-    out.file = properties(root, ['endOfGrps', 'firstLatn']);
+    out.file = properties(root, ['endOfHeader', 'firstGroup']);
     out.head = properties(root.head, ['rows', 'cols']);
-    out.groups = root.grps.groups.map(g => Object.assign(
+    out.groups = root.head.groups.map(g => Object.assign(
       properties(g, ['index', 'level', 'quality', 'size', 'isWithdrawn', 'offset', 'past']),
-      {chunk: chunkOf(g)}));
+      {data: dataOf(g)}));
   } catch (error) { out.groups = null; }
   return out;
 }
 
-function chunkOf(group) {
+function dataOf(group) {
   try {
-    const chunk = group.chunk;
-    return chunk === undefined ? null : {type: chunk.type, size: chunk.size, crc: chunk.crc, payload:
-      chunk.payload instanceof Uint8Array ? plain(chunk.payload) : plain(chunk.payload.stream)};
+    const data = group.data;
+    return data === undefined ? null : {crc: data.crc, payload: plain(data.stream)};
   } catch (error) { return {error: error.constructor.name}; }
 }
 
@@ -224,7 +228,7 @@ def withdrawn_stream() -> bytes:
 
 
 def objects_stream() -> bytes:
-    """A stream whose OBJS stands in front of the latents, with pixel masks, long texts and other scripts."""
+    """A stream whose OBJS stands in front of the groups, with pixel masks, long texts and other scripts."""
     stream = parse(opaque_stream(3, 160, 96))
     mask = np.zeros((20, 30), bool)
     mask[3:15, 4:25] = True
@@ -260,7 +264,7 @@ def damaged_stream() -> bytes:
 
 
 def largest_head() -> bytes:
-    """A stream with the largest numbers that the reader here takes by default in HEAD."""
+    """A stream with the largest numbers that the reader here takes by default in its head."""
     head = HeadOf(65536, 4096, 2**32 - 1, b"\x00\xff\x80\x7f", 0, 0xFF)
     group = Group(0, LEVELS[3], 63, state=COMPLETE, payload=b"")
     return build(Outline(head, (group,)))
@@ -282,41 +286,31 @@ STREAMS: dict[str, Callable[[], bytes]] = {
 """Streams that :func:`sdc.format.parse.parse` takes, the examples among them; some are partial."""
 
 
-def _edited(kind: int, payload: bytes) -> bytes:
-    """``one group`` with another payload of HEAD or GRPS and a right CRC."""
-    data = opaque_stream(1, 1, 1)
-    at = 4
-    while data[at] != kind:
-        at += 6 + data[at + 1]
-    return data[:at] + build_chunk(kind, payload) + data[at + 6 + data[at + 1] :]
+def _headed(start: bytes, rest: bytes = bytes(4) + b"\x10\1\0\0\4") -> bytes:
+    """A stream of one empty group whose head begins with other numbers, with a right CRC."""
+    head = start + rest
+    return MAGIC + with_crc(encode_varint(len(head)) + head) + bytes(4)
 
 
-def head_payload(start: bytes, rest: bytes = b"") -> bytes:
-    """A HEAD payload whose first numbers are ``start``."""
-    return start + bytes(4) + b"\x10" + rest
+def _grouped(rest: bytes) -> bytes:
+    """A stream of a pixel whose head goes on like this behind the version."""
+    return _headed(b"\1\1\0\0", bytes(4) + b"\x10" + rest)
 
 
 REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "magic": (lambda: b"\xd3SDD" + opaque_stream(1, 1, 1)[4:], "sdc.magic"),
-    "width 0": (lambda: _edited(HEAD, head_payload(b"\0\1\0\0")), "head.width"),
-    "width 65537": (lambda: _edited(HEAD, head_payload(b"\x81\x80\x04\1\0\0")), "head.width"),
-    "height 0": (lambda: _edited(HEAD, head_payload(b"\1\0\0\0")), "head.height"),
-    "2^30 + 2^15 pixels": (
-        lambda: _edited(HEAD, head_payload(b"\x80\x80\x02\x81\x80\x02\0\0")),
-        "head.height",
-    ),
-    "varint of two bytes for 1": (lambda: _edited(HEAD, head_payload(b"\x81\0\1\0\0")), "varint.b1"),
-    "varint of three bytes for 1": (lambda: _edited(HEAD, head_payload(b"\x81\x80\0\1\0\0")), "varint.b2"),
-    "varint of 2^32": (lambda: _edited(HEAD, head_payload(b"\1\1\0\x80\x80\x80\x80\x10")), "varint.b4"),
-    "varint of six bytes": (
-        lambda: _edited(HEAD, head_payload(b"\1\1\0\xff\xff\xff\xff\x8f\0")),
-        "varint.b4",
-    ),
-    "HEAD too long": (lambda: _edited(HEAD, head_payload(b"\1\1\0\0", b"\0")), "head.excess"),
-    "no group": (lambda: _edited(GRPS, b"\0\0"), "grps.count"),
-    "group of 1 byte": (lambda: _edited(GRPS, b"\1\0\0\1"), "group.size"),
-    "group of 5 bytes": (lambda: _edited(GRPS, b"\1\0\0\5"), "group.size"),
-    "GRPS too long": (lambda: _edited(GRPS, b"\1\0\0\6\0"), "grps.excess"),
+    "length of two bytes for 1": (lambda: MAGIC + b"\x81\0" + bytes(20), "varint.b1"),
+    "width 0": (lambda: _headed(b"\0\1\0\0"), "head.width"),
+    "width 65537": (lambda: _headed(b"\x81\x80\x04\1\0\0"), "head.width"),
+    "height 0": (lambda: _headed(b"\1\0\0\0"), "head.height"),
+    "2^30 + 2^15 pixels": (lambda: _headed(b"\x80\x80\x02\x81\x80\x02\0\0"), "head.height"),
+    "varint of two bytes for 1": (lambda: _headed(b"\x81\0\1\0\0"), "varint.b1"),
+    "varint of three bytes for 1": (lambda: _headed(b"\x81\x80\0\1\0\0"), "varint.b2"),
+    "varint of 2^32": (lambda: _headed(b"\1\1\0\x80\x80\x80\x80\x10"), "varint.b4"),
+    "varint of six bytes": (lambda: _headed(b"\1\1\0\xff\xff\xff\xff\x8f\0"), "varint.b4"),
+    "no group": (lambda: _grouped(b"\0\0"), "head.count"),
+    "group of 1 byte": (lambda: _grouped(b"\1\0\0\1"), "group.size"),
+    "group of 3 bytes": (lambda: _grouped(b"\1\0\0\3"), "group.size"),
 }
 """Streams that break a rule which the grammar states, with the field that has the rule."""
 
@@ -351,7 +345,7 @@ def kaitai_type(field: dict[str, Any]) -> dict[str, Any]:
         "u8": {"type": "u1"},
         "u32": {"type": "u4"},
         "varint": {"type": "varint"},
-        "rest": {"size-eos": True},
+        "rest": {"size": f"_io.size - {rest}"} if rest else {"size-eos": True},
     }
     return plain[kind]
 
@@ -361,9 +355,15 @@ def test_grammar_has_the_fields_of_the_table(name: str, result: dict[str, Any]) 
     grammar = result["grammar"]
     owner = grammar if name == "FILE" else grammar["types"][TYPES.get(name, name.lower())]
     rows = [row for row in owner["seq"] if row["id"] != "excess"]
-    if name == "FILE":  # chunks are read on demand, so that the rest of a damaged file can be read
-        rows.append({"id": "chunks", **owner["instances"]["chunks"]})
     fields = spec_data("fields.json")["structures"][name]["fields"]
+    if name == "FILE":  # what stands behind the header is read on demand, so that damage hides nothing else
+        instances = owner["instances"]
+        data = grammar["types"]["group"]["instances"]["data"]
+        assert data["type"] == "latn" and data["size"] == "size.value"
+        preamble = {"id": "preamble", **instances["preamble"], "size": "preamble.value"}
+        assert instances["preamble"]["size"] == "head.preamble.value"
+        groups = {"id": "groups", "doc": data["doc"], "type": "latn", "repeat": "expr"}
+        rows += [preamble, groups, {"id": "chunks", **instances["chunks"]}]
     assert [r["id"] for r in rows] == [f["name"] for f in fields]
     for row, field in zip(rows, fields, strict=True):
         assert row["doc"] == f"[{field['id']}] {field['text']}"
@@ -432,18 +432,22 @@ def expected_fields(data: bytes) -> tuple[Stream, list[list[Any]]]:
     assert described.error is None
     rows = [[t.name, t.offset, t.size, t.value] for t in (*found.fields, *described.fields)]
     rows.append(["FILE.magic", 0, 4, data[:4]])
+    for g in stream.groups:
+        if g.size and g.offset + g.size <= len(data):
+            crc = g.offset + g.size - CRC_SIZE
+            rows.append(["LATN.stream", g.offset, crc - g.offset, data[g.offset : crc]])
+            rows.append(["LATN.crc", crc, CRC_SIZE, int.from_bytes(data[crc : crc + CRC_SIZE], "little")])
     for place in found.places:
         if place.state != COMPLETE:
             continue
         length, start = decode_varint(data, place.offset + 1)
-        crc = place.offset + place.size - 4
+        crc = place.offset + place.size - CRC_SIZE
         assert start + length == crc
         rows.append(["CHUNK.type", place.offset, 1, data[place.offset]])
         rows.append(["CHUNK.length", place.offset + 1, start - place.offset - 1, length])
-        rows.append(["CHUNK.crc", crc, 4, int.from_bytes(data[crc : crc + 4], "little")])
-        names = {MASK: "MASK.map", LATN: "LATN.stream", ICCP: "ICCP.profile", PROV: "PROV.text"}
-        whole = names.get(place.type, "CHUNK.payload")
-        if place.type not in (HEAD, GRPS, OBJS):
+        rows.append(["CHUNK.crc", crc, CRC_SIZE, int.from_bytes(data[crc : crc + CRC_SIZE], "little")])
+        if place.type != OBJS:
+            whole = {ICCP: "ICCP.profile", PROV: "PROV.text"}.get(place.type, "CHUNK.payload")
             rows.append([whole, start, length, data[start:crc]])
     for row in rows:
         row[3] = row[3].hex() if isinstance(row[3], bytes) else row[3]
@@ -466,11 +470,14 @@ def test_fields_agree(name: str, result: dict[str, Any]) -> None:
     if not stream.errors:
         assert read["error"] is None
         assert sorted(found, key=lambda row: (row[1], row[2])) == expected
-    else:  # up to the error
-        assert read["error"]
+    else:  # up to the error, and the groups, which are found by their places
         past = min(error.offset or 0 for error in stream.errors)
-        assert past > 0
-        assert [row for row in found if row[1] < past] == [row for row in expected if row[1] < past]
+        assert past > 0 and (read["error"] or any("error" in (g["data"] or ()) for g in read["groups"]))
+
+        def sure(rows: list[list[Any]]) -> list[list[Any]]:
+            return sorted(row for row in rows if row[1] < past or row[0].startswith("LATN."))
+
+        assert sure(found) == sure(expected)
 
 
 @pytest.mark.parametrize("name", list(STREAMS))
@@ -479,18 +486,16 @@ def test_groups_and_chunks_agree(name: str, result: dict[str, Any]) -> None:
     read = result["files"][name]
     stream = parse(data)
     assert read["head"] == {"rows": stream.head.rows, "cols": stream.head.cols}
-    assert read["file"]["firstLatn"] == stream.groups[0].offset
+    assert read["file"]["firstGroup"] == stream.groups[0].offset
     for group, g in zip(stream.groups, read["groups"], strict=True):
         assert (g["index"], g["level"], g["quality"]) == (group.index, group.level.code, group.quality)
         assert (g["offset"], g["size"], g["past"]) == (group.offset, group.size, group.offset + group.size)
         assert g["isWithdrawn"] == (group.state == WITHDRAWN)
         if group.payload is not None:
-            assert g["chunk"]["type"] == 4 and g["chunk"]["size"] == group.size
-            assert bytes.fromhex(g["chunk"]["payload"]) == group.payload
-            whole = data[group.offset : group.offset + group.size]
-            assert g["chunk"]["crc"] == zlib.crc32(stream.seed(group) + whole[:-4])
+            assert bytes.fromhex(g["data"]["payload"]) == group.payload
+            assert g["data"]["crc"] == zlib.crc32(stream.seed(group) + group.payload)
         else:
-            assert g["chunk"] is None if group.state == WITHDRAWN else "error" in g["chunk"]
+            assert g["data"] is None if group.state == WITHDRAWN else "error" in g["data"]
     for chunk in read["chunks"]:
         kind = chunk["type"]
         bits = [chunk["isAncillary"], chunk["isSafeToCopy"], chunk["isPrivate"], chunk["number"]]
@@ -521,7 +526,7 @@ def test_summary_agrees_with_info(name: str, result: dict[str, Any]) -> None:
         values["head.weights"],
     )
     assert said["version"] == f"{values['head.version'] >> 4}.{values['head.version'] & 15}"
-    assert len(said["groups"]) == values["grps.count"]
+    assert len(said["groups"]) == values["head.count"]
     for ours, g in zip(said["groups"], read["groups"], strict=True):
         assert (ours["index"], ours["level"], ours["quality"]) == (
             g["index"],
@@ -530,15 +535,13 @@ def test_summary_agrees_with_info(name: str, result: dict[str, Any]) -> None:
         )
         assert (ours["offset"], ours["bytes"]) == (g["offset"], g["size"])
         assert (ours["state"] == WITHDRAWN) == g["isWithdrawn"]
-        assert (ours["state"] == TRUNCATED) == (isinstance(g["chunk"], dict) and "error" in g["chunk"])
+        assert (ours["state"] == TRUNCATED) == (isinstance(g["data"], dict) and "error" in g["data"])
     if said["file_state"] != "valid":
         return
-    at = 4
     for ours, c in zip(said["chunks"], read["chunks"], strict=True):
-        assert (ours["hex"], ours["offset"], ours["bytes"]) == (f"{c['type']:02x}", at, c["size"])
+        assert (ours["hex"], ours["bytes"]) == (f"{c['type']:02x}", c["size"])
         assert ours["type"] == NAMES.get(c["type"])
-        at += c["size"]
-    opaque = ("mask.map", "latn.stream", "iccp.profile", "prov.text", "chunk.payload")
+    opaque = ("head.map", "latn.stream", "iccp.profile", "prov.text", "chunk.payload")
     payload = (*opaque, "objs.", "object_entry.")
     assert said["framing_bytes"] == len(data) - sum(
         n for p, _, n, _ in read["fields"] if p.startswith(payload)

@@ -74,7 +74,7 @@ def test_references_in_docstrings_resolve(folder: str) -> None:
 
 def test_a_reference_to_nothing_is_found() -> None:
     stream = importlib.import_module("sdc.format.stream")
-    for name in ("sdc.format.parse.parse", ".parse.parse", "Stream.labels", "..types.Level", "with_chunk"):
+    for name in ("sdc.format.parse.parse", ".parse.parse", "Stream.labels", "..types.Level", "with_group"):
         assert resolves(name, stream), name
     for name in ("sdc.format.parse.parse_asked", ".gone", ".gone.parse", "Stream.gone", "...types.Level"):
         assert not resolves(name, stream), name

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from sdc.errors import SdcError
+from sdc.format.chunks import CRC_SIZE
 from sdc.format.fields import decode_varint
-from sdc.format.parse import parse
+from sdc.format.parse import parse, read
 
 from ..adapter import answer, digest
 from .streams import Parts, folded
@@ -23,17 +24,15 @@ UNKNOWN = 16777999
 """A private model that no decoder has."""
 LINE = re.compile(r"^- \[([A-Z]{4}-[0-9]{2})\] (.+)$", re.MULTILINE)
 RANS_CODES = ("E_RANS_FINAL",)
-MAP_CODES = (*RANS_CODES, "E_MASK_LABEL", "E_MASK_EMPTY_GROUP", "E_MASK_REDUNDANT")
+MAP_CODES = (*RANS_CODES, "E_MASK_LABEL", "E_MASK_EMPTY_GROUP")
 
 CONTAINER_IDS = (
-    "NOTA-01 NOTA-02 NOTA-04 NOTA-05 FILE-01 FILE-02 CHNK-01 CHNK-02 CHNK-03 CHNK-04 CHNK-07 "
-    "CHNK-10 HEAD-01 HEAD-02 HEAD-03 CHNK-05 CHNK-06 CHNK-08 GRPS-01 GRPS-02 GRPS-03 GRPS-04 "
-    "GRPS-05 GRPS-06 GRPS-07 LATN-01 LATN-02 LATN-04 LATN-05 STAT-09 STAT-10 CONF-01 CONF-02"
+    "NOTA-01 NOTA-02 NOTA-04 NOTA-05 FILE-01 FILE-02 HEAD-01 HEAD-02 HEAD-03 HEAD-07 HEAD-08 HEAD-09 "
+    "GRPS-01 GRPS-02 GRPS-03 GRPS-04 GRPS-05 GRPS-06 GRPS-07 MASK-03 MASK-04 LATN-04 CHNK-10 "
+    "STAT-09 STAT-10 CONF-01 CONF-02"
 ).split()
-MAP_IDS = (
-    "MASK-03 MASK-04 MASK-05 MASK-06 MASK-07 MASK-08 BINM-01 BINM-02 BINM-03 RANS-01 "
-    "RANS-03 RANS-04 RANS-07 RANS-11"
-).split()
+CHUNK_IDS = "CHNK-01 CHNK-02 CHNK-03 CHNK-04 CHNK-05 CHNK-06 CHNK-07 CHNK-08".split()
+MAP_IDS = ("MASK-05 MASK-06 MASK-07 BINM-01 BINM-02 BINM-03 RANS-01 RANS-03 RANS-04 RANS-07 RANS-11").split()
 SYMBOL_IDS = (
     "HEAD-04 HEAD-05 NOTA-03 LATN-03 RANS-01 RANS-03 RANS-04 RANS-07 RANS-11 "
     "SYMB-01 SYMB-02 SYMB-03 MODL-06 NETW-01 NETW-02 NETW-03 NETW-04 NETW-05 NETW-07 NETW-08 "
@@ -122,11 +121,10 @@ class Book:
                 for said, row in zip(parts.symbols, question["answer"]["groups"], strict=True):
                     assert not row["decoded"] or row["symbols"] == digest(said), name
         if isinstance(parts, Parts):
-            exercised += MAP_IDS if parts.mask is not None else []
+            exercised += MAP_IDS
+            exercised += CHUNK_IDS if parts.before or parts.after else []
             exercised += [*SYMBOL_IDS, *PIXEL_IDS] if any(parts.payloads) else PIXEL_IDS
             exercised += ["RANS-10"] if len(parts.groups) > 4 else []
-            if parts.mask is not None:
-                exercised += ["MASK-01", "MASK-02"]
         self.add(
             name,
             data,
@@ -209,35 +207,37 @@ def accepted(op: str, data: bytes, groups: Sequence[int] | None = None) -> dict[
                 del row["state"]  # may be unread
     else:
         for row in found["chunks"]:
-            if row["state"] == "damaged" and not any(g["offset"] == row["offset"] for g in found["groups"]):
+            if row["state"] == "damaged":
                 del row["type"], row["size"]
     return {**question, "exit": status, "answer": found}
 
 
 def region(data: bytes, code: str, offset: int | None) -> list[int]:
-    """Where a decoder may say that an error lies: ``[first byte, last]``, the byte behind the chunk included.
+    """Where a decoder may say that an error lies: ``[first byte, last]``, the byte behind the part included.
 
     Args:
-        offset: a byte of the chunk in which the fault lies; none for errors of the model, which HEAD names.
+        offset: a byte of the part (magic number, header, group or chunk) in which the fault lies; none for
+            errors of the model, which the head names.
     """
-    starts, at = [0, 4], 4
-    while at < len(data):
-        try:
-            size, start = decode_varint(data, at + 1)
-            at = min(start + size + 4, len(data))
-        except (SdcError, IndexError):
-            at = len(data)
-        starts.append(at)
-    place = 4 if offset is None else offset
-    first = max(s for s in starts if s <= place)
+    found = read(data)
+    groups = () if found.outline is None else found.outline.groups
+    parts = [(0, 4), (4, found.header or _header_end(data))]
+    parts += [(p.offset, p.offset + p.size) for p in found.places]
+    parts += [(g.offset, g.offset + g.size) for g in groups]
     if code == "E_TRUNCATED":
-        first = max((s for s in starts if s < len(data)), default=0)
-    if code == "E_MASK_MISSING":
-        _, payload = decode_varint(data, starts[2] + 1)
-        return [starts[2], min(starts[3] + decode_varint(data, payload + 1)[0], len(data))]
-    if code == "E_GRPS_PREAMBLE":
-        first = starts[2]
-    return [first, min([*(s for s in starts if s > place), len(data)])]
+        return [0 if len(data) <= 4 else 4, len(data)]
+    place = 4 if offset is None else offset
+    first, past = max((p for p in parts if p[0] <= place), key=lambda p: p[0])
+    return [4 if code == "E_GRPS_PREAMBLE" else first, min(past, len(data))]
+
+
+def _header_end(data: bytes) -> int:
+    """First byte behind a header that is wrong, as its length says."""
+    try:
+        length, start = decode_varint(data, 4)
+    except (SdcError, IndexError):
+        return len(data)
+    return start + length + CRC_SIZE
 
 
 def checked(data: bytes) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import combinations
 
 from sdc.errors import SdcError
-from sdc.format.chunks import ICCP, LATN, OBJS, PROV
+from sdc.format.chunks import ICCP, OBJS, PROV
 
 from ..adapter import digest, extract_answer
 from .book import UNKNOWN, Book
@@ -18,7 +18,6 @@ from .streams import (
     chunk,
     compose,
     flipped,
-    head_payload,
     icc,
     map_payload,
     objs,
@@ -93,11 +92,11 @@ def editors(book: Book) -> None:
         "a group that is withdrawn already",
         "EDIT-05",
     )
-    latents = base.latents()
-    latents[2] = flipped(latents[2], 8)
+    own = base.data()
+    own[2] = flipped(own[2], 8)
     add(
         "one-damaged",
-        base.build(latents=latents),
+        base.build(data=own),
         [[0, 1, 2, 3], [2], [0, 1]],
         "EDIT-05",
         "a damaged group is written as withdrawn",
@@ -117,7 +116,7 @@ def editors(book: Book) -> None:
         hurt,
         [[0, 1, 2, 3], [1]],
         "TOOL-12 EDIT-04",
-        "a damaged chunk behind the latents is named and counts as missing",
+        "a damaged chunk behind the groups is named and counts as missing",
         "TOOL-12",
     )
     bad = replace(base, after=((OBJS, objs([{"group": 9}])), (0xCA, b"safe")))
@@ -139,9 +138,7 @@ def editors(book: Book) -> None:
     )
     add(
         "unknown-model",
-        replace(compose(1, 1), head=head_payload(1, 1, model=UNKNOWN)).build(
-            latents=[chunk(LATN, b"", head_payload(1, 1, model=UNKNOWN) + b"\0\xc0")]
-        ),
+        compose(1, 1, model=UNKNOWN).build(),
         [[0], []],
         "EDIT-07 EDIT-01",
         "an editor needs no model",
@@ -156,10 +153,11 @@ def editors(book: Book) -> None:
     for name, data, ids in [
         ("refuse-feature", compose(1, 1, features=2).build(), "EDIT-07"),
         ("refuse-critical", compose(1, 1, after=((0x05, b""),)).build(), "EDIT-07"),
-        ("refuse-order", compose(1, 1, after=((ICCP, icc()),)).build(), "EDIT-07"),
+        ("refuse-duplicate", compose(1, 1, after=((ICCP, icc()), (ICCP, icc()))).build(), "EDIT-07"),
+        ("refuse-header", flipped(compose(1, 1).build(), 5), "EDIT-07"),
         (
             "refuse-map",
-            replace(compose(32, 16), mask=map_payload([[1, 1]], 1)).build(),
+            replace(compose(32, 16), map=map_payload([[0, 0]], 1)).build(),
             "EDIT-07 EDIT-08 CONF-04",
         ),
     ]:

@@ -24,20 +24,13 @@ def invalid_map(book: Book) -> None:
     def build(payload: bytes, count: int = 2, width: int = 32, height: int = 16) -> bytes:
         groups = tuple((3, 0) for _ in range(count))
         return replace(
-            compose(width, height, ((3, 0),)), groups=groups, payloads=(b"",) * count, mask=payload
+            compose(width, height, ((3, 0),)), groups=groups, payloads=(b"",) * count, map=payload
         ).build()
 
     def refuse(name: str, data: bytes, codes: str, ids: str, why: str) -> None:
         book.refuse(f"invalid/{name}.sdc", data, codes, ids, fault="map", why=why)
 
     good = map_payload([[1, 2]], 2)
-    refuse(
-        "map-redundant",
-        build(map_payload([[1, 1]], 1), 1),
-        "E_MASK_REDUNDANT",
-        "MASK-02",
-        "a MASK that puts every cell into the only group",
-    )
     refuse(
         "map-empty-group",
         build(map_payload([[1, 1]], 2)),

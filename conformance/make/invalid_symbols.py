@@ -17,7 +17,7 @@ from .streams import (
     Draw,
     Library,
     compose,
-    head_payload,
+    head_start,
     small,
     within,
 )
@@ -171,7 +171,7 @@ def invalid_symbols(book: Book) -> None:
         data = bad.build()
         others = [j for j in range(4) if j != k]
         start = parse(data).groups[k].offset
-        refusal = {"exit": 1, "codes": ["E_RANS_FINAL"], "offsets": [start, start + len(bad.latents()[k])]}
+        refusal = {"exit": 1, "codes": ["E_RANS_FINAL"], "offsets": [start, start + len(bad.data()[k])]}
         book.add(
             f"invalid/one-group-of-four-{k}.sdc",
             data,
@@ -187,7 +187,7 @@ def invalid_symbols(book: Book) -> None:
             reject=["STAT-08", "STAT-10", "STAT-11"],
             seed=0,
         )
-    model = replace(base, head=head_payload(1, 1, model=UNKNOWN))
+    model = replace(base, start=head_start(1, 1, model=UNKNOWN))
     refuse(
         "model-before-symbols",
         model.with_payload(0, payload + bytes(400)).build(),

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sdc.format.chunks import GRPS, HEAD, ICCP, LATN, MASK, OBJS
+from sdc.format.chunks import ICCP, OBJS, with_crc
 
 from ..adapter import answer, digest
 from .book import Book
@@ -21,6 +21,7 @@ from .streams import (
     chunk,
     compose,
     flipped,
+    header_of,
     icc,
     levels_of,
     map_payload,
@@ -41,15 +42,12 @@ def layout(parts: Parts) -> list[tuple[str, int, int, int]]:
         out.append((what, at, at + size, group))
         at += size
 
-    put("head", len(chunk(HEAD, parts.head)))
-    put("grps", len(chunk(GRPS, parts.grps())))
-    if parts.mask is not None:
-        put("mask", len(chunk(MASK, parts.mask)))
+    put("header", len(header_of(parts.head())))
     for kind, payload in parts.before:
         put("before", len(chunk(kind, payload)))
-    for k, data in enumerate(parts.latents()):
+    for k, data in enumerate(parts.data()):
         if data:
-            put("latn", len(data), k)
+            put("group", len(data), k)
     for kind, payload in parts.after:
         put("after", len(chunk(kind, payload)))
     return out
@@ -58,32 +56,26 @@ def layout(parts: Parts) -> list[tuple[str, int, int, int]]:
 def prefix(parts: Parts, n: int, damaged: Sequence[int] = ()) -> dict[str, Any]:
     """What the first ``n`` bytes of a stream give, by the rules of section 13 alone."""
     places = layout(parts)
-    count = len(parts.groups)
-    ends_at = {what: end for what, _, end, _ in places}
     if n < 4:
         return {"exit": 1, "codes": ["E_TRUNCATED" if n else "E_MAGIC"]}
-    if n < ends_at["grps"]:
-        return {"exit": 1, "codes": ["E_TRUNCATED"]}
-    masked = parts.mask is not None
-    if masked and n < ends_at["mask"] and (count > 1 or n > ends_at["grps"]):
+    if n < places[0][2]:
         return {"exit": 1, "codes": ["E_TRUNCATED"]}
     errors: list[dict[str, Any]] = []
     states = ["withdrawn" if p is None else "complete" for p in parts.payloads]
     for what, start, end, k in places:
         cut = n < end
-        if what == "latn" and (cut or k in damaged):
+        if what == "group" and (cut or k in damaged):
             states[k] = "truncated" if cut else "damaged"
             errors.append({"code": f"E_GROUP_{states[k].upper()}", "offset": start})
-        elif what in ("mask", "before") and cut and not any(e["code"] == "E_CHUNK_DAMAGED" for e in errors):
+        elif what == "before" and cut and not any(e["code"] == "E_CHUNK_DAMAGED" for e in errors):
             errors.append({"code": "E_CHUNK_DAMAGED", "offset": start})
         elif what == "after" and start < n < end:
             errors.append({"code": "E_CHUNK_DAMAGED", "offset": start})
-    labels = np.ones_like(parts.labels) if masked and n < ends_at["mask"] else parts.labels
     return {
         "exit": 3 if errors else 0,
         "errors": errors,
         "states": states,
-        "map": digest(labels.astype(np.uint8)),
+        "map": digest(parts.labels.astype(np.uint8)),
     }
 
 
@@ -102,8 +94,8 @@ def partial_streams() -> Iterator[tuple[str, Parts, tuple[int, ...], str, str]]:
         "one-group-masked",
         compose(33, 20, ((1, 40),), [[1, 0, 1], [1, 1, 0]], small(2)),
         (),
-        "MASK-08",
-        "one group and a MASK, which a cut at the end of GRPS leaves no trace of",
+        "",
+        "one group and cells of no group",
     )
     yield (
         "two-groups",
@@ -160,14 +152,14 @@ def partial_streams() -> Iterator[tuple[str, Parts, tuple[int, ...], str, str]]:
         replace(four, after=((OBJS, objs(rows)), (0xEA, b"abc"), (0x8A, b""))),
         (),
         "STAT-06",
-        "chunks behind the latents",
+        "chunks behind the groups",
     )
     yield (
         "no-mask-chunks",
         compose(9, 9, ((2, 24),), None, small(1), before=((0xCA, b"abc"),), after=((0xCB, b"de"),)),
         (),
         "STAT-06",
-        "no MASK, and a chunk on either side of the latents",
+        "an empty map, and a chunk on either side of the group",
     )
     yield (
         "empty-payloads",
@@ -191,10 +183,10 @@ def partial_streams() -> Iterator[tuple[str, Parts, tuple[int, ...], str, str]]:
 def partial(book: Book) -> None:
     """Streams of which every prefix and every subset of groups is asked for, and damage of all kinds."""
     for name, parts, damaged, ids, why in partial_streams():
-        latents = parts.latents()
+        given = parts.data()
         for k in damaged:
-            latents[k] = flipped(latents[k], len(latents[k]) // 2, 0x40)
-        data = parts.build(latents=latents)
+            given[k] = flipped(given[k], len(given[k]) // 2, 0x40)
+        data = parts.build(data=given)
         complete = [k for k, p in enumerate(parts.payloads) if p is not None and k not in damaged]
         whole = answer("decode", data, complete)
         assert whole["exit"] == 0
@@ -239,23 +231,29 @@ def partial(book: Book) -> None:
         before=((0x8A, b"hello"),),
         after=((0xEA, b"there"), (0x8B, b"x")),
     )
-    latents = four.latents()
+    own = four.data()
     chunks = {kind: chunk(kind, payload) for kind, payload in (*four.before, *four.after)}
 
     def accept(
-        name: str, data: bytes, ids: str, why: str, selections: Sequence[Sequence[int] | None] = (None,)
+        name: str,
+        data: bytes,
+        ids: str,
+        why: str,
+        selections: Sequence[Sequence[int] | None] = (None,),
+        needs: Sequence[str] = (),
     ) -> None:
         book.accept(
             f"partial/{name}.sdc",
             data,
             ids,
             why=why,
-            how="one chunk of a right stream damaged",
+            how="one part of a right stream damaged",
             selections=selections,
+            needs=needs,
             reject=ids,
         )
 
-    preamble = four.preamble()
+    (first,) = four.preamble()
     for name, bad in [
         ("crc", flipped(chunks[0x8A], -1)),
         ("type", flipped(chunks[0x8A], 0, 0x80)),
@@ -264,10 +262,10 @@ def partial(book: Book) -> None:
     ]:
         accept(
             f"damage-in-preamble-{name}",
-            four.build(preamble=[preamble[0], bad], grps=chunk(GRPS, four.grps())),
-            "STAT-06 STAT-12 TOOL-03 TOOL-11 CHNK-04 CHNK-12 GRPS-07"
+            four.build(preamble=[bad], header=header_of(four.head())),
+            "STAT-06 STAT-12 TOOL-03 TOOL-11 CHNK-02 CHNK-04 CHNK-12 GRPS-07"
             + (" NOTA-05" if "varint" in name else ""),
-            "a damaged chunk in the preamble: the groups are found where GRPS says",
+            "a damaged chunk in the preamble: the groups are found where the head says",
         )
     for name, after in [
         ("crc", [flipped(chunks[0xEA], -1), chunks[0x8B]]),
@@ -279,8 +277,8 @@ def partial(book: Book) -> None:
         accept(
             f"damage-behind-{name}",
             four.build(after=after),
-            "STAT-06 CHNK-04 CHNK-12",
-            "a damaged chunk behind the latents: nothing behind it is read",
+            "STAT-06 CHNK-02 CHNK-04 CHNK-12",
+            "a damaged chunk behind the groups: nothing behind it is read",
         )
     critical = flipped(chunk(0x05, b"abc"), -1)
     accept(
@@ -289,43 +287,42 @@ def partial(book: Book) -> None:
         "CHNK-12 STAT-06 STAT-13",
         "an unknown critical chunk with a wrong CRC is a damaged chunk",
     )
+    objects = chunk(OBJS, objs([{}]))
     accept(
-        "damaged-second-head",
-        four.build(after=[flipped(chunk(HEAD, four.head), 4)]),
+        "damaged-second-objs",
+        four.build(after=[objects, flipped(objects, 4)]),
         "CHNK-12",
-        "a second HEAD with a wrong CRC is a damaged chunk",
+        "a second OBJS with a wrong CRC is a damaged chunk",
+        needs=["OBJS"],
     )
     changes: list[tuple[str, int, Callable[[bytes], bytes]]] = [
         ("crc", 1, lambda d: flipped(d, -1)),
         ("payload", 2, lambda d: flipped(d, len(d) // 2)),
-        ("type", 0, lambda d: flipped(d, 0, 0x80)),
-        ("length", 3, lambda d: flipped(d, 1, 3)),
-        ("length-long", 1, lambda d: flipped(d, 1, 0x80)),
+        ("first-byte", 0, lambda d: flipped(d, 0, 0x80)),
     ]
     for name, k, change in changes:
-        hurt = [change(c) if j == k else c for j, c in enumerate(latents)]
+        hurt = [change(d) if j == k else d for j, d in enumerate(own)]
         accept(
             f"damaged-group-{name}",
-            four.build(latents=hurt),
-            "STAT-04 STAT-05 LATN-04 LATN-05 GRPS-07",
+            four.build(data=hurt),
+            "STAT-04 STAT-05 LATN-04 GRPS-07",
             "a damaged group: the others decode",
             (None, [j for j in range(4) if j != k], [k]),
         )
     other = compose(47, 32, FOUR, FOUR_MAP, [small(k) for k in range(4)])
-    spliced = [other.latents()[0], *latents[1:]]
+    spliced = [other.data()[0], *own[1:]]
     accept(
         "spliced-from-another-size",
-        four.build(latents=spliced),
+        four.build(data=spliced),
         "LATN-04",
         "a group from a picture of another size: its seed is another",
     )
     same = compose(48, 16, ((1, 24), (1, 24), (1, 24)), [[1, 2, 3]], [small(9)] * 3)
-    chunks_of = same.latents()
+    others = same.data()
     accept(
         "spliced-from-another-group",
         same.build(
-            latents=[chunks_of[0], chunks_of[0], chunks_of[2]],
-            grps=chunk(GRPS, same.grps(sizes=[len(chunks_of[0]), len(chunks_of[0]), len(chunks_of[2])])),
+            data=[others[0], others[0], others[2]],
         ),
         "LATN-04",
         "a group in the place of another: its seed has another index",
@@ -333,39 +330,39 @@ def partial(book: Book) -> None:
     moved = replace(same, groups=((1, 24), (1, 25), (1, 24)))
     accept(
         "quality-changed",
-        moved.build(latents=chunks_of),
+        moved.build(data=others),
         "LATN-04",
-        "GRPS with another quality than the group was coded at: the seed is another",
+        "a head with another quality than the group was coded at: the seed is another",
     )
-    masked = replace(same, mask=map_payload([[1, 3, 2]], 3))
+    masked = replace(same, map=map_payload([[1, 3, 2]], 3))
     accept(
         "mask-changed",
-        masked.build(latents=chunks_of),
+        masked.build(data=others),
         "LATN-04",
         "another group map than the groups were coded with: the seed is another",
     )
-    plain = [chunk(LATN, p or b"") for p in same.payloads]
+    plain = [with_crc(p or b"") for p in same.payloads]
     accept(
         "seed-left-out",
-        same.build(latents=plain),
-        "LATN-04 CHNK-04",
-        "LATN chunks whose CRC has no seed are damaged",
+        same.build(data=plain),
+        "LATN-04",
+        "groups whose CRC has no seed are damaged",
     )
     accept(
         "preamble-too-large",
-        four.build(grps=chunk(GRPS, four.grps(preamble=sum(map(len, preamble)) + 3))),
+        four.build(header=header_of(four.head(preamble=len(first) + 3))),
         "GRPS-03 GRPS-07",
         "a preamble that is too large by three: the chunks are looked for where it says",
     )
     accept(
-        "strayed-latn",
-        four.build(after=[latents[0]]),
-        "CHNK-11 LATN-01",
-        "a group's chunk behind the latents is a damaged chunk, since its CRC has a seed",
+        "strayed-group",
+        four.build(after=[own[0]]),
+        "STAT-06",
+        "a group's data once more behind the groups is a damaged chunk",
     )
     accept(
         "size-beyond-the-file",
-        compose(1, 1).build(grps=chunk(GRPS, compose(1, 1).grps(sizes=[2**32 - 1]))),
+        compose(1, 1).build(header=header_of(compose(1, 1).head(sizes=[2**32 - 1]))),
         "STAT-03 LIMT-01 GRPS-06",
         "a group of four gigabytes in a short file is truncated, and nothing is allocated for it",
     )

@@ -26,7 +26,7 @@ from sdc.format.parse import parse
 from sdc.networks.registry import load_model
 
 from ..runner.suite import VECTORS
-from .book import PIXEL_IDS, SYMBOL_IDS, Book
+from .book import MAP_IDS, PIXEL_IDS, SYMBOL_IDS, Book
 
 MODEL, MACHINES = 1, 2
 """Model of most streams, and that of the others."""
@@ -172,7 +172,7 @@ def photographs(book: Book) -> None:
         source = PHOTOGRAPHS[name.split("-")[0]]
         data = encoded(name)
         stream = parse(data)
-        ids = [*SYMBOL_IDS, *PIXEL_IDS, *(["MASK-01", "MASK-02"] if stream.mask else [])]
+        ids = [*SYMBOL_IDS, *PIXEL_IDS, *(MAP_IDS if stream.map else [])]
         some = [None, *([[0], [len(stream.groups) - 1]] if len(stream.groups) > 1 else [])]
         book.accept(
             f"photo/{name}.sdc",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import re
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sdc.coding.labels import encode_map
-from sdc.format.chunks import GRPS, HEAD, LATN, MAGIC, MASK, build_chunk
+from sdc.format.chunks import MAGIC, build_chunk, with_crc
 from sdc.format.fields import encode_varint
 from sdc.networks.registry import load_model
 from sdc.testing.synthetic import Generator
@@ -119,7 +118,7 @@ def code_group(
         number: of the model.
 
     Returns:
-        ``(payload of LATN, symbols as the protocol hashes them)``.
+        ``(payload, symbols as the protocol hashes them)``.
     """
     lib = lib or right()
     model = lib.registry.load_model(number)
@@ -148,15 +147,19 @@ def code_group(
 # --- a stream -------------------------------------------------------------------------------------
 
 
-def chunk(kind: int, payload: bytes, seed: bytes = b"") -> bytes:
+def chunk(kind: int, payload: bytes) -> bytes:
     """A chunk with a right CRC."""
-    return build_chunk(kind, payload, seed)
+    return build_chunk(kind, payload)
 
 
-def raw_chunk(kind: int, length: bytes, payload: bytes, seed: bytes = b"") -> bytes:
-    """A chunk with any bytes as its length, and a right CRC."""
-    body = bytes([kind]) + length + payload
-    return body + zlib.crc32(seed + body).to_bytes(4, "little")
+def header_of(head: bytes, length: bytes | None = None) -> bytes:
+    """A header of some head, or with any bytes as its length, and a right CRC."""
+    return with_crc((encode_varint(len(head)) if length is None else length) + head)
+
+
+def number(value: int | bytes) -> bytes:
+    """A varint; bytes stand as they are."""
+    return value if isinstance(value, bytes) else encode_varint(value)
 
 
 def longer(value: int, size: int) -> bytes:
@@ -171,89 +174,78 @@ class Parts:
     """A stream in parts.
 
     Attributes:
-        head: payload of HEAD.
+        start: the head from ``width`` to ``version``.
         groups: ``(level, quality)`` of each group.
-        payloads: of the LATN chunks; ``None`` for a withdrawn group.
-        mask: payload of MASK.
-        before, after: ``(type, payload)`` of the chunks around the LATN chunks.
+        payloads: of the groups; ``None`` for a withdrawn one.
+        map: the coded group map.
+        before, after: ``(type, payload)`` of the chunks around the groups.
         symbols: of each group, as the protocol hashes them.
     """
 
-    head: bytes
+    start: bytes
     groups: tuple[tuple[int, int], ...]
     payloads: tuple[bytes | None, ...]
-    mask: bytes | None = None
+    map: bytes = b""
     before: tuple[tuple[int, bytes], ...] = ()
     after: tuple[tuple[int, bytes], ...] = ()
     symbols: tuple[bytes, ...] = field(default=(), repr=False)
     labels: Any = field(default=None, repr=False, compare=False)
 
     def seed(self, k: int) -> bytes:
-        """What the CRC of a group's chunk begins with."""
+        """What the CRC of a group's data begins with."""
         level, quality = self.groups[k]
-        return self.head + (self.mask or b"") + bytes([k, level << 6 | quality])
+        return self.start + self.map + bytes([k, level << 6 | quality])
 
-    def latents(self) -> list[bytes]:
-        """The LATN chunks; empty where a group is withdrawn."""
-        return [b"" if p is None else chunk(LATN, p, self.seed(k)) for k, p in enumerate(self.payloads)]
+    def data(self) -> list[bytes]:
+        """Payload and CRC of each group; empty where it is withdrawn."""
+        return [b"" if p is None else with_crc(p, self.seed(k)) for k, p in enumerate(self.payloads)]
 
     def preamble(self) -> list[bytes]:
-        """MASK and the chunks behind it."""
-        own = [] if self.mask is None else [chunk(MASK, self.mask)]
-        return own + [chunk(kind, payload) for kind, payload in self.before]
+        """The chunks in front of the groups."""
+        return [chunk(kind, payload) for kind, payload in self.before]
 
-    def grps(
+    def head(
         self,
         *,
+        start: bytes | None = None,
         count: int | None = None,
         preamble: int | bytes | None = None,
         sizes: Sequence[int | bytes] | None = None,
         entries: Sequence[int] | None = None,
     ) -> bytes:
-        """Payload of GRPS, with any field replaced; bytes stand as they are."""
-
-        def number(value: int | bytes) -> bytes:
-            return value if isinstance(value, bytes) else encode_varint(value)
-
+        """The head, with any field replaced; bytes stand as they are."""
         if preamble is None:
             preamble = sum(map(len, self.preamble()))
-        sizes = [len(c) for c in self.latents()] if sizes is None else sizes
+        sizes = [len(d) for d in self.data()] if sizes is None else sizes
         entries = [level << 6 | q for level, q in self.groups] if entries is None else entries
-        out = bytes([len(self.groups) if count is None else count]) + number(preamble)
-        return out + b"".join(bytes([e]) + number(s) for e, s in zip(entries, sizes, strict=True))
+        out = (self.start if start is None else start) + bytes([len(entries) if count is None else count])
+        rows = (bytes([e]) + number(s) for e, s in zip(entries, sizes, strict=True))
+        return out + number(preamble) + b"".join(rows) + self.map
 
     def build(
         self,
         *,
         magic: bytes = MAGIC,
-        head: bytes | None = None,
-        grps: bytes | None = None,
+        header: bytes | None = None,
         preamble: Sequence[bytes] | None = None,
-        latents: Sequence[bytes] | None = None,
+        data: Sequence[bytes] | None = None,
         after: Sequence[bytes] | None = None,
     ) -> bytes:
-        """The file, with any chunk replaced by other bytes."""
-        parts = [magic]
-        parts.append(chunk(HEAD, self.head) if head is None else head)
-        if grps is None:
-            own = self.preamble() if preamble is None else preamble
-            given = self.latents() if latents is None else latents
-            payload = self.grps(
-                preamble=sum(map(len, own)), sizes=[len(c) for c in given][: len(self.groups)]
-            )
-            grps = chunk(GRPS, payload)
-        parts.append(grps)
-        parts += self.preamble() if preamble is None else preamble
-        parts += self.latents() if latents is None else latents
-        parts += [chunk(kind, payload) for kind, payload in self.after] if after is None else after
-        return b"".join(parts)
+        """The file, with any part replaced by other bytes."""
+        preamble = self.preamble() if preamble is None else preamble
+        data = self.data() if data is None else data
+        after = [chunk(kind, payload) for kind, payload in self.after] if after is None else after
+        if header is None:
+            sizes = [len(d) for d in data][: len(self.groups)]
+            header = header_of(self.head(preamble=sum(map(len, preamble)), sizes=sizes))
+        return b"".join([magic, header, *preamble, *data, *after])
 
     def with_payload(self, k: int, payload: bytes | None) -> Parts:
         """The same with another payload of one group."""
         return replace(self, payloads=(*self.payloads[:k], payload, *self.payloads[k + 1 :]))
 
 
-def head_payload(
+def head_start(
     width: int,
     height: int,
     *,
@@ -262,7 +254,7 @@ def head_payload(
     weights: bytes | None = None,
     version: int = 0x10,
 ) -> bytes:
-    """Payload of HEAD, with any numbers."""
+    """The head from ``width`` to ``version``, with any numbers."""
     weights = load_model(MODEL).weights if weights is None else weights
     numbers = b"".join(encode_varint(v) for v in (width, height, features, model))
     return numbers + weights + bytes([version])
@@ -288,15 +280,15 @@ def compose(
         groups: ``(level, quality)`` of each.
         labels: group map as nested lists or an array; one group fills the picture by default.
         draw: residuals, for all groups in turn or one for each.
-        coder: number of the model that codes, and that HEAD names unless ``head`` says otherwise.
-        head: other fields of HEAD.
+        coder: number of the model that codes, and that the head names unless ``head`` says otherwise.
+        head: other fields of the head.
     """
     rows, cols = -(-height // CELL), -(-width // CELL)
     grid = np.ones((rows, cols), np.uint8) if labels is None else np.array(labels, np.uint8)
     assert grid.shape == (rows, cols), (grid.shape, rows, cols)
     filled = len(groups) == 1 and bool((grid == 1).all())
     lib = lib or right()
-    mask = None if filled else lib.labels.encode_map(grid, len(groups))
+    coded = b"" if filled else lib.labels.encode_map(grid, len(groups))
     payloads: list[bytes | None] = []
     symbols: list[bytes] = []
     for k in range(len(groups)):
@@ -305,10 +297,10 @@ def compose(
         payloads.append(None if k in withdrawn else payload)
         symbols.append(said)
     return Parts(
-        head_payload(width, height, **{"model": coder, "weights": load_model(coder).weights, **head}),
+        head_start(width, height, **{"model": coder, "weights": load_model(coder).weights, **head}),
         tuple(groups),
         tuple(payloads),
-        mask,
+        coded,
         tuple(before),
         tuple(after),
         tuple(symbols),

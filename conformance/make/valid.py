@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sdc.format.chunks import GRPS, HEAD, ICCP, LATN, OBJS, PROV
+from sdc.format.chunks import ICCP, OBJS, PROV
 from sdc.format.fields import encode_varint
 from sdc.networks.registry import load_model
 
@@ -20,12 +20,12 @@ from .streams import (
     Draw,
     Parts,
     blobs,
-    chunk,
     compose,
     ends,
     escaping,
     extreme,
-    head_payload,
+    head_start,
+    header_of,
     icc,
     levels_of,
     map_payload,
@@ -42,7 +42,7 @@ def valid(book: Book) -> None:
     book.accept(
         "valid/minimal.sdc",
         compose(1, 1),
-        "LATN-03 MASK-01 RECO-02 CONF-03",
+        "LATN-03 RECO-02 CONF-03",
         why="the smallest stream: one pixel, no symbol",
     )
     for seed, (w, h) in enumerate(
@@ -64,8 +64,8 @@ def valid(book: Book) -> None:
         book.accept(
             name,
             compose(w, h, ((3, 20 + seed),), None, small(seed)),
-            "RECO-02 MASK-01",
-            why="one group, no MASK, a size of its own",
+            "RECO-02",
+            why="one group, an empty map, a size of its own",
             seed=seed,
         )
     for name, draw, why in [
@@ -136,15 +136,15 @@ def valid(book: Book) -> None:
     book.accept(
         "valid/holes.sdc",
         compose(100, 70, ((0, 33), (2, 12)), blobs(7, 5, 7, 2, True), [within(3), small(4)]),
-        "MASK-01 RECO-03",
+        "RECO-03",
         why="cells of no group",
         seed=7,
     )
     book.accept(
         "valid/one-group-with-holes.sdc",
         compose(40, 40, ((0, 33),), [[1, 0, 1], [0, 1, 0], [1, 1, 1]], small(9)),
-        "MASK-01 MASK-02 RECO-03",
-        why="one group and a MASK, since some cells have no group",
+        "RECO-03",
+        why="one group and a map, since some cells have no group",
         seed=9,
     )
     book.accept(
@@ -190,11 +190,25 @@ def valid(book: Book) -> None:
     book.accept(
         "valid/iccp.sdc",
         compose(20, 20, ((1, 30),), None, small(1), before=((ICCP, icc()),)),
-        "ICCP-01 ICCP-02 CHNK-13",
+        "ICCP-01 ICCP-02",
         why="a colour profile of the least size, which changes no sample",
         needs=["ICCP"],
         seed=1,
     )
+    profiles: list[tuple[str, dict[str, Any]]] = [
+        ("behind", {"after": ((ICCP, icc()),)}),
+        ("behind-ancillary", {"before": ((0x8A, b""), (ICCP, icc()))}),
+        ("behind-all-withdrawn", {"withdrawn": (0,), "after": ((ICCP, icc()),)}),
+    ]
+    for name, more in profiles:
+        book.accept(
+            f"valid/iccp-{name}.sdc",
+            compose(20, 20, ((1, 30),), None, small(1), **more),
+            "ICCP-01 CHNK-07",
+            why="a colour profile behind the groups, or not the first of the chunks",
+            needs=["ICCP"],
+            seed=1,
+        )
     book.accept(
         "valid/iccp-largest.sdc",
         compose(20, 20, ((1, 30),), None, small(1), before=((ICCP, icc() + bytes((1 << 20) - 128)),)),
@@ -234,7 +248,7 @@ def valid(book: Book) -> None:
         "valid/objs-before.sdc",
         replace(four, before=((OBJS, objs(rows)),)),
         ids,
-        why="objects in front of the latents, one with a pixel mask",
+        why="objects in front of the groups, one with a pixel mask",
         needs=["OBJS"],
         seed=0,
     )
@@ -242,7 +256,7 @@ def valid(book: Book) -> None:
         "valid/objs-behind.sdc",
         replace(four, after=((OBJS, objs(rows)),)),
         ids,
-        why="objects behind the latents",
+        why="objects behind the groups",
         needs=["OBJS"],
         seed=0,
     )
@@ -269,7 +283,7 @@ def valid(book: Book) -> None:
             f"valid/prov-{place}.sdc",
             replace(four, **{place: told}),
             "PROV-01 PROV-02 CHNK-07",
-            why=f"how the objects were found, {place} the latents",
+            why=f"how the objects were found, {place} the groups",
             seed=0,
         )
     nested = b'{"[{": "\\"[' + b"[" * 40 + b'", "n": ' + b"[" * 31 + b"-%s" + b"]" * 31 + b"}"
@@ -416,7 +430,7 @@ def uncommon(book: Book) -> None:
         "uncommon/unknown-before.sdc",
         replace(four, before=((ICCP, icc()), *unknown)),
         "CHNK-01 CHNK-09 GRPS-03",
-        why="unknown ancillary chunks of all kinds in front of the latents",
+        why="unknown ancillary chunks of all kinds in front of the groups",
         needs=["ICCP"],
         seed=0,
     )
@@ -424,14 +438,14 @@ def uncommon(book: Book) -> None:
         "uncommon/unknown-behind.sdc",
         replace(four, after=tuple(unknown)),
         "CHNK-01 CHNK-09",
-        why="unknown ancillary chunks of all kinds behind the latents",
+        why="unknown ancillary chunks of all kinds behind the groups",
         seed=0,
     )
     book.accept(
         "uncommon/empty-objs-neighbour.sdc",
         compose(1, 1, before=((PROV, b""),)),
         "PROV-01",
-        why="an empty PROV, which is no error, in front of the latents; its type is next to OBJS",
+        why="an empty PROV, which is no error, in front of the groups; its type is next to OBJS",
     )
     book.accept(
         "uncommon/empty-unknown-below-objs.sdc",
@@ -455,7 +469,7 @@ def uncommon(book: Book) -> None:
     book.accept(
         "uncommon/withdrawn-one.sdc",
         four.with_payload(1, None),
-        "GRPS-04 LATN-01 STAT-07",
+        "GRPS-04 STAT-07",
         why="one group of four withdrawn: nothing is missing that was asked for",
         selections=(None, [0, 1], [1]),
         reject="STAT-02 STAT-05",
@@ -509,20 +523,19 @@ def uncommon(book: Book) -> None:
         needs=["OBJS"],
     )
     book.accept(
-        "uncommon/size-six.sdc",
+        "uncommon/size-four.sdc",
         compose(1, 1),
         "GRPS-06",
-        why="a LATN chunk of six bytes, the least there can be",
+        why="a group of four bytes, the least there can be: a CRC",
     )
 
 
 def permissive(book: Book) -> None:
     """Streams about which the specification leaves a choice."""
-    huge = compose(1, 1)
-    head = chunk(HEAD, head_payload(32768, 32768))
+    huge = replace(compose(1, 1), start=head_start(32768, 32768))
     book.add(
         "uncommon/beyond-many-limits.sdc",
-        huge.build(head=head, latents=[chunk(LATN, b"", head_payload(32768, 32768) + bytes([0, 0xC0]))]),
+        huge.build(),
         [{"op": "info", "tier": "T0", "exit": [0, 2], "codes": ["E_LIMIT"]}],
         why="2^30 pixels, the most there may be: described, or refused as beyond a limit of the decoder",
         how="parts of a right stream",
@@ -531,10 +544,10 @@ def permissive(book: Book) -> None:
     )
     book.add(
         "invalid/beyond-many-limits.sdc",
-        huge.build(head=head, grps=chunk(GRPS, huge.grps(sizes=[5]))),
+        huge.build(header=header_of(huge.head(sizes=[3]))),
         [{"op": "info", "tier": "T0", "exit": [1, 2], "codes": ["E_GRPS_SIZE", "E_LIMIT"]}],
         why="2^30 pixels and a fault behind: either may be found first",
-        how="parts of a right stream, a size of 5",
+        how="parts of a right stream, a size of 3",
         accept=["STAT-14"],
         reject=["STAT-14", "GRPS-06"],
     )
@@ -589,23 +602,23 @@ def forward(book: Book) -> None:
     base = compose(1, 1)
     head = encode_varint(1) + encode_varint(1) + encode_varint(1 << 5)
     for name, rest, why in [
-        ("behind", b"", "an unknown feature may change all that stands behind it, so HEAD may end there"),
-        ("and-more", bytes(40), "HEAD may go on behind an unknown feature as it likes"),
+        ("behind", b"", "an unknown feature may change all that stands behind it, so the head may end there"),
+        ("and-more", bytes(40), "the head may go on behind an unknown feature as it likes"),
         ("and-not-varint", b"\xff\xff\xff\xff\xff", "behind an unknown feature a varint need not be one"),
     ]:
         book.refuse(
             f"forward/feature-{name}.sdc",
-            base.build(head=chunk(HEAD, head + rest)),
+            base.build(header=header_of(head + rest)),
             "E_FEATURE",
             "HEAD-03 STAT-12 STAT-13",
             why=why,
         )
     book.refuse(
-        "forward/feature-then-no-grps.sdc",
-        base.build(head=chunk(HEAD, head + bytes(6)), grps=b"", latents=[]),
+        "forward/feature-then-no-groups.sdc",
+        base.build(header=header_of(head + bytes(6) + b"\0"), data=[]),
         "E_FEATURE",
         "STAT-13",
-        why="the unknown feature comes before the lack of GRPS",
+        why="the unknown feature comes before a number of groups that is 0",
     )
     for number in (1 << 14, UNKNOWN, 2**32 - 1):
         book.refuse(
@@ -640,8 +653,9 @@ def forward(book: Book) -> None:
         (0x05, "CHNK-05 CHNK-01", "an unknown critical chunk of the registered range"),
         (0x00, "CHNK-05", "type 0, which is never assigned"),
         (0x3F, "CHNK-05 CHNK-01", "a private critical chunk"),
-        (0x43, "CHNK-06 CHNK-01", "MASK with the safe-to-copy bit is an unknown critical chunk"),
-        (0x44, "CHNK-06", "LATN with the safe-to-copy bit is an unknown critical chunk"),
+        (0x01, "CHNK-05", "the least type, which is not assigned"),
+        (0x43, "CHNK-06 CHNK-01", "a critical type with the safe-to-copy bit"),
+        (0x41, "CHNK-06", "the least critical type with the safe-to-copy bit"),
         (0x7F, "CHNK-06", "a private critical chunk with the safe-to-copy bit"),
     ]:
         book.refuse(
@@ -656,5 +670,5 @@ def forward(book: Book) -> None:
             replace(base, after=((kind, b"abc"),)).build(),
             "E_CHUNK_CRITICAL",
             ids,
-            why=why + ", behind the latents",
+            why=why + ", behind the groups",
         )

@@ -56,7 +56,7 @@ def faulty_encoder(name: str) -> Callable[..., tuple[dict[str, Any], bytes]]:
                 level = ("L1", "L2", "L3", "other")[group["level"]]
                 group["quality"] = quality[level] if isinstance(quality, dict) else quality
         if name == "encoder-garbage":
-            last = replace(stream.groups[-1], payload=bytes(range(1, 41)))
+            last = replace(stream.groups[-1], payload=bytes(range(1, 251)) * 40)
             new = build(replace(stream, groups=(*stream.groups[:-1], last)))
         if name in ("encoder-bloats", "encoder-random"):
             extra = Chunk(0xE5, os.urandom(8) if name == "encoder-random" else bytes(20000))

@@ -13,13 +13,13 @@ MUTANTS: tuple[Mutant, ...] = (
         "truncated-magic-is-magic",
         "T0",
         "FILE-03",
-        ("_Parser._magic", "MAGIC.startswith(magic) and magic", "False"),
+        ("Parser._magic", "MAGIC.startswith(magic) and magic", "False"),
     ),
     mutant(
         "empty-is-truncated",
         "T0",
         "FILE-01",
-        ("_Parser._magic", "MAGIC.startswith(magic) and magic", "MAGIC.startswith(magic)"),
+        ("Parser._magic", "MAGIC.startswith(magic) and magic", "MAGIC.startswith(magic)"),
     ),
     mutant(
         "selection-ignored",

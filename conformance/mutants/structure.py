@@ -7,7 +7,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "magic-three-bytes",
         "T0",
         "FILE-01",
-        ("_Parser._magic", "magic == MAGIC", "magic[:3] == MAGIC[:3]"),
+        ("Parser._magic", "magic == MAGIC", "magic[:3] == MAGIC[:3]"),
     ),
     mutant(
         "varint-not-minimal",
@@ -22,28 +22,62 @@ MUTANTS: tuple[Mutant, ...] = (
         ("decode_varint", "value > VARINT_MAX", "False"),
     ),
     mutant(
+        "header-crc-ignored",
+        "T0",
+        "HEAD-09 CHNK-10",
+        ("read_header", "not right_crc(data)", "False"),
+    ),
+    mutant(
+        "header-crc-without-length",
+        "T0",
+        "HEAD-09",
+        ("read_header", "right_crc(data)", "right_crc(data[used:])"),
+    ),
+    mutant(
+        "header-length-one-less",
+        "T0",
+        "HEAD-07",
+        (
+            "read_header",
+            "read_payload('HEAD', data[used:-CRC_SIZE], at + used)",
+            "read_payload('HEAD', data[used:-CRC_SIZE - 1], at + used)",
+        ),
+    ),
+    mutant(
         "crc-ignored",
         "T0",
         "CHNK-04 CHNK-10",
-        ("read_chunk", "whole and zlib.crc32(data[:-4]) == int.from_bytes(data[-4:], 'little')", "whole"),
+        ("read_chunk", "whole and right_crc(data)", "whole"),
+    ),
+    mutant(
+        "chunk-length-with-crc",
+        "T0",
+        "CHNK-02",
+        ("read_chunk", "used + length + CRC_SIZE", "used + length"),
     ),
     mutant(
         "crc-of-group-ignored",
         "T0",
         "STAT-04 STAT-05 LATN-04",
-        ("read_group", "zlib.crc32(seed + data[:-4]) != int.from_bytes(data[-4:], 'little')", "False"),
+        ("read_group", "not right_crc(data, seed)", "False"),
     ),
     mutant(
         "crc-without-seed",
         "T0",
         "LATN-04",
-        ("read_group", "seed + data[:-4]", "data[:-4]"),
+        ("read_group", "right_crc(data, seed)", "right_crc(data)"),
     ),
     mutant(
-        "seed-without-mask",
+        "seed-without-map",
         "T0",
         "LATN-04",
-        ("Outline.seed", "build_head(self.head) + (self.mask or b'')", "build_head(self.head)"),
+        ("Outline.seed", "seed_of(self.head) + self.map", "seed_of(self.head)"),
+    ),
+    mutant(
+        "seed-without-version",
+        "T0",
+        "LATN-04",
+        ("Outline.seed", "seed_of(self.head)", "seed_of(self.head)[:-1]"),
     ),
     mutant(
         "seed-without-quality",
@@ -56,28 +90,16 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     mutant(
-        "order-ignored",
+        "profile-behind-refused",
         "T0",
         "CHNK-07",
         (
-            "Order.admit",
-            "next((place for place in known.stands if place >= self.place), None)",
+            "Parser._admit",
+            "self.seen.append(chunk.type)",
             (
-                "next((place for place in known.stands if place >= self.place), self.place if "
-                "kind == ICCP else None)"
-            ),
-        ),
-    ),
-    mutant(
-        "late-mask-ignored",
-        "T0",
-        "CHNK-07 MASK-08",
-        (
-            "Order.admit",
-            "next((place for place in known.stands if place >= self.place), None)",
-            (
-                "next((place for place in known.stands if place >= self.place), self.place if "
-                "kind == MASK else None)"
+                "if chunk.type == 193 and chunk.offset != self.header:\n"
+                "    raise SdcError('E_CHUNK_DUPLICATE', offset=chunk.offset)\n"
+                "self.seen.append(chunk.type)"
             ),
         ),
     ),
@@ -85,33 +107,35 @@ MUTANTS: tuple[Mutant, ...] = (
         "duplicate-ignored",
         "T0",
         "CHNK-08",
-        (
-            "Order.admit",
-            "known.once and kind in self.seen",
-            "known.once and kind in self.seen & {HEAD, GRPS}",
-        ),
+        ("check_type", "kind in ONCE and kind in seen", "False"),
+    ),
+    mutant(
+        "duplicate-either-side-ignored",
+        "T0",
+        "CHNK-08",
+        ("Parser.behind", "last = stream.groups[-1]", "last = stream.groups[-1]\nself.seen.clear()"),
     ),
     mutant(
         "critical-ignored",
         "T0",
         "CHNK-05",
-        ("Order.admit", "not kind & ANCILLARY and known is OTHER_TYPE", "False"),
+        ("check_type", "not kind & ANCILLARY and kind not in NAMES", "False"),
     ),
     mutant(
         "safe-critical-ignored",
         "T0",
         "CHNK-06",
         (
-            "Order.admit",
-            "not kind & ANCILLARY and known is OTHER_TYPE",
-            "not kind & (ANCILLARY | SAFE_TO_COPY) and known is OTHER_TYPE",
+            "check_type",
+            "not kind & ANCILLARY and kind not in NAMES",
+            "not kind & (ANCILLARY | SAFE_TO_COPY) and kind not in NAMES",
         ),
     ),
     mutant(
         "unknown-ancillary-refused",
         "T0",
         "CHNK-09",
-        ("Order.admit", "not kind & ANCILLARY and known is OTHER_TYPE", "known is OTHER_TYPE"),
+        ("check_type", "not kind & ANCILLARY and kind not in NAMES", "kind not in NAMES"),
     ),
     mutant(
         "payload-goes-on",
@@ -123,7 +147,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "feature-ignored",
         "T0",
         "HEAD-03",
-        ("check_features", "entry.value & ~FEATURES", "False"),
+        ("check_head", "features is not None and features.value & ~FEATURES", "False"),
     ),
     mutant(
         "feature-31-ignored",
@@ -139,14 +163,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "area-unchecked",
         "T0",
         "HEAD-02",
-        ("check_area", "head.width * head.height > MAX_AREA", "False"),
+        ("check_head", "width * height > MAX_AREA", "False"),
     ),
     mutant(
         "version-judged",
         "T0",
         "HEAD-06",
         (
-            "_Parser.front",
+            "Parser.front",
             "check_area(head, payload, self.limits.pixels)",
             (
                 "check_area(head, payload, self.limits.pixels)\n"
@@ -183,14 +207,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "preamble-ignored",
         "T0",
         "GRPS-03",
-        ("_Parser._mask", "chunk.end > first", "False"),
-        ("_Parser._preamble", "chunk.end > first", "False"),
-    ),
-    mutant(
-        "latents-in-preamble",
-        "T0",
-        "GRPS-03",
-        ("_Parser._preamble", "chunk.type == LATN", "False"),
+        ("Parser._chunks", "past is not None and chunk.end > past", "False"),
     ),
     mutant(
         "latents-after-last-chunk",
@@ -199,38 +216,28 @@ MUTANTS: tuple[Mutant, ...] = (
         ("parse_groups", "end + values.preamble", "end + values.preamble + 1"),
     ),
     mutant(
-        "mask-not-required",
-        "T0",
-        "MASK-01",
-        ("_Parser._preamble", ("if lacking:\n    raise SdcError('E_MASK_MISSING', offset=at)"), "pass"),
-    ),
-    mutant(
-        "latn-length-unchecked",
-        "T0",
-        "LATN-02",
-        ("read_group", "used + length + 4 != group.size", "False"),
-    ),
-    mutant(
-        "latn-type-unchecked",
-        "T0",
-        "LATN-02",
-        ("read_group", "data[0] != LATN", "False"),
-    ),
-    mutant(
         "damage-in-preamble-is-the-end",
         "T0",
         "STAT-06 GRPS-07",
         (
-            "parse.read",
-            "parser.body(stream, first) if body else stream",
-            "parser.body(stream, first) if body and not stream.errors else stream",
+            "Parser.groups",
+            "self._group(stream, g) if g.size else g",
+            "self._group(stream, g) if g.size and not stream.errors else g",
         ),
     ),
     mutant(
         "damage-behind-is-invalid",
         "T0",
         "STAT-06 STAT-09",
-        ("_Parser._behind", "return (after, [_damaged(at)])", "raise SdcError('E_CHUNK_CRC', offset=at)"),
+        (
+            "Parser._chunks",
+            ("return (tuple(found), (SdcError('E_CHUNK_DAMAGED', where=f'chunk at byte {at}', offset=at),))"),
+            (
+                "if past is None:\n"
+                "    raise SdcError('E_HEAD_CRC', offset=at)\n"
+                "return (tuple(found), (SdcError('E_CHUNK_DAMAGED', offset=at),))"
+            ),
+        ),
     ),
     mutant(
         "withdrawn-is-truncated",
@@ -310,9 +317,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "T0",
         "PROV-02",
         (
-            "Order.admit",
-            "known.once and kind in self.seen",
-            "(known.once or kind == PROV) and kind in self.seen",
+            "check_type",
+            "kind in ONCE and kind in seen",
+            "(kind in ONCE or kind == PROV) and kind in seen",
         ),
     ),
     mutant(

@@ -4,12 +4,6 @@ from .plant import Mutant, mutant
 
 MUTANTS: tuple[Mutant, ...] = (
     mutant(
-        "map-redundant",
-        "T1",
-        "MASK-02",
-        ("parse_map", "count == 1 and not present[0]", "False"),
-    ),
-    mutant(
         "map-empty-group",
         "T1",
         "MASK-03",

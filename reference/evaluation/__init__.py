@@ -26,7 +26,7 @@ How much it takes:
 - ``peers --data DIR``: the same times beside those of other codecs, as ratios.
 - ``entropy --data DIR``: symbols per second, skipped symbols, escapes, and bytes above the ideal.
 - ``large``: an image of 100 megapixels, decoded in a process of its own; its peak memory.
-- ``budget --coco DIR``: bytes of framing and of group maps of streams of COCO images with four levels.
+- ``budget --coco DIR``: bytes of streams with four levels by part: head, map, CRCs, objects, latents.
 - ``agree --data DIR``: how often torch and NumPy write the same file, and that they decode the same bits.
 
 ``--data`` is a folder of photographs, ``--coco`` one with COCO's ``instances.json``.

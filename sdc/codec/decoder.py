@@ -92,7 +92,7 @@ def decode(
 
     Args:
         source: a path, the file's bytes, a seekable binary file, or a stream that was parsed, perhaps with
-            only some of its chunks (:meth:`sdc.format.stream.Stream.with_chunk`).
+            only some of its groups (:meth:`sdc.format.stream.Stream.with_group`).
         levels: level or levels wanted, each in one of the ways of :class:`sdc.Level`; all by default.
         groups: or indices of the groups wanted.
         objects: or objects wanted, by label or index: their cells alone, cut to the rectangle around them.

@@ -210,7 +210,7 @@ def _payloads(
     arithmetic: str,
     runner: Runner,
 ) -> list[bytes]:
-    """Payload of the latent chunk of each group.
+    """Payload of each group.
 
     Args:
         labels: ``uint8 [rows, cols]`` group map.
@@ -245,10 +245,10 @@ def assemble(
     """Bytes of a stream from its coded groups.
 
     Args:
-        payloads: of the latent chunks, one per group.
-        labels: ``uint8 [rows, cols]`` group map; coded unless one group fills the image.
-        before, after: chunks in front of and behind the latent chunks.
+        payloads: of the groups.
+        labels: ``uint8 [rows, cols]`` group map.
+        before, after: chunks in front of and behind the groups.
     """
-    mask = map_payload(labels, len(groups))
+    coded = map_payload(labels, len(groups))
     done = tuple(replace(g, state=COMPLETE, payload=p) for g, p in zip(groups, payloads, strict=True))
-    return build(Stream(head, done, mask, tuple(before), tuple(after), labels=labels))
+    return build(Stream(head, done, coded, tuple(before), tuple(after), labels=labels))

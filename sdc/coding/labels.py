@@ -1,4 +1,4 @@
-"""Coder of label maps: the group map of MASK and the pixel masks of OBJS (spec section "MASK").
+"""Coder of label maps: the group map and the pixel masks of OBJS (spec section "Group map").
 
 Labels are ``0..count``.  Each label is predicted from its neighbours to the west, north,
 north-east and north-west: adaptive bits say which of the distinct ones it equals, tried in

@@ -184,7 +184,7 @@ def decode_group(payload: bytes, coder: GroupCoder, *, keep_residuals: bool = Fa
     """Decode a group's stream.
 
     Args:
-        payload: of its LATN chunk.
+        payload: of its data.
         coder: the group's cells, model and quality.
         keep_residuals: whether the residuals are wanted too; else they are empty.
 
@@ -230,7 +230,7 @@ def encode_group(
             to the targets.
 
     Returns:
-        ``(payload of LATN, what a decoder will read)``.
+        ``(payload, what a decoder will read)``.
     """
     model, q = coder.model, coder.quality
     writer = engine().writer(tables_of(model))

@@ -28,7 +28,7 @@ def extract(
 ) -> Encoded:
     """A stream of some groups, with the others withdrawn; see :func:`withdraw`.
 
-    Of a file the chunks of the other groups are not read (STAT-11).
+    Of a file the data of the other groups is not read (STAT-11).
 
     Args:
         source: a path, the file's bytes, or a seekable binary file.
@@ -65,7 +65,7 @@ def extract_lazily(
 def withdraw(stream: Stream, keep: Iterable[int]) -> tuple[Stream, tuple[SdcError, ...]]:
     """Withdraw all groups but some, and with them what the stream says about them (EDIT-01 to EDIT-06).
 
-    HEAD, MASK and the chunks of kept groups stay byte for byte.
+    Size, model, group map and the data of kept groups stay byte for byte.
     When a group goes, so do its objects, and unknown ancillary chunks that are not safe to copy.
 
     Args:

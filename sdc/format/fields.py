@@ -83,7 +83,7 @@ class Traced:
     """One parsed field: where it stands and what it says.
 
     Attributes:
-        path: such as ``GRPS.groups[2].size``.
+        path: such as ``HEAD.groups[2].size``.
         name: its structure and name in the table, such as ``GROUP.size``.
         id: sentence of the specification.
     """

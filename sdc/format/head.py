@@ -1,4 +1,4 @@
-"""The HEAD chunk: size of the image, required features and model (spec section "HEAD")."""
+"""The start of the head: size of the image, required features and model (spec section "HEAD")."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..errors import SdcError, spec_data
 from ..types import CELL
 from .chunks import VERSION
-from .fields import Payload, build_payload
+from .fields import Payload, encode_varint
 
 FEATURES = sum(1 << row["bit"] for row in spec_data("registry.json")["features"]["entries"])
 """Required-feature bits that this reader knows."""
@@ -18,7 +18,7 @@ MAX_AREA = 1 << 30
 
 @dataclass(frozen=True)
 class Head:
-    """HEAD: size in pixels, required features, model number and the start of its hash."""
+    """Size in pixels, required features, model number and the start of its hash."""
 
     width: int
     height: int
@@ -38,52 +38,62 @@ class Head:
         return -(-self.width // CELL)
 
 
-def check_features(payload: Payload) -> None:
-    """Refuse a required feature that this reader does not know.
-
-    It may change all that stands behind it, and so counts before what is wrong there (HEAD-03).
-
-    Raises:
-        SdcError: ``E_FEATURE``.
-    """
-    for entry in payload.fields:
-        if entry.path == "HEAD.features" and entry.value & ~FEATURES:
-            raise SdcError("E_FEATURE", f"required features 0x{entry.value:X}", entry.path, entry.offset)
+def find_head(payload: Payload) -> Head | None:
+    """Size and model from the fields of the head, if so much of it was read."""
+    values = {t.path.removeprefix("HEAD."): t.value for t in payload.fields}
+    names = ("width", "height", "model", "weights", "features", "version")
+    return Head(*(values[name] for name in names)) if all(name in values for name in names) else None
 
 
-def parse_head(payload: Payload) -> Head:
-    """HEAD from its fields.
+def check_head(payload: Payload) -> Head:
+    """Size and model from the fields of the head.
+
+    An unknown feature may change all that stands behind it, and so counts before what is wrong there
+    (HEAD-03).
 
     Raises:
-        SdcError: ``E_HEAD_SIZE``, ``E_VARINT`` or ``E_PAYLOAD_LENGTH``.
+        SdcError: ``E_HEAD_SIZE``, ``E_FEATURE``, ``E_VARINT`` or ``E_PAYLOAD_LENGTH``; or what is
+            wrong with a field of the groups.
     """
-    v = payload.whole()
-    return Head(v.width, v.height, v.model, v.weights, v.features, v.version)
+    read = {t.path: t for t in payload.fields}
+    if "HEAD.height" in read:
+        width, height = read["HEAD.width"].value, read["HEAD.height"].value
+        if width * height > MAX_AREA:
+            offset = read["HEAD.height"].offset
+            raise SdcError("E_HEAD_SIZE", f"{width} x {height} pixels", "HEAD.height", offset)
+    features = read.get("HEAD.features")
+    if features is not None and features.value & ~FEATURES:
+        raise SdcError("E_FEATURE", f"required features 0x{features.value:X}", features.path, features.offset)
+    payload.whole()
+    head = find_head(payload)
+    assert head is not None
+    return head
 
 
 def check_area(head: Head, payload: Payload, limit: int) -> None:
-    """Refuse more pixels than a stream can have, or than the caller agrees to.
+    """Refuse more pixels than the caller agrees to.
 
     Raises:
-        SdcError: ``E_HEAD_SIZE`` at the height, ``E_LIMIT`` at the width.
+        SdcError: ``E_LIMIT`` at the width.
     """
-    area = f"{head.width} x {head.height} pixels"
-    if head.width * head.height > MAX_AREA:
-        raise SdcError("E_HEAD_SIZE", area, "HEAD.height", payload.offset("HEAD.height"))
     if head.width * head.height > limit:
+        area = f"{head.width} x {head.height} pixels"
         raise SdcError("E_LIMIT", area, "HEAD.width", payload.offset("HEAD.width"))
 
 
-def build_head(head: Head) -> bytes:
-    """Payload of HEAD."""
-    return build_payload(
-        "HEAD",
-        {
-            "width": head.width,
-            "height": head.height,
-            "features": head.features,
-            "model": head.model,
-            "weights": head.weights,
-            "version": head.version,
-        },
-    )
+def head_values(head: Head) -> dict[str, int | bytes]:
+    """Fields of the head by name, ``width`` to ``version``."""
+    return {
+        "width": head.width,
+        "height": head.height,
+        "features": head.features,
+        "model": head.model,
+        "weights": head.weights,
+        "version": head.version,
+    }
+
+
+def seed_of(head: Head) -> bytes:
+    """Bytes of the head from ``width`` to ``version``, which the CRC of group data starts with (LATN-04)."""
+    numbers = (head.width, head.height, head.features, head.model)
+    return b"".join(map(encode_varint, numbers)) + head.weights + bytes([head.version])

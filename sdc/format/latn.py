@@ -1,4 +1,4 @@
-"""The LATN chunk: symbols of one group (spec section "Latents")."""
+"""The data of a group: its symbols (spec section "Latents")."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from .choice import Choice, ObjectNames, choose
 from .chunks import OBJS
 from .group_state import check_size
 from .grps import UNREAD, Group
-from .parse import parse, parse_around
+from .parse import Parser, parse
 from .source import Reader, Source
 from .stream import Stream
 
@@ -64,8 +64,8 @@ class LazyStream:
     """What has been read of a stream.
 
     Bytes, which are here, are parsed whole.
-    Of a file, HEAD to the first group is read at once, a group when it is asked for, and what stands behind
-    all groups when :meth:`fetch_behind` is called.
+    Of a file, what stands in front of the groups is read at once, a group when it is asked for, and what
+    stands behind all groups when :meth:`fetch_behind` is called.
 
     Attributes:
         stream: what is known; groups that were not asked for are ``unread``.
@@ -82,10 +82,8 @@ class LazyStream:
     def __init__(self, source: Source, limits: Limits = Limits(), block: int = 0):
         self.limits = limits
         self._reader = _Kept(source, block)
-        self.stream = parse(source, limits=limits) if self._reader.held else self._around(behind=False)
-
-    def _around(self, behind: bool) -> Stream:
-        return parse_around(self._reader, limits=self.limits, behind=behind)
+        self._parser = Parser(self._reader, limits)
+        self.stream = parse(source, limits=limits) if self._reader.held else self._parser.front()
 
     def fetch(
         self,
@@ -102,7 +100,7 @@ class LazyStream:
             SdcError: as :func:`.choice.choose`; the stream is invalid; ``E_LIMIT``; ``E_IO``.
         """
         if objects is not None:
-            self.fetch_objects()
+            self.fetch_chunk(OBJS)
         if groups is None and levels is None and objects is None:
             self._fetch_groups([g.index for g in self.stream.groups])
             self.fetch_behind()
@@ -111,13 +109,13 @@ class LazyStream:
         self._fetch_groups(choice.groups)
         return choice
 
-    def fetch_objects(self) -> None:
-        """Fetch the description of the objects, wherever it stands.
+    def fetch_chunk(self, kind: int) -> None:
+        """Fetch the first chunk of a type, wherever it stands.
 
         Raises:
             SdcError: as :meth:`fetch_behind`.
         """
-        if self.stream.chunk(OBJS) is None:
+        if self.stream.chunk(kind) is None:
             self.fetch_behind()
 
     def fetch_behind(self) -> None:
@@ -128,9 +126,7 @@ class LazyStream:
         """
         if self.stream.behind:
             return
-        found = self._around(behind=True)
-        new = [error for error in found.errors if error.offset not in {e.offset for e in self.stream.errors}]
-        self._put(replace(self.stream, after=found.after, behind=True, errors=(*self.stream.errors, *new)))
+        self._put(self._parser.behind(self.stream))
 
     def _put(self, stream: Stream) -> None:
         """Take over a stream of which more is known, with its errors in the order of the file."""
@@ -138,7 +134,7 @@ class LazyStream:
         self.stream = replace(stream, errors=errors)
 
     def _fetch_groups(self, indices: Iterable[int]) -> None:
-        """Fetch the chunks of groups that are unread, neighbours in one read."""
+        """Fetch the data of groups that are unread, neighbours in one read."""
         runs: list[list[Group]] = []
         for k in indices:
             g = self.stream.groups[k]
@@ -156,5 +152,5 @@ class LazyStream:
             data = memoryview(self._reader.once(start, run[-1].offset + run[-1].size - start))
             stream = self.stream
             for g in run:
-                stream = stream.with_chunk(g.index, bytes(data[g.offset - start :][: g.size]))
+                stream = stream.with_group(g.index, bytes(data[g.offset - start :][: g.size]))
             self._put(stream)

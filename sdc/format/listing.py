@@ -2,42 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..errors import SdcError, spec_data
-from .chunks import MAGIC, NAMES
+from .chunks import CRC_SIZE, MAGIC, NAMES
 from .fields import Traced, decode_varint, row_of
-from .grps import COMPLETE, TRUNCATED
-from .reading import Place
+from .grps import COMPLETE, DAMAGED, TRUNCATED, Group
+from .reading import Place, Reading
 from .source import Reader
 
 Row = dict[str, Any]
 
 
-def field_rows(reader: Reader, places: Sequence[Place], fields: Iterable[Traced]) -> list[Row]:
-    """Every field read, by offset: the file's, the chunks', and those of the payloads.
+def field_rows(reader: Reader, found: Reading, objects: Iterable[Traced]) -> list[Row]:
+    """Every field read, by offset: the header's, the groups', the chunks', and those of the payloads.
 
     Args:
         reader: of the file.
-        places: its chunks.
-        fields: those of HEAD, GRPS and OBJS.
+        found: what was read of it.
+        objects: fields of OBJS.
 
     Returns:
-        Rows of ``path``, ``offset``, ``size``, ``value`` (bytes in hex, ``None`` for a payload) and ``id``.
+        Rows of ``path``, ``offset``, ``size``, ``value`` (bytes in hex, ``None`` for payloads and the map)
+        and ``id``.
     """
-    rows = [_row("magic", 0, len(MAGIC), MAGIC, ("FILE", "magic"))] if places else []
-    for k, place in enumerate(places):
-        rows += _chunk_rows(reader, f"chunks[{k}]", place)
-    for t in fields:
+    size = len(MAGIC)
+    rows = [_row("magic", 0, size, MAGIC, ("FILE", "magic"))] if reader.at(0, size) == MAGIC else []
+    for t in (*found.fields, *objects):
         structure, _, name = t.name.partition(".")
-        rows.append(_row(t.path, t.offset, t.size, t.value, (structure, name)))
+        value = None if t.name == "HEAD.map" else t.value
+        rows.append(_row(t.path, t.offset, t.size, value, (structure, name)))
+    for g in () if found.outline is None else found.outline.groups:
+        rows += _group_rows(reader, g)
+    for k, place in enumerate(found.places):
+        rows += _chunk_rows(reader, f"chunks[{k}]", place)
     return sorted(rows, key=lambda row: (row["offset"], row["size"] > 0))
 
 
 def _row(path: str, offset: int, size: int, value: Any, field: tuple[str, str]) -> Row:
     value = value.hex() if isinstance(value, bytes) else value
     return {"path": path, "offset": offset, "size": size, "value": value, "id": row_of(*field)["id"]}
+
+
+def _group_rows(reader: Reader, group: Group) -> Iterator[Row]:
+    """Payload and CRC of a group's data, if all of it is there."""
+    if group.state in (COMPLETE, DAMAGED):
+        path, crc = f"groups[{group.index}]", group.offset + group.size - CRC_SIZE
+        yield _row(f"{path}.stream", group.offset, crc - group.offset, None, ("LATN", "stream"))
+        value = int.from_bytes(reader.at(crc, CRC_SIZE), "little")
+        yield _row(f"{path}.crc", crc, CRC_SIZE, value, ("LATN", "crc"))
 
 
 def _chunk_rows(reader: Reader, path: str, place: Place) -> Iterator[Row]:
@@ -50,7 +64,7 @@ def _chunk_rows(reader: Reader, path: str, place: Place) -> Iterator[Row]:
         return
     start = place.offset + header
     yield _row(f"{path}.length", place.offset + 1, header - 1, length, ("CHUNK", "length"))
-    crc = end if place.state == TRUNCATED else max(end - 4, start)
+    crc = end if place.state == TRUNCATED else max(end - CRC_SIZE, start)
     yield _row(f"{path}.payload", start, crc - start, None, ("CHUNK", "payload"))
     whole = _opaque_field(NAMES.get(place.type, ""))
     if whole and place.state == COMPLETE:

@@ -6,26 +6,25 @@ from dataclasses import replace
 
 from ..errors import SdcError
 from ..types import Limits
-from .chunks import GRPS, HEAD, LATN, MAGIC, MASK, NAMES, Chunk, Order
-from .fields import Traced, read_payload
-from .found import Found, read_chunk, read_required, read_tolerant
+from .chunks import MAGIC, NAMES, Chunk, check_type
+from .fields import Traced
+from .found import Found, read_chunk
 from .group_state import check_size, read_group
 from .grps import DAMAGED, TRUNCATED, Group, group_error, parse_groups
-from .head import Head, check_area, check_features, parse_head
+from .head import Head, check_area, check_head, find_head
+from .header import read_header
 from .mask import parse_map
 from .reading import Place, Reading
 from .source import Reader, Source
 from .stream import Outline, Stream
 
 
-def parse(source: Source, *, limits: Limits = Limits(), body: bool = True) -> Stream:
-    """Parse a stream.
+def parse(source: Source, *, limits: Limits = Limits()) -> Stream:
+    """Parse a stream; a prefix will do that holds the header.
 
     Args:
         source: the file's bytes, or a seekable binary reader.
         limits: what the caller agrees to hold in memory.
-        body: ``False`` stops after MASK; groups are then ``unread`` and :meth:`Stream.prefix` and
-            :meth:`Stream.ranges` say which bytes to fetch.  A prefix that holds so much will do.
 
     Returns:
         The stream; ``state`` is ``valid`` or ``partial``.
@@ -34,33 +33,14 @@ def parse(source: Source, *, limits: Limits = Limits(), body: bool = True) -> St
         SdcError: the stream is invalid or unsupported, or breaks ``limits``; ``E_USAGE`` for what is no
             source.
     """
-    return read(source, limits=limits, body=body).whole()
+    return read(source, limits=limits).whole()
 
 
-def parse_around(reader: Reader, *, limits: Limits, behind: bool) -> Stream:
-    """Parse a stream but for its groups, whose bytes are not read (STAT-11).
-
-    Args:
-        reader: of the file.
-        limits: as for :func:`parse`.
-        behind: whether to read the chunks behind the groups too.
-
-    Returns:
-        The stream, with all groups ``unread`` that are not withdrawn.
-
-    Raises:
-        SdcError: as :func:`parse`.
-    """
-    parser = _Parser(reader, limits)
-    stream, first = parser.front(body=True)
-    return parser.body(stream, first, latents=False, behind=behind)
-
-
-def read(source: Source, *, limits: Limits = Limits(), body: bool = True) -> Reading:
+def read(source: Source, *, limits: Limits = Limits()) -> Reading:
     """Read a stream as far as it is right.
 
     Args:
-        source, limits, body: as for :func:`parse`.
+        source, limits: as for :func:`parse`.
 
     Returns:
         What was read, and the error that ended the reading if one did.
@@ -68,89 +48,69 @@ def read(source: Source, *, limits: Limits = Limits(), body: bool = True) -> Rea
     Raises:
         SdcError: ``E_USAGE`` for what is no source.
     """
-    parser = _Parser(Reader(source), limits)
+    parser = Parser(Reader(source), limits)
     try:
-        stream, first = parser.front(body)
-        return parser.reading(parser.body(stream, first) if body else stream)
+        return parser.reading(parser.behind(parser.groups(parser.front())))
     except SdcError as error:
         return parser.reading(error=error)
 
 
-class _Parser:
-    """Reads the parts of one file in their order, and keeps what it has read."""
+class Parser:
+    """Reads the parts of one file in their order, and keeps what it has read.
+
+    Each part may raise as :func:`parse` does, but for ``E_USAGE``.
+
+    Args:
+        reader: of the file.
+        limits: as for :func:`parse`.
+    """
 
     def __init__(self, reader: Reader, limits: Limits):
         self.reader, self.limits = reader, limits
-        self.order = Order()
+        self.seen: list[int] = []
         self.places: list[Place] = []
         self.fields: list[Traced] = []
+        self.header = 0
         self.head: Head | None = None
         self.outline: Outline | None = None
 
     def reading(self, stream: Stream | None = None, error: SdcError | None = None) -> Reading:
         """What has been read, of a whole stream or up to an error."""
         known = self.outline if stream is None else stream
-        return Reading(
-            self.reader.size, self.head, known, stream, tuple(self.places), tuple(self.fields), error
-        )
+        size, places, fields = self.reader.size, tuple(self.places), tuple(self.fields)
+        return Reading(size, self.head, known, stream, self.header, places, fields, error)
 
-    def front(self, body: bool) -> tuple[Stream, int]:
-        """Read HEAD, GRPS, MASK and, for a body, the rest of the preamble.
-
-        Returns:
-            ``(the stream, offset of the first latent chunk)``.
-        """
+    def front(self) -> Stream:
+        """Read the header and the preamble; groups are ``unread`` then if they are not withdrawn."""
         self._magic()
-        chunk = self._required(len(MAGIC), HEAD)
-        payload = read_payload("HEAD", chunk.payload, chunk.payload_offset)
-        self.fields += payload.fields
-        if payload.error is None:
-            self.head = parse_head(payload)
-        check_features(payload)
-        head = parse_head(payload)
+        header = read_header(self.reader, self.limits)
+        payload = header.payload
+        self.header = header.end
+        self.fields += sorted((*header.fields, *payload.fields), key=lambda field: field.offset)
+        self.head = find_head(payload)
+        head = check_head(payload)
         check_area(head, payload, self.limits.pixels)
-        chunk = self._required(chunk.end, GRPS)
-        payload = read_payload("GRPS", chunk.payload, chunk.payload_offset)
-        self.fields += payload.fields
-        groups, first = parse_groups(head, payload, chunk.end)
-        self.outline = Outline(head, groups, size=self.reader.size, behind=False)
-        mask = self._mask(chunk.end, first)
-        at = chunk.end if mask is None else mask.end
-        before, errors, at = self._preamble(at, first, mask is None and len(groups) > 1, body)
-        self.outline = outline = replace(
-            self.outline,
-            mask=None if mask is None else mask.payload,
-            before=tuple(before),
-            errors=tuple(errors),
-        )
-        if mask is None:
-            labels = parse_map(head, len(groups), None)
-        else:
-            labels = parse_map(head, len(groups), mask.payload, mask.payload_offset)
-        self.outline = stream = Stream(**vars(outline), labels=labels)
-        return stream, first
+        groups, first = parse_groups(head, payload, header.end)
+        size, coded = self.reader.size, payload.values.map
+        self.outline = Outline(head, groups, coded, size=size, behind=False)
+        labels = parse_map(head, len(groups), coded, payload.offset("HEAD.map"))
+        self.outline = stream = Stream(**vars(self.outline), labels=labels)
+        before, errors = self._chunks(header.end, first)
+        return replace(stream, before=before, errors=errors)
 
-    def body(
-        self,
-        stream: Stream,
-        first: int,
-        latents: bool = True,
-        behind: bool = True,
-    ) -> Stream:
-        """Read the latent chunks, if wanted, and what stands behind them, if wanted."""
-        groups = stream.groups
-        if latents:
-            groups = tuple(self._latents(stream, g) if g.size else g for g in groups)
+    def groups(self, stream: Stream) -> Stream:
+        """Read the data of the groups."""
+        groups = tuple(self._group(stream, g) if g.size else g for g in stream.groups)
         missing = tuple(group_error(g) for g in groups if g.state in (TRUNCATED, DAMAGED))
-        end = first + sum(g.size for g in groups)
-        after, errors = self._behind(end, len(stream.before)) if behind else ([], [])
-        return replace(
-            stream,
-            groups=groups,
-            after=tuple(after),
-            errors=(*stream.errors, *missing, *errors),
-            behind=behind,
-        )
+        self.outline = stream = replace(stream, groups=groups, errors=(*stream.errors, *missing))
+        return stream
+
+    def behind(self, stream: Stream) -> Stream:
+        """Read what stands behind the groups, whether they have been read or not (STAT-11)."""
+        self.seen = [chunk.type for chunk in stream.before]
+        last = stream.groups[-1]
+        after, errors = self._chunks(last.offset + last.size)
+        return replace(stream, after=after, errors=(*stream.errors, *errors), behind=True)
 
     def _magic(self) -> None:
         magic = self.reader.at(0, len(MAGIC))
@@ -160,90 +120,36 @@ class _Parser:
             raise SdcError("E_TRUNCATED", "the file ends within the magic number", offset=len(magic))
         raise SdcError("E_MAGIC", offset=0)
 
-    def _note(self, chunk: Found) -> None:
-        self.places.append(Place(chunk.type, chunk.offset, len(chunk.data), chunk.state))
+    def _group(self, stream: Stream, group: Group) -> Group:
+        """Read the data of a group that has some."""
+        check_size(group, self.reader.size, self.limits)
+        return read_group(group, self.reader.at(group.offset, group.size), stream.seed(group))
 
-    def _required(self, at: int, kind: int) -> Found:
-        """Read HEAD or GRPS, without which nothing can be read."""
-        chunk = read_chunk(self.reader, at, self.limits)
-        if chunk.data:
-            self._note(chunk)
-        return read_required(chunk, kind, self.reader.size)
-
-    def _mask(self, at: int, first: int) -> Found | None:
-        """Read MASK, which stands at the end of GRPS if it is there (MASK-08)."""
-        if at >= first or self.reader.at(at, 1) != bytes([MASK]):
-            return None
-        chunk = self._required(at, MASK)
-        if chunk.end > first:
-            raise SdcError("E_GRPS_PREAMBLE", "MASK reaches past the preamble", offset=at)
-        self.order.admit(MASK, at)
-        return chunk
-
-    def _preamble(
-        self, at: int, first: int, lacking: bool, body: bool
-    ) -> tuple[list[Chunk], list[SdcError], int]:
-        """Read the chunks between MASK and the latent chunks.
+    def _chunks(self, at: int, past: int | None = None) -> tuple[tuple[Chunk, ...], tuple[SdcError, ...]]:
+        """Read the chunks from an offset on, up to the first that is damaged.
 
         Args:
-            lacking: whether MASK is needed and not there.
-            body: whether to read them also when nothing is lacking.
+            past: where the preamble ends; none behind the groups, where chunks go on to the end of the file.
         """
-        before: list[Chunk] = []
-        errors: list[SdcError] = []
-        while at < first and (body or lacking):
-            chunk = read_tolerant(self.reader, at, self.limits)
+        found: list[Chunk] = []
+        while at < (self.reader.size if past is None else past):
+            chunk = read_chunk(self.reader, at, self.limits)
             if at < self.reader.size:
-                self._note(chunk)
+                self.places.append(Place(chunk.type, at, len(chunk.data), chunk.state))
             if not chunk.good:
-                if lacking and not chunk.whole:
-                    raise SdcError("E_TRUNCATED", "the file ends before MASK", offset=self.reader.size)
-                errors.append(_damaged(at))
-                break
-            if chunk.type == LATN:
-                raise SdcError("E_GRPS_PREAMBLE", "a latent chunk within the preamble", offset=at)
-            if chunk.end > first:
+                return tuple(found), (SdcError("E_CHUNK_DAMAGED", where=f"chunk at byte {at}", offset=at),)
+            if past is not None and chunk.end > past:
                 name = NAMES.get(chunk.type, "a chunk")
                 raise SdcError("E_GRPS_PREAMBLE", f"{name} reaches past the preamble", offset=at)
-            self._admit(chunk, len(before))
-            before.append(Chunk(chunk.type, chunk.payload, at))
+            self._admit(chunk)
+            found.append(Chunk(chunk.type, chunk.payload, at))
             at = chunk.end
-        if lacking:
-            raise SdcError("E_MASK_MISSING", offset=at)
-        return before, errors, at
+        return tuple(found), ()
 
-    def _admit(self, chunk: Found, count: int) -> None:
-        """Take an ancillary chunk, if its order and number and the limit allow."""
-        self.order.admit(chunk.type, chunk.offset)
-        if count >= self.limits.chunks:
+    def _admit(self, chunk: Found) -> None:
+        """Take a chunk, if its type, its number and the limit allow."""
+        check_type(chunk.type, self.seen, chunk.offset)
+        if len(self.seen) >= self.limits.chunks:
             message = f"more than {self.limits.chunks} ancillary chunks"
             raise SdcError("E_LIMIT", message, offset=chunk.offset)
-
-    def _latents(self, stream: Stream, group: Group) -> Group:
-        """Read the chunk of a group that has one."""
-        size = self.reader.size
-        check_size(group, size, self.limits)
-        available = min(group.size, max(0, size - group.offset))
-        group = read_group(group, self.reader.at(group.offset, available), stream.seed(group))
-        if available:
-            self.places.append(Place(LATN, group.offset, available, group.state, group.index))
-        return group
-
-    def _behind(self, at: int, count: int) -> tuple[list[Chunk], list[SdcError]]:
-        """Read the chunks behind the latent chunks; ``count`` have been read in front of them."""
-        self.order.behind_latents()
-        after: list[Chunk] = []
-        while at < self.reader.size:
-            chunk = read_tolerant(self.reader, at, self.limits)
-            self._note(chunk)
-            if not chunk.good:
-                return after, [_damaged(at)]
-            self._admit(chunk, count + len(after))
-            after.append(Chunk(chunk.type, chunk.payload, at))
-            at = chunk.end
-        return after, []
-
-
-def _damaged(at: int) -> SdcError:
-    """The error of a damaged chunk in front of or behind the latent chunks (STAT-06)."""
-    return SdcError("E_CHUNK_DAMAGED", where=f"chunk at byte {at}", offset=at)
+        self.seen.append(chunk.type)

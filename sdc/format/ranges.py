@@ -58,7 +58,7 @@ def byte_ranges(
     groups: Iterable[int] | None = None,
     levels: LevelLike | Iterable[LevelLike] | None = None,
 ) -> list[tuple[int, int]]:
-    """Byte ranges ``(offset, length)`` of some groups' chunks (all by default), neighbours merged.
+    """Byte ranges ``(offset, length)`` of some groups' data (all by default), neighbours merged.
 
     Args:
         own: all groups of the stream.
@@ -81,7 +81,7 @@ def prefix_size(
     groups: Iterable[int] | None = None,
     levels: LevelLike | Iterable[LevelLike] | None = None,
 ) -> int:
-    """Bytes from the start of the file up to the end of some groups' chunks (all by default).
+    """Bytes from the start of the file up to the end of some groups' data (all by default).
 
     That is the preamble at least, also when the stream has none of these groups.
 

@@ -18,14 +18,12 @@ class Place:
     Attributes:
         size: bytes of the whole chunk that are in the file.
         state: ``complete``, ``truncated`` or ``damaged``.
-        group: whose latents it holds.
     """
 
     type: int
     offset: int
     size: int
     state: str
-    group: int | None = None
 
 
 @dataclass(frozen=True)
@@ -34,11 +32,12 @@ class Reading:
 
     Attributes:
         size: bytes of the file.
-        head: HEAD, once it is read.
-        outline: what is known of the stream, once GRPS is read.
+        head: size and model, once they are read.
+        outline: what is known of the stream, once the groups of the head are read.
         stream: the whole stream; ``None`` when an error ended the reading.
+        header: bytes of magic number and header, 0 until the header is found.
         places: every chunk, in file order.
-        fields: every field of HEAD and GRPS, in file order.
+        fields: every field of the header, in file order.
         error: what ended the reading.
     """
 
@@ -46,6 +45,7 @@ class Reading:
     head: Head | None
     outline: Outline | None
     stream: Stream | None
+    header: int
     places: tuple[Place, ...]
     fields: tuple[Traced, ...]
     error: SdcError | None

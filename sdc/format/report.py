@@ -16,7 +16,7 @@ from ..errors import SdcError, spec_data
 from ..networks.registry import model_for
 from ..objects.cells import cell_areas
 from ..types import Level, Limits
-from .chunks import ICCP, MAGIC, NAMES
+from .chunks import ICCP, NAMES
 from .grps import COMPLETE
 from .head import Head
 from .iccp import icc_error
@@ -77,7 +77,7 @@ def _info(source: Source, trace: bool, limits: Limits) -> Report:
         "errors": [{**error.as_dict(), "severity": error.kind} for error in errors],
     }
     if trace:
-        report["trace"] = field_rows(reader, found.places, (*found.fields, *described.fields))
+        report["trace"] = field_rows(reader, found, described.fields)
     return report
 
 
@@ -109,17 +109,19 @@ def _model(head: Head) -> Report:
 
 def _sizes(found: Reading) -> Report:
     """Bytes by kind; together they are those of the file, but for what is damaged or cut off."""
-    keys = ("framing_bytes", "mask_bytes", "metadata_bytes", "latent_bytes", "icc_bytes")
+    keys = ("framing_bytes", "map_bytes", "metadata_bytes", "latent_bytes", "icc_bytes")
     stream = found.stream
     if stream is None:
         return dict.fromkeys(keys)
-    mask = len(stream.mask or b"")
+    coded = len(stream.map)
     metadata = sum(len(c.payload) for c in stream.before + stream.after)
-    latents = sum(len(g.payload) for g in stream.groups if g.payload is not None)
-    good = len(MAGIC) + sum(p.size for p in found.places if p.state == COMPLETE)
+    complete = [g for g in stream.groups if g.payload is not None]
+    latents = sum(len(g.payload or b"") for g in complete)
+    good = found.header + sum(p.size for p in found.places if p.state == COMPLETE)
+    good += sum(g.size for g in complete)
     profile = stream.chunk(ICCP)
     icc = 0 if profile is None else len(profile.payload)
-    return dict(zip(keys, (good - mask - metadata - latents, mask, metadata, latents, icc), strict=True))
+    return dict(zip(keys, (good - coded - metadata - latents, coded, metadata, latents, icc), strict=True))
 
 
 def _extents(head: Head, labels: Labels, count: int) -> tuple[list[int], list[int]]:
@@ -135,7 +137,6 @@ def _groups(known: Outline, found: Reading) -> list[Report]:
     areas: Sequence[int | None] = [None] * count
     if found.labels is not None:
         cells, areas = _extents(known.head, found.labels, count)
-    states = {place.group: place.state for place in found.places}
     out = []
     for g in known.groups:
         area = areas[g.index + 1]
@@ -149,7 +150,7 @@ def _groups(known: Outline, found: Reading) -> list[Report]:
                 "offset": g.offset,
                 "bytes": g.size,
                 "bpp": _bpp(g.size, area) if area else None,
-                "state": states.get(g.index, g.state),
+                "state": g.state,
             }
         )
     return out
@@ -180,5 +181,4 @@ def _chunk(place: Place) -> Report:
         "offset": place.offset,
         "bytes": place.size,
         "state": place.state,
-        "group": place.group,
     }

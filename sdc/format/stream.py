@@ -11,27 +11,27 @@ from ..types import Level, LevelLike
 from .chunks import Chunk
 from .group_state import read_group
 from .grps import DAMAGED, TRUNCATED, WITHDRAWN, Group, group_error
-from .head import Head, build_head
+from .head import Head, seed_of
 from .ranges import byte_ranges, prefix_size, select
 from .source import Reader
 
 
 @dataclass(frozen=True)
 class Outline:
-    """What a stream says but for its group map, which a broken MASK may hide.
+    """What a stream says but for its decoded group map, which may be broken.
 
     Attributes:
-        mask: payload of MASK, or ``None`` when one group fills the image.
-        before: chunks between MASK and the first latent chunk.
-        after: chunks behind the last latent chunk.
+        map: the coded group map.
+        before: chunks in front of the groups, the preamble.
+        after: chunks behind the groups.
         errors: what is missing or damaged in a partial stream.
         size: bytes of the file.
-        behind: whether the chunks behind the latent chunks have been read.
+        behind: whether the chunks behind the groups have been read.
     """
 
     head: Head
     groups: tuple[Group, ...]
-    mask: bytes | None = None
+    map: bytes = b""
     before: tuple[Chunk, ...] = ()
     after: tuple[Chunk, ...] = ()
     errors: tuple[SdcError, ...] = ()
@@ -69,7 +69,7 @@ class Outline:
         groups: Iterable[int] | None = None,
         levels: LevelLike | Iterable[LevelLike] | None = None,
     ) -> list[tuple[int, int]]:
-        """Byte ranges of some groups' chunks: :func:`sdc.format.ranges.byte_ranges`."""
+        """Byte ranges of some groups' data: :func:`sdc.format.ranges.byte_ranges`."""
         return byte_ranges(self.groups, groups, levels)
 
     def prefix(
@@ -77,12 +77,12 @@ class Outline:
         groups: Iterable[int] | None = None,
         levels: LevelLike | Iterable[LevelLike] | None = None,
     ) -> int:
-        """Bytes up to the end of some groups' chunks: :func:`sdc.format.ranges.prefix_size`."""
+        """Bytes up to the end of some groups' data: :func:`sdc.format.ranges.prefix_size`."""
         return prefix_size(self.groups, groups, levels)
 
     def seed(self, group: Group) -> bytes:
-        """What the CRC of a latent chunk starts with (LATN-04)."""
-        return build_head(self.head) + (self.mask or b"") + bytes([group.index, group.level_quality])
+        """What the CRC of a group's data starts with (LATN-04)."""
+        return seed_of(self.head) + self.map + bytes([group.index, group.level_quality])
 
 
 @dataclass(frozen=True)
@@ -90,21 +90,21 @@ class Stream(Outline):
     """A parsed stream.
 
     Attributes:
-        labels: the group map that ``mask`` codes, ``uint8 [rows, cols]``: 0 for no group, ``k + 1`` for
+        labels: the group map that ``map`` codes, ``uint8 [rows, cols]``: 0 for no group, ``k + 1`` for
             group ``k``.
     """
 
     labels: Labels = field(kw_only=True, repr=False, compare=False)
 
-    def with_chunk(self, index: int, data: bytes) -> Stream:
-        """This stream with the bytes of one group's chunk, as a byte range brought them.
+    def with_group(self, index: int, data: bytes) -> Stream:
+        """This stream with the data of one group, as a byte range brought them.
 
         Args:
             index: of the group, which becomes complete, truncated or damaged; a withdrawn one stays so.
-            data: its chunk; bytes beyond its size are not looked at.
+            data: its payload and CRC; bytes beyond its size are not looked at.
 
         Raises:
-            SdcError: ``E_LATN_SIZE`` or ``E_VARINT``; ``E_USAGE`` for a group that the stream does not have.
+            SdcError: ``E_USAGE`` for a group that the stream does not have.
         """
         (index,) = self.select([index])
         old = self.groups[index]

@@ -53,7 +53,7 @@ def format_text(report: Report) -> str:
     """A report as text for a terminal, ending in a newline."""
     lines = _head_lines(report)
     if report["framing_bytes"] is not None:
-        parts = ("framing", "mask", "metadata", "latent")
+        parts = ("framing", "map", "metadata", "latent")
         lines.append("bytes     " + ", ".join(f"{part} {report[part + '_bytes']}" for part in parts))
     sections = {
         "groups": _group_lines(report["groups"]),
@@ -113,15 +113,7 @@ def _object_lines(objects: list[Report]) -> list[str]:
 
 
 def _chunk_lines(chunks: list[Report]) -> list[str]:
-    rows = [
-        [
-            c["offset"],
-            c["bytes"],
-            c["type"] or f"0x{c['hex']}",
-            c["state"] + ("" if c["group"] is None else f", group {c['group']}"),
-        ]
-        for c in chunks
-    ]
+    rows = [[c["offset"], c["bytes"], c["type"] or f"0x{c['hex']}", c["state"]] for c in chunks]
     return _table(["offset", "bytes", "type", "state"], rows, "type state") if rows else []
 
 

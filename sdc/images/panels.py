@@ -79,8 +79,8 @@ def map_panel(
         items.append((f"{level} {100 * share:.0f} % of cells{several}{gone}", legend_colour(level)))
     if counts[0]:
         items.append((f"{100 * counts[0] / labels.size:.0f} % in no group", QUIET))
-    if stream.mask is not None:
-        items.append((f"map {bytes_text(len(stream.mask))}", QUIET))
+    if stream.map:
+        items.append((f"map {bytes_text(len(stream.map))}", QUIET))
     if (described := stream.chunk(OBJS)) is not None:
         items.append((f"objects {bytes_text(described.size)}", QUIET))
     many = f", {len(things)} object" + ("s" if len(things) > 1 else "") if things else ""

@@ -31,7 +31,7 @@ def sheet(
 
     It shows the original if there is one, the group map with the objects, and what a receiver sees that stops
     after each level, with the bytes it has fetched by then: those of the file from its start to the end of
-    the level's last latent chunk.
+    the level's last group.
     Cells that are not decoded are a checkerboard.
     Groups do not depend on one another, so one decoding serves all panels.
 

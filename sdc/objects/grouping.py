@@ -16,7 +16,7 @@ from .object import Object
 from .ranking import rank_objects
 from .values import Bools, objects_error
 
-MAX_OBJECT_GROUPS = largest("GRPS", "count") - 1
+MAX_OBJECT_GROUPS = largest("HEAD", "count") - 1
 """One group number is kept for the cells that no object covers."""
 
 MAX_MARGIN = 15

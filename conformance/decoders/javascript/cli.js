@@ -40,7 +40,7 @@ function info(file) {
     width: s.width, height: s.height, features: s.features, model: s.model, weights: s.weights, version: s.version,
     groups: s.groups.map((g) => ({ level: g.levelNumber, quality: g.quality, offset: g.offset, size: g.size, state: g.state })),
     chunks: s.chunks.map((c) => ({
-      type: c.code, offset: c.offset, size: c.bytes, state: c.group === null && c.state !== 'complete' ? 'damaged' : c.state,
+      type: c.code, offset: c.offset, size: c.bytes, state: c.state === 'complete' ? 'complete' : 'damaged',
     })),
     map: hash(s.map),
     errors: s.errors.map(fault),

@@ -12,10 +12,9 @@
 // ---------------------------------------------------------------- errors
 
 const CLASSES = {
-  invalid: ['E_MAGIC', 'E_TRUNCATED', 'E_VARINT', 'E_CHUNK_CRC', 'E_CHUNK_ORDER', 'E_CHUNK_DUPLICATE',
-    'E_PAYLOAD_LENGTH', 'E_HEAD_SIZE', 'E_GRPS_COUNT', 'E_GRPS_ORDER', 'E_GRPS_SIZE', 'E_GRPS_PREAMBLE',
-    'E_MASK_MISSING', 'E_MASK_REDUNDANT', 'E_MASK_EMPTY_GROUP', 'E_MASK_LABEL', 'E_LATN_SIZE',
-    'E_RANS_STATE', 'E_RANS_FINAL', 'E_ESCAPE', 'E_ICCP_SIZE', 'E_OBJS'],
+  invalid: ['E_MAGIC', 'E_TRUNCATED', 'E_VARINT', 'E_HEAD_CRC', 'E_CHUNK_DUPLICATE', 'E_PAYLOAD_LENGTH',
+    'E_HEAD_SIZE', 'E_GRPS_COUNT', 'E_GRPS_ORDER', 'E_GRPS_SIZE', 'E_GRPS_PREAMBLE', 'E_MASK_EMPTY_GROUP',
+    'E_MASK_LABEL', 'E_RANS_STATE', 'E_RANS_FINAL', 'E_ESCAPE', 'E_ICCP_SIZE', 'E_OBJS'],
   unsupported: ['E_CHUNK_CRITICAL', 'E_FEATURE', 'E_MODEL', 'E_MODEL_HASH', 'E_LIMIT', 'E_MODEL_FILE'],
   partial: ['E_GROUP_TRUNCATED', 'E_GROUP_DAMAGED', 'E_GROUP_WITHDRAWN', 'E_CHUNK_DAMAGED'],
   usage: ['E_OBJECTS', 'E_PICTURE', 'E_USAGE'],
@@ -727,7 +726,8 @@ function runNetwork(net, x, n, q, nb, features, F, keep) {
 
 // ---------------------------------------------------------------- container (sections 4 to 8, 13)
 
-const NAMES = { 0x01: 'HEAD', 0x02: 'GRPS', 0x03: 'MASK', 0x04: 'LATN', 0x81: 'OBJS', 0x82: 'PROV', 0xC1: 'ICCP' };
+const NAMES = { 0x81: 'OBJS', 0x82: 'PROV', 0xC1: 'ICCP' };
+const ONCE = [0x81, 0xC1]; // CHNK-08
 const LEVELS = ['L1', 'L2', 'L3', 'other'];
 const MAGIC = [0xD3, 0x53, 0x44, 0x43];
 
@@ -748,7 +748,7 @@ function readChunk(d, at) {
 export const DEFAULT_LIMITS = { maxPixels: 2 ** 26 };
 
 /**
- * Reads the structure of a stream: HEAD, GRPS, the group map, the states of the groups and all chunks.
+ * Reads the structure of a stream: the header with the group map, the states of the groups and all chunks.
  * Never throws for a bad stream: `error` is the error that ended the reading, `errors` all errors.
  * options: maxPixels; metadata: read ICCP and OBJS as well.
  */
@@ -756,7 +756,7 @@ export function parse(file, options = {}) {
   const maxPixels = options.maxPixels ?? DEFAULT_LIMITS.maxPixels;
   const s = {
     file, bytes: file.length, state: 'valid', error: null, errors: [], width: null, height: null, features: null, version: null,
-    model: null, weights: null, rows: 0, cols: 0, preamble: null, place: null, groups: [], map: null, cellsOf: null, position: null,
+    model: null, weights: null, rows: 0, cols: 0, preamble: null, place: null, start: null, coded: null, groups: [], map: null, cellsOf: null, position: null,
     chunks: [], objects: null, iccp: null,
   };
   try {
@@ -777,30 +777,17 @@ function readStream(d, s, maxPixels, metadata) {
     if (agree > 0 && agree === d.length) fail('E_TRUNCATED', 'the file ends within the magic number', d.length, 'magic');
     fail('E_MAGIC', 'not an SDC stream', 0, 'magic');
   }
-  const record = (c, group = null) => {
-    s.chunks.push({
-      type: NAMES[c.type] ?? null, code: c.type, offset: c.at, bytes: c.end - c.at,
-      payload: c.payload, tail: c.tail,
-      state: c.kind === 'ok' ? 'complete' : c.kind === 'cut' ? 'truncated' : 'damaged', group,
-    });
-  };
   const note = (code, message, offset, where) => s.errors.push(new SdcError(code, message, offset, where));
-  const required = (at, type) => {
-    const name = NAMES[type];
-    const c = readChunk(d, at);
-    if (c.type >= 0) record(c);
-    if (c.kind === 'varint') fail('E_VARINT', 'the length is not a varint', at + 1, `${name}.length`);
-    if (c.kind === 'cut') fail('E_TRUNCATED', `the file ends before ${name} does`, d.length, name);
-    if (c.kind === 'crc') fail('E_CHUNK_CRC', `the CRC-32 of ${name} is wrong`, c.tail, name);
-    if (c.type !== type) fail('E_CHUNK_ORDER', `a chunk of another type in the place of ${name}`, at, name);
-    return c;
-  };
 
-  // HEAD
-  const head = required(4, 0x01);
-  let r = new Fields(d, head.payload, head.tail, 'HEAD');
+  // Header (section 5)
+  const [length, begin] = readVarint(d, 4, d.length);
+  if (length === BAD) fail('E_VARINT', 'the length is not a varint', 4, 'length');
+  const tail = begin + length;
+  if (length === CUT || tail + 4 > d.length) fail('E_TRUNCATED', 'the file ends within the header', d.length, 'header');
+  if ((~crcUpdate(-1, d, 4, tail) >>> 0) !== u32(d, tail)) fail('E_HEAD_CRC', 'the CRC-32 of the header is wrong', tail, 'crc');
+  const r = new Fields(d, begin, tail, 'HEAD');
   const width = r.varint('width');
-  if (width < 1 || width > 65536) fail('E_HEAD_SIZE', `width ${width}`, head.payload, 'HEAD.width');
+  if (width < 1 || width > 65536) fail('E_HEAD_SIZE', `width ${width}`, begin, 'HEAD.width');
   let from = r.at;
   const height = r.varint('height');
   if (height < 1 || height > 65536 || width * height > 2 ** 30) fail('E_HEAD_SIZE', `height ${height}`, from, 'HEAD.height');
@@ -810,80 +797,38 @@ function readStream(d, s, maxPixels, metadata) {
   if (s.features !== 0) fail('E_FEATURE', 'an unknown required feature', from, 'HEAD.features');
   s.model = r.varint('model');
   s.weights = Array.from(r.bytes(4, 'weights'), (b) => b.toString(16).padStart(2, '0')).join('');
-  const version = r.u8('version');
-  s.version = version;
-  r.done();
-  if (width * height > maxPixels) fail('E_LIMIT', `${width} x ${height} pixels are more than this reader's limit of ${maxPixels}`, head.payload, 'HEAD');
+  s.version = r.u8('version');
+  s.start = d.subarray(begin, r.at);
+  if (width * height > maxPixels) fail('E_LIMIT', `${width} x ${height} pixels are more than this reader's limit of ${maxPixels}`, begin, 'HEAD');
   const { rows, cols } = s;
 
-  // GRPS
-  const grps = required(head.end, 0x02);
-  r = new Fields(d, grps.payload, grps.tail, 'GRPS');
+  // Groups (section 6)
+  from = r.at;
   const count = r.u8('count');
-  if (count < 1 || count > rows * cols) fail('E_GRPS_COUNT', `${count} groups in ${rows * cols} cells`, grps.payload, 'GRPS.count');
-  const preamble = r.varint('preamble');
-  s.preamble = preamble;
-  const place = grps.end + preamble;
+  if (count < 1 || count > rows * cols) fail('E_GRPS_COUNT', `${count} groups in ${rows * cols} cells`, from, 'HEAD.count');
+  const place = tail + 4 + r.varint('preamble');
   s.place = place;
   let offset = place;
   for (let k = 0; k < count; k++) {
     const lq = r.u8(`groups[${k}].level_quality`);
-    if (k > 0 && lq >> 6 < s.groups[k - 1].levelNumber) fail('E_GRPS_ORDER', 'levels decrease', r.at - 1, `GRPS.groups[${k}].level_quality`);
+    if (k > 0 && lq >> 6 < s.groups[k - 1].levelNumber) fail('E_GRPS_ORDER', 'levels decrease', r.at - 1, `HEAD.groups[${k}].level_quality`);
     const size = r.varint(`groups[${k}].size`);
-    if (size > 0 && size < 6) fail('E_GRPS_SIZE', `size ${size}`, r.at - 1, `GRPS.groups[${k}].size`);
+    if (size > 0 && size < 4) fail('E_GRPS_SIZE', `size ${size}`, r.at - 1, `HEAD.groups[${k}].size`);
     s.groups.push({
       index: k, levelNumber: lq >> 6, level: LEVELS[lq >> 6], quality: lq & 63, levelQuality: lq, size, offset,
       cells: null, area: null, state: size === 0 ? 'withdrawn' : 'unread', payload: 0, tail: 0,
     });
     offset += size;
   }
-  r.done();
 
-  // Preamble
-  let mask = null;
-  let at = grps.end;
-  let iccp = null;
-  let objs = null;
-  const admit = (c, first) => {
-    if (c.type === 1 || c.type === 2 || (c.type === 3 && mask) || (c.type === 0xC1 && iccp) || (c.type === 0x81 && objs)) {
-      fail('E_CHUNK_DUPLICATE', `a second ${NAMES[c.type]}`, c.at, NAMES[c.type]);
-    }
-    if (c.type === 3 || c.type === 4 || (c.type === 0xC1 && !first)) fail('E_CHUNK_ORDER', `${NAMES[c.type]} out of place`, c.at, NAMES[c.type]);
-    if (c.type < 128) fail('E_CHUNK_CRITICAL', `unknown critical chunk of type 0x${c.type.toString(16)}`, c.at);
-    if (c.type === 0xC1) iccp = c;
-    if (c.type === 0x81) objs = c;
-  };
-  if (at < place && at < d.length && d[at] === 3) {
-    mask = required(at, 0x03);
-    if (mask.end > place) fail('E_GRPS_PREAMBLE', 'MASK ends behind the preamble', at, 'GRPS.preamble');
-    at = mask.end;
-  }
-  const behindMask = at;
-  while (at < place) {
-    const c = readChunk(d, at);
-    if (c.type >= 0) record(c);
-    if (c.kind !== 'ok') {
-      if (c.kind === 'cut' && count > 1 && !mask) fail('E_TRUNCATED', 'the file ends within the preamble, without MASK', d.length, 'MASK');
-      note('E_CHUNK_DAMAGED', c.kind === 'cut' ? 'a chunk is cut off' : 'a chunk is damaged', at, `chunk 0x${c.type < 0 ? '' : c.type.toString(16)}`);
-      break;
-    }
-    if (c.type === 4 || c.end > place) fail('E_GRPS_PREAMBLE', 'the preamble disagrees with the chunks', at, 'GRPS.preamble');
-    admit(c, at === behindMask);
-    at = c.end;
-  }
-
-  // Group map
-  if (count > 1 && !mask) fail('E_MASK_MISSING', 'several groups but no MASK', grps.end, 'MASK');
+  // Group map (section 7)
+  const coded = r.at;
+  s.coded = d.subarray(coded, tail);
   const n = rows * cols;
-  if (mask) {
-    s.map = decodeMap(d, mask.payload, mask.tail, rows, cols, count);
-  } else {
-    s.map = new Uint8Array(n).fill(1);
-  }
+  s.map = decodeMap(d, coded, tail, rows, cols, count);
   const totals = new Int32Array(count + 1);
   for (let i = 0; i < n; i++) totals[s.map[i]]++;
-  if (mask && count === 1 && totals[1] === n) fail('E_MASK_REDUNDANT', 'MASK puts every cell into the only group', mask.payload, 'MASK.map');
-  for (let k = 0; k < count; k++) if (totals[k + 1] === 0) fail('E_MASK_EMPTY_GROUP', `group ${k} has no cell`, mask.payload, 'MASK.map');
+  for (let k = 0; k < count; k++) if (totals[k + 1] === 0) fail('E_MASK_EMPTY_GROUP', `group ${k} has no cell`, coded, 'HEAD.map');
   s.cellsOf = s.groups.map((g) => new Int32Array(totals[g.index + 1]));
   s.position = new Int32Array(n);
   const fill = new Int32Array(count + 1);
@@ -899,9 +844,30 @@ function readStream(d, s, maxPixels, metadata) {
     }
   }
 
-  // LATN chunks
-  let seed = crcUpdate(-1, d, head.payload, head.tail);
-  if (mask) seed = crcUpdate(seed, d, mask.payload, mask.tail);
+  // Chunks in front of the groups, the groups, chunks behind them (sections 4.2, 8 and 13.3)
+  const found = new Map();
+  const readChunks = (at, past) => {
+    while (at < past) {
+      const c = readChunk(d, at);
+      if (c.type >= 0) {
+        s.chunks.push({
+          type: NAMES[c.type] ?? null, code: c.type, offset: c.at, bytes: c.end - c.at, payload: c.payload, tail: c.tail,
+          state: c.kind === 'ok' ? 'complete' : c.kind === 'cut' ? 'truncated' : 'damaged',
+        });
+      }
+      if (c.kind !== 'ok') {
+        note('E_CHUNK_DAMAGED', c.kind === 'cut' ? 'a chunk is cut off' : 'a chunk is damaged', at, `chunk 0x${c.type < 0 ? '' : c.type.toString(16)}`);
+        return;
+      }
+      if (c.end > past) fail('E_GRPS_PREAMBLE', 'a chunk reaches behind the preamble', at, 'HEAD.preamble');
+      if (ONCE.includes(c.type) && found.has(c.type)) fail('E_CHUNK_DUPLICATE', `a second ${NAMES[c.type]}`, at, NAMES[c.type]);
+      if (c.type < 128) fail('E_CHUNK_CRITICAL', `unknown critical chunk of type 0x${c.type.toString(16)}`, at);
+      if (!found.has(c.type)) found.set(c.type, c);
+      at = c.end;
+    }
+  };
+  readChunks(tail + 4, place);
+  const seed = crcUpdate(crcUpdate(-1, s.start, 0, s.start.length), s.coded, 0, s.coded.length); // LATN-04
   for (const g of s.groups) {
     if (g.size === 0) continue;
     const end = g.offset + g.size;
@@ -909,40 +875,22 @@ function readStream(d, s, maxPixels, metadata) {
     if (end > d.length) {
       g.state = 'truncated';
       note('E_GROUP_TRUNCATED', `group ${g.index} is cut off`, g.offset, where);
-      if (g.offset < d.length) record({ kind: 'cut', type: 4, at: g.offset, end: d.length }, g.index);
       continue;
     }
-    const tail = end - 4;
-    const c = crcUpdate(crcUpdate(seed, [g.index, g.levelQuality], 0, 2), d, g.offset, tail);
-    if ((~c >>> 0) !== u32(d, tail)) {
+    const c = crcUpdate(crcUpdate(seed, [g.index, g.levelQuality], 0, 2), d, g.offset, end - 4);
+    if ((~c >>> 0) !== u32(d, end - 4)) {
       g.state = 'damaged';
       note('E_GROUP_DAMAGED', `the CRC-32 of group ${g.index} is wrong`, g.offset, where);
-      record({ kind: 'crc', type: 4, at: g.offset, end }, g.index);
       continue;
     }
-    if (d[g.offset] !== 4) fail('E_LATN_SIZE', 'a chunk of another type in the place of LATN', g.offset, where);
-    const [length, payload] = readVarint(d, g.offset + 1, tail);
-    if (length === BAD) fail('E_VARINT', 'the length is not a varint', g.offset + 1, where);
-    if (length === CUT || payload + length !== tail) fail('E_LATN_SIZE', 'the length disagrees with GRPS', g.offset + 1, where);
     g.state = 'complete';
-    g.payload = payload;
-    g.tail = tail;
-    record({ kind: 'ok', type: 4, at: g.offset, payload, tail, end }, g.index);
+    g.payload = g.offset;
+    g.tail = end - 4;
   }
+  readChunks(offset, d.length);
 
-  // Behind the last LATN chunk
-  at = offset;
-  while (at < d.length) {
-    const c = readChunk(d, at);
-    record(c);
-    if (c.kind !== 'ok') {
-      note('E_CHUNK_DAMAGED', c.kind === 'cut' ? 'a chunk is cut off' : 'a chunk is damaged', at, `chunk 0x${c.type.toString(16)}`);
-      break;
-    }
-    admit(c, false);
-    at = c.end;
-  }
-
+  const iccp = found.get(0xC1);
+  const objs = found.get(0x81);
   if (metadata) {
     if (iccp) {
       const size = iccp.tail - iccp.payload;
@@ -1292,15 +1240,12 @@ function varintBytes(v) {
   out.push(v);
   return out;
 }
-function makeChunk(type, payload) {
-  const length = varintBytes(payload.length);
-  const out = new Uint8Array(1 + length.length + payload.length + 4);
-  out[0] = type;
-  out.set(length, 1);
-  out.set(payload, 1 + length.length);
-  new DataView(out.buffer).setUint32(out.length - 4, crc32(out.subarray(0, out.length - 4)), true);
+function withCrc(body) {
+  const out = concat([body, new Uint8Array(4)]);
+  new DataView(out.buffer).setUint32(body.length, crc32(body), true);
   return out;
 }
+const makeChunk = (type, payload) => withCrc(concat([[type], varintBytes(payload.length), payload]));
 
 /**
  * Withdraws all groups but those that `select` names. Throws SdcError where no stream may be written.
@@ -1315,28 +1260,23 @@ export function extract(file, select, options = {}) {
   const withdraws = s.groups.some((g) => g.state !== 'withdrawn' && !keep.has(g.index));
   const before = [];
   const behind = [];
-  const latents = [];
   for (const c of s.chunks) {
-    if (c.state !== 'complete' || c.code <= 2) continue;
+    if (c.state !== 'complete') continue;
     let bytes = file.subarray(c.offset, c.offset + c.bytes);
-    if (c.group !== null) {
-      if (keep.has(c.group)) latents.push(bytes);
-      continue;
-    }
     if (withdraws && c.code === 0x81) {
       let objects;
       try { objects = readObjects(file, c, s); } catch { continue; }
       objects = objects.filter((o) => keep.has(o.group)); // EDIT-02
       if (!objects.length) continue;
       bytes = makeChunk(0x81, concat([varintBytes(objects.length), ...objects.map((o) => file.subarray(o.from, o.to))]));
-    } else if (withdraws && c.code >= 128 && !(c.code & 64)) continue;
+    } else if (withdraws && !(c.code & 64)) continue;
     (c.offset < s.place ? before : behind).push(bytes);
   }
-  const preamble = before.reduce((a, b) => a + b.length, 0);
-  const grps = [s.groups.length, ...varintBytes(preamble)];
-  for (const g of s.groups) grps.push(g.levelQuality, ...varintBytes(keep.has(g.index) ? g.size : 0));
-  const head = s.chunks[0];
-  const data = concat([MAGIC, file.subarray(head.offset, head.offset + head.bytes), makeChunk(0x02, Uint8Array.from(grps)), ...before, ...latents, ...behind]);
+  const groups = s.groups.filter((g) => keep.has(g.index)).map((g) => file.subarray(g.offset, g.offset + g.size));
+  const head = [s.start, [s.groups.length], varintBytes(before.reduce((a, b) => a + b.length, 0))];
+  for (const g of s.groups) head.push([g.levelQuality], varintBytes(keep.has(g.index) ? g.size : 0));
+  const whole = concat([...head, s.coded]);
+  const data = concat([MAGIC, withCrc(concat([varintBytes(whole.length), whole])), ...before, ...groups, ...behind]);
   const damaged = s.errors.some((e) => e.code === 'E_CHUNK_DAMAGED');
   return { data, missing, errors: s.errors, exit: missing.length || damaged ? 3 : 0 };
 }

@@ -1,47 +1,74 @@
-"""Framing and mask bytes."""
+"""Bytes of a stream by part: what is paid beside the latents."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
+import sys
+from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-from sdc.coding.labels import encode_map
+from sdc.format.chunks import CRC_SIZE, OBJS
 from sdc.format.parse import parse
-from sdc.objects.grouping import group_map
-from sdc.objects.object import Object
+from sdc.format.stream import Stream
 
 from ..encoders import encoder_of
+from ..images import coco_images
 from ..options import add
+
+QUALITIES = (0, 8, 16)
+"""Low qualities, at which what is paid beside the latents counts."""
+
+LEVELS = 4
+"""Groups of the streams that are counted."""
+
+Parts = Mapping[str, int]
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
-    add(parser, "coco! model")
+    add(parser, "coco! every effort model")
+
+
+def parts_of(stream: Stream) -> Parts:
+    """Bytes of a stream by part.
+
+    Returns:
+        ``head`` (magic number and header without the map), ``map``, ``crcs`` (of the groups), ``objects``
+        (the whole chunk), ``latents`` (payloads of the groups) and ``rest``.
+    """
+    objects = stream.chunk(OBJS)
+    parts = {
+        "head": stream.groups[0].offset - sum(c.size for c in stream.before) - len(stream.map),
+        "map": len(stream.map),
+        "crcs": sum(CRC_SIZE for g in stream.groups if g.size),
+        "objects": 0 if objects is None else objects.size,
+        "latents": sum(len(g.payload or b"") for g in stream.groups),
+    }
+    return {**parts, "rest": stream.size - sum(parts.values())}
 
 
 def run(args: argparse.Namespace) -> None:
-    """Framing and mask bytes."""
-    source = json.loads((args.coco / "instances.json").read_text())
-    coder = encoder_of(args.model)
-    masks, framing = [], []
-    for row in source["images"]:
-        height, width = row["height"], row["width"]
-        objects = Object.load(source, width, height, row["file_name"])
-        # The budget is stated for 48x32 cells: the objects stretched to 768x512, on their side if upright.
-        size = (768, 512) if width >= height else (512, 768)
-        grouped = group_map(Object.load(source, *size, row["file_name"]), *size)
-        masks.append(len(encode_map(grouped.labels, len(grouped.levels))))
-        noise = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
-        data = coder(noise, objects=objects, metadata=False)
-        stream = parse(data)
-        payloads = sum(len(g.payload or b"") for g in stream.groups) + len(stream.mask or b"")
-        if len(stream.groups) == 4:
-            framing.append(len(data) - payloads)
-    print(f"{len(masks)} maps of 48x32 cells: mean {statistics.mean(masks):.1f} bytes, largest {max(masks)}")
-    print(
-        f"framing of the {len(framing)} streams with four groups: mean {statistics.mean(framing):.1f} bytes, "
-        f"largest {max(framing)}"
-    )
+    """Bytes of a stream by part: what is paid beside the latents."""
+    coder = encoder_of(args.model, args.effort)
+    found: dict[int, list[Parts]] = {quality: [] for quality in QUALITIES}
+    for k, (_, image, objects) in enumerate(coco_images(args.coco)):
+        if k % args.every:
+            continue
+        for quality, rows in found.items():
+            stream = parse(coder(image, objects=objects, quality=quality))
+            if len(stream.groups) == LEVELS:
+                rows.append(parts_of(stream))
+    if not all(found.values()):
+        sys.exit(f"budget: no image with {LEVELS} groups")
+    for quality, rows in found.items():
+        print(f"quality {quality}, {len(rows)} streams with {LEVELS} groups: {_words(rows)}")
+
+
+def _words(rows: Sequence[Parts]) -> str:
+    """Mean and largest bytes of the parts, and of all together."""
+    whole = [sum(row.values()) for row in rows]
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    words = [
+        f"{name} {statistics.mean(sizes):.1f} ({max(sizes)})" for name, sizes in columns.items() if any(sizes)
+    ]
+    return f"mean (largest) bytes {statistics.mean(whole):.1f}: {', '.join(words)}"

@@ -62,11 +62,11 @@ def split(image: Pixels, objects: list[Object], quality: int, coder: Encode) -> 
     whole, single, l1 = decode(four).pixels, decode(one).pixels, decode(four, levels=["L1"])
     if not (l1.covered.any() and np.array_equal(l1.pixels[l1.covered], whole[l1.covered])):
         sys.exit("L1 alone has other pixels than in the whole image")
-    mask = len(parse(four).mask or b"")
+    coded = len(parse(four).map)
     return Split(
         bits_per_pixel(one, image),
-        (len(four) - mask) / len(one) - 1,
-        mask,
+        (len(four) - coded) / len(one) - 1,
+        coded,
         psnr(single, image) - psnr(whole, image),
         psnr(l1.pixels[l1.covered], image[l1.covered]),
         psnr(single[l1.covered], image[l1.covered]),
