@@ -22,9 +22,11 @@ from sdc.codec.encoder import encode
 from sdc.coding.passes import Symbols
 from sdc.errors import SdcError
 from sdc.file import SdcFile
+from sdc.format.chunks import COLR
+from sdc.format.colr import parse_colr
 from sdc.format.edit import extract
 from sdc.format.grps import COMPLETE
-from sdc.format.iccp import icc_error
+from sdc.format.metadata import exif, icc_profile, read_metadata, xmp
 from sdc.format.objs import parse_objects
 from sdc.format.parse import parse, read
 from sdc.format.stream import Stream
@@ -41,6 +43,9 @@ Answer = dict[str, Any]
 Runner = Callable[..., Array]
 
 NOT_OFFERED = 64
+DEFLATED = (("icc", icc_profile), ("exif", exif), ("xmp", xmp))
+"""Keys of ``info`` for what is deflated."""
+
 OPERATIONS = ("info", "decode", "extract", "validate", "model", "encode")
 
 
@@ -68,11 +73,11 @@ def info_answer(data: bytes) -> Answer:
     """
     found = read(data)
     stream = found.whole()
-    wrong = icc_error(stream)
-    if wrong is not None:
+    for wrong in read_metadata(stream).errors:
         raise wrong
     objects = parse_objects(stream)
     head = stream.head
+    colr = stream.chunk(COLR)
     return {
         "exit": 3 if stream.errors else 0,
         "width": head.width,
@@ -102,6 +107,8 @@ def info_answer(data: bytes) -> Answer:
         ],
         "map": digest(stream.labels),
         "errors": [{"code": e.code, "offset": e.offset} for e in stream.errors],
+        "colour": None if colr is None else list(parse_colr(colr)),
+        **{name: _hash_of(content(stream)) for name, content in DEFLATED},
         "objects": [
             {
                 "group": o.group,
@@ -115,6 +122,10 @@ def info_answer(data: bytes) -> Answer:
             for o in objects
         ],
     }
+
+
+def _hash_of(content: bytes | None) -> str | None:
+    return None if content is None else digest(content)
 
 
 def decode_answer(

@@ -20,14 +20,16 @@ import random
 import shlex
 import sys
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sdc.format.chunks import ICCP, OBJS
+from sdc.format.chunks import COLR, EXIF, ICCP, OBJS, XMPP
 
+from .make.deflate import payload
 from .make.second_model import NUMBER
 from .make.streams import (
     Draw,
@@ -38,7 +40,6 @@ from .make.streams import (
     escaping,
     extreme,
     header_of,
-    icc,
     objs,
     scattered,
     small,
@@ -88,11 +89,14 @@ def random_parts(rng: Rng) -> Parts:
         ]
         return rng.choice(kinds)(rng.randrange(1 << 30))
 
-    before = [(ICCP, icc(rng.choice([128, 130])))] if rng.random() < 0.15 else []
+    before: list[tuple[int, bytes]] = []
     after: list[tuple[int, bytes]] = []
+    for kind in (COLR, ICCP, EXIF, XMPP):
+        if rng.random() < 0.15:
+            rng.choice([before, after]).append((kind, random_metadata(rng, kind)))
     for target in (before, after):
         while rng.random() < 0.2:
-            target.append((rng.choice([0x82, 0x9F, 0xA0, 0xC2, 0xE5]), rng.randbytes(rng.randrange(6))))
+            target.append((rng.choice([0x82, 0x9F, 0xA0, 0xC5, 0xE5]), rng.randbytes(rng.randrange(6))))
     if rng.random() < 0.2:
         row = {"group": rng.randrange(count), "label": b"thing", "width": rng.randint(1, width)}
         rng.choice([before, after]).append((OBJS, objs([row])))
@@ -109,6 +113,17 @@ def random_parts(rng: Rng) -> Parts:
         withdrawn=gone,
         coder=coder,
     )
+
+
+def random_metadata(rng: Rng, kind: int) -> bytes:
+    """Payload of COLR, ICCP, EXIF or XMPP, deflated in one of several ways."""
+    if kind == COLR:
+        return rng.randbytes(2)
+    size = rng.choice([128, 130, 1000])
+    said = bytes(rng.choices(rng.randbytes(rng.choice([1, 3, 40])), k=size))
+    level, strategy = rng.choice([0, 1, 6, 9]), rng.choice([zlib.Z_FIXED, zlib.Z_DEFAULT_STRATEGY])
+    packer = zlib.compressobj(level, zlib.DEFLATED, -15, 9, strategy)
+    return payload(said, stream=packer.compress(said) + packer.flush())
 
 
 def hurt(rng: Rng, data: bytes) -> bytes:
@@ -128,7 +143,7 @@ def hurt(rng: Rng, data: bytes) -> bytes:
 
 def mutated(rng: Rng, parts: Parts) -> bytes:
     """A stream with a fault, or more; now and then it is still valid."""
-    kind = rng.randrange(10)
+    kind = rng.randrange(11)
     if kind == 0:
         return parts.build()[: rng.randrange(len(parts.build()))]
     if kind == 1:
@@ -142,14 +157,17 @@ def mutated(rng: Rng, parts: Parts) -> bytes:
         return replace(parts, start=hurt(rng, parts.start)).build()
     if kind == 6:
         return parts.build(header=header_of(hurt(rng, parts.head())))
+    if kind == 10:
+        what = rng.choice([COLR, ICCP, EXIF, XMPP])
+        return replace(parts, after=((what, hurt(rng, random_metadata(rng, what))),)).build()
     extra = (
-        rng.choice([0x01, OBJS, ICCP, 0x05, 0x43, rng.randrange(256)]),
+        rng.choice([0x01, OBJS, ICCP, COLR, EXIF, XMPP, 0x05, 0x43, rng.randrange(256)]),
         rng.randbytes(3),
     )
     if kind == 7:
-        own = [*parts.before]
-        own.insert(rng.randrange(len(own) + 1), extra)
-        return replace(parts, before=tuple(own)).build()
+        front = [*parts.before]
+        front.insert(rng.randrange(len(front) + 1), extra)
+        return replace(parts, before=tuple(front)).build()
     if kind == 8:
         return replace(parts, after=(*parts.after, extra)).build()
     data = parts.data()
@@ -170,7 +188,7 @@ def outcome(answer: dict[str, Any]) -> Any:
     """What decoders must agree on."""
     if answer.get("exit") not in (0, 3):
         return answer.get("exit")
-    keys = ("exit", "width", "height", "map", "pixels")
+    keys = ("exit", "width", "height", "map", "pixels", "colour", "icc", "exif", "xmp")
     own: dict[str, Any] = {key: answer.get(key) for key in keys}
     names = ("state", "level", "quality", "offset", "size", "decoded", "symbols", "latents", "pixels")
     own["groups"] = [{name: group.get(name) for name in names} for group in answer["groups"]]

@@ -27,6 +27,7 @@ from .errors import (
     UsageError,
 )
 from .file import SdcFile, imread, imwrite, open
+from .format.colr import CodePoints
 from .format.edit import extract
 from .format.report import info
 from .format.validate import Validation, validate
@@ -38,6 +39,7 @@ if _TYPE_CHECKING:
 
 __all__ = [
     "Analysis",
+    "CodePoints",
     "Decoded",
     "Encoded",
     "InputError",

@@ -14,11 +14,12 @@ from .codec.decoder import GREY, Decoded, OnGroup, decode_choice
 from .codec.encoder import encode
 from .errors import SdcError
 from .format.choice import Choice, ObjectNames
-from .format.chunks import ICCP, OBJS
+from .format.chunks import COLR, EXIF, ICCP, OBJS, XMPP
+from .format.colr import UNSPECIFIED, CodePoints, parse_colour, parse_colr
 from .format.edit import extract_lazily
 from .format.grps import Group
-from .format.iccp import icc_profile
 from .format.lazy import LazyStream
+from .format.metadata import exif, icc_profile, xmp
 from .format.objs import parse_objects
 from .format.prov import parse_provenance
 from .format.source import Readable
@@ -36,8 +37,8 @@ class SdcFile:
     """An open stream, of which each part is read when it is asked for, and once only.
 
     What stands in front of the groups is read at once, a group when it is decoded or extracted, and what
-    stands behind all groups when :attr:`captions` or :attr:`provenance` is asked for, or :attr:`objects` or
-    :attr:`icc_profile` and it has not been found in front of them.
+    stands behind all groups (mostly objects, provenance, colour profile, EXIF and XMP) when it is asked for
+    and has not been found in front of them.
     Of bytes, which are here already, everything is checked at once.
 
     It is a context manager, and closes the file if it has opened it.
@@ -148,14 +149,50 @@ class SdcFile:
         return {str(name): text for name, text in captions.items() if isinstance(text, str)}
 
     @property
-    def icc_profile(self) -> bytes | None:
-        """ICC profile of the pixels; ``None`` for sRGB.
+    def colour(self) -> CodePoints | None:
+        """Colour space of the pixels; ``None`` where :attr:`icc_profile` says what it is; read when needed.
 
         Raises:
-            SdcError: ``E_ICCP_SIZE``.
+            SdcError: ``E_PAYLOAD_LENGTH``.
         """
-        self._lazy.fetch_chunk(ICCP)
+        self._fetch_colour()
+        return parse_colour(self.stream)
+
+    @property
+    def icc_profile(self) -> bytes | None:
+        """ICC profile of the pixels; ``None`` where :attr:`colour` says what they are; read when needed.
+
+        Raises:
+            SdcError: ``E_DEFLATE`` or another error of ICCP.
+        """
+        self._fetch_colour()
         return icc_profile(self.stream)
+
+    def _fetch_colour(self) -> None:
+        """Fetch a profile behind the groups, if what stands in front of them says that there is one."""
+        chunk = self.stream.chunk(COLR)
+        if chunk is not None and parse_colr(chunk) == UNSPECIFIED:
+            self._lazy.fetch_chunk(ICCP)
+
+    @property
+    def exif(self) -> bytes | None:
+        """EXIF of the whole image, as it begins in a TIFF file; ``None`` if there is none; read when needed.
+
+        Raises:
+            SdcError: ``E_DEFLATE`` or another error of EXIF.
+        """
+        self._lazy.fetch_chunk(EXIF)
+        return exif(self.stream)
+
+    @property
+    def xmp(self) -> bytes | None:
+        """XMP of the whole image, XML in UTF-8; ``None`` if there is none; read when needed.
+
+        Raises:
+            SdcError: ``E_DEFLATE`` or another error of XMPP.
+        """
+        self._lazy.fetch_chunk(XMPP)
+        return xmp(self.stream)
 
     def fetch(
         self,

@@ -18,8 +18,8 @@ doc: |
   - CRCs: [HEAD-09], [CHNK-04] and, with a seed, [LATN-04].
   - Number of chunks [CHNK-08], unknown critical chunks [CHNK-05] and feature bits [HEAD-03].
   - Rules between fields of different parts, such as [GRPS-02] (groups and cells) or [OBJS-03] (objects and groups).
-  - The coded group map, the payloads of groups and the pixel masks of objects, which are opaque here, ICC profiles and
-    the JSON of PROV.
+  - The coded group map, the payloads of groups and the pixel masks of objects, which are opaque here, what is
+    deflated in ICCP, EXIF and XMPP, and the JSON of PROV.
 
   In a file that is cut off, reading `preamble` or `chunks` stops with an end-of-stream error, and a wrong length of a
   chunk leads it astray. The header and, by its place [GRPS-07], the data of each group that is there can be read all
@@ -66,7 +66,10 @@ enums:
   chunk_type:
     0x81: objs
     0x82: prov
+    0x83: exif
+    0x84: xmpp
     0xc1: iccp
+    0xc2: colr
   level:
     0: l1
     1: l2
@@ -140,7 +143,10 @@ types:
           cases:
             'chunk_type::objs': objs
             'chunk_type::prov': prov
+            'chunk_type::exif': exif
+            'chunk_type::xmpp': xmpp
             'chunk_type::iccp': iccp
+            'chunk_type::colr': colr
         doc: "[CHNK-03] see the chunk's own table"
       - id: crc
         type: u4
@@ -259,13 +265,52 @@ types:
         type: u4
         doc: '[LATN-04] CRC-32 over seed and payload'
 
-  iccp:
+  colr:
     seq:
-      - id: profile
+      - id: primaries
+        type: u1
+        doc: '[COLR-01] number of the primaries in the registry'
+      - id: transfer
+        type: u1
+        doc: '[COLR-02] number of the transfer in the registry'
+      - id: excess
         size-eos: true
         valid:
-          expr: _.length >= 128 and _.length <= 1048576
-        doc: '[ICCP-01] an ICC profile of 128 to 1048576 bytes; without this chunk the picture is sRGB'
+          expr: _.length == 0
+        doc: Nothing follows the last field [CHNK-03].
+
+  iccp:
+    seq:
+      - id: size
+        type: varint
+        valid:
+          expr: _.value >= 128 and _.value <= 1048576
+        doc: '[ICCP-01] bytes of the ICC profile'
+      - id: profile
+        size-eos: true
+        doc: '[DEFL-01] the ICC profile, deflated'
+
+  exif:
+    seq:
+      - id: size
+        type: varint
+        valid:
+          expr: _.value >= 8 and _.value <= 1048576
+        doc: '[EXIF-01] bytes of the EXIF block'
+      - id: block
+        size-eos: true
+        doc: '[DEFL-01] the EXIF block, deflated'
+
+  xmpp:
+    seq:
+      - id: size
+        type: varint
+        valid:
+          expr: _.value >= 1 and _.value <= 1048576
+        doc: '[XMPP-01] bytes of the XMP packet'
+      - id: packet
+        size-eos: true
+        doc: '[DEFL-01] the XMP packet, deflated'
 
   prov:
     seq:

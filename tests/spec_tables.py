@@ -178,6 +178,25 @@ def map_starts() -> dict[str, tuple[int, ...]]:
     return {name: tuple(map(int, values.split(","))) for name, values in lists}
 
 
+def primaries_table() -> str:
+    """Registered primaries with their chromaticities."""
+    colours = ("red", "green", "blue", "white")
+    rows = (
+        [str(e["number"]), e["name"], *(" ".join(f"{c:g}" for c in e[k] or ()) for k in colours), e["text"]]
+        for e in data("registry.json")["colour_primaries"]["entries"]
+    )
+    return "\n" + table(["Number", "Name", *(name.title() for name in colours), "Remarks"], rows) + "\n"
+
+
+def transfer_table() -> str:
+    """Registered transfers with their formulas."""
+    rows = (
+        [str(e["number"]), e["name"], f"`{e['light']}`" if e["light"] else "", e["text"]]
+        for e in data("registry.json")["transfers"]["entries"]
+    )
+    return "\n" + table(["Number", "Name", "Light", "Remarks"], rows) + "\n"
+
+
 SPECIAL: dict[str, Callable[[], str]] = {
     "classes": class_table,
     "errors": error_table,
@@ -187,6 +206,10 @@ SPECIAL: dict[str, Callable[[], str]] = {
     "feature ranges": lambda: range_table("features", "d"),
     "models": model_table,
     "model ranges": lambda: range_table("models", "d"),
+    "primaries": primaries_table,
+    "primaries ranges": lambda: range_table("colour_primaries", "d"),
+    "transfers": transfer_table,
+    "transfers ranges": lambda: range_table("transfers", "d"),
 }
 
 

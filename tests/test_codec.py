@@ -26,6 +26,7 @@ from sdc.coding.rans import AdaptiveBit, Decoder, Encoder
 from sdc.coding.symbols import read_symbols, tables_of, write_symbols
 from sdc.errors import SdcError
 from sdc.format.build import build
+from sdc.format.colr import SRGB
 from sdc.format.grps import COMPLETE
 from sdc.format.latn import decode_symbols
 from sdc.format.lazy import LazyStream
@@ -638,10 +639,11 @@ def test_objects_are_written_first_or_last() -> None:
     things = four_groups(96, 144)
     options = {"objects": things, "provenance": {"by": "hand"}, "icc_profile": bytes(200), "effort": 0}
     last, first = (encode(photograph(96, 144), metadata=m, **options) for m in (True, "first"))  # type: ignore[arg-type]
-    assert [c.name for c in parse(last).before + parse(last).after] == ["ICCP", "OBJS", "PROV"]
+    assert [c.name for c in parse(last).before] == ["COLR"]
+    assert [c.name for c in parse(last).after] == ["ICCP", "OBJS", "PROV"]
     assert [c.name for c in parse(first).before] == ["ICCP", "OBJS"]
     assert [c.name for c in parse(first).after] == ["PROV"]
-    assert len(first) == len(last) and validate(first).state == "valid"
+    assert len(first) + 8 == len(last) and validate(first).state == "valid"
     for data in (last, first):
         whole = decode(data)
         assert [o.label for o in whole.objects] == ["one", "two", "three"]
@@ -699,7 +701,8 @@ def test_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     photo = read_image(Path("photo.jpg").read_bytes())
     assert names["pixels"].shape == (96, 144, 3)
     with sdc.open("photo.sdc") as file:
-        assert file.icc_profile == photo.icc_profile is not None
+        assert photo.icc_profile is not None
+        assert file.icc_profile is None and file.colour == SRGB
         assert file.levels == ("other",) and not file.objects
     assert Path("photo.sdc").read_bytes() == encode(photo.pixels, icc_profile=photo.icc_profile)
     exec(described, names)

@@ -138,6 +138,7 @@ def noisy(height: int, width: int) -> np.ndarray:
     return np.random.default_rng(3).integers(0, 256, (height, width, 3)).astype(np.uint8)
 
 
+PROFILE, EXIF, XMP = bytes(range(256)), b"MM\0*" + bytes(20), b"<x:xmpmeta/>"
 ABOUT = {"captions": {"short": "Noise.", "detailed": "All of it.", "odd": 3}}
 
 
@@ -152,7 +153,9 @@ def data() -> bytes:
         noisy(170, 202),
         objects=objects,
         provenance=ABOUT,
-        icc_profile=bytes(range(256)),
+        icc_profile=PROFILE,
+        exif=b"Exif\0\0" + EXIF,
+        xmp=XMP,
         group_by="object",
         quality=63,
         pixel_masks=True,
@@ -168,7 +171,6 @@ def test_each_part_is_read_when_it_is_asked_for_and_once(data: bytes) -> None:
         assert source.taken() == [(0, 4096)] and groups[0].offset < 4096 < groups[2].offset
         assert (file.width, file.height) == file.size == (202, 170) and file.shape == (170, 202, 3)
         assert file.levels == ("L1", "L2", "other") and len(file.groups) == 4 and file.state == "valid"
-        assert file.icc_profile == bytes(range(256))
         assert file.ranges(levels=1) == [(groups[0].offset, groups[0].size + groups[1].size)]
         assert file.prefix_size("L1") == groups[2].offset
         assert not source.taken()
@@ -184,9 +186,10 @@ def test_each_part_is_read_when_it_is_asked_for_and_once(data: bytes) -> None:
         assert np.array_equal(file.read(groups=[1]).pixels, sdc.decode(data, groups=[1]).pixels)
         assert not source.taken()
 
-        # Objects stand behind the groups, and provenance beside them.
-        assert file.objects == whole.objects and len(file.objects) == 3
+        # Objects stand behind the groups, and what is said of the whole image beside them.
+        assert (file.colour, file.icc_profile, file.exif, file.xmp) == (None, PROFILE, EXIF, XMP)
         assert source.taken() == [(behind, len(data) - behind)]
+        assert file.objects == whole.objects and len(file.objects) == 3
         assert file.provenance == ABOUT and file.captions == {"short": "Noise.", "detailed": "All of it."}
         assert file.read(objects="person").objects == file.objects
         assert not source.taken()
@@ -204,7 +207,8 @@ def test_decode_and_extract_give_of_a_file_what_they_give_of_bytes(data: bytes) 
         one, two = sdc.decode(data, **choice), sdc.decode(io.BytesIO(data), **choice)  # type: ignore[arg-type]
         assert np.array_equal(one.pixels, two.pixels) and np.array_equal(one.covered, two.covered)
         assert one.objects == two.objects != () and (one.groups, one.box) == (two.groups, two.box)
-        assert one.icc_profile == two.icc_profile == bytes(range(256))
+        assert one.icc_profile == two.icc_profile == PROFILE and one.colour is two.colour is None
+        assert (one.exif, one.xmp) == (two.exif, two.xmp) == (EXIF, XMP)
         assert sdc.extract(data, **choice) == sdc.extract(io.BytesIO(data), **choice)  # type: ignore[arg-type]
 
 
@@ -264,7 +268,8 @@ def test_what_is_missing_is_said(data: bytes, tmp_path: Path) -> None:
     stream = parse(data)
     got = sdc.decode(data, levels=["L3", 1])
     assert got.groups == (0, 1) and got.notes == ("the stream has no group of level L3, only L1, L2, other",)
-    assert sdc.extract(data, levels="L3").notes == got.notes
+    dropped = "EXIF and XMPP could show what is withdrawn, and are dropped"
+    assert sdc.extract(data, levels="L3").notes == (*got.notes, dropped)
     cut = data[: stream.groups[1].offset + 9]
     got = sdc.decode(cut, groups=[0])
     assert got.objects == () and not got.missing and "behind the groups is missing" in got.notes[0]
@@ -275,7 +280,7 @@ def test_what_is_missing_is_said(data: bytes, tmp_path: Path) -> None:
     assert (pixels[~sdc.decode(cut, levels=1).covered] == (9, 8, 7)).all()
     damaged = data[:-1] + bytes([data[-1] ^ 1])
     with sdc.open(io.BytesIO(damaged)) as file:
-        assert file.state == "valid" and file.provenance is None
+        assert file.state == "valid" and file.xmp is None
         assert file.state == "partial" and [e.code for e in file.errors] == ["E_CHUNK_DAMAGED"]
         assert "E_CHUNK_DAMAGED" in file.read(levels=1).notes[0]
 

@@ -77,7 +77,9 @@ def test_a_full_stream() -> None:
     assert sum(report[part] for part in parts) == len(FULL.data)
     assert report["map_bytes"] == len(stream.map) > 0
     assert report["latent_bytes"] == sum(len(g.payload or b"") for g in stream.groups)
-    assert report["icc_bytes"] == 128
+    (profile,) = (c for c in stream.before if c.type == ICCP)
+    assert report["icc"] == {"stored": len(profile.payload), "inflated": 128}
+    assert report["colour"] is None and report["exif"]["inflated"] >= 8 and report["xmp"] is None
     for g, row in zip(stream.groups, report["groups"], strict=True):
         assert row["cells"] == int((FULL.labels == g.index + 1).sum())
         assert row["state"] == "complete"
@@ -94,7 +96,7 @@ def test_a_full_stream() -> None:
     assert [o["label"] for o in report["objects"]] == ["thing 0", "thing 1", "thing 2"]
     assert not any(o["mask"] for o in report["objects"])
     chunks = report["chunks"]
-    assert [c["type"] for c in chunks] == ["ICCP", None, "OBJS", None]
+    assert [c["type"] for c in chunks] == ["ICCP", None, "OBJS", None, "EXIF"]
     first, last = report["groups"][0], report["groups"][-1]
     assert chunks[0]["offset"] + chunks[0]["bytes"] == chunks[1]["offset"]
     assert chunks[1]["offset"] + chunks[1]["bytes"] == first["offset"]
@@ -231,7 +233,7 @@ def test_wrong_metadata_makes_the_file_invalid() -> None:
     assert report["objects"] == []
     assert report["groups"][1]["state"] == "complete"
     wrong = build(replace(stream, before=(Chunk(ICCP, bytes(127)),)))
-    assert checked(wrong)["errors"][0]["code"] == "E_ICCP_SIZE"
+    assert checked(wrong)["errors"][0]["code"] == "E_DEFLATE"
 
 
 def test_the_error_that_ends_the_reading_settles_the_state() -> None:

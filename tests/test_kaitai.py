@@ -26,8 +26,9 @@ import pytest
 from sdc.codec.encoder import assemble
 from sdc.errors import SdcError, spec_data
 from sdc.format.build import build
-from sdc.format.chunks import CRC_SIZE, ICCP, MAGIC, NAMES, OBJS, PROV, Chunk, with_crc
-from sdc.format.fields import decode_varint, encode_varint
+from sdc.format.chunks import COLR, CRC_SIZE, ICCP, MAGIC, NAMES, OBJS, PROV, Chunk, with_crc
+from sdc.format.deflated import DEFLATED, deflated_payload
+from sdc.format.fields import decode_varint, encode_varint, read_payload
 from sdc.format.grps import COMPLETE, TRUNCATED, WITHDRAWN, Group
 from sdc.format.head import Head as HeadOf
 from sdc.format.objs import objects_payload, read_objects
@@ -227,6 +228,9 @@ def withdrawn_stream() -> bytes:
     return build(replace(stream, groups=groups))
 
 
+CONTENT = bytes(range(200))
+
+
 def objects_stream() -> bytes:
     """A stream whose OBJS stands in front of the groups, with pixel masks, long texts and other scripts."""
     stream = parse(opaque_stream(3, 160, 96))
@@ -239,9 +243,8 @@ def objects_stream() -> bytes:
     ]
     chunk = Chunk(OBJS, objects_payload(objects, pixel_masks=True))
     told = Chunk(PROV, b'{"for": "a test"}')
-    return build(
-        replace(stream, before=(Chunk(ICCP, bytes(range(200))), chunk), after=(told, Chunk(0xFF, b"")))
-    )
+    about = (Chunk(COLR, bytes([2, 2])), *(Chunk(kind, deflated_payload(kind, CONTENT)) for kind in DEFLATED))
+    return build(replace(stream, before=(*about, chunk), after=(told, Chunk(0xFF, b""))))
 
 
 def unknown_stream() -> bytes:
@@ -257,7 +260,7 @@ def unknown_stream() -> bytes:
 def damaged_stream() -> bytes:
     """``objects`` with a wrong length of ICCP: groups are found all the same, by their places."""
     data = bytearray(objects_stream())
-    at = data.index(bytes(range(200))) - 2
+    at = data.index(deflated_payload(ICCP, CONTENT)) - 2
     assert data[at - 1] == ICCP
     data[at] ^= 0x40
     return bytes(data)
@@ -446,8 +449,11 @@ def expected_fields(data: bytes) -> tuple[Stream, list[list[Any]]]:
         rows.append(["CHUNK.type", place.offset, 1, data[place.offset]])
         rows.append(["CHUNK.length", place.offset + 1, start - place.offset - 1, length])
         rows.append(["CHUNK.crc", crc, CRC_SIZE, int.from_bytes(data[crc : crc + CRC_SIZE], "little")])
-        if place.type != OBJS:
-            whole = {ICCP: "ICCP.profile", PROV: "PROV.text"}.get(place.type, "CHUNK.payload")
+        if place.type in (COLR, *DEFLATED):
+            own = read_payload(NAMES[place.type], data[start:crc], start).fields
+            rows += [[t.name, t.offset, t.size, t.value] for t in own]
+        elif place.type != OBJS:
+            whole = {PROV: "PROV.text"}.get(place.type, "CHUNK.payload")
             rows.append([whole, start, length, data[start:crc]])
     for row in rows:
         row[3] = row[3].hex() if isinstance(row[3], bytes) else row[3]
@@ -541,8 +547,8 @@ def test_summary_agrees_with_info(name: str, result: dict[str, Any]) -> None:
     for ours, c in zip(said["chunks"], read["chunks"], strict=True):
         assert (ours["hex"], ours["bytes"]) == (f"{c['type']:02x}", c["size"])
         assert ours["type"] == NAMES.get(c["type"])
-    opaque = ("head.map", "latn.stream", "iccp.profile", "prov.text", "chunk.payload")
-    payload = (*opaque, "objs.", "object_entry.")
+    opaque = ("head.map", "latn.stream", "prov.text", "chunk.payload")
+    payload = (*opaque, "objs.", "object_entry.", *(f"{NAMES[kind].lower()}." for kind in (COLR, *DEFLATED)))
     assert said["framing_bytes"] == len(data) - sum(
         n for p, _, n, _ in read["fields"] if p.startswith(payload)
     )

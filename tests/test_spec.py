@@ -149,7 +149,16 @@ def test_sections_linked_to_exist() -> None:
     assert set(re.findall(r"\bsections? ([0-9]+(?:\.[0-9]+)?)", text)) <= numbers
 
 
-@pytest.mark.parametrize("registry, past", [("chunk_types", 2**8), ("features", 32), ("models", 2**32)])
+@pytest.mark.parametrize(
+    "registry, past",
+    [
+        ("chunk_types", 2**8),
+        ("features", 32),
+        ("models", 2**32),
+        ("colour_primaries", 2**8),
+        ("transfers", 2**8),
+    ],
+)
 def test_ranges_cover_the_numbers(registry: str, past: int) -> None:
     ranges = spec_tables.data("registry.json")[registry]["ranges"]
     assert [r["from"] for r in ranges] == [0] + [r["to"] + 1 for r in ranges[:-1]]

@@ -13,13 +13,11 @@ from sdc.format.fields import decode_varint
 from sdc.format.parse import parse, read
 
 from ..adapter import answer, digest
-from .streams import Parts, folded
+from .streams import Parts
 
 SPEC = Path(__file__).resolve().parents[2] / "spec"
 
 LICENCE = "CC0-1.0"
-LARGE = 1 << 20
-"""Files of so many bytes are kept without their longest run of zeros."""
 UNKNOWN = 16777999
 """A private model that no decoder has."""
 LINE = re.compile(r"^- \[([A-Z]{4}-[0-9]{2})\] (.+)$", re.MULTILINE)
@@ -72,14 +70,12 @@ class Book:
     ) -> None:
         """Add a vector with its questions; the first part of its name is its class."""
         assert name not in self.files, name
-        stored, zeros = (data, None) if len(data) < LARGE else folded(data)
-        self.files[name] = stored
+        self.files[name] = data
         tiers = [q["tier"] for q in ask] + (["T2"] if rule else [])
         entry: dict[str, Any] = {
             "file": name,
             "sha256": digest(data),
             "bytes": len(data),
-            **({} if zeros is None else {"zeros": list(zeros)}),
             "class": name.split("/")[0],
             "tier": min(tiers),
             "ids": {"accept": list(dict.fromkeys(accept)), "reject": list(dict.fromkeys(reject))},

@@ -7,10 +7,11 @@ from dataclasses import replace
 from itertools import combinations
 
 from sdc.errors import SdcError
-from sdc.format.chunks import ICCP, OBJS, PROV
+from sdc.format.chunks import EXIF, ICCP, OBJS, PROV, XMPP
 
 from ..adapter import digest, extract_answer
 from .book import UNKNOWN, Book
+from .metadata import four
 from .partial import layout
 from .streams import (
     FOUR,
@@ -135,6 +136,22 @@ def editors(book: Book) -> None:
         "EDIT-09 PROV-02 EDIT-04",
         "PROV, one of them unusable, goes when a group goes, and stays when none does",
         "EDIT-09",
+    )
+    add(
+        "colour-exif-xmp",
+        four().build(),
+        [[0, 1, 2, 3], [0, 2], []],
+        "EDIT-04 EDIT-10",
+        "colour spaces stay when a group goes, EXIF and XMP do not",
+        "EDIT-10",
+    )
+    add(
+        "exif-unreadable",
+        replace(four(), after=((EXIF, b"\x08"), (XMPP, b""))).build(),
+        [[0, 1, 2, 3], [3]],
+        "EDIT-08 EDIT-10",
+        "EXIF and XMP that cannot be inflated go when a group goes, and stay when none does",
+        "EDIT-10",
     )
     add(
         "unknown-model",

@@ -1,4 +1,4 @@
-"""Vectors with one fault in OBJS or ICCP."""
+"""Vectors with one fault in OBJS."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from sdc.format.chunks import ICCP, OBJS
+from sdc.format.chunks import OBJS
 
 from .book import Book
 from .streams import (
     compose,
-    icc,
     longer,
     map_payload,
     objs,
@@ -20,7 +19,7 @@ from .streams import (
 
 
 def invalid_metadata(book: Book) -> None:
-    """One fault in ICCP or OBJS: ``info`` refuses, ``decode`` gives the pixels all the same."""
+    """One fault in OBJS: ``info`` refuses, ``decode`` gives the pixels all the same."""
 
     def refuse(
         name: str,
@@ -29,7 +28,6 @@ def invalid_metadata(book: Book) -> None:
         ids: str,
         why: str,
         size: tuple[int, int] = (8, 8),
-        needs: str = "OBJS",
     ) -> None:
         book.refuse(
             f"invalid/{name}.sdc",
@@ -38,27 +36,9 @@ def invalid_metadata(book: Book) -> None:
             ids,
             fault="metadata",
             why=why,
-            needs=[needs],
-            accept="OBJS-18" if needs == "OBJS" else "",
+            needs=["OBJS"],
+            accept="OBJS-18",
         )
-
-    for size in (0, 127):
-        refuse(
-            f"iccp-size-{size}",
-            ((ICCP, icc(size)),),
-            "E_ICCP_SIZE",
-            "ICCP-01",
-            "a colour profile that is too small",
-            needs="ICCP",
-        )
-    refuse(
-        "iccp-size-1048577",
-        ((ICCP, icc() + bytes((1 << 20) - 127)),),
-        "E_ICCP_SIZE",
-        "ICCP-01",
-        "a colour profile that is too large by a byte",
-        needs="ICCP",
-    )
 
     def one(name: str, row: dict[str, Any], ids: str, why: str, codes: str = "E_OBJS") -> None:
         refuse(f"objs-{name}", ((OBJS, objs([row])),), codes, ids, why)

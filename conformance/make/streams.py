@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -18,6 +17,8 @@ from sdc.format.fields import encode_varint
 from sdc.networks.registry import load_model
 from sdc.testing.synthetic import Generator
 from sdc.types import LEVELS, Array
+
+from .deflate import payload
 
 Draw = Callable[[int, int], int]
 """``draw(scale index, reach)``: a residual for a scale index above 0."""
@@ -320,16 +321,14 @@ FOUR_MAP = ((1, 1, 4), (2, 3, 4))
 
 
 def icc(size: int = 128) -> bytes:
-    """Something of the size of a colour profile."""
+    """Payload of ICCP with something of the size of a colour profile."""
+    return payload(content(size))
+
+
+def content(size: int) -> bytes:
+    """Some bytes."""
     g = Generator(size)
     return bytes(g.draw(0, 255) for _ in range(size))
-
-
-def folded(data: bytes) -> tuple[bytes, tuple[int, int]]:
-    """Bytes without their longest run of zeros, and ``(place, length)`` of it, to be put back."""
-    runs = [(match.end() - match.start(), match.start()) for match in re.finditer(rb"\0+", data)]
-    size, at = max(runs)
-    return data[:at] + data[at + size :], (at, size)
 
 
 def objs(rows: Sequence[dict[str, Any]], count: int | None = None) -> bytes:

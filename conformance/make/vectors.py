@@ -28,6 +28,7 @@ from .invalid_foreign import invalid_foreign
 from .invalid_map import invalid_map
 from .invalid_metadata import invalid_metadata
 from .invalid_symbols import invalid_symbols
+from .metadata import metadata
 from .models import models
 from .partial import partial
 from .photos import MACHINES, MODEL, photographs, tasks
@@ -71,6 +72,7 @@ def _everything(own: dict[str, bytes]) -> dict[str, bytes]:
         invalid_map,
         invalid_symbols,
         invalid_metadata,
+        metadata,
         invalid_foreign,
         partial,
         editors,

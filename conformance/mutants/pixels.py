@@ -140,4 +140,24 @@ MUTANTS: tuple[Mutant, ...] = (
             "_own(canvas // (1 + (stream.chunk(193) is not None)), head.height, head.width)",
         ),
     ),
+    mutant(
+        "samples-converted-by-numbers",
+        "T3",
+        "ICCP-02",
+        (
+            "_decoded",
+            "_own(canvas, head.height, head.width)",
+            "_own(canvas // (1 + (stream.chunk(194) is not None)), head.height, head.width)",
+        ),
+    ),
+    mutant(
+        "samples-turned",
+        "T3",
+        "EXIF-03",
+        (
+            "_decoded",
+            "_own(canvas, head.height, head.width)",
+            "_own(canvas[:: 1 if stream.chunk(131) is None else -1], head.height, head.width)",
+        ),
+    ),
 )

@@ -248,8 +248,12 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant(
         "profile-limit-one-off",
         "T0",
-        "ICCP-01",
-        ("Field._wrong", "least <= len(value) <= most", "least <= len(value) <= most + 1"),
+        "ICCP-01 EXIF-01 XMPP-01",
+        (
+            "Field._wrong",
+            "row.get('max', VARINT_MAX)",
+            "row.get('max', VARINT_MAX) + (self.label in ('ICCP.size', 'EXIF.size', 'XMPP.size'))",
+        ),
     ),
     mutant(
         "errors-elsewhere",
@@ -261,7 +265,96 @@ MUTANTS: tuple[Mutant, ...] = (
         "profile-size-unchecked",
         "T0",
         "ICCP-01",
-        ("Field._wrong", "least <= len(value) <= most", "len(value) <= most"),
+        (
+            "Field._wrong",
+            "row.get('min', 0)",
+            "row.get('min', 0) * (self.label != 'ICCP.size')",
+        ),
+    ),
+    mutant(
+        "colour-numbers-swapped",
+        "T0",
+        "COLR-01 COLR-02",
+        (
+            "parse_colr",
+            "CodePoints(found.primaries, found.transfer)",
+            "CodePoints(found.transfer, found.primaries)",
+        ),
+    ),
+    mutant(
+        "colour-unknown-refused",
+        "T0",
+        "COLR-03",
+        (
+            "parse_colr",
+            "return CodePoints(found.primaries, found.transfer)",
+            (
+                "if CodePoints(found.primaries, found.transfer).name is None:\n"
+                "    raise SdcError('E_LIMIT')\n"
+                "return CodePoints(found.primaries, found.transfer)"
+            ),
+        ),
+    ),
+    mutant(
+        "profile-before-numbers",
+        "T0",
+        "COLR-04",
+        ("metadata.icc_profile", "parse_colour(stream) is None", "True"),
+    ),
+    mutant(
+        "unspecified-holds",
+        "T0",
+        "COLR-04",
+        ("parse_colour", "chunk is None or found == UNSPECIFIED", "chunk is None"),
+    ),
+    mutant(
+        "exif-judged",
+        "T0",
+        "EXIF-02",
+        (
+            "info_answer",
+            "head = stream.head",
+            (
+                "if (exif(stream) or b'MM')[:2] not in (b'MM', b'II'):\n"
+                "    raise SdcError('E_DEFLATE')\n"
+                "head = stream.head"
+            ),
+        ),
+    ),
+    mutant(
+        "xmp-judged",
+        "T0",
+        "XMPP-02",
+        (
+            "info_answer",
+            "head = stream.head",
+            ("if (xmp(stream) or b'<')[:1] != b'<':\n    raise SdcError('E_DEFLATE')\nhead = stream.head"),
+        ),
+    ),
+    mutant(
+        "bytes-behind-deflate",
+        "T0",
+        "DEFL-01",
+        ("_inflate", "len(inflater.unused_data)", "0"),
+    ),
+    mutant(
+        "deflate-cut-off",
+        "T0",
+        "DEFL-01",
+        ("_inflate", "not inflater.eof", "False"),
+    ),
+    mutant(
+        "deflate-too-short",
+        "T0",
+        "DEFL-03",
+        ("_inflate", "len(content) < size", "False"),
+    ),
+    mutant(
+        "deflate-too-long",
+        "T0",
+        "DEFL-03",
+        ("_inflate", "len(content) > size", "False"),
+        ("_inflate", "not inflater.eof", "False"),
     ),
     mutant(
         "rank-unchecked",

@@ -90,6 +90,12 @@ MUTANTS: tuple[Mutant, ...] = (
         ("_filtered", "chunk.type & SAFE_TO_COPY", "chunk.type & SAFE_TO_COPY or chunk.type == 130"),
     ),
     mutant(
+        "editor-keeps-exif",
+        "X",
+        "EDIT-10",
+        ("_filtered", "chunk.type & SAFE_TO_COPY", "chunk.type & SAFE_TO_COPY or chunk.type in (131, 132)"),
+    ),
+    mutant(
         "editor-drops-safe",
         "X",
         "EDIT-04",

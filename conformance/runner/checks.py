@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .suite import Question, exits_of
+from .suite import KEYS, Question, exits_of
 
 MISSING = "nothing"
 
@@ -73,9 +73,8 @@ def check_answer(
         out += _compare_data(question, answer)
     else:
         found: list[tuple[str, Any, Any]] = []
-        expected = {
-            k: v for k, v in wanted.get("answer", {}).items() if k != "objects" or "OBJS" not in without
-        }
+        unread = {key for chunk, key in KEYS.items() if chunk in without}
+        expected = {k: v for k, v in wanted.get("answer", {}).items() if k not in unread}
         _compare("", expected, answer, found)
         for path, value, got in found:
             tier = _tier(question, path)

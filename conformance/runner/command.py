@@ -19,7 +19,7 @@ from .machines import json_of, junit_of
 from .page import html_of
 from .report import text_of
 from .run import run
-from .suite import LADDER, TIERS_ALL, VECTORS, Suite, tiers_of
+from .suite import KEYS, LADDER, TIERS_ALL, VECTORS, Suite, tiers_of
 from .worker import CHECKER, Options
 
 
@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         "--without",
         action="append",
         default=[],
-        choices=["OBJS", "ICCP", "model-1", "model-2"],
+        choices=[*KEYS, "model-1", "model-2"],
         help="a chunk that it does not read, or a model that it does not have",
     )
     runs.add_argument(

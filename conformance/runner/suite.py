@@ -17,6 +17,9 @@ VECTORS = Path(__file__).resolve().parents[1] / "vectors"
 
 LADDER = ("T0", "T1", "T2", "T3")
 
+KEYS = {"OBJS": "objects", "COLR": "colour", "ICCP": "icc", "EXIF": "exif", "XMPP": "xmp"}
+"""Chunks that a decoder need not read, with the key of ``info`` that tells of each."""
+
 TIERS_ALL = (*LADDER, "M", "X", "V", "E")
 
 
@@ -84,12 +87,9 @@ class Suite:
         return Suite(folder, json.loads((folder / "manifest.json").read_text("utf-8")))
 
     def data(self, name: str) -> bytes:
-        """Bytes of a file, with the zeros put back that are not kept in it."""
+        """Bytes of a file."""
         if name not in self._data:
-            data = (self.folder / name).read_bytes()
-            zeros = {e["file"]: e["zeros"] for e in self.manifest["vectors"] if "zeros" in e}
-            at, size = zeros.get(name, (0, 0))
-            self._data[name] = data[:at] + bytes(size) + data[at:]
+            self._data[name] = (self.folder / name).read_bytes()
         return self._data[name]
 
     def picture(self, name: str) -> tuple[int, int, bytes]:

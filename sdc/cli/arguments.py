@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import NoReturn, TypeAlias
+import sys
+from typing import Any, NoReturn, TypeAlias
 
 from ..errors import SdcError
+from ..images.exif import PARTS
 from ..types import Colour, Level, Limits
 
 
@@ -17,6 +19,16 @@ class Parser(argparse.ArgumentParser):
         """Raise ``E_USAGE`` where argparse would exit."""
         raise SdcError("E_USAGE", message)
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """As argparse does, but ``--strip`` alone takes no value, which could be a file's name."""
+        given = sys.argv[1:] if args is None else list(args)
+        end = given.index("--") if "--" in given else len(given)
+        alone = [f"--strip={EVERYTHING}" if a == "--strip" else a for a in given[:end]]
+        return super().parse_known_args(alone + given[end:], namespace)
+
+
+EVERYTHING = "everything"
+"""Value of ``--strip`` where it has none."""
 
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 """Where each command adds its own parser."""
@@ -71,6 +83,28 @@ def jobs_argument(command: argparse.ArgumentParser) -> None:
     """Add ``--jobs``."""
     command.add_argument(
         "--jobs", type=_count, metavar="N", help="processes for several files (default: one per core)"
+    )
+
+
+def _parts(text: str) -> tuple[str, ...] | None:
+    """What to strip; ``None`` for everything."""
+    if text == EVERYTHING:
+        return None
+    parts = tuple(text.split(","))
+    if not set(parts) <= set(PARTS):
+        raise argparse.ArgumentTypeError(f"what can be stripped is {' and '.join(PARTS)}, not {text}")
+    return parts
+
+
+def strip_argument(command: argparse.ArgumentParser) -> None:
+    """Add ``--strip``."""
+    command.add_argument(
+        "--strip",
+        type=_parts,
+        default=(),
+        metavar="=WHAT",
+        help="leave out EXIF and XMP; --strip=gps,thumbnail: positions, thumbnails and maker notes only "
+        "(a colour profile stays: without it colours are wrong)",
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..codec.decoder import decode_choice
 from ..file import SdcFile
-from ..format.choice import ALL_WITHDRAWN
+from ..format.choice import ALL_WITHDRAWN, Choice
+from ..format.chunks import EXIF, XMPP
 from ..types import Colour, Limits
 from .arguments import (
     Commands,
@@ -15,10 +17,14 @@ from .arguments import (
     jobs_argument,
     limit_argument,
     selection_arguments,
+    strip_argument,
 )
 from .batch import run_all
 from .files import PIPE, is_stream_name, open_stream, write_whole
 from .messages import Args, Said
+
+if TYPE_CHECKING:
+    from ..images.metadata import Attached
 
 
 def _fill(text: str) -> Colour | None:
@@ -46,6 +52,7 @@ def add(commands: Commands) -> None:
         metavar="COLOUR",
         help="for what is not decoded: transparent (default) or #rrggbb",
     )
+    strip_argument(command)
     limit_argument(command)
     jobs_argument(command)
     command.set_defaults(run=run)
@@ -58,14 +65,17 @@ def run(args: Args) -> int:
 
 def decode_one(args: Args, source: str, target: str) -> Said:
     """Decode one stream into an image file."""
+    from ..images.metadata import NOTHING
     from ..images.write import format_of, write_image
 
     suffix = ".png" if target == PIPE else Path(target).suffix
     format_of(suffix)
+    about: list[str] = []
     with open_stream(source) as opened:
         file = SdcFile(opened, limits=Limits(pixels=args.max_pixels))
-        icc_profile = file.icc_profile
+        icc_profile = _profile(file, about)
         choice = file.fetch(args.levels, args.groups, args.objects)
+        attached = _attached(args, file, choice, about)
     decoded = decode_choice(file.stream, choice, fill=args.fill or (0, 0, 0))
     if not decoded.groups:
         # There is nothing to show; when every group is withdrawn, none was asked for either.
@@ -78,7 +88,30 @@ def decode_one(args: Args, source: str, target: str) -> Said:
             if note != ALL_WITHDRAWN  # each is named
         ]
         return [*missing, *told]
+    if len(decoded.groups) < len(file.groups) or args.objects is not None:
+        if file.stream.chunk(EXIF) or file.stream.chunk(XMPP):
+            about.append("EXIF and XMP describe the whole image and are not written with a part of it")
+        attached = NOTHING
     covered = decoded.covered if args.fill is None else None
-    data, notes = write_image(decoded.pixels, covered, icc_profile, suffix)
+    data, notes = write_image(decoded.pixels, covered, icc_profile, suffix, attached)
     write_whole(target, data)
-    return [*decoded.missing, *decoded.notes, *notes]
+    return [*decoded.missing, *decoded.notes, *about, *notes]
+
+
+def _profile(file: SdcFile, notes: list[str]) -> bytes | None:
+    """Colour profile to write into an image file; ``None`` for sRGB."""
+    from ..colour.profiles import profile_for
+
+    colour = file.colour
+    if colour is not None and colour.name is None:
+        notes.append(f"the colour space {tuple(colour)} is not known: no profile is written")
+    return profile_for(colour, file.icc_profile)
+
+
+def _attached(args: Args, file: SdcFile, choice: Choice, notes: list[str]) -> Attached:
+    """EXIF and XMP of a stream, as far as they are to be written; not read where they are not."""
+    from ..images.metadata import NOTHING, Attached, stripped
+
+    if args.strip is None or len(choice.groups) < len(file.groups):
+        return NOTHING
+    return stripped(Attached(file.exif, file.xmp), args.strip, notes)

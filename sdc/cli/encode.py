@@ -14,7 +14,14 @@ from ..objects.document import load_provenance
 from ..objects.object import Object
 from ..types import Pixels
 from .analysis_options import add_main_options
-from .arguments import Commands, colour_argument, file_arguments, jobs_argument, limit_argument
+from .arguments import (
+    Commands,
+    colour_argument,
+    file_arguments,
+    jobs_argument,
+    limit_argument,
+    strip_argument,
+)
 from .batch import run_all
 from .files import (
     PIPE,
@@ -64,6 +71,7 @@ def add(commands: Commands) -> None:
     )
     _coding_arguments(command)
     _description_arguments(command)
+    strip_argument(command)
     limit_argument(command)
     jobs_argument(command)
     add_main_options(command)
@@ -94,7 +102,9 @@ def _coding_arguments(command: argparse.ArgumentParser) -> None:
 def _description_arguments(command: argparse.ArgumentParser) -> None:
     group = command.add_argument_group("metadata")
     group.add_argument(
-        "--metadata-first", action="store_true", help="describe the objects at the start, not at the end"
+        "--metadata-first",
+        action="store_true",
+        help="objects and a colour profile at the start, not at the end",
     )
     either = group.add_mutually_exclusive_group()
     either.add_argument("--no-metadata", action="store_true", help="do not describe the objects")
@@ -115,13 +125,16 @@ def unused_purpose(args: Args, provenance: dict[str, Any] | None, what: str) -> 
 
 def encode_one(args: Args, source: str, target: str) -> Said:
     """Encode one image file."""
+    from ..images.metadata import stripped
     from ..images.read import read_image
 
     if args.metadata_first and args.no_metadata:
         raise SdcError("E_USAGE", "--metadata-first and --no-metadata exclude each other; use one")
     check_stream_output(target)
     image = read_image(read_source(source), background=args.background, max_pixels=args.max_pixels)
-    notes: Said = list(image.notes)
+    told = list(image.notes)
+    about = stripped(image.attached, args.strip, told)
+    notes: Said = [*told]
     objects, provenance, warnings = _described(args, source, image.pixels)
     notes += warnings
     task = args.purpose.strip().casefold()
@@ -137,6 +150,8 @@ def encode_one(args: Args, source: str, target: str) -> Said:
         margin=args.margin,
         group_by=args.group_by,
         icc_profile=image.icc_profile,
+        exif=about.exif,
+        xmp=about.xmp,
         metadata="first" if args.metadata_first else not args.no_metadata,
         pixel_masks=args.pixel_masks,
         model=args.model,

@@ -38,8 +38,8 @@ def extract_one(args: Args, source: str, target: str) -> Said:
     check_stream_output(target)
     with open_stream(source) as opened:
         file = SdcFile(opened, limits=Limits(pixels=args.max_pixels))
-        chosen = file.fetch(args.levels, args.groups).groups
+        choice = file.fetch(args.levels, args.groups)
         data = file.extract(args.levels, args.groups)
     write_whole(target, data)
-    without = "" if chosen else ": every group is withdrawn"
-    return [*data.missing, *(note + without for note in data.notes)]
+    without = "" if choice.groups else ": every group is withdrawn"
+    return [*data.missing, *(note + without if note in choice.notes else note for note in data.notes)]

@@ -11,10 +11,11 @@ import numpy as np
 from ..coding.passes import Symbols, sites_of
 from ..errors import SdcError
 from ..format.choice import Choice, ObjectNames, choose
+from ..format.colr import CodePoints, parse_colour
 from ..format.grps import COMPLETE
-from ..format.iccp import icc_profile
 from ..format.latn import decode_symbols
 from ..format.lazy import LazyStream
+from ..format.metadata import exif, icc_profile, xmp
 from ..format.objs import parse_objects
 from ..format.source import Readable, opened
 from ..format.stream import Stream
@@ -68,9 +69,24 @@ class Decoded:
         return parse_objects(self.stream)
 
     @property
+    def colour(self) -> CodePoints | None:
+        """Colour space of the pixels; ``None`` where :attr:`icc_profile` says what it is."""
+        return parse_colour(self.stream)
+
+    @property
     def icc_profile(self) -> bytes | None:
-        """ICC profile of the pixels; ``None`` for sRGB."""
+        """ICC profile of the pixels; ``None`` where :attr:`colour` says what they are."""
         return icc_profile(self.stream)
+
+    @property
+    def exif(self) -> bytes | None:
+        """EXIF of the whole image, as it begins in a TIFF file; ``None`` if there is none."""
+        return exif(self.stream)
+
+    @property
+    def xmp(self) -> bytes | None:
+        """XMP of the whole image, XML in UTF-8; ``None`` if there is none."""
+        return xmp(self.stream)
 
 
 def decode(

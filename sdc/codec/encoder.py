@@ -13,10 +13,11 @@ import numpy as np
 from ..coding.passes import GroupCoder, encode_group, sites_of
 from ..errors import SdcError
 from ..format.build import build
-from ..format.chunks import ICCP, OBJS, PROV, Chunk
+from ..format.chunks import COLR, EXIF, ICCP, OBJS, PROV, XMPP, Chunk
+from ..format.colr import SRGB, UNSPECIFIED, CodePoints, code_points, colour_payload
+from ..format.deflated import deflated_payload
 from ..format.grps import COMPLETE, Group
 from ..format.head import MAX_AREA, Head
-from ..format.iccp import ICC_BYTES
 from ..format.mask import map_payload
 from ..format.objs import objects_payload
 from ..format.prov import provenance_payload
@@ -81,7 +82,10 @@ def encode(
     preset: str | Preset = EQUAL,
     margin: int | None = None,
     group_by: str = "level",
+    colour: CodePoints | tuple[int, int] | None = None,
     icc_profile: bytes | None = None,
+    exif: bytes | None = None,
+    xmp: bytes | None = None,
     metadata: bool | str = True,
     pixel_masks: bool = False,
     provenance: Mapping[str, Any] | None = None,
@@ -103,9 +107,14 @@ def encode(
         margin: cells of background around objects of L1 to L3 that are of their groups, 0 to 15; the
             preset's by default.
         group_by: ``level`` (a group per level) or ``object`` (a group per object).
-        icc_profile: ICC profile of the image, kept as it is; none for sRGB.
+        colour: colour space of the samples by code points (spec appendix C.4); sRGB by default.
+        icc_profile: or their ICC profile; one that does what code points do is written as those
+            (:mod:`sdc.colour.recognise`), any other as it is.
+        exif: EXIF of the image, with an orientation of 1 or none; kept as it is, without the six bytes
+            ``Exif\\0\\0`` that stand in front of it in JPEG and in Pillow.
+        xmp: XMP of the image, XML in UTF-8; kept as it is.
         metadata: whether objects and provenance are described in the stream, behind the groups; ``first``
-            puts the objects in front of them, where whoever fetches a prefix has them.
+            puts the objects and a colour profile in front of them, where whoever fetches a prefix has them.
         pixel_masks: whether their exact masks are, too.
         provenance: how the objects were found, what ``spec/objects.md`` calls ``analysis``.
         model: number of the model in the registry; the preset's by default, or else 1.
@@ -120,7 +129,9 @@ def encode(
         SdcError: ``E_USAGE``, ``E_PICTURE``, ``E_OBJECTS``, ``E_MODEL`` or ``E_MODEL_FILE``.
     """
     image = checked_image(image)
-    _check_profile(icc_profile)
+    in_front, behind = _colour_chunks(colour, icc_profile, metadata == "first")
+    block = None if exif is None else exif.removeprefix(b"Exif\0\0")
+    about = [Chunk(k, deflated_payload(k, c)) for k, c in ((EXIF, block), (XMPP, xmp)) if c is not None]
     check_arithmetic(arithmetic)
     if metadata not in (True, False, "first"):
         raise SdcError("E_USAGE", f'metadata is True, False or "first", not {metadata!r}')
@@ -141,14 +152,13 @@ def encode(
     groups = tuple(Group(k, level, by_level[level]) for k, level in enumerate(grouped.levels))
     payloads = _payloads(image, grouped.labels, groups, decoder, encoder, effort, arithmetic, runner)
     head = Head(width, height, model, decoder.weights)
-    before = [] if icc_profile is None else [Chunk(ICCP, icc_profile)]
-    after: list[Chunk] = []
+    before, after = in_front, behind
     if metadata and grouped.objects:
         described = objects_payload(grouped.objects, pixel_masks=pixel_masks, mask_pixels=4 * width * height)
         (before if metadata == "first" else after).append(Chunk(OBJS, described))
     if metadata and provenance:
         after.append(Chunk(PROV, provenance_payload(provenance)))
-    return Encoded(assemble(head, groups, payloads, grouped.labels, before, after), notes)
+    return Encoded(assemble(head, groups, payloads, grouped.labels, before, [*after, *about]), notes)
 
 
 def checked_image(image: Any) -> Pixels:
@@ -174,17 +184,27 @@ def checked_image(image: Any) -> Pixels:
     return pixels
 
 
-def _check_profile(icc_profile: bytes | None) -> None:
-    """Refuse a colour profile that no stream can hold.
+def _colour_chunks(colour: Any, icc_profile: bytes | None, first: bool) -> tuple[list[Chunk], list[Chunk]]:
+    """What says the colour space, in front of the groups and behind them; nothing for sRGB (COLR-04).
+
+    Args:
+        first: whether a profile stands in front.
 
     Raises:
-        SdcError: ``E_PICTURE``.
+        SdcError: ``E_USAGE`` for what are no code points, or for both; ``E_PICTURE`` for a profile of a size
+            that no stream can hold.
     """
-    if icc_profile is not None and not ICC_BYTES[0] <= len(icc_profile) <= ICC_BYTES[1]:
-        least, most = ICC_BYTES
-        raise SdcError(
-            "E_PICTURE", f"a colour profile of {len(icc_profile)} bytes; it may have {least} to {most}"
-        )
+    if colour is not None and icc_profile is not None:
+        raise SdcError("E_USAGE", "a colour space is given by code points or by a profile, not by both")
+    known = None if colour is None else code_points(colour)
+    if icc_profile is not None:
+        from ..colour.recognise import recognised  # by Pillow, which takes its time to load
+
+        profile = Chunk(ICCP, deflated_payload(ICCP, icc_profile))
+        known = recognised(icc_profile)
+        if known is None:
+            return ([profile], []) if first else ([Chunk(COLR, colour_payload(UNSPECIFIED))], [profile])
+    return ([] if known is None or known == SRGB else [Chunk(COLR, colour_payload(known))]), []
 
 
 def _checked_effort(effort: int | None, preset: Preset) -> int:

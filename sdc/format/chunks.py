@@ -21,7 +21,9 @@ ONCE = frozenset(row["type"] for row in _ENTRIES if row["second"] == "E_CHUNK_DU
 """Types of which a second chunk is an error (CHNK-08)."""
 
 _NUMBERS = {name: number for number, name in NAMES.items()}
-OBJS, PROV, ICCP = (_NUMBERS[name] for name in ("OBJS", "PROV", "ICCP"))
+OBJS, PROV, EXIF, XMPP, ICCP, COLR = (
+    _NUMBERS[name] for name in ("OBJS", "PROV", "EXIF", "XMPP", "ICCP", "COLR")
+)
 
 
 def check_type(kind: int, seen: Container[int], offset: int) -> None:

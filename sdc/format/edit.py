@@ -9,7 +9,7 @@ from ..errors import SdcError
 from ..types import Encoded, LevelLike, Limits
 from .build import build
 from .choice import ObjectNames
-from .chunks import OBJS, SAFE_TO_COPY, Chunk
+from .chunks import EXIF, NAMES, OBJS, SAFE_TO_COPY, XMPP, Chunk
 from .fields import build_payload, parse_payload
 from .grps import COMPLETE, WITHDRAWN
 from .lazy import LazyStream
@@ -59,14 +59,20 @@ def extract_lazily(
     choice = lazy.fetch(groups, levels, objects)
     lazy.fetch_behind()
     kept, missing = withdraw(lazy.stream, choice.groups)
-    return Encoded(build(kept), choice.notes, missing)
+    gone = [
+        NAMES[kind]
+        for kind in (EXIF, XMPP)
+        if lazy.stream.chunk(kind) is not None and kept.chunk(kind) is None
+    ]
+    dropped = [f"{' and '.join(gone)} could show what is withdrawn, and are dropped"] if gone else []
+    return Encoded(build(kept), (*choice.notes, *dropped), missing)
 
 
 def withdraw(stream: Stream, keep: Iterable[int]) -> tuple[Stream, tuple[SdcError, ...]]:
-    """Withdraw all groups but some, and with them what the stream says about them (EDIT-01 to EDIT-06).
+    """Withdraw all groups but some, and with them what the stream says about them (EDIT-01 to EDIT-10).
 
     Size, model, group map and the data of kept groups stay byte for byte.
-    When a group goes, so do its objects, and unknown ancillary chunks that are not safe to copy.
+    When a group goes, so do its objects, EXIF and XMP, and unknown chunks that are not safe to copy.
 
     Args:
         stream: from :func:`sdc.format.parse.parse`.

@@ -16,11 +16,11 @@ from ..errors import SdcError, spec_data
 from ..networks.registry import model_for
 from ..objects.cells import cell_areas
 from ..types import Level, Limits
-from .chunks import ICCP, NAMES
+from .chunks import EXIF, ICCP, NAMES, XMPP
 from .grps import COMPLETE
 from .head import Head
-from .iccp import icc_error
 from .listing import field_rows
+from .metadata import Metadata, read_metadata
 from .objs import BOX_BITMAP, ReadObjects, read_objects
 from .parse import read
 from .prov import parse_provenance
@@ -60,7 +60,8 @@ def _info(source: Source, trace: bool, limits: Limits) -> Report:
     found = read(source, limits=limits)
     known, head = found.outline, found.head
     described = ReadObjects() if known is None else read_objects(known, masks=False)
-    errors = _errors(found, described)
+    metadata = Metadata() if known is None else read_metadata(known)
+    errors = _errors(found, metadata, described)
     report: Report = {
         "file_state": state_of(errors) if found.error is None else found.error.kind,
         "bytes": found.size,
@@ -70,6 +71,7 @@ def _info(source: Source, trace: bool, limits: Limits) -> Report:
         "model": head and _model(head),
         "bpp": head and _bpp(found.size, head.width * head.height),
         **_sizes(found),
+        **_metadata(found, metadata),
         "groups": [] if known is None else _groups(known, found),
         "objects": _objects(described),
         "analysis": None if known is None else parse_provenance(known),
@@ -77,18 +79,17 @@ def _info(source: Source, trace: bool, limits: Limits) -> Report:
         "errors": [{**error.as_dict(), "severity": error.kind} for error in errors],
     }
     if trace:
-        report["trace"] = field_rows(reader, found, described.fields)
+        report["trace"] = field_rows(reader, found, (*metadata.fields, *described.fields))
     return report
 
 
-def _errors(found: Reading, described: ReadObjects) -> list[SdcError]:
+def _errors(found: Reading, metadata: Metadata, described: ReadObjects) -> list[SdcError]:
     """What is wrong or missing; of an error that ended the reading and those of metadata, the former."""
     known = found.outline
     errors = [] if known is None else list(known.errors)
     if found.error is not None:
         return [*errors, found.error]
-    metadata = (None if known is None else icc_error(known), described.error)
-    return errors + [error for error in metadata if error is not None]
+    return [*errors, *metadata.errors, *([] if described.error is None else [described.error])]
 
 
 def _bpp(size: int, area: int) -> float:
@@ -109,7 +110,7 @@ def _model(head: Head) -> Report:
 
 def _sizes(found: Reading) -> Report:
     """Bytes by kind; together they are those of the file, but for what is damaged or cut off."""
-    keys = ("framing_bytes", "map_bytes", "metadata_bytes", "latent_bytes", "icc_bytes")
+    keys = ("framing_bytes", "map_bytes", "metadata_bytes", "latent_bytes")
     stream = found.stream
     if stream is None:
         return dict.fromkeys(keys)
@@ -119,9 +120,20 @@ def _sizes(found: Reading) -> Report:
     latents = sum(len(g.payload or b"") for g in complete)
     good = found.header + sum(p.size for p in found.places if p.state == COMPLETE)
     good += sum(g.size for g in complete)
-    profile = stream.chunk(ICCP)
-    icc = 0 if profile is None else len(profile.payload)
-    return dict(zip(keys, (good - coded - metadata - latents, coded, metadata, latents, icc), strict=True))
+    return dict(zip(keys, (good - coded - metadata - latents, coded, metadata, latents), strict=True))
+
+
+def _metadata(found: Reading, metadata: Metadata) -> Report:
+    """Colour space, and the sizes of what is deflated; ``None`` where the file is not read to its end."""
+    stream = found.stream
+    colour = None if stream is None else metadata.colour
+    report: Report = {"colour": None if colour is None else {**colour._asdict(), "name": colour.name}}
+    contents = dict(metadata.contents)
+    for name, kind in (("icc", ICCP), ("exif", EXIF), ("xmp", XMPP)):
+        chunk = None if stream is None else stream.chunk(kind)
+        size = len(contents[kind]) if kind in contents else None
+        report[name] = None if chunk is None else {"stored": len(chunk.payload), "inflated": size}
+    return report
 
 
 def _extents(head: Head, labels: Labels, count: int) -> tuple[list[int], list[int]]:

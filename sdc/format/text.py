@@ -55,6 +55,7 @@ def format_text(report: Report) -> str:
     if report["framing_bytes"] is not None:
         parts = ("framing", "map", "metadata", "latent")
         lines.append("bytes     " + ", ".join(f"{part} {report[part + '_bytes']}" for part in parts))
+    lines += _metadata_lines(report)
     sections = {
         "groups": _group_lines(report["groups"]),
         "objects": _object_lines(report["objects"]),
@@ -83,6 +84,21 @@ def _head_lines(report: Report) -> list[str]:
         f"image     {size}, format version {report['version']}",
         f"model     {model['number']}{name}, weights {model['weights']}{lack}",
     ]
+
+
+def _metadata_lines(report: Report) -> list[str]:
+    """Colour space, and what is deflated with its sizes."""
+    colour = report["colour"]
+    lines = []
+    if colour is not None:
+        name = colour["name"] or "not known"
+        lines.append(f"colour    {name} (primaries {colour['primaries']}, transfer {colour['transfer']})")
+    for key, title in (("icc", "ICC"), ("exif", "EXIF"), ("xmp", "XMP")):
+        if report[key] is not None:
+            size = report[key]["inflated"]
+            whole = "unreadable" if size is None else f"{size} bytes"
+            lines.append(f"{title:<9} {whole}, {report[key]['stored']} deflated")
+    return lines
 
 
 def _group_lines(groups: list[Report]) -> list[str]:

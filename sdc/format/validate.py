@@ -8,8 +8,8 @@ from ..errors import SdcError
 from ..networks.registry import model_for
 from ..types import Limits
 from .grps import COMPLETE
-from .iccp import icc_error
 from .latn import decode_symbols
+from .metadata import read_metadata
 from .objs import read_objects
 from .parse import read
 from .prov import provenance_notes
@@ -53,8 +53,9 @@ def validate(source: Readable, *, deep: bool = True, limits: Limits = Limits()) 
     if found.error is not None:
         return Validation(found.error.kind, (found.error,))
     stream = found.whole()
-    metadata = (icc_error(stream), read_objects(stream, limits=limits).error)
-    errors = [*stream.errors, *(error for error in metadata if error is not None)]
+    errors = [*stream.errors, *read_metadata(stream).errors]
+    objects = read_objects(stream, limits=limits).error
+    errors += [] if objects is None else [objects]
     if deep:
         errors += _symbol_errors(stream)
     return Validation(state_of(errors), tuple(errors), provenance_notes(stream))

@@ -7,8 +7,9 @@ import io
 import numpy as np
 from PIL import Image, ImageCms, TiffImagePlugin
 
+from ..colour.profiles import profile_for
+from ..colour.recognise import is_profile, recognised
 from ..errors import SdcError
-from ..format.iccp import ICC_BYTES
 from ..types import Pixels
 
 
@@ -46,27 +47,39 @@ def without_alpha(image: Image.Image) -> tuple[Image.Image, Pixels | None]:
 
 
 def in_rgb(image: Image.Image, icc: bytes | None, notes: list[str]) -> tuple[Image.Image, bytes | None]:
-    """An image in RGB, and its colour profile if that is for RGB."""
+    """An image in RGB, and its colour profile if that is for RGB, or for grey and a known one."""
     if image.mode not in ("L", "RGB", "CMYK", "YCbCr", "HSV", "LAB"):
         raise SdcError("E_PICTURE", f"images of mode {image.mode} are not read; convert the image to RGB")
     if image.mode == "CMYK":
         notes.append("CMYK is converted to RGB")
     if icc is None:
         return image.convert("RGB"), None
+    if not is_profile(icc):
+        notes.append("the colour profile is damaged or too large and is dropped")
+        return image.convert("RGB"), None
     space = icc[16:20].decode("latin-1").strip()
-    if icc[36:40] != b"acsp" or not ICC_BYTES[0] <= len(icc) <= ICC_BYTES[1]:
-        notes.append("the colour profile is broken or too large and is dropped")
-    elif space == "RGB":
+    if space == "RGB":
         return image.convert("RGB"), icc
-    else:
-        try:
-            profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-            srgb = ImageCms.createProfile("sRGB")
-            turned = ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB")
-        except Exception:  # a profile that is not for these samples, or that littleCMS cannot read
-            turned = None
-        if turned is not None:
-            notes.append(f"the {space} colour profile is converted to sRGB")
-            return turned, None
-        notes.append(f"the {space} colour profile is dropped")
+    image = _as_grey(image) if space == "GRAY" else image
+    known = recognised(icc) if image.mode == "L" else None
+    if known is not None:
+        return image.convert("RGB"), profile_for(known, None)
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+        srgb = ImageCms.createProfile("sRGB")
+        turned = ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB")
+    except Exception:  # a profile that is not for these samples
+        turned = None
+    if turned is not None:
+        notes.append(f"the {space} colour profile is converted to sRGB")
+        return turned, None
+    notes.append(f"the {space} colour profile is dropped")
     return image.convert("RGB"), None
+
+
+def _as_grey(image: Image.Image) -> Image.Image:
+    """An image in RGB that holds greys alone, as one of greys; any other as it is."""
+    if image.mode != "RGB":
+        return image
+    pixels = np.asarray(image)
+    return Image.fromarray(pixels[:, :, 0]) if (pixels == pixels[:, :, :1]).all() else image

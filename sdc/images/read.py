@@ -1,7 +1,8 @@
 """Image files to 8-bit RGB, by Pillow.
 
 Whatever a file is, it becomes ``uint8 [H, W, 3]`` with what had to be done to it said in words, or is refused
-in words: EXIF orientation is applied, RGB colour profiles are kept, others are converted to sRGB.
+in words: EXIF orientation is applied, colour profiles of RGB and known ones of greys are kept, and those of
+other colours are converted to sRGB.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from PIL import Image, UnidentifiedImageError
 from ..errors import SdcError
 from ..types import MAX_SIDE, Colour, Limits, Pixels
 from .colour import has_16_bits, in_rgb, narrowed, without_alpha
+from .exif import ORIENTATION
+from .metadata import Attached, attached
 
 MAX_PIXELS = Limits().pixels
-ORIENTATION = 0x0112
 
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -62,11 +64,13 @@ class SourceImage:
     Attributes:
         pixels: ``uint8 [H, W, 3]`` RGB.
         icc_profile: its RGB colour profile; ``None`` for sRGB.
+        attached: its EXIF and XMP, with an orientation of 1.
         notes: what was done to it that loses something, in words.
     """
 
     pixels: Pixels
     icc_profile: bytes | None
+    attached: Attached
     notes: tuple[str, ...]
 
 
@@ -123,6 +127,7 @@ def _converted(image: Image.Image, background: Colour | None) -> SourceImage:
     image.load()
     icc = image.info.get("icc_profile") or None
     turn = TURNS.get(_orientation(image))
+    about = attached(image, notes)
     image = narrowed(image, notes)
     if turn is not None:
         image = image.transpose(turn)
@@ -138,7 +143,7 @@ def _converted(image: Image.Image, background: Colour | None) -> SourceImage:
         mixed = pixels * weight + np.array(background, np.uint32) * (255 - weight)
         pixels = ((mixed + 127) // 255).astype(np.uint8)
         notes.append("transparent pixels are put on the background colour")
-    return SourceImage(np.ascontiguousarray(pixels), icc, tuple(notes))
+    return SourceImage(np.ascontiguousarray(pixels), icc, about, tuple(notes))
 
 
 def _orientation(image: Image.Image) -> int:

@@ -9,8 +9,10 @@ import numpy as np
 from PIL import Image
 
 from ..codec.decoder import decode
+from ..colour.profiles import profile_for
 from ..errors import SdcError
-from ..format.chunks import ICCP
+from ..format.colr import parse_colour
+from ..format.metadata import icc_profile
 from ..format.objs import parse_objects
 from ..format.prov import parse_provenance
 from ..format.source import Readable
@@ -69,9 +71,9 @@ def sheet(
     panels += reasons_panel(things, parse_provenance(stream), size)
     panels += [level_panel(stream, decoded, k, original, size) for k in stream.levels]
     out = compose(_title(stream), panels, size)
-    profile = stream.chunk(ICCP)
+    profile = profile_for(parse_colour(stream), icc_profile(stream))
     if profile is not None:
-        out.info["icc_profile"] = profile.payload
+        out.info["icc_profile"] = profile
     return out
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 
 from ..errors import SdcError
 from ..types import Pixels
+from .metadata import NOTHING, Attached, options_of
 
 WRITABLE: dict[str, dict[str, Any]] = {
     "PNG": {},
@@ -30,6 +32,9 @@ WRITABLE: dict[str, dict[str, Any]] = {
 LOSSY = {"JPEG", "AVIF"}
 WITH_ALPHA = {"PNG", "TIFF", "WEBP", "TGA", "QOI", "JPEG2000", "AVIF"}
 WITH_PROFILE = {"PNG", "TIFF", "WEBP", "JPEG", "AVIF"}
+WITH_ATTACHED = WITH_PROFILE
+LARGEST = {"JPEG": 65533 - 29}
+"""Bytes of EXIF or XMP that a format holds, behind the longer one of the words that stand in front."""
 REFUSED = {"GIF": "it holds 256 colours", "PDF": "it is no image format"}
 
 
@@ -47,7 +52,11 @@ def format_of(suffix: str) -> str:
 
 
 def write_image(
-    pixels: Pixels, covered: npt.NDArray[np.bool_] | None, icc_profile: bytes | None, suffix: str
+    pixels: Pixels,
+    covered: npt.NDArray[np.bool_] | None,
+    icc_profile: bytes | None,
+    suffix: str,
+    attached: Attached = NOTHING,
 ) -> tuple[bytes, tuple[str, ...]]:
     """Bytes of an image file.
 
@@ -56,6 +65,7 @@ def write_image(
         covered: ``bool [H, W]``; the other pixels become transparent.  ``None`` for all.
         icc_profile: colour profile to embed.
         suffix: of the file's name, such as ``.png``, which sets the format.
+        attached: EXIF and XMP to write.
 
     Returns:
         ``(the bytes, what the file does not keep, in words)``.
@@ -78,6 +88,7 @@ def write_image(
         options["icc_profile"] = icc_profile
     elif icc_profile is not None:
         notes.append(f"{name} does not hold the colour profile")
+    options |= options_of(name, _fitting(name, attached, notes))
     if name in LOSSY:
         notes.append(f"{name} is lossy: its pixels are not those of the stream")
     out = io.BytesIO()
@@ -91,3 +102,16 @@ def write_image(
         what = " ".join(str(error).split()) or type(error).__name__
         raise SdcError("E_USAGE", f"the image cannot be written as {name}: {what}") from None
     return out.getvalue(), tuple(notes)
+
+
+def _fitting(name: str, attached: Attached, notes: list[str]) -> Attached:
+    """EXIF and XMP as far as a format holds them; what it does not hold is said."""
+    exif, xmp = attached.exif, attached.xmp
+    limit = LARGEST.get(name, sys.maxsize) if name in WITH_ATTACHED else -1
+    if exif is not None and len(exif) > limit:
+        notes.append(f"{name} does not hold the EXIF")
+        exif = None
+    if xmp is not None and len(xmp) > limit:
+        notes.append(f"{name} does not hold the XMP")
+        xmp = None
+    return Attached(exif, xmp)

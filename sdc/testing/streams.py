@@ -12,7 +12,8 @@ import numpy as np
 
 from ..codec.encoder import assemble
 from ..coding.passes import GroupCoder, encode_group, sites_of
-from ..format.chunks import ICCP, OBJS, Chunk
+from ..format.chunks import EXIF, ICCP, OBJS, Chunk
+from ..format.deflated import deflated_payload
 from ..format.grps import Group
 from ..format.head import Head
 from ..format.objs import objects_payload
@@ -71,7 +72,7 @@ def random_stream(
         count: number of groups.
         model: number in the registry.
         amplitude: size of the latents, 0 (nothing but zeros) to 2047.
-        extras: whether there are OBJS, ICCP and unknown ancillary chunks; random by default.
+        extras: whether there are ICCP, OBJS, EXIF and unknown ancillary chunks; random by default.
     """
     rng = np.random.default_rng(seed)
     loaded = load_model(model)
@@ -96,10 +97,11 @@ def random_stream(
         payloads.append(encode_group(targets, hyper, coder)[0])
     before, after = [], []
     if rng.random() < 0.5 if extras is None else extras:
-        before = [Chunk(ICCP, rng.bytes(128)), Chunk(0x8A, rng.bytes(3))]
+        before = [Chunk(ICCP, deflated_payload(ICCP, rng.bytes(128))), Chunk(0x8A, rng.bytes(3))]
         boxes = [
             Object(f"thing {k}", (0, 0, width, height), levels[k], 0.5, "drawn at random", k, None, k)
             for k in range(count)
         ]
         after = [Chunk(OBJS, objects_payload(boxes)), Chunk(0xEA, rng.bytes(5))]
+        after.append(Chunk(EXIF, deflated_payload(EXIF, b"II*\0" + rng.bytes(int(rng.integers(4, 90))))))
     return Drawn(assemble(head, groups, payloads, labels, before, after), head, groups, labels)

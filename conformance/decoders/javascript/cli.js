@@ -44,6 +44,10 @@ function info(file) {
     })),
     map: hash(s.map),
     errors: s.errors.map(fault),
+    colour: s.colour,
+    icc: s.iccp && hash(s.iccp),
+    exif: s.exif && hash(s.exif),
+    xmp: s.xmp && hash(s.xmp),
     objects: s.objects.map((o) => ({
       group: o.group, box: [o.x, o.y, o.width, o.height], score: o.score, rank: o.rank, label: o.label, reason: o.reason,
       mask: o.mask ? hash(o.mask) : null,

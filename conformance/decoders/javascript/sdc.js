@@ -14,7 +14,7 @@
 const CLASSES = {
   invalid: ['E_MAGIC', 'E_TRUNCATED', 'E_VARINT', 'E_HEAD_CRC', 'E_CHUNK_DUPLICATE', 'E_PAYLOAD_LENGTH',
     'E_HEAD_SIZE', 'E_GRPS_COUNT', 'E_GRPS_ORDER', 'E_GRPS_SIZE', 'E_GRPS_PREAMBLE', 'E_MASK_EMPTY_GROUP',
-    'E_MASK_LABEL', 'E_RANS_STATE', 'E_RANS_FINAL', 'E_ESCAPE', 'E_ICCP_SIZE', 'E_OBJS'],
+    'E_MASK_LABEL', 'E_RANS_STATE', 'E_RANS_FINAL', 'E_ESCAPE', 'E_DEFLATE', 'E_OBJS'],
   unsupported: ['E_CHUNK_CRITICAL', 'E_FEATURE', 'E_MODEL', 'E_MODEL_HASH', 'E_LIMIT', 'E_MODEL_FILE'],
   partial: ['E_GROUP_TRUNCATED', 'E_GROUP_DAMAGED', 'E_GROUP_WITHDRAWN', 'E_CHUNK_DAMAGED'],
   usage: ['E_OBJECTS', 'E_PICTURE', 'E_USAGE'],
@@ -724,10 +724,133 @@ function runNetwork(net, x, n, q, nb, features, F, keep) {
   return x;
 }
 
+// ---------------------------------------------------------------- DEFLATE (RFC 1951, section 14.5)
+
+const ORDER = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
+const LENGTHS = { base: [], extra: [] };
+const DISTANCES = { base: [], extra: [] };
+for (let i = 0, length = 3, distance = 1; i < 30; i++) {
+  DISTANCES.base.push(distance);
+  DISTANCES.extra.push(i < 2 ? 0 : (i >> 1) - 1);
+  distance += 2 ** DISTANCES.extra[i];
+  if (i > 28) break;
+  LENGTHS.base.push(i === 28 ? 258 : length);
+  LENGTHS.extra.push(i < 4 || i === 28 ? 0 : (i >> 2) - 1);
+  length += 2 ** LENGTHS.extra[i];
+}
+
+/** Codes by their lengths: how many there are of each, and their symbols in order; null if DEFL-02 forbids them. */
+function codesOf(lengths, complete) {
+  const count = new Int32Array(16);
+  for (const n of lengths) count[n]++;
+  let left = 1;
+  for (let n = 1; n < 16; n++) {
+    left = 2 * left - count[n];
+    if (left < 0) return null;
+  }
+  const used = lengths.length - count[0];
+  if (left > 0 && (complete || used > 1 || used !== count[1])) return null;
+  const next = new Int32Array(16);
+  for (let n = 1; n < 15; n++) next[n + 1] = next[n] + count[n];
+  const symbols = new Int32Array(used);
+  lengths.forEach((n, symbol) => { if (n) symbols[next[n]++] = symbol; });
+  return { count, symbols };
+}
+
+/** Inflates data[at .. end - 1], which must be one stream that gives `size` bytes (DEFL-01 to DEFL-03). */
+function inflate(data, at, end, size, name) {
+  const from = at;
+  const bad = (message) => fail('E_DEFLATE', message, from, name);
+  const out = new Uint8Array(size);
+  let put = 0;
+  let held = 0;
+  let have = 0;
+  const bits = (n) => {
+    while (have < n) {
+      if (at >= end) bad('ends within its stream of DEFLATE');
+      held |= data[at++] << have;
+      have += 8;
+    }
+    const v = held & ((1 << n) - 1);
+    held >>>= n;
+    have -= n;
+    return v;
+  };
+  const symbol = ({ count, symbols }) => {
+    for (let n = 1, code = 0, first = 0, index = 0; n < 16; n++) {
+      code |= bits(1);
+      if (code - first < count[n]) return symbols[index + code - first];
+      index += count[n];
+      first = (first + count[n]) << 1;
+      code <<= 1;
+    }
+    return bad('a code that no symbol has');
+  };
+  const room = (n) => { if (n > size - put) bad(`inflates to more than ${size} bytes`); };
+  const lengthsOf = () => {
+    const literals = bits(5) + 257;
+    const distances = bits(5) + 1;
+    const own = new Array(19).fill(0);
+    for (let i = bits(4) + 4, k = 0; k < i; k++) own[ORDER[k]] = bits(3);
+    const codes = codesOf(own, true);
+    if (literals > 286 || distances > 30 || !codes) bad('codes that cannot be');
+    const lengths = [];
+    while (lengths.length < literals + distances) {
+      const s = symbol(codes);
+      if (s < 16) { lengths.push(s); continue; }
+      if (s === 16 && !lengths.length) bad('repeats a length before the first');
+      const value = s === 16 ? lengths[lengths.length - 1] : 0;
+      for (let n = s === 16 ? 3 + bits(2) : s === 17 ? 3 + bits(3) : 11 + bits(7); n > 0; n--) lengths.push(value);
+    }
+    if (lengths.length > literals + distances || !lengths[256]) bad('codes that cannot be');
+    return [codesOf(lengths.slice(0, literals), false), codesOf(lengths.slice(literals), false)];
+  };
+  const coded = (literals, distances) => {
+    if (!literals || !distances) bad('codes that cannot be');
+    for (;;) {
+      const s = symbol(literals);
+      if (s === 256) return;
+      if (s < 256) { room(1); out[put++] = s; continue; }
+      if (s > 285) bad('a length that there is not');
+      let n = LENGTHS.base[s - 257] + bits(LENGTHS.extra[s - 257]);
+      const t = symbol(distances);
+      if (t > 29) bad('a distance that there is not');
+      const back = DISTANCES.base[t] + bits(DISTANCES.extra[t]);
+      if (back > put) bad('a distance to before the first byte');
+      room(n);
+      for (; n > 0; n--, put++) out[put] = out[put - back];
+    }
+  };
+  for (let last = 0; !last;) {
+    last = bits(1);
+    const type = bits(2);
+    if (type === 0) {
+      held = 0;
+      have = 0;
+      if (end - at < 4) bad('ends within its stream of DEFLATE');
+      const n = data[at] | (data[at + 1] << 8);
+      if ((n ^ 0xFFFF) !== (data[at + 2] | (data[at + 3] << 8))) bad('a length and its complement disagree');
+      at += 4;
+      if (end - at < n) bad('ends within its stream of DEFLATE');
+      room(n);
+      out.set(data.subarray(at, at + n), put);
+      put += n;
+      at += n;
+    } else if (type === 1) {
+      const lengths = Array.from({ length: 288 }, (_, i) => (i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8));
+      coded(codesOf(lengths, true), codesOf(new Array(32).fill(5), true));
+    } else if (type === 2) coded(...lengthsOf());
+    else bad('a block of an unknown type');
+  }
+  if (at !== end) bad('bytes behind its stream of DEFLATE');
+  if (put !== size) bad(`inflates to ${put} bytes, not ${size}`);
+  return out;
+}
+
 // ---------------------------------------------------------------- container (sections 4 to 8, 13)
 
-const NAMES = { 0x81: 'OBJS', 0x82: 'PROV', 0xC1: 'ICCP' };
-const ONCE = [0x81, 0xC1]; // CHNK-08
+const NAMES = { 0x81: 'OBJS', 0x82: 'PROV', 0x83: 'EXIF', 0x84: 'XMPP', 0xC1: 'ICCP', 0xC2: 'COLR' };
+const ONCE = [0x81, 0x83, 0x84, 0xC1, 0xC2]; // CHNK-08
 const LEVELS = ['L1', 'L2', 'L3', 'other'];
 const MAGIC = [0xD3, 0x53, 0x44, 0x43];
 
@@ -750,14 +873,15 @@ export const DEFAULT_LIMITS = { maxPixels: 2 ** 26 };
 /**
  * Reads the structure of a stream: the header with the group map, the states of the groups and all chunks.
  * Never throws for a bad stream: `error` is the error that ended the reading, `errors` all errors.
- * options: maxPixels; metadata: read ICCP and OBJS as well.
+ * options: maxPixels; metadata: read COLR, ICCP, EXIF, XMPP and OBJS as well. `colour` is [primaries, transfer] of COLR;
+ * `iccp`, where COLR does not hold, `exif` and `xmp` are what these chunks inflate to.
  */
 export function parse(file, options = {}) {
   const maxPixels = options.maxPixels ?? DEFAULT_LIMITS.maxPixels;
   const s = {
     file, bytes: file.length, state: 'valid', error: null, errors: [], width: null, height: null, features: null, version: null,
     model: null, weights: null, rows: 0, cols: 0, preamble: null, place: null, start: null, coded: null, groups: [], map: null, cellsOf: null, position: null,
-    chunks: [], objects: null, iccp: null,
+    chunks: [], objects: null, colour: null, iccp: null, exif: null, xmp: null,
   };
   try {
     readStream(file, s, maxPixels, options.metadata === true);
@@ -889,16 +1013,29 @@ function readStream(d, s, maxPixels, metadata) {
   }
   readChunks(offset, d.length);
 
-  const iccp = found.get(0xC1);
-  const objs = found.get(0x81);
   if (metadata) {
-    if (iccp) {
-      const size = iccp.tail - iccp.payload;
-      if (size < 128 || size > 1048576) fail('E_ICCP_SIZE', `a colour profile of ${size} bytes`, iccp.payload, 'ICCP');
-      s.iccp = d.subarray(iccp.payload, iccp.tail);
+    const colr = found.get(0xC2);
+    if (colr) {
+      const f = new Fields(d, colr.payload, colr.tail, 'COLR');
+      s.colour = [f.u8('primaries'), f.u8('transfer')];
+      f.done();
     }
+    const [iccp, exif, xmp] = [[0xC1, 128], [0x83, 8], [0x84, 1]].map(([type, least]) => readDeflated(d, found.get(type), least));
+    const left = !colr || (s.colour[0] === 2 && s.colour[1] === 2); // COLR-04
+    Object.assign(s, { iccp: left ? iccp : null, exif, xmp });
+    const objs = found.get(0x81);
     s.objects = objs ? readObjects(d, objs, s) : [];
   }
+}
+
+/** What the chunk of a type inflates to (section 14.5); null without one. */
+function readDeflated(d, chunk, least) {
+  if (!chunk) return null;
+  const name = NAMES[chunk.type];
+  const f = new Fields(d, chunk.payload, chunk.tail, name);
+  const size = f.varint('size');
+  if (size < least || size > 1048576) fail('E_DEFLATE', `${size} bytes`, chunk.payload, `${name}.size`);
+  return inflate(d, f.at, chunk.tail, size, name);
 }
 
 function readObjects(d, chunk, s) {

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""A decoder of tier T0, structure, from the specification alone; a first step and a pattern for others.
+r"""A decoder of tier T0, structure, from the specification alone; a first step and a pattern for others.
 
-    sdc-conformance run --decoder 'python structure.py' --tier T0 --without OBJS --without ICCP
+    sdc-conformance run --decoder 'python structure.py' --tier T0 \
+        --without OBJS --without COLR --without ICCP --without EXIF --without XMPP
 
 It speaks ``info`` and ``serve`` of ``conformance/protocol.md`` and follows ``read_stream`` of section 13.3.
 """
@@ -14,7 +15,7 @@ from typing import Any
 
 Answer = dict[str, Any]
 
-OBJS, ICCP = 0x81, 0xC1
+ONCE = (0x81, 0x83, 0x84, 0xC1, 0xC2)  # OBJS, EXIF, XMPP, ICCP, COLR
 UNSUPPORTED = ("E_FEATURE", "E_CHUNK_CRITICAL")
 
 
@@ -135,7 +136,7 @@ def info(data: bytes) -> tuple[int, Answer]:
                 return
             if end > past:
                 raise Error("E_GRPS_PREAMBLE", at)
-            if data[at] in (OBJS, ICCP) and any(c["type"] == data[at] for c in chunks):
+            if data[at] in ONCE and any(c["type"] == data[at] for c in chunks):
                 raise Error("E_CHUNK_DUPLICATE", at)
             if data[at] < 128:
                 raise Error("E_CHUNK_CRITICAL", at)
