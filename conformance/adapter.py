@@ -32,11 +32,13 @@ from sdc.format.parse import parse, read
 from sdc.format.stream import Stream
 from sdc.format.validate import validate
 from sdc.images.read import read_image
+from sdc.images.write import rgba
 from sdc.networks.model import Model, parse_model
 from sdc.networks.registry import model_for
 from sdc.networks.run import run
 from sdc.networks.sites import Sites
 from sdc.objects.object import Object
+from sdc.paths import open_file, write_file
 from sdc.types import CELL, Array
 
 Answer = dict[str, Any]
@@ -46,6 +48,8 @@ NOT_OFFERED = 64
 DEFLATED = (("icc", icc_profile), ("exif", exif), ("xmp", xmp))
 """Keys of ``info`` for what is deflated."""
 
+KEYS = {"map.bin": "map", "pixels.rgb": "pixels", "pixels.rgba": "rgba"}
+"""Keys of the hashes of the files that ``decode`` writes."""
 OPERATIONS = ("info", "decode", "extract", "validate", "model", "encode")
 
 
@@ -129,12 +133,16 @@ def _hash_of(content: bytes | None) -> str | None:
 
 
 def decode_answer(
-    data: bytes, groups: Iterable[int] | None, runner: Runner = run
-) -> tuple[Answer, Array, Array]:
+    data: bytes, groups: Iterable[int] | None, runner: Runner = run, alpha: bool = False
+) -> tuple[Answer, dict[str, Array]]:
     """Answer to ``decode``.
 
+    Args:
+        alpha: whether pixels are wanted with an alpha channel as well.
+
     Returns:
-        ``(answer, uint8 [rows, cols] map, uint8 [height, width, 3] pixels)``.
+        ``(answer, files)``: ``uint8 [rows, cols]`` in ``map.bin``, ``uint8 [height, width, 3]`` in
+        ``pixels.rgb`` and ``uint8 [height, width, 4]`` in ``pixels.rgba``.
 
     Raises:
         SdcError: the file is invalid or unsupported.
@@ -153,18 +161,18 @@ def decode_answer(
         _hash_groups(file.stream, decoded, rows)
         labels = file.stream.labels
     answers = [{"state": g.state, "decoded": g.index in rows, **rows.get(g.index, {})} for g in file.groups]
-    return (
-        {
-            "exit": 3 if decoded.missing else 0,
-            "width": file.width,
-            "height": file.height,
-            "map": digest(labels),
-            "pixels": digest(decoded.pixels),
-            "groups": answers,
-        },
-        labels,
-        decoded.pixels,
-    )
+    files = {"map.bin": labels, "pixels.rgb": decoded.pixels}
+    if alpha:
+        files["pixels.rgba"] = rgba(decoded.pixels, decoded.covered)
+    hashes = {KEYS[name]: digest(part) for name, part in files.items()}
+    exit_status = 3 if decoded.missing else 0
+    return {
+        "exit": exit_status,
+        "width": file.width,
+        "height": file.height,
+        **hashes,
+        "groups": answers,
+    }, files
 
 
 def _hash_groups(stream: Stream, decoded: Decoded, rows: dict[int, Answer]) -> None:
@@ -237,10 +245,9 @@ def answer(
         if op == "info":
             return info_answer(data)
         if op == "decode":
-            found, labels, pixels = decode_answer(data, groups, runner)
-            files = {"map.bin": labels, "pixels.rgb": pixels} if more.get("files") else {}
+            found, files = decode_answer(data, groups, runner, more.get("alpha", False))
             coded = {name: base64.b64encode(part.tobytes()).decode() for name, part in files.items()}
-            return {**found, "files": coded} if files else found
+            return {**found, "files": coded} if more.get("files") else found
         if op == "extract":
             status, new = extract_answer(data, groups or ())
             return {**status, "data": base64.b64encode(new).decode()}
@@ -301,6 +308,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command.add_argument("out", type=Path)
         if op in ("decode", "extract"):
             command.add_argument("--groups", type=_indices)
+        if op == "decode":
+            command.add_argument("--alpha", action="store_true")
         if op == "encode":
             command.add_argument("--quality", type=_quality, default=32)
             command.add_argument("--objects", type=Path)
@@ -313,22 +322,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         runner = TorchRunner()
     if given.op == "serve":
         return serve(runner)
-    data = given.file.read_bytes()
     try:
+        with open_file(given.file) as file:
+            data = file.read()
         if given.op == "decode":
-            found, labels, pixels = decode_answer(data, given.groups, runner)
-            (given.out / "map.bin").write_bytes(labels.tobytes())
-            (given.out / "pixels.rgb").write_bytes(pixels.tobytes())
+            found, files = decode_answer(data, given.groups, runner, given.alpha)
+            for name, part in files.items():
+                write_file(given.out / name, part.tobytes())
             written = {k: v for k, v in found.items() if k != "exit"}
-            (given.out / "result.json").write_text(json.dumps(written), "utf-8")
+            write_file(given.out / "result.json", json.dumps(written).encode())
             return _finish(found)
         if given.op == "extract":
             found, new = extract_answer(data, given.groups or ())
-            given.out.write_bytes(new)
+            write_file(given.out, new)
             return _finish(found)
         if given.op == "encode":
             found, new = encode_answer(data, given.quality, given.objects)
-            given.out.write_bytes(new)
+            write_file(given.out, new)
             return _finish(found)
     except SdcError as error:
         return _finish(failure(error))

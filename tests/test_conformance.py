@@ -45,7 +45,7 @@ from sdc_conformance.runner.command import skip_list
 from sdc_conformance.runner.report import text_of
 from sdc_conformance.runner.run import Report
 from sdc_conformance.runner.run import run as run_suite
-from sdc_conformance.runner.streams import check_stream
+from sdc_conformance.runner.streams import check_safe_chunks, check_stream
 from sdc_conformance.runner.suite import KEYS, LADDER, TIERS_ALL, VECTORS, Question, Suite
 from sdc_conformance.runner.worker import Options
 
@@ -498,7 +498,7 @@ def checked(name: str, question: Question) -> list[Failure]:
     """What the runner says of the stream of an encoder with a fault, without processes."""
     make = encoders.faulty_encoder(name)
 
-    def once() -> dict[str, Any]:
+    def once(question: Question = question) -> dict[str, Any]:
         claim, new = make(question.data(suite()), question.wanted["quality"], question.wanted.get("objects"))
         return {**claim, "data": base64.b64encode(new).decode()}
 
@@ -506,7 +506,10 @@ def checked(name: str, question: Question) -> list[Failure]:
         words = dict(line)
         return answer(words.pop("op"), base64.b64decode(words.pop("data")), **words)
 
-    return check_stream(question, suite(), once(), once(), ask)
+    found = check_stream(question, suite(), once(), once(), ask)
+    if question.wanted.get("negative") and not found:
+        found = check_safe_chunks(once(), once(replace(question, negative=True)), ask)
+    return found
 
 
 @pytest.mark.slow
@@ -524,6 +527,8 @@ def checked(name: str, question: Question) -> list[Failure]:
         ("encoder-random", "one-pixel", "second run"),
         ("encoder-withdraws", "levels", "stream.withdrawn"),
         ("encoder-empty", "column", "data"),
+        ("encoder-hides", "q32", "psnr"),
+        ("encoder-tells", "one-pixel", "safe chunks"),
     ],
 )
 def test_encoders_with_a_fault_fail(name: str, task: str, what: str) -> None:
@@ -690,8 +695,8 @@ def test_an_error_needs_a_place_and_the_right_code() -> None:
 def test_an_offset_lies_in_the_part_of_the_fault() -> None:
     questions = {q.name: q for q in suite().questions(("T0", "T1", "T2"))}
     for name, code, first, last in [
-        ("invalid/crc-grps-payload.sdc:info", "E_HEAD_CRC", 4, 22),
-        ("invalid/preamble-chunk-reaches-behind.sdc:decode", "E_GRPS_PREAMBLE", 4, 34),
+        ("invalid/crc-grps-payload.sdc:info", "E_HEAD_CRC", 18, 18),
+        ("invalid/preamble-chunk-reaches-behind.sdc:decode", "E_GRPS_PREAMBLE", 22, 22),
         ("invalid/one-group-of-four-3.sdc:decode[3]", "E_RANS_FINAL", 80, 504),
         ("partial/two-groups.sdc:decode@20", "E_TRUNCATED", 0, 20),
     ]:

@@ -22,6 +22,12 @@ UNKNOWN = 16777999
 """A private model that no decoder has."""
 LINE = re.compile(r"^- \[([A-Z]{4}-[0-9]{2})\] (.+)$", re.MULTILINE)
 RANS_CODES = ("E_RANS_FINAL",)
+EXACT = (
+    *("E_MAGIC", "E_TRUNCATED", "E_VARINT", "E_PAYLOAD_LENGTH", "E_HEAD_CRC", "E_HEAD_SIZE", "E_FEATURE"),
+    *("E_GRPS_COUNT", "E_GRPS_ORDER", "E_GRPS_SIZE", "E_GRPS_PREAMBLE"),
+    *("E_CHUNK_DUPLICATE", "E_CHUNK_CRITICAL"),
+)
+"""Codes of which an offset must be the one byte that ``protocol.md`` names."""
 MAP_CODES = (*RANS_CODES, "E_MASK_LABEL", "E_MASK_EMPTY_GROUP")
 
 CONTAINER_IDS = (
@@ -100,12 +106,18 @@ class Book:
         why: str,
         how: str = "",
         selections: Sequence[Sequence[int] | None] = (None,),
+        alpha: bool = False,
         needs: Sequence[str] = (),
         reject: str = "",
         seed: int | None = None,
         licence: str = LICENCE,
     ) -> None:
-        """Add a vector that a decoder must accept, with what the reference decoder gives."""
+        """Add a vector that a decoder must accept, with what the reference decoder gives.
+
+        Args:
+            selections: of groups, each asked for; ``None`` for no selection.
+            alpha: whether pixels with an alpha channel are asked for as well.
+        """
         data = parts.build() if isinstance(parts, Parts) else parts
         ask = [accepted("info", data)]
         ask.append(checked(data))
@@ -116,6 +128,12 @@ class Book:
             if isinstance(parts, Parts):
                 for said, row in zip(parts.symbols, question["answer"]["groups"], strict=True):
                     assert not row["decoded"] or row["symbols"] == digest(said), name
+        if alpha:
+            found = answer("decode", data, selections[-1], alpha=True)
+            question = {"op": "decode", "name": "alpha", "tier": "A", "alpha": True, "exit": found["exit"]}
+            question |= {} if selections[-1] is None else {"groups": list(selections[-1])}
+            ask.append({**question, "answer": {"rgba": found["rgba"]}})
+            exercised.append("RECO-04")
         if isinstance(parts, Parts):
             exercised += MAP_IDS
             exercised += CHUNK_IDS if parts.before or parts.after else []
@@ -188,6 +206,19 @@ class Book:
         )
 
 
+def troubles(data: bytes) -> list[dict[str, Any]]:
+    """Questions to commands about files that are not there, or for which there is no room."""
+    found = answer("decode", data)
+    whole = {"map.bin": found["map"], "pixels.rgb": found["pixels"]}
+    gone = {"tier": "C", "trouble": "no input", "exit": 66, "codes": ["E_INPUT"]}
+    full = {"tier": "C", "trouble": "no room", "exit": 74, "codes": ["E_IO"], "files": whole}
+    return [
+        {"op": "info", "name": "no-input", **gone},
+        {"op": "decode", "name": "no-input", **gone},
+        {"op": "decode", "name": "no-room", **full},
+    ]
+
+
 def accepted(op: str, data: bytes, groups: Sequence[int] | None = None) -> dict[str, Any]:
     """A question about a stream that is accepted, and the reference decoder's answer."""
     found = answer(op, data, groups)
@@ -209,22 +240,24 @@ def accepted(op: str, data: bytes, groups: Sequence[int] | None = None) -> dict[
 
 
 def region(data: bytes, code: str, offset: int | None) -> list[int]:
-    """Where a decoder may say that an error lies: ``[first byte, last]``, the byte behind the part included.
+    """Where a decoder may say that an error lies: ``[first byte, last]``.
+
+    Both are the same byte for the codes of ``EXACT``; else the byte behind the part is included.
 
     Args:
         offset: a byte of the part (magic number, header, group or chunk) in which the fault lies; none for
             errors of the model, which the head names.
     """
+    if code in EXACT and offset is not None:
+        return [offset, offset]
     found = read(data)
     groups = () if found.outline is None else found.outline.groups
     parts = [(0, 4), (4, found.header or _header_end(data))]
     parts += [(p.offset, p.offset + p.size) for p in found.places]
     parts += [(g.offset, g.offset + g.size) for g in groups]
-    if code == "E_TRUNCATED":
-        return [0 if len(data) <= 4 else 4, len(data)]
     place = 4 if offset is None else offset
     first, past = max((p for p in parts if p[0] <= place), key=lambda p: p[0])
-    return [4 if code == "E_GRPS_PREAMBLE" else first, min(past, len(data))]
+    return [first, min(past, len(data))]
 
 
 def _header_end(data: bytes) -> int:

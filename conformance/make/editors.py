@@ -99,16 +99,16 @@ def editors(book: Book) -> None:
         "one-damaged",
         base.build(data=own),
         [[0, 1, 2, 3], [2], [0, 1]],
-        "EDIT-05",
-        "a damaged group is written as withdrawn",
+        "EDIT-05 EDIT-11",
+        "a damaged group is written as withdrawn, and what may be about it goes",
         "EDIT-05",
     )
     add(
         "truncated",
         base.build()[: layout(base)[-8][1] + 3],
         [[0, 1, 2, 3], [0]],
-        "EDIT-05",
-        "a stream that is cut off",
+        "EDIT-05 EDIT-11",
+        "a stream that is cut off: groups that are to be kept count as withdrawn",
         "EDIT-05",
     )
     hurt = base.build(after=[flipped(chunk(0xCA, b"safe"), 3), chunk(0xCA, b"lost")])

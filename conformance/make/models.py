@@ -111,7 +111,7 @@ def models(book: Book) -> None:
         t["s0.weight"][0, 0], t["s0.shift"][0] = 99, 1
         t["s0.bias"][0] = (1 << 24) - 1 - 99 * 99 - 1 + more
 
-    every = "MODL-01 MODL-02 MODL-03 MODL-04 MODL-05 MODL-07 NETW-10 NETW-11 NETW-12 NETW-13 NETW-14"
+    every = "MODL-01 MODL-02 MODL-03 MODL-04 MODL-05 MODL-07 NETW-10 NETW-11 NETW-12 NETW-13 NETW-14 NETW-15"
     good = made()
     add("tiny", good, every, "the least that Profile 1 allows", True)
 
@@ -167,6 +167,60 @@ def models(book: Book) -> None:
         len(twice).to_bytes(8, "little") + twice + good[8 + size :],
         "MODL-09",
         "a tensor that is described twice, alike",
+    )
+    cut = header(
+        made(lambda t, d: t.update(other=np.zeros(3, "<i4"))), lambda e: e["other"].update(shape=[4])
+    )
+    either(
+        "other-tensor-outside",
+        cut,
+        "MODL-12",
+        "a tensor that nobody reads, with another shape than its bytes",
+    )
+    either(
+        "metadata-not-strings",
+        header(good, lambda e: e["__metadata__"].update(count=1)),
+        "MODL-12",
+        "a number in __metadata__",
+    )
+    for name, value in (("missing", None), ("a-number", 7), ("an-object", {"name": ["tiny"]})):
+
+        def named(t: dict[str, Any], d: dict[str, Any], value: Any = value) -> None:
+            del d["name"]
+            d.update({} if value is None else {"name": value})
+
+        add(f"name-{name}", made(named), "MODL-13", "a model without a name that is a string", True)
+    for depth in (32, 33):
+
+        def deep(t: dict[str, Any], d: dict[str, Any], depth: int = depth) -> None:
+            d["other"] = json.loads("[" * (depth - 1) + "]" * (depth - 1))
+
+        if depth == 32:
+            add("nested-32", made(deep), "MODL-14 MODL-08", "a description that is nested 32 deep", True)
+        else:
+            either("nested-33", made(deep), "MODL-14", "a description that is nested 33 deep")
+    long = text.replace(b'\\"profile\\":1', b'\\"other\\":' + b"1" * 33 + b',\\"profile\\":1')
+    either(
+        "number-of-33-digits",
+        len(long).to_bytes(8, "little") + long + good[8 + size :],
+        "MODL-14",
+        "a number of 33 digits that nobody reads",
+    )
+    minus = text.replace(b"[0,255]", b"[-0,255]").replace(b"[1,0,1]", b"[1,-0,1]")
+    assert len(minus) == len(text) + 2
+    add(
+        "minus-zero",
+        len(minus).to_bytes(8, "little") + minus + good[8 + size :],
+        "MODL-16 MODL-10",
+        "zeros that are written with a sign",
+        True,
+    )
+    endless = text.replace(b'\\"profile\\":1', b'\\"other\\":NaN,\\"profile\\":1')
+    add(
+        "not-a-number",
+        len(endless).to_bytes(8, "little") + endless + good[8 + size :],
+        "MODL-01",
+        "NaN, which is no number of JSON",
     )
     real = text.replace(b'\\"profile\\":1', b'\\"profile\\":1.0')
     assert real != text
@@ -357,6 +411,49 @@ def models(book: Book) -> None:
     def shuffled(t: dict[str, Any], d: dict[str, Any]) -> None:
         d["networks"]["hyper"][1:] = [{"op": "shuffle", "factor": 2}, {"op": "shuffle", "factor": 2}]
 
+    def more_shuffles(t: dict[str, Any], d: dict[str, Any]) -> None:
+        d["networks"]["hyper"].append({"op": "shuffle", "factor": 1})
+
+    def shuffle_of_one(t: dict[str, Any], d: dict[str, Any]) -> None:
+        for part in ("weight", "bias", "shift"):
+            t[f"s1.{part}"] = np.repeat(t[f"s1.{part}"], 16, 0)
+        push, add, last = (d["networks"]["synthesis"][k] for k in (3, 5, 6))
+        once, all_pixels = ({"op": "shuffle", "factor": factor} for factor in (1, 16))
+        d["networks"]["synthesis"] = [push, once, add, last, all_pixels]
+
+    def no_operator(t: dict[str, Any], d: dict[str, Any]) -> None:
+        for name in ("step", "inverse", "offset", "s0.weight"):
+            t[name] = np.repeat(t[name], 2, 1)
+        d.update(latents=2, passes=[[0, 0, 1], [0, 1, 2], [1, 0, 1], [1, 1, 2]])
+        d["networks"].update({"context.2": d["networks"]["context.0"], "context.3": []})
+
+    def no_channel(t: dict[str, Any], d: dict[str, Any]) -> None:
+        for name, shape in (("z", (0, 1)), ("y", (2, 0))):
+            t[f"{name}.weight"] = np.zeros(shape, "<i2")
+            t[f"{name}.bias"] = np.zeros(shape[0], "<i4")
+            t[f"{name}.shift"] = np.ones(shape[0], "u1")
+        d["networks"]["context.0"][1:] = [{"op": "pointwise", "name": n, "clamp": [-9, 9]} for n in "zy"]
+
+    add(
+        "shuffle-of-one",
+        made(shuffle_of_one),
+        "NETW-14 NETW-05 NETW-13",
+        "a push, a shuffle of 1, an add",
+        True,
+    )
+    add(
+        "hyper-shuffle-of-one",
+        made(more_shuffles),
+        "NETW-10 NETW-14",
+        "a second shuffle in hyper, of factor 1",
+    )
+    add(
+        "context-empty",
+        made(no_operator),
+        "NETW-15",
+        "a context network without operators, whose channels fit",
+    )
+    add("pointwise-empty", made(no_channel), "MODL-01", "a pointwise operator without channels of output")
     add("hyper-shuffles", made(shuffled), "NETW-10 NETW-14", "two shuffles in the network hyper")
     add(
         "context-channels",

@@ -216,7 +216,7 @@ def partial(book: Book) -> None:
             why=f"{why}: every prefix, and every subset of its groups",
             how="parts of a right stream; the outcome of each prefix and subset follows from section 13",
             accept=[
-                *"STAT-01 STAT-07 STAT-10 STAT-11 STAT-09 NETW-02 RECO-03 RECO-05 FILE-03".split(),
+                *"TOOL-13 STAT-01 STAT-07 STAT-10 STAT-11 STAT-09 NETW-02 RECO-03 RECO-05 FILE-03".split(),
                 *ids.split(),
             ],
             reject=[*"STAT-01 STAT-03 STAT-05 STAT-09 FILE-03".split(), *ids.split()],

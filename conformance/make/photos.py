@@ -25,6 +25,7 @@ import sdc
 from sdc.format.parse import parse
 from sdc.networks.registry import load_model
 
+from ..adapter import answer
 from ..runner.suite import VECTORS
 from .book import MAP_IDS, PIXEL_IDS, SYMBOL_IDS, Book
 
@@ -209,6 +210,8 @@ def tasks(book: Book) -> None:
         for task, stated in TASKS[name]:
             question: dict[str, Any] = {"op": "encode", "tier": "E", "name": task, "exit": 0, **stated}
             settings = STREAMS.get(f"{name}-{task}")
+            if "crop" in stated:
+                question["negative"] = True
             if settings is not None:
                 data = encoded(f"{name}-{task}")
                 error = (sdc.decode(data).pixels.astype(float) - image) ** 2
@@ -226,9 +229,41 @@ def tasks(book: Book) -> None:
             why="a photograph to encode",
             how=f"skimage.data {source.file}, part {list(source.box)}, one pixel for {source.reduce} x "
             f"{source.reduce}; {source.credit}",
-            accept=["CONF-03", "CONF-01"],
+            accept=["CONF-03", "CONF-01", "EXTN-02", "EXTN-03", "TOOL-08", "TOOL-09"],
             needs=[f"model-{MODEL}"],
             licence=source.licence,
+        )
+    refused(book)
+
+
+def refused(book: Book) -> None:
+    """What an encoder must refuse."""
+    whole = b"P6\n16 16\n255\n" + bytes(3 * 16 * 16)
+    broken: list[dict[str, Any]] = [{"label": "face", "box": [0, 0, 8], "level": "L1"}]
+    for name, data, code, id_, objects, why in [
+        ("cut-off", whole[:-1], "E_PICTURE", "TOOL-09", None, "a picture that ends before its last sample"),
+        ("no-picture", b"P9 is no picture\n", "E_PICTURE", "TOOL-09", None, "a file that is no picture"),
+        (
+            "objects-box-of-three",
+            whole,
+            "E_OBJECTS",
+            "TOOL-08",
+            broken,
+            "an object with a box of three numbers",
+        ),
+    ]:
+        ask = {"op": "encode", "tier": "E", "quality": 32, "exit": 64, "codes": [code]}
+        ask |= {} if objects is None else {"objects": objects}
+        found = answer("encode", data, quality=32, objects=objects)
+        assert (found["exit"], found["error"]["code"]) == (64, code), found
+        book.add(
+            f"picture/{name}.ppm",
+            data,
+            [ask],
+            why=why,
+            how="a PPM file, written out",
+            reject=[id_],
+            needs=[f"model-{MODEL}"],
         )
 
 

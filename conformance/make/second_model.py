@@ -14,6 +14,10 @@ from sdc.networks.tensors import write_tensors
 from sdc.testing.synthetic import Generator, symbol_frequencies
 
 NUMBER = 16777293
+RESERVED = 16384
+"""A number that is neither registered nor private, with this model as its file."""
+CUT_OFF = 16777294
+"""A private number whose file is this model, less its last byte."""
 LATENTS, HYPER, FEATURES = 6, 3, 5
 SEED = 77
 

@@ -220,7 +220,7 @@ def stage_files() -> dict[str, bytes]:
     for name, parts, why in pictures():
         data = parts.build()
         stream = parse(data)
-        _, _, pixels = decode_answer(data, None)
+        pixels = decode_answer(data, None)[1]["pixels.rgb"]
         groups = []
         for g in stream.groups:
             assert g.payload is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from dataclasses import replace
 from typing import Any
@@ -12,8 +13,8 @@ from sdc.format.chunks import COLR, ICCP, OBJS, PROV
 from sdc.format.fields import encode_varint
 from sdc.networks.registry import load_model
 
-from .book import UNKNOWN, Book
-from .second_model import NUMBER
+from .book import UNKNOWN, Book, accepted, troubles
+from .second_model import CUT_OFF, NUMBER, RESERVED, second_model_file
 from .streams import (
     FOUR,
     FOUR_MAP,
@@ -324,6 +325,21 @@ def shortest() -> dict[int, Parts]:
     return out
 
 
+def commands(book: Book) -> None:
+    """What a command does about files: one that is not there, and one for which there is no room."""
+    data = compose(60, 50, ((0, 30), (2, 12)), [[1, 1, 2, 2]] * 4, [small(8), small(9)]).build()
+    book.add(
+        "valid/for-commands.sdc",
+        data,
+        [accepted("decode", data), *troubles(data)],
+        why="a command whose input is not there, or whose output finds no room",
+        how="parts of a right stream",
+        accept=["TOOL-04", "TOOL-06", "TOOL-07"],
+        reject=["TOOL-04", "TOOL-06", "TOOL-07"],
+        seed=8,
+    )
+
+
 def uncommon(book: Book) -> None:
     """Valid streams that no encoder is likely to write."""
     for count, side in ((100, 10), (255, 16)):
@@ -354,6 +370,7 @@ def uncommon(book: Book) -> None:
             compose(16 * 24, 16 * 24, levels_of(count, lambda k: 0), blobs(40 + count, 24, 24, count, True)),
             "MASK-05 MASK-07 BINM-03",
             why=f"a group map of {count} groups with all patterns of neighbours",
+            alpha=True,
             seed=40 + count,
         )
         book.accept(
@@ -463,6 +480,7 @@ def uncommon(book: Book) -> None:
         four.with_payload(1, None),
         "GRPS-04 STAT-07",
         why="one group of four withdrawn: nothing is missing that was asked for",
+        alpha=True,
         selections=(None, [0, 1], [1]),
         reject="STAT-02 STAT-05",
         seed=0,
@@ -472,6 +490,7 @@ def uncommon(book: Book) -> None:
         compose(40, 20, ((0, 3), (1, 4)), [[1, 2, 2], [1, 1, 2]], withdrawn=(0, 1)),
         "GRPS-03 GRPS-04 HEAD-04",
         why="all groups withdrawn",
+        alpha=True,
         selections=(None, [0], []),
         reject="STAT-02",
     )
@@ -558,7 +577,7 @@ def private(book: Book) -> None:
         book.accept(
             f"uncommon/private-model-{name}.sdc",
             parts,
-            "MODL-06 MODL-02 MODL-03 NETW-14 SYMB-04",
+            "MODL-06 MODL-15 MODL-02 MODL-03 NETW-14 SYMB-04",
             why="a private model with other sizes, operators and passes than the synthetic one",
             selections=(None, [1]),
             seed=55,
@@ -631,6 +650,26 @@ def forward(book: Book) -> None:
         why="other weights of model 0",
         accept="HEAD-05",
     )
+    for number, size, code, why in [
+        (
+            RESERVED,
+            None,
+            "E_MODEL",
+            "a number that is neither registered nor private, of which there is a file",
+        ),
+        (CUT_OFF, -1, "E_MODEL_FILE", "a private model whose file is cut off"),
+    ]:
+        book.refuse(
+            f"forward/model-{number}-with-file.sdc",
+            compose(
+                1, 1, model=number, weights=hashlib.sha256(second_model_file()[:size]).digest()[:4]
+            ).build(),
+            code,
+            "MODL-15 HEAD-04",
+            fault="symbols",
+            why=why,
+            accept="HEAD-04",
+        )
     weights = bytearray(load_model(0).weights)
     weights[3] ^= 1
     book.refuse(

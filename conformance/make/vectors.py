@@ -32,9 +32,9 @@ from .metadata import metadata
 from .models import models
 from .partial import partial
 from .photos import MACHINES, MODEL, photographs, tasks
-from .second_model import NUMBER, second_model_file
+from .second_model import CUT_OFF, NUMBER, RESERVED, second_model_file
 from .stages import stage_files
-from .valid import forward, permissive, private, uncommon, valid
+from .valid import commands, forward, permissive, private, uncommon, valid
 
 EDITION = 2
 """Of the vectors; a change of the bytes of all streams makes a new one, in which names may be used again."""
@@ -42,14 +42,11 @@ EDITION = 2
 
 def everything() -> dict[str, bytes]:
     """All files of ``vectors/`` by path."""
-    own = {
-        "models/sdc-model-0.safetensors": (models_folder() / "sdc-model-0.safetensors").read_bytes(),
-        f"models/sdc-model-{NUMBER}.safetensors": second_model_file(),
-    }
+    own = own_models()
     before = os.environ.get("SDC_MODELS")
     with tempfile.TemporaryDirectory() as folder:
-        for name, data in own.items():
-            (Path(folder) / Path(name).name).write_bytes(data)
+        for number, data in own.items():
+            (Path(folder) / f"sdc-model-{number}.safetensors").write_bytes(data)
         os.environ["SDC_MODELS"] = folder
         try:
             return _everything(own)
@@ -60,10 +57,22 @@ def everything() -> dict[str, bytes]:
                 os.environ["SDC_MODELS"] = before
 
 
-def _everything(own: dict[str, bytes]) -> dict[str, bytes]:
+def own_models() -> dict[int, bytes]:
+    """The model files that the vectors bring, by number; the last two are of no use."""
+    second = second_model_file()
+    return {
+        0: (models_folder() / "sdc-model-0.safetensors").read_bytes(),
+        NUMBER: second,
+        RESERVED: second,
+        CUT_OFF: second[:-1],
+    }
+
+
+def _everything(own: dict[int, bytes]) -> dict[str, bytes]:
     book = Book()
     for make in (
         valid,
+        commands,
         uncommon,
         permissive,
         private,
@@ -81,14 +90,14 @@ def _everything(own: dict[str, bytes]) -> dict[str, bytes]:
         tasks,
     ):
         make(book)
-    files = {**book.files, **stage_files(), **own}
+    names = {number: f"models/sdc-model-{number}.safetensors" for number in own}
+    files = {**book.files, **stage_files(), **{names[number]: data for number, data in own.items()}}
     manifest = {
         "edition": EDITION,
         "about": "Vectors of SDC 1.0; see ../protocol.md and manifest.schema.json.",
         "licence": LICENCE,
         "models": {
-            str(number): {"file": name, "sha256": digest(own[name])}
-            for number, name in zip((0, NUMBER), own, strict=True)
+            str(number): {"file": names[number], "sha256": digest(data)} for number, data in own.items()
         }
         | {str(number): {"sha256": load_model(number).sha256} for number in (MODEL, MACHINES)},
         "codes": {code: {"class": row["class"], "ids": row["ids"]} for code, row in error_table().items()},

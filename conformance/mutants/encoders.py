@@ -11,6 +11,7 @@ from sdc import encode, extract
 from sdc.format.build import build
 from sdc.format.chunks import Chunk
 from sdc.format.parse import parse
+from sdc.images.read import read_image
 from sdc.types import Level
 
 from ..adapter import encode_answer
@@ -27,7 +28,12 @@ ENCODERS = {
     "encoder-random": "writes something else each time",
     "encoder-withdraws": "leaves the last group away",
     "encoder-empty": "writes an empty file",
+    "encoder-hides": "encodes the negative and says so in a chunk that decoders may ignore",
+    "encoder-tells": "keeps the mean colour in a chunk that is safe to copy",
 }
+
+BREAKS = {"encoder-hides": ["EXTN-02"], "encoder-tells": ["EXTN-03"]}
+"""Sentences that an encoder breaks, CONF-03 by default."""
 
 
 def faulty_encoder(name: str) -> Callable[..., tuple[dict[str, Any], bytes]]:
@@ -37,6 +43,8 @@ def faulty_encoder(name: str) -> Callable[..., tuple[dict[str, Any], bytes]]:
         if name == "encoder-cuts" and image.shape[1] > 1:
             image = image[:, :-1]
             objects = [o for o in objects if o.box[0] + o.box[2] <= image.shape[1]]
+        if name == "encoder-hides":
+            image = 255 - image
         if name == "encoder-cheats":
             image = image // 64 * 64
         if name in ("encoder-low-quality", "encoder-lies"):
@@ -61,6 +69,11 @@ def faulty_encoder(name: str) -> Callable[..., tuple[dict[str, Any], bytes]]:
         if name in ("encoder-bloats", "encoder-random"):
             extra = Chunk(0xE5, os.urandom(8) if name == "encoder-random" else bytes(20000))
             new = build(replace(stream, after=(*stream.after, extra)))
+        if name == "encoder-hides":
+            new = build(replace(stream, after=(*stream.after, Chunk(0xA5, b"negative"))))
+        if name == "encoder-tells":
+            mean = read_image(data).pixels.mean((0, 1)).astype("u1").tobytes()
+            new = build(replace(stream, after=(*stream.after, Chunk(0xE5, mean))))
         if name == "encoder-withdraws":
             new = extract(new, groups=range(len(stream.groups) - 1))
         return claim, b"" if name == "encoder-empty" else new

@@ -13,7 +13,7 @@ from ..runner.run import Report, run
 from ..runner.suite import LADDER, TIERS_ALL, Suite
 from ..runner.worker import Options
 from .catalogue import MUTANTS, find
-from .encoders import ENCODERS
+from .encoders import BREAKS, ENCODERS
 from .enemies import ENEMIES
 
 KILLS = Path(__file__).resolve().parent / "kills.json"
@@ -55,6 +55,13 @@ def _options(name: str, jobs: int) -> Options:
     )
 
 
+def _ids(name: str) -> list[str]:
+    """Sentences that it breaks."""
+    if name in ENCODERS:
+        return BREAKS.get(name, ["CONF-03"])
+    return [] if name in ENEMIES else list(find(name).ids)
+
+
 def _seen(name: str, failure: Failure) -> bool:
     """Whether a failure shows the bug; a mutant that crashes shows that its change fits badly."""
     return name in ENEMIES or failure.what != "process"
@@ -67,7 +74,8 @@ def _row(name: str, report: Report) -> dict[str, Any]:
     killers = [
         r.name
         for r in report.failed
-        if r.by == "serve" and first in {f.tier for f in r.failures if _seen(name, f)}
+        if (r.by == "serve" or r.question.by_command)
+        and first in {f.tier for f in r.failures if _seen(name, f)}
     ]
     mark = "killed" if first == tier_of(name) else "WRONG TIER" if first else "SURVIVED"
     counts = f"{len(report.failed)} of {len(report.results)}"
@@ -76,7 +84,7 @@ def _row(name: str, report: Report) -> dict[str, Any]:
         "name": name,
         "tier": tier_of(name),
         "found": first,
-        "ids": ["CONF-03"] if name in ENCODERS else [] if name in ENEMIES else list(find(name).ids),
+        "ids": _ids(name),
         "failed": len(report.failed),
         "asked": len(report.results),
         "by": killers[:3],

@@ -64,11 +64,13 @@ def check_answer(
             )
         ]
     out: list[Failure] = []
-    if status in (1, 2, 64):
+    if status not in (0, 3):
         if code not in wanted["codes"]:
             out.append(Failure(base, "error.code", " or ".join(wanted["codes"]), short(code)))
-        elif question.op != "model" and status != 64:
+        elif question.op != "model" and status < 64:
             out += _check_place(question, error)
+        elif answer.get("incomplete"):
+            out.append(Failure(base, "incomplete", "no incomplete output", short(answer["incomplete"])))
     elif question.op == "extract":
         out += _compare_data(question, answer)
     else:

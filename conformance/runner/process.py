@@ -16,17 +16,24 @@ from pathlib import Path
 LINE_MAX = 64 << 20
 
 LIMITER = (
-    "import os, resource, sys\n"
+    "import os, resource, signal, sys\n"
     "size = int(sys.argv[1])\n"
     "kind = resource.RLIMIT_DATA if sys.platform.startswith('linux') else resource.RLIMIT_AS\n"
     "resource.setrlimit(kind, (size, size))\n"
     "resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n"
+    "if int(sys.argv[2]):\n"
+    "    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    "    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)\n"
     "try:\n"
-    "    os.execvp(sys.argv[2], sys.argv[2:])\n"
+    "    os.execvp(sys.argv[3], sys.argv[3:])\n"
     "except OSError as error:\n"
-    "    sys.exit(f'{sys.argv[2]}: {error.strerror}')\n"
+    "    sys.exit(f'{sys.argv[3]}: {error.strerror}')\n"
 )
-"""Takes the memory cap and becomes the command; ``RLIMIT_DATA`` counts what is used, not what is reserved."""
+"""Takes the caps of memory and files and becomes the command.
+
+``RLIMIT_DATA`` counts what is used, not what is reserved.  A write beyond the cap of files fails, without a
+signal.
+"""
 
 
 class Broken(Exception):
@@ -40,11 +47,12 @@ class Process:
         command: in words.
         models: folder of model files, which the command finds in ``SDC_MODELS``.
         memory: bytes that it may use.
+        room: bytes that a file may have that it writes; 0 for any number.
     """
 
-    def __init__(self, command: Sequence[str], models: Path, memory: int):
+    def __init__(self, command: Sequence[str], models: Path, memory: int, room: int = 0):
         self.noise = tempfile.TemporaryFile()
-        limited = [sys.executable, "-S", "-c", LIMITER, str(memory), *command]
+        limited = [sys.executable, "-S", "-c", LIMITER, str(memory), str(room), *command]
         environment = {**os.environ, "SDC_MODELS": str(models)}
         self.process = subprocess.Popen(
             limited,

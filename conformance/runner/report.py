@@ -34,6 +34,10 @@ KEY_IDS = {
     "validate": "CONF-03",
     "withdrawn": "CONF-03",
     "size": "GRPS-06",
+    "rgba": "RECO-04",
+    "incomplete": "TOOL-04",
+    "psnr": "EXTN-02",
+    "safe chunks": "EXTN-03",
 }
 """Sentences that say what a key of an answer is."""
 

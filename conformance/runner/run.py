@@ -121,6 +121,8 @@ def _ask_all(
     for thread in threads:
         thread.join()
     progress.end()
+    if len(results) < len(jobs):
+        raise RuntimeError(f"{len(jobs) - len(results)} questions were not asked, see above")
     return [results[k] for k in sorted(results)]
 
 

@@ -53,6 +53,28 @@ def check_stream(
     return checks.failures
 
 
+def check_safe_chunks(answer: dict[str, Any], other: dict[str, Any], ask: Ask) -> list[Failure]:
+    """What chunks that are safe to copy tell about pixels (EXTN-03).
+
+    Args:
+        answer, other: of the encoder, to a picture and to its negative.
+        ask: asks the decoder that checks.
+    """
+    checks = _Checks()
+    if checks.same("negative", 0, other.get("exit", 0)) and checks.same(
+        "data", True, bool(other.get("data"))
+    ):
+        checks.same("safe chunks", _safe_chunks(other, ask), _safe_chunks(answer, ask))
+    return checks.failures
+
+
+def _safe_chunks(answer: dict[str, Any], ask: Ask) -> list[str]:
+    """Ancillary chunks of a stream that are safe to copy, in hexadecimal."""
+    data = base64.b64decode(answer["data"])
+    rows = ask({"op": "info", "data": answer["data"]}).get("chunks", [])
+    return [data[r["offset"] :][: r["size"]].hex() for r in rows if r["type"] >> 6 == 3]
+
+
 def _stream(checks: _Checks, answer: dict[str, Any], again: dict[str, Any]) -> bytes:
     """The stream, which two answers must have."""
     data = answer.get("data")

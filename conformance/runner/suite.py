@@ -20,7 +20,7 @@ LADDER = ("T0", "T1", "T2", "T3")
 KEYS = {"OBJS": "objects", "COLR": "colour", "ICCP": "icc", "EXIF": "exif", "XMPP": "xmp"}
 """Chunks that a decoder need not read, with the key of ``info`` that tells of each."""
 
-TIERS_ALL = (*LADDER, "M", "X", "V", "E")
+TIERS_ALL = (*LADDER, "A", "M", "X", "V", "C", "E")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Question:
         wanted: keys ``exit``, ``codes`` and ``answer``.
         cut: bytes of the file, all by default.
         groups: selection.
+        negative: whether the negative of the picture is to be encoded.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Question:
     wanted: dict[str, Any] = field(repr=False)
     cut: int | None = None
     groups: tuple[int, ...] | None = None
+    negative: bool = False
 
     def line(self, suite: Suite, identity: int) -> bytes:
         """The question as a line of ``serve``."""
@@ -49,12 +51,12 @@ class Question:
         question: dict[str, Any] = {"id": identity, "op": self.op, "data": data}
         if self.groups is not None:
             question["groups"] = list(self.groups)
-        question |= {key: self.wanted[key] for key in ("quality", "objects") if key in self.wanted}
+        question |= {key: self.wanted[key] for key in ("quality", "objects", "alpha") if key in self.wanted}
         return json.dumps(question).encode() + b"\n"
 
     def data(self, suite: Suite) -> bytes:
         """The file that the question is about."""
-        if self.op != "encode":
+        if self.op != "encode" or not self.entry["file"].endswith(".png"):
             return suite.data(self.entry["file"])[: self.cut]
         width, height, pixels = self.picture(suite)
         return b"P6\n%d %d\n255\n" % (width, height) + pixels
@@ -64,7 +66,13 @@ class Question:
         width, height, pixels = suite.picture(self.entry["file"])
         x, y, w, h = self.wanted.get("crop", (0, 0, width, height))
         rows = (pixels[3 * (width * row + x) :][: 3 * w] for row in range(y, y + h))
-        return w, h, b"".join(rows)
+        part = b"".join(rows)
+        return w, h, bytes(255 - value for value in part) if self.negative else part
+
+    @property
+    def by_command(self) -> bool:
+        """Whether only a command can be asked, since the question is about its files."""
+        return "trouble" in self.wanted
 
 
 @dataclass

@@ -11,16 +11,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .checks import Failure, check_answer, short
 from .process import Broken, Process
-from .streams import check_stream
+from .streams import check_safe_chunks, check_stream
 from .suite import LADDER, Question, Suite, exits_of
 
-STATUSES = (0, 1, 2, 3, 64)
+STATUSES = (0, 1, 2, 3, 64, 66, 74)
+
+ROOM = 2000
+"""Bytes that a file may have where a command is to find no room for its output."""
 
 START_SECONDS = 30.0
 
@@ -85,6 +88,14 @@ def quality_text(quality: Any) -> str:
     return ",".join(f"{level}={number}" for level, number in quality.items())
 
 
+def _is_whole(path: Path, sha256: str | None) -> bool:
+    """Whether a file is a whole output; what has no hash is JSON, or has not the name of an output."""
+    data = path.read_bytes()
+    if path.suffix == ".json":
+        return data.endswith(b"}")
+    return sha256 is None or hashlib.sha256(data).hexdigest() == sha256
+
+
 def _parsed(text: bytes) -> Any:
     try:
         return json.loads(text)
@@ -101,8 +112,8 @@ class Worker:
         self.checker: Process | None = None
         self.count = 0
 
-    def _start(self, command: Sequence[str], arguments: Sequence[str]) -> Process:
-        return Process([*command, *arguments], self.models, self.options.memory)
+    def _start(self, command: Sequence[str], arguments: Sequence[str], room: int = 0) -> Process:
+        return Process([*command, *arguments], self.models, self.options.memory, room)
 
     def close(self) -> None:
         """End the process."""
@@ -120,15 +131,18 @@ class Worker:
     def ask(self, question: Question, command: bool = False) -> Result:
         """Ask through ``serve``, or by a command of its own."""
         start = time.monotonic()
-        by = "command" if command or not self.options.serve else "serve"
+        by = "command" if command or question.by_command or not self.options.serve else "serve"
         noise = ""
         try:
             put = self._command if by == "command" else self._line
             status, answer = put(question)
             options = self.options
             failures = check_answer(question, status, answer, options.tiers, options.without)
-            if question.op == "encode" and not failures:
+            if question.op == "encode" and status == 0 and not failures:
                 failures = check_stream(question, self.suite, answer, put(question)[1], self._checked)
+            if question.wanted.get("negative") and not failures:
+                other = put(replace(question, negative=True))[1]
+                failures = check_safe_chunks(answer, other, self._checked)
             if failures and self.process is not None:
                 noise = self.process.said()
         except Broken as broken:
@@ -136,6 +150,8 @@ class Worker:
             failures = [Failure(question.tier, "process", f"an answer with status {wanted}", str(broken))]
             if self.process is not None:
                 noise = self.process.said()
+            self.close()
+        if by == "command":
             self.close()
         return Result(question, tuple(failures), by, time.monotonic() - start, noise)
 
@@ -175,7 +191,9 @@ class Worker:
         with tempfile.TemporaryDirectory(prefix="sdc-conformance-") as name:
             folder = Path(name)
             suffix = ".ppm" if question.op == "encode" else Path(question.entry["file"]).suffix
-            (folder / f"file{suffix}").write_bytes(question.data(self.suite))
+            trouble = question.wanted.get("trouble")
+            if trouble != "no input":
+                (folder / f"file{suffix}").write_bytes(question.data(self.suite))
             out = folder / "out"
             arguments = [question.op, str(folder / f"file{suffix}")]
             if question.op == "decode":
@@ -184,6 +202,8 @@ class Worker:
                 arguments.append(str(out))
             if question.groups is not None:
                 arguments += ["--groups", ",".join(map(str, question.groups))]
+            if question.wanted.get("alpha"):
+                arguments.append("--alpha")
             if question.op == "encode":
                 arguments += ["--quality", quality_text(question.wanted["quality"])]
             if "objects" in question.wanted:
@@ -191,7 +211,7 @@ class Worker:
                 objects.write_text(json.dumps({"objects": question.wanted["objects"]}), "utf-8")
                 arguments += ["--objects", str(objects)]
             self.close()
-            self.process = self._start(self.options.command, arguments)
+            self.process = self._start(self.options.command, arguments, ROOM if trouble == "no room" else 0)
             assert self.process.process.stdin is not None
             self.process.process.stdin.close()
             until = time.monotonic() + self.options.timeout
@@ -214,14 +234,20 @@ class Worker:
         if question.op != "decode":
             return
         names = sorted(path.name for path in out.iterdir())
-        if status in (1, 2, 64):
+        if question.by_command and status not in (0, 3):
+            whole = question.wanted.get("files", {})
+            answer["incomplete"] = [name for name in names if not _is_whole(out / name, whole.get(name))]
+            return
+        if status not in (0, 3):
             if names:
                 raise Broken(f"left {', '.join(names)} behind with status {status}")
             return
-        for name, key in (("map.bin", "map"), ("pixels.rgb", "pixels")):
+        wanted = {"map.bin": "map", "pixels.rgb": "pixels"}
+        wanted |= {"pixels.rgba": "rgba"} if question.wanted.get("alpha") else {}
+        for name, key in wanted.items():
             if name in names:
                 answer[key] = hashlib.sha256((out / name).read_bytes()).hexdigest()
-            elif name == "map.bin" or "T3" in self.options.tiers:
+            elif name != "pixels.rgb" or "T3" in self.options.tiers:
                 raise Broken(f"{name} is not there")
         if "result.json" not in names:
             raise Broken("result.json is not there")

@@ -38,7 +38,7 @@ def validate(source: Readable, *, deep: bool = True, limits: Limits = Limits()) 
 
     Args:
         source: a path, the file's bytes, or a seekable binary file.
-        deep: whether to decode the symbols of all complete groups, which needs the model.
+        deep: whether to decode the symbols of all complete groups, which needs the model if there is one.
         limits: what the caller agrees to hold in memory.
 
     Returns:
@@ -62,16 +62,18 @@ def validate(source: Readable, *, deep: bool = True, limits: Limits = Limits()) 
 
 
 def _symbol_errors(stream: Stream) -> list[SdcError]:
-    """What is wrong in the symbols of the complete groups, or the lack of their model."""
+    """What is wrong in the symbols of the complete groups, or the lack of their model (HEAD-04)."""
+    complete = [g.index for g in stream.groups if g.state == COMPLETE]
+    if not complete:
+        return []
     try:
         model = model_for(stream.head.model, stream.head.weights)
     except SdcError as error:
         return [error]
     errors = []
-    for g in stream.groups:
-        if g.state == COMPLETE:
-            try:
-                decode_symbols(stream, model, g.index)
-            except SdcError as error:
-                errors.append(error)
+    for k in complete:
+        try:
+            decode_symbols(stream, model, k)
+        except SdcError as error:
+            errors.append(error)
     return errors

@@ -51,6 +51,20 @@ def format_of(suffix: str) -> str:
     return name
 
 
+def rgba(pixels: Pixels, covered: npt.NDArray[np.bool_]) -> Pixels:
+    """Pixels with an alpha channel: 255 where they were decoded; 0, and black, elsewhere (RECO-04).
+
+    Args:
+        pixels: ``uint8 [H, W, 3]`` RGB.
+        covered: ``bool [H, W]``.
+
+    Returns:
+        ``uint8 [H, W, 4]``.
+    """
+    out: Pixels = np.dstack([pixels, np.full(covered.shape, 255, np.uint8)]) * covered[:, :, None]
+    return out
+
+
 def write_image(
     pixels: Pixels,
     covered: npt.NDArray[np.bool_] | None,
@@ -75,14 +89,15 @@ def write_image(
         MemoryError: there is not enough of it.
     """
     name = format_of(suffix)
-    image = Image.fromarray(pixels)
     notes: list[str] = []
     if covered is not None and not covered.all():
         if name not in WITH_ALPHA:
             raise SdcError(
                 "E_USAGE", f"{name} has no transparency for what is not decoded; use --fill, or .png"
             )
-        image.putalpha(Image.fromarray(covered.astype(np.uint8) * np.uint8(255)))
+        image = Image.fromarray(rgba(pixels, covered))
+    else:
+        image = Image.fromarray(pixels)
     options = dict(WRITABLE[name])
     if icc_profile is not None and name in WITH_PROFILE:
         options["icc_profile"] = icc_profile

@@ -91,8 +91,11 @@ def _frequencies(tensors: dict[str, Array]) -> tuple[Array, ...]:
 
 
 def _check_model(model: Model) -> None:
-    """Check that passes and networks fit together (MODL-03, NETW-10 to NETW-14)."""
+    """Check that passes and networks fit together (MODL-03, NETW-10 to NETW-15)."""
     m, networks = model.latents, model.networks
+    for name, network in networks.items():
+        if not network:
+            raise model_error("the network has no operator", name)
     latent_peak = max(map(abs, model.latent_range))
     if m < 1 or model.hyper < 1:
         raise model_error("a model has at least one latent and one hyper channel")
@@ -140,9 +143,10 @@ def parse_model(data: bytes, number: int) -> Model:
         if min(shifts.values()) < 1 or max(shifts.values()) > 24:
             raise model_error("a shift outside 1 to 24")
         contexts = [f"context.{i}" for i in range(len(passes))]
+        name = description.get("name")
         check_types(tensors, TABLE_TYPES)
         model = Model(
-            str(description.get("name", "")),
+            name if isinstance(name, str) else "",
             number,
             hashlib.sha256(data).hexdigest(),
             m,

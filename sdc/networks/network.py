@@ -97,4 +97,4 @@ def shuffle_factors(network: Sequence[Operator]) -> list[int]:
 
 def sees_latents(network: Sequence[Operator]) -> bool:
     """Whether a context looks at latents; one that begins with the hyper features does not (NETW-11)."""
-    return not isinstance(network[0], Hyper)
+    return not network or not isinstance(network[0], Hyper)

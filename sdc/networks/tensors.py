@@ -51,16 +51,16 @@ def read_tensors(data: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
         size = int.from_bytes(data[:8], "little")
         if len(data) < 8 or size > len(data) - 8:
             raise model_error("the header is cut off")
-        header = json.loads(data[8 : 8 + size].decode("utf-8"))
-        description = json.loads(header.pop("__metadata__")["sdc"])
+        header = strict_json(data[8 : 8 + size].decode("utf-8"))
+        description = strict_json(header.pop("__metadata__")["sdc"])
         body = data[8 + size :]
         tensors: dict[str, Array] = {}
         for name, entry in header.items():
             if entry["dtype"] not in DTYPES:
                 continue  # nothing of ours has another type
             dtype = np.dtype(DTYPES[entry["dtype"]])
-            start, end = entry["data_offsets"]
-            shape = tuple(entry["shape"])
+            start, end = (whole_number(at) for at in entry["data_offsets"])
+            shape = tuple(whole_number(n) for n in entry["shape"])
             if not 0 <= start <= end <= len(body) or end - start != dtype.itemsize * int(
                 np.prod(shape, dtype=np.int64)
             ):
@@ -69,6 +69,15 @@ def read_tensors(data: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
     except MALFORMED as error:
         raise model_error(f"not a model file ({type(error).__name__}: {error})") from None
     return tensors, description
+
+
+def strict_json(text: str) -> Any:
+    """A text of JSON, in which ``NaN`` and ``Infinity`` are none."""
+    return json.loads(text, parse_constant=_no_number)
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def whole_number(value: Any) -> int:

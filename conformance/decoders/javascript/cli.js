@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: Apache-2.0
-// Speaks the protocol of the conformance suite: info, decode, serve, extract, model.
+// Speaks the protocol of the conformance suite: info, decode, serve, extract, validate, model.
 import fs from 'node:fs';
 import path from 'node:path';
 import readline from 'node:readline';
@@ -55,7 +55,7 @@ function info(file) {
   }];
 }
 
-function decodeAll(file, groups, write) {
+function decodeAll(file, { groups, alpha }, write) {
   const symbols = new Map();
   const p = prepare(file, {
     ...limits, models: findModel, select: groups ? { groups } : undefined,
@@ -68,9 +68,11 @@ function decodeAll(file, groups, write) {
   const s = p.stream;
   const { width, height, cols } = s;
   const pixels = new Uint8Array(width * height * 3).fill(128);
+  const rgba = alpha ? new Uint8Array(width * height * 4) : null;
   const results = s.groups.map((g) => ({ state: g.state, decoded: false }));
   for (const { group, latents } of p.ready) {
     synthesize(s, group, p.model, latents, pixels);
+    if (rgba) synthesize(s, group, p.model, latents, rgba, 4);
     Object.assign(results[group.index], { decoded: true, symbols: symbols.get(group.index).digest('hex'), latents: hash(raw(latents)) });
   }
   // Hash the pixels of each group in raster order of the picture: runs of a cell's row, group by group.
@@ -86,20 +88,21 @@ function decodeAll(file, groups, write) {
     }
   }
   for (const [label, h] of hashes) results[label - 1].pixels = h.digest('hex');
-  const result = { width, height, map: hash(s.map), pixels: hash(pixels), groups: results };
-  write?.(s.map, pixels, result);
+  const result = { width, height, map: hash(s.map), pixels: hash(pixels), ...(rgba ? { rgba: hash(rgba) } : {}), groups: results };
+  write?.(s.map, pixels, rgba, result);
   return [p.missing.length ? 3 : 0, result];
 }
 
-function run(op, file, groups, write) {
+function run(op, file, asked, write) {
   try {
     if (op === 'info') return [...info(file)];
-    if (op === 'decode') return decodeAll(file, groups, write);
+    if (op === 'decode') return decodeAll(file, asked, write);
     if (op === 'extract') {
-      const r = extract(file, { groups: groups ?? [] }, limits);
+      const r = extract(file, { groups: asked.groups ?? [] }, limits);
       write?.(r.data);
       return [r.exit, { data: Buffer.from(r.data).toString('base64') }];
     }
+    if (op === 'validate') return [prepare(file, { ...limits, metadata: true, models: findModel }).state === 'partial' ? 3 : 0, {}];
     if (op === 'model') { loadModel(file); return [0, {}]; }
     return [64, { error: { code: 'E_USAGE', where: `operation ${op}` } }];
   } catch (e) {
@@ -116,7 +119,7 @@ async function serve() {
     try {
       const q = JSON.parse(line);
       id = q.id;
-      const [exit, answer] = run(q.op, new Uint8Array(Buffer.from(q.data ?? '', 'base64')), q.groups);
+      const [exit, answer] = run(q.op, new Uint8Array(Buffer.from(q.data ?? '', 'base64')), q);
       out({ id, exit, ...answer });
     } catch (e) {
       process.stderr.write(`${e.stack}\n`);
@@ -139,8 +142,11 @@ function command([op, ...args]) {
     if (list === undefined || !/^(\d+(,\d+)*)?$/.test(list)) return usage('--groups');
     groups = list === '' ? [] : list.split(',').map(Number);
   }
-  const count = { info: 1, decode: 2, extract: 2, model: 1 }[op];
-  if (count === undefined || args.length !== count) return usage('cli.js info FILE | decode FILE OUTDIR [--groups 0,2] | serve | extract FILE OUT --groups 0,2 | model FILE');
+  const flag = args.indexOf('--alpha');
+  const alpha = flag >= 0 && op === 'decode';
+  if (alpha) args.splice(flag, 1);
+  const count = { info: 1, decode: 2, extract: 2, validate: 1, model: 1 }[op];
+  if (count === undefined || args.length !== count) return usage('cli.js info FILE | decode FILE OUTDIR [--groups 0,2] [--alpha] | serve | extract FILE OUT --groups 0,2 | validate FILE | model FILE');
   let file;
   try { file = new Uint8Array(fs.readFileSync(args[0])); } catch (e) {
     const code = e.code === 'ENOENT' ? 'E_INPUT' : 'E_IO';
@@ -148,22 +154,30 @@ function command([op, ...args]) {
     return code === 'E_INPUT' ? 66 : 74;
   }
   const save = (name, bytes) => { // complete or not at all (TOOL-04)
-    fs.writeFileSync(`${name}.part`, bytes);
+    try { fs.writeFileSync(`${name}.part`, bytes); } catch (e) {
+      fs.rmSync(`${name}.part`, { force: true });
+      throw e;
+    }
     fs.renameSync(`${name}.part`, name);
   };
-  const write = op === 'extract' ? (data) => save(args[1], data) : (map, pixels, result) => {
+  const write = op === 'extract' ? (data) => save(args[1], data) : (map, pixels, rgba, result) => {
     save(path.join(args[1], 'map.bin'), map);
     save(path.join(args[1], 'pixels.rgb'), pixels);
+    if (rgba) save(path.join(args[1], 'pixels.rgba'), rgba);
     save(path.join(args[1], 'result.json'), JSON.stringify(result));
   };
   try {
-    const [exit, answer] = run(op, file, groups, write);
+    const [exit, answer] = run(op, file, { groups, alpha }, write);
     if (op === 'extract') delete answer.data;
     fs.writeSync(1, `${JSON.stringify(answer)}\n`);
     return exit;
   } catch (e) {
-    process.stderr.write(`${e.stack}\n`);
-    return e.syscall ? 74 : 70;
+    if (!e.syscall) {
+      process.stderr.write(`${e.stack}\n`);
+      return 70;
+    }
+    fs.writeSync(1, `${JSON.stringify({ error: { code: 'E_IO', message: e.message, where: args[1] } })}\n`);
+    return 74;
   }
 }
 

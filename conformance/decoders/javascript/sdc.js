@@ -308,6 +308,8 @@ export const REGISTRY = [
 const PRIVATE = [16777216, 4294967295];
 // </registry>
 
+/** Whether a decoder can have a model of a number: it is in the registry, or private. */
+const isKnown = (number) => number >= PRIVATE[0] || REGISTRY.some((e) => e.number === number);
 const badModel = (message) => fail('E_MODEL_FILE', message);
 const isInt = (v, lo, hi) => Number.isInteger(v) && v >= lo && v <= hi;
 const isObject = (v) => typeof v === 'object' && v !== null && !Array.isArray(v);
@@ -362,7 +364,7 @@ export function loadModel(file, options = {}) {
     const width = { U8: 1, I16: 2, I32: 4 }[dtype];
     const s = get(t, 'shape');
     const o = get(t, 'data_offsets');
-    if (get(t, 'dtype') !== dtype || !Array.isArray(s) || s.length !== shape.length) badModel(`tensor ${name} has another type`);
+    if (get(t, 'dtype') !== dtype || !Array.isArray(s) || s.length !== shape.length || s[0] === 0) badModel(`tensor ${name} has another type`);
     if (!s.every((v, i) => isInt(v, 0, 2 ** 32) && (shape[i] < 0 || v === shape[i]))) badModel(`tensor ${name} has another shape`);
     const count = s.reduce((a, b) => a * b, 1);
     if (!Array.isArray(o) || o.length !== 2 || !isInt(o[0], 0, file.length - data) || !isInt(o[1], o[0], file.length - data) ||
@@ -411,8 +413,9 @@ export function loadModel(file, options = {}) {
     tables.cum[p++] = sum;
     if (sum !== 32768) badModel(`the frequencies of table ${t} do not sum to 32768`);
   }
+  const title = get(desc, 'name');
   const model = {
-    number, sha256: hash, name: String(get(desc, 'name')), M, K, passes, latent, hyperRange: hyper, tables,
+    number, sha256: hash, name: typeof title === 'string' ? title : '', M, K, passes, latent, hyperRange: hyper, tables,
     SI: shifts.index, SM: shifts.mean, SS: shifts.step, SH: shifts.hyper,
     step: every('step', tensor('step', 'I16', [64, M]).values, 0, 16383),
     inverse: every('inverse', tensor('inverse', 'I16', [64, M]).values, 0, 32767),
@@ -421,7 +424,11 @@ export function loadModel(file, options = {}) {
     hyperIndex: every('hyper_index', tensor('hyper_index', 'U8', [64, K]).values, 0, 63),
   };
 
-  const build = (name, channels, X) => compile(name, get(networks, name), channels, X, tensor, model);
+  const build = (name, channels, X) => {
+    const made = compile(name, get(networks, name), channels, X, tensor, model);
+    if (!made.ops.length) badModel(`network ${name} has no operator`); // NETW-15
+    return made;
+  };
   model.hyper = build('hyper', K, magnitude(hyper));
   if (model.hyper.shuffles.length !== 1 || model.hyper.shuffles[0] !== 4 || model.hyper.depthwise) badModel('network hyper is wrong');
   model.features = model.hyper.channels;
@@ -1337,7 +1344,11 @@ export function prepare(file, options = {}) {
   let model = null;
   if (complete.length) {
     const { models = [] } = options;
-    model = typeof models === 'function' ? models(stream.model, stream.weights) : models.find((m) => m.number === stream.model);
+    if (isKnown(stream.model)) { // MODL-15
+      const given = Array.isArray(models) ? models.filter((m) => m.number === stream.model) : [];
+      model = typeof models === 'function' ? models(stream.model, stream.weights)
+        : given.find((m) => m.sha256.startsWith(stream.weights)) ?? given[0];
+    }
     if (!model) fail('E_MODEL', `model ${stream.model} is not known`, null, 'HEAD.model');
     if (!model.sha256.startsWith(stream.weights)) fail('E_MODEL_HASH', `model ${stream.model} has other weights`, null, 'HEAD.weights');
   }

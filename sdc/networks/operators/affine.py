@@ -35,7 +35,7 @@ class _Affine(Clamped):
     @classmethod
     def parse(cls, row: Mapping[str, Any], tensors: Mapping[str, Array]) -> _Affine:
         """See :meth:`.base.Operator.parse`; tensors are ``NAME.weight``, ``NAME.bias`` and ``NAME.shift``."""
-        name = row.get("name", "")
+        name = row["name"]
         shift = tensors.get(name + ".shift")
         weight, bias = tensors[name + ".weight"], tensors[name + ".bias"]
         if shift is None:

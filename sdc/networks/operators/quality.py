@@ -31,7 +31,7 @@ class Quality(Clamped):
     @classmethod
     def parse(cls, row: Mapping[str, Any], tensors: Mapping[str, Array]) -> Quality:
         """See :meth:`.base.Operator.parse`; the tensor is ``NAME.table``."""
-        name = row.get("name", "")
+        name = row["name"]
         check_types(tensors, {name + ".table": "<i2"})
         return cls(clamp_pair(row["clamp"]), tensors[name + ".table"])
 
