@@ -887,7 +887,7 @@ export function parse(file, options = {}) {
   const maxPixels = options.maxPixels ?? DEFAULT_LIMITS.maxPixels;
   const s = {
     file, bytes: file.length, state: 'valid', error: null, errors: [], width: null, height: null, features: null, version: null,
-    model: null, weights: null, rows: 0, cols: 0, preamble: null, place: null, start: null, coded: null, groups: [], map: null, cellsOf: null, position: null,
+    model: null, weights: null, rows: 0, cols: 0, place: null, start: null, coded: null, groups: [], map: null, cellsOf: null, position: null,
     chunks: [], objects: null, colour: null, iccp: null, exif: null, xmp: null,
   };
   try {
