@@ -30,6 +30,7 @@ from typing import Any
 from sdc.format.chunks import COLR, EXIF, ICCP, OBJS, XMPP
 
 from .make.deflate import payload
+from .make.objects import objs
 from .make.second_model import NUMBER
 from .make.streams import (
     Draw,
@@ -40,7 +41,6 @@ from .make.streams import (
     escaping,
     extreme,
     header_of,
-    objs,
     scattered,
     small,
     within,
@@ -99,7 +99,7 @@ def random_parts(rng: Rng) -> Parts:
             target.append((rng.choice([0x82, 0x9F, 0xA0, 0xC5, 0xE5]), rng.randbytes(rng.randrange(6))))
     if rng.random() < 0.2:
         row = {"group": rng.randrange(count), "label": b"thing", "width": rng.randint(1, width)}
-        rng.choice([before, after]).append((OBJS, objs([row])))
+        rng.choice([before, after]).append((OBJS, objs([row], (width, height), count, unit=rng.randrange(5))))
     gone = [k for k in range(count) if rng.random() < 0.1]
     coder = NUMBER if rng.random() < 0.3 else 0
     return compose(

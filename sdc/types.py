@@ -145,6 +145,7 @@ def largest(structure: str, field: str) -> int:
 # What a stream can hold.
 MAX_SIDE = largest("HEAD", "width")
 MAX_OBJECTS = largest("OBJS", "count")
-MAX_LABEL = largest("OBJECT", "label_length")
-MAX_REASON = largest("OBJECT", "reason_length")
-MAX_MASK_BYTES = largest("OBJECT", "mask_length")
+MAX_LABEL = largest("LABEL", "length")
+MAX_REASON = largest("REASON", "length")
+MAX_MASK_BYTES = 65535
+"""Of one object (OBJS-15)."""

@@ -17,7 +17,7 @@ doc: |
 
   - CRCs: [HEAD-09], [CHNK-04] and, with a seed, [LATN-04].
   - Number of chunks [CHNK-08], unknown critical chunks [CHNK-05] and feature bits [HEAD-03].
-  - Rules between fields of different parts, such as [GRPS-02] (groups and cells) or [OBJS-03] (objects and groups).
+  - Rules between fields of different parts, such as [GRPS-02] (groups and cells) or [MASK-03] (groups and the map).
   - The coded group map, the payloads of groups and the pixel masks of objects, which are opaque here, what is
     deflated in ICCP, EXIF and XMPP, and the JSON of PROV.
 
@@ -75,9 +75,6 @@ enums:
     1: l2
     2: l3
     3: other
-  mask_coding:
-    0: none
-    1: label_map
 
 types:
   varint:
@@ -325,84 +322,79 @@ types:
         valid:
           expr: _.value >= 1 and _.value <= 4095
         doc: '[OBJS-01] number of objects'
-      - id: objects
-        type: object_entry
-        repeat: expr
-        repeat-expr: count.value
-        doc: '[OBJS-02] objects in order of rank'
-      - id: excess
-        size-eos: true
-        valid:
-          expr: _.length == 0
-        doc: Nothing follows the last field [CHNK-03].
-
-  object_entry:
-    doc: OBJECT of the field table, under a name that no target language has taken.
-    seq:
-      - id: group
-        type: varint
-        valid:
-          expr: _.value <= 254
-        doc: '[OBJS-03] index of the group the object lies in; below the number of groups'
-      - id: x
-        type: varint
-        valid:
-          expr: _.value <= 65535
-        doc: '[OBJS-04] left side of the box in pixels'
-      - id: y
-        type: varint
-        valid:
-          expr: _.value <= 65535
-        doc: '[OBJS-05] top side of the box in pixels'
-      - id: width
-        type: varint
-        valid:
-          expr: _.value >= 1 and _.value <= 65536
-        doc: "[OBJS-06] width of the box; x + width is at most the picture's width"
-      - id: height
-        type: varint
-        valid:
-          expr: _.value >= 1 and _.value <= 65536
-        doc: "[OBJS-07] height of the box; y + height is at most the picture's height"
-      - id: score
+      - id: layout
         type: u1
-        doc: '[OBJS-08] confidence in 1/255'
-      - id: rank
-        type: varint
         valid:
-          expr: _.value <= 4094
-        doc: '[OBJS-09] place in the order of importance, 0 is the most important'
-      - id: label_length
-        type: varint
-        valid:
-          expr: _.value <= 255
-        doc: '[OBJS-10] bytes of the label'
-      - id: label
-        type: str
-        encoding: UTF-8
-        size: label_length.value
-        doc: '[OBJS-11] name of the object, UTF-8'
-      - id: reason_length
+          expr: (_ & 7) <= 4 and _ < 64
+        doc: '[OBJS-19] unit of boxes, 0 to 4, and which of scores, ranks and masks are coded'
+      - id: label_count
         type: varint
         valid:
           expr: _.value <= 4095
-        doc: '[OBJS-12] bytes of the reason'
-      - id: reason
-        type: str
-        encoding: UTF-8
-        size: reason_length.value
-        doc: '[OBJS-13] why the object has its level, UTF-8'
-      - id: mask_coding
-        type: u1
-        enum: mask_coding
-        valid:
-          in-enum: true
-        doc: '[OBJS-14] 0: no pixel mask; 1: map of width x height labels, 0 outside and 1 inside'
-      - id: mask_length
+        doc: '[OBJS-20] number of different labels'
+      - id: labels
+        type: label
+        repeat: expr
+        repeat-expr: label_count.value
+        doc: '[OBJS-20] labels in the order of their first use'
+      - id: reason_count
         type: varint
         valid:
-          expr: _.value <= 65535 and (_.value == 0 or mask_coding != mask_coding::none)
-        doc: '[OBJS-15] bytes of the pixel mask; 0 if mask_coding is 0'
-      - id: mask
-        size: mask_length.value
-        doc: '[OBJS-16] the pixel mask; width * height is then at most 2^22'
+          expr: _.value <= 4095
+        doc: '[OBJS-20] number of different reasons'
+      - id: reasons
+        type: reason
+        repeat: expr
+        repeat-expr: reason_count.value
+        doc: '[OBJS-20] reasons in the order of their first use'
+      - id: coded_length
+        type: varint
+        doc: '[OBJS-21] bytes of the coded objects'
+      - id: coded
+        size: coded_length.value
+        doc: '[OBJS-21] rANS stream of the objects, in order of rank'
+      - id: masks
+        size-eos: true
+        doc: '[OBJS-15] pixel masks of the objects that have one, one after the other'
+    instances:
+      unit:
+        value: layout & 7
+        doc: Boxes are in units of 2^unit pixels [OBJS-22].
+      scored:
+        value: layout >> 3 & 1
+        doc: Whether scores are coded; else all are 255 [OBJS-19].
+      ranked:
+        value: layout >> 4 & 1
+        doc: Whether ranks are coded; else each is the index of its object [OBJS-19].
+      masked:
+        value: layout >> 5 & 1
+        doc: Whether some object has a pixel mask [OBJS-19].
+      zero:
+        value: layout >> 6
+        doc: Always 0 [OBJS-19].
+
+  label:
+    seq:
+      - id: length
+        type: varint
+        valid:
+          expr: _.value >= 1 and _.value <= 255
+        doc: '[OBJS-10] bytes of the label'
+      - id: text
+        type: str
+        encoding: UTF-8
+        size: length.value
+        doc: '[OBJS-11] name of objects, UTF-8'
+
+  reason:
+    seq:
+      - id: length
+        type: varint
+        valid:
+          expr: _.value >= 1 and _.value <= 4095
+        doc: '[OBJS-12] bytes of the reason'
+      - id: text
+        type: str
+        encoding: UTF-8
+        size: length.value
+        doc: '[OBJS-13] why objects have their level, UTF-8'

@@ -31,6 +31,7 @@ from sdc.format.fields import Payload, decode_varint, read_payload, split_bits
 from sdc.format.grps import WITHDRAWN, Group
 from sdc.format.head import Head
 from sdc.format.objs import objects_payload
+from sdc.format.objs_rows import Bounds
 from sdc.format.parse import parse
 from sdc.format.stream import Stream
 from sdc.networks.registry import load_model
@@ -150,7 +151,7 @@ def groups() -> bytes:
         )[0]
         for g in listed
     ]
-    after = [Chunk(OBJS, objects_payload(objects(), pixel_masks=True))]
+    after = [Chunk(OBJS, objects_payload(objects(), Bounds(*SIZE, 3), pixel_masks=True))]
     return assemble(Head(*SIZE, 0, model.weights), listed, payloads, LABELS, after=after)
 
 
@@ -161,11 +162,8 @@ def withdrawn() -> bytes:
         replace(g, state=WITHDRAWN, size=0, payload=None) if g.index == 1 else g for g in stream.groups
     )
     left = [o for o in objects() if o.group != 1]
-    return build(
-        replace(
-            stream, groups=kept, before=(Chunk(0xE1, b"hello"),), after=(Chunk(OBJS, objects_payload(left)),)
-        )
-    )
+    described = Chunk(OBJS, objects_payload(left, Bounds(*SIZE, 3)))
+    return build(replace(stream, groups=kept, before=(Chunk(0xE1, b"hello"),), after=(described,)))
 
 
 def truncated() -> bytes:
@@ -236,16 +234,13 @@ def field_rows(found: Payload, data: bytes) -> Iterator[Row]:
     Args:
         data: the file.
     """
-    number = -1
-    values = found.whole()
     for field in found.fields:
         owner, name = field.name.split(".")
-        number += field.name == "OBJECT.group"
         if not field.size:
             continue
         own = data[field.offset : field.offset + field.size]
         value = str(field.value)
-        if field.path == "HEAD.map":
+        if field.path in ("HEAD.map", "OBJS.coded"):
             yield from coded_rows(field.offset, own, field.path, field.id)
             continue
         if name == "level_quality":
@@ -257,11 +252,11 @@ def field_rows(found: Payload, data: bytes) -> Iterator[Row]:
             value = f"{field.value >> 4}.{field.value & 15}"
         elif name == "weights":
             value = "start of the SHA-256 of the model file"
-        elif name == "score":
-            value = f"{field.value}: {field.value / 255:.2f}"
-        elif name == "mask" and field.size:
-            item = values.objects[number]
-            value = f"label map of {item.height} rows and {item.width} columns"
+        elif name == "layout":
+            parts = split_bits(owner, name, field.value)
+            value = ", ".join(f"{part} {number}" for part, number in parts.items())
+        elif name == "masks":
+            value = "label maps of the objects that have a mask"
         elif isinstance(field.value, str):
             value = f'"{field.value}"'
         yield Row(field.offset, own, field.path, value, field.id)

@@ -64,7 +64,8 @@ def values_words(field: Row) -> str:
 
 def bits_words(part: Row) -> str:
     """The bits of a field's part, the highest first."""
-    return f"bits {part['low'] + part['size'] - 1} to {part['low']}"
+    last = part["low"] + part["size"] - 1
+    return f"bits {last} to {part['low']}" if part["size"] > 1 else f"bit {last}"
 
 
 def bounds_words(field: Row, least: str, most: str, unit: str) -> list[str]:

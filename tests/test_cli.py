@@ -37,6 +37,7 @@ from sdc.format.colr import SRGB, CodePoints
 from sdc.format.deflated import inflated
 from sdc.format.edit import extract
 from sdc.format.objs import objects_payload, parse_objects
+from sdc.format.objs_rows import Bounds
 from sdc.format.parse import parse
 from sdc.format.validate import validate
 from sdc.objects.object import Object
@@ -304,7 +305,7 @@ def test_labels_with_commas_and_long_numbers(run: Run) -> None:
     stream = parse(random_stream(5, width=64, height=32, count=1, extras=False).data)
     labels = ("red, round", "red", "7")
     things = [Object(label, (16 * k, 0, 16, 16), None, 1.0, "", k, None, 0) for k, label in enumerate(labels)]
-    objects = Chunk(OBJS, objects_payload(things))
+    objects = Chunk(OBJS, objects_payload(things, Bounds(64, 32, 1)))
     Path("c.sdc").write_bytes(build(replace(stream, map=b"", after=(objects,))))
     whole = decode(Path("c.sdc").read_bytes()).pixels
     for names, left, right in (("red, round", 0, 16), ("RED,7", 16, 48), ("0 , red", 0, 32), ("7", 32, 48)):
@@ -314,7 +315,7 @@ def test_labels_with_commas_and_long_numbers(run: Run) -> None:
         ran = run("decode", "c.sdc", "no.png", "--objects", names)
         assert (ran.status, ran.codes) == (64, ["E_USAGE"]) and len(ran.err) < 200
     many = [Object(f"thing {k}", (0, 0, 1, 1), None, 1.0, "", k, None, 0) for k in range(300)]
-    objects = Chunk(OBJS, objects_payload(many))
+    objects = Chunk(OBJS, objects_payload(many, Bounds(64, 32, 1)))
     Path("c.sdc").write_bytes(build(replace(stream, map=b"", after=(objects,))))
     ran = run("decode", "c.sdc", "no.png", "--objects", "x")
     assert "and 280 more" in ran.err and "thing 20" not in ran.err
@@ -327,7 +328,7 @@ def test_only_masks_of_named_objects_are_decoded(run: Run, monkeypatch: pytest.M
     stream = parse(random_stream(5, width=64, height=64, count=1, extras=False).data)
     mask = np.tri(64, dtype=bool)
     things = [Object(f"t{k}", (0, 0, 64, 64), None, 1.0, "", k, mask, 0) for k in range(4)]
-    payload = objects_payload(things, pixel_masks=True)
+    payload = objects_payload(things, Bounds(64, 64, 1), pixel_masks=True)
     Path("m.sdc").write_bytes(build(replace(stream, map=b"", after=(Chunk(OBJS, payload),))))
     calls: list[tuple[int, int]] = []
     real = PythonEngine.decode_map
@@ -360,12 +361,37 @@ def test_pixel_masks_are_encoded(run: Run) -> None:
     assert found.label == "a"
 
 
+def test_boxes_are_rounded_outward_on_request(run: Run) -> None:
+    Image.fromarray(gradient()).save("in.png")
+    mask = np.zeros((8, 9), bool)
+    mask[2:, 3:] = True
+    thing = Object("a", (5, 6, 9, 8), "L1", mask=mask)
+    height, width = gradient().shape[:2]
+    Object.save(Path("o.json"), [thing], width, height)
+    for unit, box in ((1, (8, 8, 6, 6)), (2, (8, 8, 6, 6)), (8, (8, 8, 8, 8)), (16, (0, 0, 16, 16))):
+        options = ("--pixel-masks", "--box-unit", str(unit))
+        assert run("encode", "in.png", "m.sdc", "--objects", "o.json", *options).status == 0
+        (found,) = parse_objects(parse(Path("m.sdc").read_bytes()))
+        assert found.box == box and found.mask is not None
+        y, x = np.nonzero(found.mask)
+        assert (x.min() + box[0], y.min() + box[1], x.max() + box[0], y.max() + box[1]) == (8, 8, 13, 13)
+        assert found.mask.sum() == mask.sum()
+    edge = Object("b", (width - 1, height - 1, 1, 1), "L1")
+    Object.save(Path("o.json"), [edge], width, height)
+    assert run("encode", "in.png", "m.sdc", "--objects", "o.json", "--box-unit", "16").status == 0
+    (found,) = parse_objects(parse(Path("m.sdc").read_bytes()))
+    assert (found.box[0] + found.box[2], found.box[1] + found.box[3]) == (width, height)
+    assert run("encode", "in.png", "m.sdc", "--box-unit", "3").status == 64
+    with pytest.raises(SdcError, match="E_USAGE"):
+        sdc.encode(gradient(), box_unit=3)
+
+
 def test_a_pixel_mask_chooses_the_cells(run: Run) -> None:
     stream = parse(random_stream(5, width=64, height=64, count=1, amplitude=3, extras=False).data)
     mask = np.zeros((64, 64), bool)
     mask[20, 20] = mask[40, 36] = True
     thing = Object("x", (0, 0, 64, 64), None, 1.0, "", 0, mask, 0)
-    payload = objects_payload([thing], pixel_masks=True)
+    payload = objects_payload([thing], Bounds(64, 64, 1), pixel_masks=True)
     Path("m.sdc").write_bytes(build(replace(stream, map=b"", after=(Chunk(OBJS, payload),))))
     assert run("decode", "m.sdc", "m.png", "--objects", "x").status == 0
     alpha = image("m.png")[..., 3]

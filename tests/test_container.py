@@ -38,6 +38,7 @@ from sdc.format.fields import (
     decode_varint,
     encode_varint,
     parse_payload,
+    read_payload,
     split_bits,
     structure_of,
 )
@@ -47,7 +48,8 @@ from sdc.format.header import build_header
 from sdc.format.latn import decode_symbols
 from sdc.format.lazy import LazyStream
 from sdc.format.mask import map_payload, parse_map
-from sdc.format.objs import objects_payload, parse_objects
+from sdc.format.objs import parse_objects
+from sdc.format.objs_rows import Bounds, Row, read_rows, rows_payload
 from sdc.format.parse import parse, read
 from sdc.format.report import info
 from sdc.format.stream import Outline
@@ -134,7 +136,8 @@ def values_of(draw: st.DrawFn, name: str) -> dict:
     for row in rows:  # draw the counts and lengths first
         rest = row["type"].rpartition(":")[2]
         if row["type"].startswith(("bytes", "text", "list")) and not rest.isdigit():
-            sizes[rest] = draw(st.integers(1 if row["type"].startswith("list") else 0, 3))
+            least = next(row.get("min", 0) for row in rows if row["name"] == rest)
+            sizes[rest] = draw(st.integers(max(least, row["type"].startswith("list")), 3))
     return {row["name"]: draw(value_of(row, sizes)) for row in rows}
 
 
@@ -150,7 +153,8 @@ def values_of(draw: st.DrawFn, name: str) -> dict:
         "XMPP",
         "PROV",
         "OBJS",
-        "OBJECT",
+        "LABEL",
+        "REASON",
     ],
 )
 @settings(max_examples=40, deadline=None)
@@ -456,16 +460,6 @@ AT = len(MAGIC) + 1
 """First byte of a head of less than 128 bytes."""
 
 
-def objects(*rows: dict[str, int]) -> bytes:
-    """A stream of one group, which is withdrawn, with OBJS of objects of a pixel each."""
-    things = [Object("a", (0, 0, 1, 1), rank=0, group=0) for _ in rows]
-    values = parse_payload("OBJS", objects_payload(things))
-    for item, changes in zip(values.objects, rows, strict=True):
-        item.update(changes)
-    chunk = build_chunk(OBJS, build_payload("OBJS", {"count": len(rows), "objects": values.objects}))
-    return file_of(head_of((192, 0)), chunk)
-
-
 @pytest.mark.parametrize(
     "data, where, offset",
     [
@@ -488,23 +482,52 @@ def test_errors_name_the_byte_of_the_field(data: bytes, where: str, offset: int)
 
 
 @pytest.mark.parametrize(
-    "rows, field, offset",
+    "payload, field, offset",
     [
-        ([{"group": 1}], "objects[0].group", 1),
-        ([{}, {"width": 41}], "objects[1].width", 1 + 12 + 3),
-        ([{}, {"height": 25}], "objects[1].height", 1 + 12 + 4),
-        ([{"rank": 1}, {}], "objects[1].rank", 1 + 12 + 6),
-        ([{"mask_length": 1, "mask": b"\1"}], "objects[0].mask_length", 1 + 11),
+        (b"\0", "count", 0),
+        (b"\1\5\0\0\0", "layout", 1),
+        (b"\1\0\1\0", "labels[0].length", 3),
+        (b"\1\0\1\1\xff", "labels[0].text", 4),
+        (b"\1\0\2\1a\1a\0\0", "label_count", 2),
+        (b"\1\0\1\1a\0\0", "label_count", 2),
+        (b"\1\0\0\0\1\0", "coded", 5),
+        (b"\1\0\0\0\0\0", "masks", 5),
+        (b"\1\x20\0\0\0", "layout", 1),
     ],
 )
-def test_errors_of_objects_name_the_byte_of_the_field(
-    rows: list[dict[str, int]], field: str, offset: int
-) -> None:
-    data = objects(*rows)
+def test_errors_of_objects_name_the_byte_of_the_field(payload: bytes, field: str, offset: int) -> None:
+    data = file_of(head_of((192, 0)), build_chunk(OBJS, payload))
     with pytest.raises(SdcError, match="E_OBJS") as caught:
         parse_objects(parse(data))
     assert caught.value.where == f"OBJS.{field}"
     assert caught.value.offset == parse(data).after[0].payload_offset + offset
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_objects_round_trip(data: st.DataObject) -> None:
+    stream = parse(TINY.data)
+    bounds = Bounds(
+        data.draw(st.integers(1, 65536)), data.draw(st.integers(1, 16384)), 3, data.draw(st.integers(0, 4))
+    )
+    stream = replace(stream, head=replace(stream.head, width=bounds.width, height=bounds.height))
+    rank, rows = 0, []
+    for _ in range(data.draw(st.integers(1, 6))):
+        x, y = data.draw(st.integers(0, bounds.columns - 1)), data.draw(st.integers(0, bounds.rows - 1))
+        box = (
+            x,
+            y,
+            data.draw(st.integers(1, bounds.columns - x)),
+            data.draw(st.integers(1, bounds.rows - y)),
+        )
+        rank = data.draw(st.integers(rank, 4094))
+        label, reason = data.draw(st.sampled_from("abc ")).strip(), data.draw(st.text(max_size=3))
+        mask = data.draw(st.one_of(st.none(), st.binary(max_size=5)))
+        rows.append(
+            Row(data.draw(st.integers(0, 2)), label, reason, box, data.draw(st.integers(0, 255)), rank, mask)
+        )
+    payload = rows_payload(rows, bounds)
+    assert read_rows(read_payload("OBJS", payload), stream) == (rows, bounds)
 
 
 def test_a_limit_of_pixels_names_the_width() -> None:
@@ -702,14 +725,15 @@ def test_length_of_a_chunk_that_is_no_varint_is_damage() -> None:
 def test_pixel_mask_bombs_are_refused() -> None:
     """Masks may cover four times the picture together (OBJS-16)."""
     from sdc.format.chunks import OBJS
-    from sdc.objects.object import Object
 
     stream = parse(random_stream(1, width=64, height=64, count=1, extras=False).data)
     full = np.ones((64, 64), bool)
     for number, refused in ((4, False), (5, True)):
         things = [Object("x", (0, 0, 64, 64), "other", mask=full, rank=k, group=0) for k in range(number)]
-        payload = objs.objects_payload(things, pixel_masks=True)
-        assert len(payload) < 40 * number
+        rows = [Row(0, "x", "", (0, 0, 64, 64), 255, k, b"") for k in range(number)]
+        payload = rows_payload(rows, Bounds(64, 64, 1))
+        written = objs.objects_payload(things, Bounds(64, 64, 1), pixel_masks=True)
+        assert (written == payload) == (not refused) and len(payload) < 10 * number
         loaded = replace(stream, after=(Chunk(OBJS, payload),))
         if refused:
             with pytest.raises(SdcError, match="E_OBJS"):

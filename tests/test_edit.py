@@ -6,6 +6,7 @@ import io
 import zlib
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,15 +20,17 @@ from sdc.format import objs
 from sdc.format.build import build
 from sdc.format.chunks import ICCP, OBJS, Chunk
 from sdc.format.edit import extract, withdraw
-from sdc.format.fields import build_payload, encode_varint, parse_payload
+from sdc.format.fields import read_payload
 from sdc.format.grps import COMPLETE, WITHDRAWN
 from sdc.format.lazy import LazyStream
 from sdc.format.objs import objects_payload, parse_objects
+from sdc.format.objs_rows import Bounds, read_rows
 from sdc.format.parse import parse, read
 from sdc.format.validate import validate
 from sdc.objects.object import Object
 from sdc.testing.streams import random_stream
 from sdc.types import LEVELS, Limits
+from sdc_conformance.make.objects import objs as objs_payload
 
 FULL = random_stream(5, width=40, height=24, count=3, amplitude=40, extras=True)
 
@@ -39,7 +42,7 @@ def with_masks() -> bytes:
     things = [
         Object(f"t{k}", (k, k, 9, 7), None, 0.5, "", k, rng.random((7, 9)) < 0.5, k % 3) for k in range(5)
     ]
-    objects = Chunk(OBJS, objects_payload(things, pixel_masks=True))
+    objects = Chunk(OBJS, objects_payload(things, Bounds(40, 24, 3), pixel_masks=True))
     return build(replace(stream, before=(*stream.before, objects), after=stream.after[1:]))
 
 
@@ -131,9 +134,27 @@ def test_levels_name_groups() -> None:
 def test_pixel_masks_stay_byte_for_byte() -> None:
     old, new = parse(MASKS).chunk(OBJS), parse(extract(MASKS, groups=[1])).chunk(OBJS)
     assert old is not None and new is not None
-    rows = [row for row in parse_payload("OBJS", old.payload).objects if row.group == 1]
-    assert [row.mask for row in parse_payload("OBJS", new.payload).objects] == [row.mask for row in rows]
-    assert len(rows) == 2
+    rows, left = (read_rows(read_payload("OBJS", c.payload), parse(MASKS))[0] for c in (old, new))
+    assert left == [row for row in rows if row.group == 1] and len(left) == 2
+    assert all(row.mask is not None for row in left)
+
+
+def test_units_and_texts_of_objects_that_stay() -> None:
+    stream = parse(FULL.data)
+    bounds = Bounds(40, 24, 3, 2)
+    texts = ("a", "b", "b", "c", "a")
+    things = [
+        Object(text, (7 * k, k, 5, 6), None, 0.5, text * 2, 2 * k, None, k % 3)
+        for k, text in enumerate(texts)
+    ]
+    data = build(replace(stream, after=(Chunk(OBJS, objects_payload(things, bounds)),)))
+    before = parse_objects(parse(data))
+    assert [o.box for o in before[:2]] == [(0, 0, 8, 8), (4, 0, 8, 8)]
+    out = extract(data, groups=[1, 2])
+    assert parse_objects(parse(out)) == tuple(o for o in before if o.group != 0)
+    assert b"cc" not in out and b"bb" in out and b"aa" in out
+    chunk = parse(out).chunk(OBJS)
+    assert chunk is not None and read_rows(read_payload("OBJS", chunk.payload), parse(out))[1] == bounds
 
 
 def test_missing_groups_are_withdrawn_and_named() -> None:
@@ -219,69 +240,42 @@ def test_without_the_model_all_else_is_checked() -> None:
     assert (found.state, {error.code for error in found.errors}) == ("invalid", {"E_MODEL", "E_DEFLATE"})
 
 
-ROW = {
-    "group": 0,
-    "x": 0,
-    "y": 0,
-    "width": 5,
-    "height": 5,
-    "score": 9,
-    "rank": 0,
-    "label_length": 1,
-    "label": "a",
-    "reason_length": 0,
-    "reason": "",
-    "mask_coding": 0,
-    "mask_length": 0,
-    "mask": b"",
-}
-
-
-def row_bytes(row: dict[str, object]) -> bytes:
-    """An object of OBJS, right or wrong."""
-    out = b""
-    for name, value in row.items():
-        if isinstance(value, int):
-            out += bytes([value]) if name in ("score", "mask_coding") else encode_varint(value)
-        else:
-            out += value.encode() if isinstance(value, str) else bytes(value)  # type: ignore[call-overload]
-    return out
-
-
 @pytest.mark.parametrize(
-    "changes",
+    "options",
     [
-        {"group": 3},
-        {"x": 40},
-        {"y": 24},
-        {"width": 41},
-        {"rank": 5000},
-        {"mask_coding": 2},
-        {"mask_coding": 1, "mask_length": 3, "mask": b"abc"},
-        {"mask_length": 1, "mask": b"\0"},
-        {"label": b"\xff"},
-        {"label_length": 256, "label": "a" * 256},
-        {"reason_length": 4096, "reason": "a" * 4096},
-        {"width": 0},
-        {"height": 0},
+        {"layout": 5},
+        {"layout": 0x48},
+        {"layout": 0x28},
+        {"change": {"count": 0}},
+        {"change": {"labels": [b"a", b"b"]}},
+        {"change": {"labels": [b"a", b"a"]}},
+        {"change": {"labels": [b"\xff"], "coded": b""}},
+        {"change": {"labels": [b"a" * 256], "coded": b""}},
+        {"change": {"reasons": [b"a" * 4096]}},
+        {"change": {"coded": b"\0"}},
+        {"change": {"coded": b"\1\2\3\4" * 9}},
+        {"change": {"masks": b"\1"}},
     ],
 )
-def test_wrong_objects_are_found(changes: dict[str, object]) -> None:
+def test_wrong_objects_are_found(options: dict[str, Any]) -> None:
     stream = parse(FULL.data)
-    good = build_payload("OBJS", {"count": 1, "objects": [ROW]})
-    assert good == b"\1" + row_bytes(ROW)
+    row = {"width": 5, "height": 5, "score": 9, "label": b"a"}
+    good = objs_payload([row], (40, 24), 3)
     assert validate(build(replace(stream, after=(Chunk(OBJS, good),)))).state == "valid"
-    found = validate(build(replace(stream, after=(Chunk(OBJS, b"\1" + row_bytes({**ROW, **changes})),))))
+    own = row if "labels" not in options.get("change", ()) or "coded" not in options["change"] else {}
+    found = validate(
+        build(replace(stream, after=(Chunk(OBJS, objs_payload([own], (40, 24), 3, **options)),)))
+    )
     assert (found.state, [error.code for error in found.errors]) == ("invalid", ["E_OBJS"])
 
 
 def test_a_wrong_pixel_mask_is_found() -> None:
     stream = parse(FULL.data)
-    mask = encode_map(np.eye(5, dtype=np.uint8), 1)[:-2]
-    row = {**ROW, "mask_coding": 1, "mask_length": len(mask), "mask": mask}
-    wrong = build_payload("OBJS", {"count": 1, "objects": [row]})
-    found = validate(build(replace(stream, after=(Chunk(OBJS, wrong),))))
-    assert (found.state, [e.code for e in found.errors]) == ("invalid", ["E_OBJS"])
+    mask = encode_map(np.eye(5, dtype=np.uint8), 1)
+    for cut, state in ((mask, "valid"), (mask[:-2], "invalid"), (b"", "valid")):
+        row = {"width": 5, "height": 5, "mask": cut}
+        found = validate(build(replace(stream, after=(Chunk(OBJS, objs_payload([row], (40, 24), 3)),))))
+        assert (found.state, [e.code for e in found.errors]) == (state, ["E_OBJS"] * (state == "invalid"))
 
 
 def test_masks_are_decoded_as_asked_and_within_limits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,13 +303,14 @@ def test_masks_are_decoded_as_asked_and_within_limits(monkeypatch: pytest.Monkey
 )  # fmt: skip
 def test_objects_that_no_stream_holds_are_not_written(change: dict[str, object], code: str) -> None:
     good = Object("a", (0, 0, 5, 5), "L1", 1.0, "", 0, None, 0)
-    assert objects_payload([good])
+    bounds = Bounds(40, 24, 3)
+    assert objects_payload([good], bounds)
     with pytest.raises(SdcError) as caught:
-        objects_payload([replace(good, **change)])  # type: ignore[arg-type]
+        objects_payload([replace(good, **change)], bounds)  # type: ignore[arg-type]
     assert caught.value.code == code
     for count in (0, 4096):
         with pytest.raises(SdcError, match="E_OBJECTS"):
-            objects_payload([good] * count)
+            objects_payload([good] * count, bounds)
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from sdc.format.build import build
 from sdc.format.chunks import ICCP, OBJS, Chunk
 from sdc.format.edit import withdraw
 from sdc.format.objs import objects_payload
+from sdc.format.objs_rows import Bounds
 from sdc.format.parse import parse
 from sdc.format.report import info
 from sdc.format.stream import Stream
@@ -40,7 +41,7 @@ def tiny() -> bytes:
     stream = parse(random_stream(11, width=20, height=20, count=2, amplitude=3, extras=False).data)
     mask = np.eye(5, dtype=bool)
     thing = Object("né", (3, 4, 5, 5), stream.groups[1].level, 0.8, "why", 0, mask, 1)
-    payload = objects_payload([thing], pixel_masks=True)
+    payload = objects_payload([thing], Bounds(20, 20, 2), pixel_masks=True)
     return build(replace(stream, after=(Chunk(OBJS, payload),)))
 
 
@@ -119,7 +120,7 @@ def test_trace_covers_every_byte_once() -> None:
     by_path = {row["path"]: row for row in rows}
     assert by_path["HEAD.width"]["value"] == 40
     assert by_path["HEAD.groups[2].size"]["value"] == report["groups"][2]["bytes"]
-    assert by_path["OBJS.objects[1].label"]["value"] == "thing 1"
+    assert by_path["OBJS.labels[1].text"]["value"] == "thing 1"
     assert by_path["magic"] == {"path": "magic", "offset": 0, "size": 4, "value": "d3534443", "id": "FILE-01"}
     assert len(by_path) == len(rows)
     assert "trace" not in info(FULL.data)
@@ -272,7 +273,7 @@ def test_a_wrong_mask_leaves_the_cells_unknown() -> None:
 def test_text_escapes_what_strangers_wrote() -> None:
     stream = parse(TINY)
     thing = Object("a\x1b[31m\u202eb", (0, 0, 5, 5), None, 1.0, "line\nline", 0, None, 0)
-    data = build(replace(stream, after=(Chunk(OBJS, objects_payload([thing])),)))
+    data = build(replace(stream, after=(Chunk(OBJS, objects_payload([thing], Bounds.of(stream, 0))),)))
     text = format_text(checked(data, trace=True))
     assert "\x1b" not in text and "\u202e" not in text and "line\nline" not in text
     assert "a\\x1b[31m\\u202eb" in text

@@ -179,7 +179,8 @@ def test_chunk_types_agree_with_bits_and_fields() -> None:
         "HEAD",
         "GROUP",
         "LATN",
-        "OBJECT",
+        "LABEL",
+        "REASON",
     }
 
 

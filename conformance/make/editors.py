@@ -12,6 +12,7 @@ from sdc.format.chunks import EXIF, ICCP, OBJS, PROV, XMPP
 from ..adapter import digest, extract_answer
 from .book import UNKNOWN, Book
 from .metadata import four
+from .objects import objs
 from .partial import layout
 from .streams import (
     FOUR,
@@ -21,7 +22,6 @@ from .streams import (
     flipped,
     icc,
     map_payload,
-    objs,
     small,
 )
 
@@ -37,7 +37,7 @@ def editors(book: Book) -> None:
         FOUR_MAP,
         [small(k) for k in range(4)],
         before=((ICCP, icc()), *unknown),
-        after=((OBJS, objs(rows)), *unknown),
+        after=((OBJS, objs(rows, (48, 32), 4)), *unknown),
     )
 
     def add(
@@ -120,7 +120,7 @@ def editors(book: Book) -> None:
         "a damaged chunk behind the groups is named and counts as missing",
         "TOOL-12",
     )
-    bad = replace(base, after=((OBJS, objs([{"group": 9}])), (0xCA, b"safe")))
+    bad = replace(base, after=((OBJS, objs([{"label": b"lost"}], change={"coded": b"\0"})), (0xCA, b"safe")))
     add(
         "objs-unreadable",
         bad.build(),

@@ -8,7 +8,8 @@ from sdc.format.chunks import ICCP, OBJS, with_crc
 from sdc.format.fields import encode_varint
 
 from .book import Book
-from .streams import compose, flipped, head_start, header_of, icc, longer, objs
+from .objects import objs
+from .streams import compose, flipped, head_start, header_of, icc, longer
 
 
 def invalid_container(book: Book) -> None:

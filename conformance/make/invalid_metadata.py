@@ -10,11 +10,11 @@ import numpy as np
 from sdc.format.chunks import OBJS
 
 from .book import Book
+from .objects import objs
 from .streams import (
     compose,
     longer,
     map_payload,
-    objs,
 )
 
 
@@ -40,106 +40,124 @@ def invalid_metadata(book: Book) -> None:
             accept="OBJS-18",
         )
 
-    def one(name: str, row: dict[str, Any], ids: str, why: str, codes: str = "E_OBJS") -> None:
-        refuse(f"objs-{name}", ((OBJS, objs([row])),), codes, ids, why)
+    def one(name: str, row: Any, ids: str, why: str, codes: str = "E_OBJS", **more: Any) -> None:
+        refuse(f"objs-{name}", ((OBJS, objs([row], **more)),), codes, ids, why)
 
     pixels = np.ones((8, 8))
     pixels[2:5, 3:6] = 0
-    full = map_payload(pixels, 1)
-    one("group", {"group": 1}, "OBJS-03 OBJS-17", "a group that the stream does not have")
-    one("group-255", {"group": 255}, "OBJS-03", "a group that no stream has")
-    one("x-65536", {"x": 65536}, "OBJS-04", "a left side beyond 65535")
-    one("y-65536", {"y": 65536}, "OBJS-05", "a top side beyond 65535")
-    one("width-0", {"width": 0}, "OBJS-06", "a box without width")
-    one("height-0", {"height": 0}, "OBJS-07", "a box without height")
-    one("width-9", {"width": 9}, "OBJS-06", "a box wider than the picture")
-    one("height-9", {"height": 9}, "OBJS-07", "a box higher than the picture")
-    one("right-of-picture", {"x": 8, "width": 1}, "OBJS-04 OBJS-06", "a box to the right of the picture")
-    one("below-picture", {"y": 7, "height": 2}, "OBJS-05 OBJS-07", "a box that reaches out below")
-    one("rank-4095", {"rank": 4095}, "OBJS-09", "a rank beyond 4094")
-    one("label-256", {"label": b"l" * 256}, "OBJS-10", "a label of 256 bytes")
-    one("reason-4096", {"reason": b"r" * 4096}, "OBJS-12", "a reason of 4096 bytes")
-    for k, text in enumerate(
-        [b"\xff", b"\xc3", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe0\x80\xaf"]
-    ):
-        one(f"label-not-utf8-{k}", {"label": text}, "OBJS-11 NOTA-06", "a label that is not UTF-8")
-    one("reason-not-utf8", {"reason": b"a\xed\xbf\xbf"}, "OBJS-13 NOTA-06", "a reason with a surrogate")
-    one(
-        "coding-2",
-        {"coding": 2, "mask": full, "width": 8, "height": 8},
-        "OBJS-14",
-        "an unknown coding of the pixel mask",
+    mask = map_payload(pixels, 1)
+    masked = {"mask": mask, "width": 8, "height": 8}
+    refuse("objs-count-0", ((OBJS, objs([])),), "E_OBJS", "OBJS-01 OBJS-17", "no object")
+    refuse(
+        "objs-count-4096",
+        ((OBJS, objs([{}], change={"count": 4096})),),
+        "E_OBJS",
+        "OBJS-01",
+        "more than 4095 objects, which take no byte",
     )
-    one("mask-without-coding", {"mask": b"\0\0"}, "OBJS-15", "a pixel mask with the coding for none")
+    for unit in (5, 6, 7):
+        one(f"unit-{unit}", {}, "OBJS-19 OBJS-17", "a unit that is not defined", layout=unit)
+    for bit in (6, 7):
+        one(f"layout-bit-{bit}", {}, "OBJS-19", "a bit of the layout that must be 0", layout=1 << bit)
+    for bit, name in ((3, "scores"), (4, "ranks"), (5, "masks")):
+        one(f"{name}-needless", {}, "OBJS-19", f"{name} are coded, and none is of its own", layout=1 << bit)
+    for name, length, id_, utf8 in (
+        ("label", 255, "OBJS-10", "OBJS-11"),
+        ("reason", 4095, "OBJS-12", "OBJS-13"),
+    ):
+        field = f"{name}s"
+        one(f"{name}-{length + 1}", {name: b"t" * (length + 1)}, id_, f"a {name} of {length + 1} bytes")
+        one(f"{name}-0", {name: b""}, id_, f"a {name} of no byte", change={field: [b""]})
+        twice = [{name: b"a"}, {name: b"b"}]
+        refuse(
+            f"objs-{name}-twice",
+            ((OBJS, objs(twice).replace(b"\1b", b"\1a")),),
+            "E_OBJS",
+            "OBJS-20",
+            f"the same {name} twice in its list",
+        )
+        one(
+            f"{name}-unused",
+            {name: b"a"},
+            "OBJS-21",
+            f"a {name} that no object has",
+            change={field: [b"a", b"b"]},
+        )
+        for k, text in enumerate(
+            [b"\xff", b"\xc3", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe0\x80\xaf"]
+        ):
+            one(f"{name}-not-utf8-{k}", {name: text}, f"{utf8} NOTA-06", f"a {name} that is not UTF-8")
+    scored = [{"x": k, "y": 6, "width": 3, "height": 2, "score": 70 + k} for k in range(5)]
+    right = objs(scored)[5:]
+    for name, coded, why in (
+        ("state", bytes(len(right)), "objects whose first state is 0 in spite of its bytes"),
+        ("cut", right[:-2], "the last word of the objects is missing"),
+        ("long", right + bytes(80), "words are left behind the last object"),
+    ):
+        data = objs(scored, change={"coded": coded})
+        refuse(f"objs-coded-{name}", ((OBJS, data),), "E_OBJS", "OBJS-21 OBJS-17", why)
+    for name, masks, why in (
+        ("short", mask[:-1], "a byte of the pixel masks is missing"),
+        ("long", mask + b"\1", "a byte too many behind the pixel masks"),
+        ("none", b"", "the pixel masks are missing"),
+    ):
+        one(f"masks-{name}", masked, "OBJS-15", why, change={"masks": masks})
     one(
         "mask-empty",
-        {"coding": 1, "mask": map_payload(np.zeros((8, 8)), 1), "width": 8, "height": 8},
+        {**masked, "mask": map_payload(np.zeros((8, 8)), 1)},
         "OBJS-16",
         "a pixel mask without a pixel",
     )
     one(
         "mask-trailing",
-        {"coding": 1, "mask": full + b"\0\0", "width": 8, "height": 8},
+        {**masked, "mask": mask + bytes(200)},
         "OBJS-16 OBJS-17 MASK-06",
-        "a word too many in a pixel mask",
+        "words too many in a pixel mask",
     )
     one(
-        "mask-odd",
-        {"coding": 1, "mask": full + b"\0", "width": 8, "height": 8},
+        "mask-cut",
+        {**masked, "mask": mask[:-2]},
         "OBJS-16 OBJS-17",
-        "an odd number of bytes in a pixel mask",
+        "the last word of a pixel mask is missing",
     )
-    refuse("objs-count-0", ((OBJS, b"\0"),), "E_OBJS", "OBJS-01", "no object")
-    refuse(
-        "objs-rank-falls",
-        ((OBJS, objs([{"rank": 2}, {"rank": 1}])),),
-        "E_OBJS",
-        "OBJS-02",
-        "a rank below that of the object before",
-    )
-    rows = [{"width": 8, "height": 8, "coding": 1, "rank": k, "mask": full} for k in range(5)]
     refuse(
         "objs-mask-area",
-        ((OBJS, objs(rows)),),
+        ((OBJS, objs([masked] * 5)),),
         "E_OBJS",
         "OBJS-16",
         "pixel masks of five times the picture's area",
     )
+    wide = (2064, 2048)
     refuse(
         "objs-mask-2-22",
-        ((OBJS, objs([{"width": 2049, "height": 2048, "coding": 1, "mask": full}])),),
+        ((OBJS, objs([{"width": 2049, "height": 2048, "mask": mask}], wide)),),
         "E_OBJS",
         "OBJS-16 LIMT-01",
         "a pixel mask of more than 2^22 pixels",
-        (2064, 2048),
+        wide,
     )
     refuse(
-        "objs-mask-65536",
-        ((OBJS, objs([{"width": 8, "height": 8, "coding": 1, "mask": bytes(4) + b"\0" * 65532}])),),
+        "objs-mask-2-22-by-unit",
+        ((OBJS, objs([{"width": 2047, "height": 2049, "mask": mask}], (2064, 2064), unit=4)),),
         "E_OBJS",
-        "OBJS-15",
-        "a pixel mask of 65536 bytes",
+        "OBJS-16 OBJS-22",
+        "a box of at most 2^22 pixels but for its unit",
+        (2064, 2064),
+    )
+    one(
+        "short",
+        {},
+        "CHNK-03 OBJS-17",
+        "OBJS ends within its objects",
+        "E_PAYLOAD_LENGTH",
+        change={"coded_length": 1},
     )
     refuse(
-        "objs-short",
-        ((OBJS, objs([{}])[:-1]),),
+        "objs-cut",
+        ((OBJS, objs([{"label": b"cut off"}])[:7]),),
         "E_PAYLOAD_LENGTH",
         "CHNK-03 OBJS-17",
-        "OBJS without its last byte",
-    )
-    refuse(
-        "objs-long",
-        ((OBJS, objs([{}]) + b"\0"),),
-        "E_PAYLOAD_LENGTH",
-        "CHNK-03 OBJS-17",
-        "OBJS with a byte too many",
-    )
-    refuse(
-        "objs-count-too-large",
-        ((OBJS, objs([{}], 2)),),
-        "E_PAYLOAD_LENGTH",
-        "CHNK-03 OBJS-01",
-        "OBJS counts more objects than it lists",
+        "OBJS ends within a label",
     )
     refuse(
         "objs-varint",

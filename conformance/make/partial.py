@@ -13,6 +13,7 @@ from sdc.format.chunks import ICCP, OBJS, with_crc
 
 from ..adapter import answer, digest
 from .book import Book
+from .objects import objs
 from .streams import (
     FOUR,
     FOUR_MAP,
@@ -25,7 +26,6 @@ from .streams import (
     icc,
     levels_of,
     map_payload,
-    objs,
     small,
     within,
     zeros,
@@ -134,7 +134,7 @@ def partial_streams() -> Iterator[tuple[str, Parts, tuple[int, ...], str, str]]:
             ((0, 3), (1, 4)),
             [[1, 2, 2], [1, 1, 2]],
             withdrawn=(0, 1),
-            before=((OBJS, objs(rows[:1])),),
+            before=((OBJS, objs(rows[:1], (40, 20), 2)),),
         ),
         (),
         "STAT-02",
@@ -149,7 +149,7 @@ def partial_streams() -> Iterator[tuple[str, Parts, tuple[int, ...], str, str]]:
     )
     yield (
         "chunks-behind",
-        replace(four, after=((OBJS, objs(rows)), (0xEA, b"abc"), (0x8A, b""))),
+        replace(four, after=((OBJS, objs(rows, (48, 32), 4)), (0xEA, b"abc"), (0x8A, b""))),
         (),
         "STAT-06",
         "chunks behind the groups",

@@ -331,22 +331,6 @@ def content(size: int) -> bytes:
     return bytes(g.draw(0, 255) for _ in range(size))
 
 
-def objs(rows: Sequence[dict[str, Any]], count: int | None = None) -> bytes:
-    """Payload of OBJS from fields, of which any may be wrong."""
-    out = encode_varint(len(rows) if count is None else count)
-    for row in rows:
-        v: dict[str, Any] = {
-            "group": 0, "x": 0, "y": 0, "width": 1, "height": 1, "score": 255, "rank": 0,
-            "label": b"", "reason": b"", "coding": 0, "mask": b"", **row,
-        }  # fmt: skip
-        out += b"".join(encode_varint(v[name]) for name in ("group", "x", "y", "width", "height"))
-        out += bytes([v["score"]]) + encode_varint(v["rank"])
-        for name in ("label", "reason"):
-            out += encode_varint(v.get(f"{name}_length", len(v[name]))) + v[name]
-        out += bytes([v["coding"]]) + encode_varint(v.get("mask_length", len(v["mask"]))) + v["mask"]
-    return out
-
-
 def scattered(seed: int, rows: int, cols: int, count: int, holes: bool = False) -> Any:
     """A group map in which neighbours rarely agree and every group is there."""
     g = Generator(seed)

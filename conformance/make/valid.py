@@ -14,6 +14,7 @@ from sdc.format.fields import encode_varint
 from sdc.networks.registry import load_model
 
 from .book import UNKNOWN, Book, accepted, troubles
+from .objects import objs
 from .second_model import CUT_OFF, NUMBER, RESERVED, second_model_file
 from .streams import (
     FOUR,
@@ -30,7 +31,6 @@ from .streams import (
     icc,
     levels_of,
     map_payload,
-    objs,
     scattered,
     small,
     within,
@@ -230,16 +230,16 @@ def valid(book: Book) -> None:
             "score": 0,
             "rank": 7,
             "label": "Ball \u00e9\u4e2d\U0001f600\0".encode(),
-            "coding": 1,
             "mask": map_payload([[0, 1, 1, 0], [1, 1, 1, 1], [0, 1, 1, 0]], 1),
         },
         {"group": 3, "x": 0, "y": 0, "width": 48, "height": 32, "rank": 4094, "reason": b"r" * 200},
     ]
-    ids = " ".join(f"OBJS-{k:02}" for k in range(1, 18)) + " NOTA-06"
+    numbers = (1, *range(8, 14), *range(15, 23))
+    ids = " ".join(f"OBJS-{k:02}" for k in numbers) + " NOTA-06 RANS-10 RANS-12"
     four = compose(48, 32, FOUR, FOUR_MAP, [small(k) for k in range(4)])
     book.accept(
         "valid/objs-before.sdc",
-        replace(four, before=((OBJS, objs(rows)),)),
+        replace(four, before=((OBJS, objs(rows, (48, 32), 4)),)),
         ids,
         why="objects in front of the groups, one with a pixel mask",
         needs=["OBJS"],
@@ -247,7 +247,7 @@ def valid(book: Book) -> None:
     )
     book.accept(
         "valid/objs-behind.sdc",
-        replace(four, after=((OBJS, objs(rows)),)),
+        replace(four, after=((OBJS, objs(rows, (48, 32), 4)),)),
         ids,
         why="objects behind the groups",
         needs=["OBJS"],
@@ -261,7 +261,7 @@ def valid(book: Book) -> None:
             after=(
                 (
                     OBJS,
-                    objs([{"width": 4, "height": 4, "coding": 1, "mask": map_payload(np.ones((4, 4)), 1)}]),
+                    objs([{"width": 4, "height": 4, "mask": map_payload(np.ones((4, 4)), 1)}], (4, 4)),
                 ),
             ),
         ),
@@ -509,23 +509,60 @@ def uncommon(book: Book) -> None:
     )
     book.accept(
         "uncommon/objs-many.sdc",
-        compose(64, 64, after=((OBJS, objs([{"x": k % 60, "rank": k, "width": 4} for k in range(300)])),)),
+        compose(64, 64, after=((OBJS, objs([{"x": k % 60, "width": 4} for k in range(300)], (64, 64))),)),
         "OBJS-01 OBJS-09",
         why="three hundred objects",
+        needs=["OBJS"],
+    )
+    boxes = [
+        {"x": 5, "y": 3, "width": 9, "height": 21, "label": b"a", "reason": b"b"},
+        {"x": 96, "y": 40, "width": 3, "height": 9, "label": b"b", "score": 3},
+        {"width": 99, "height": 49, "label": b"a", "reason": b"a"},
+        {"x": 98, "y": 48, "reason": b"b"},
+    ]
+    for unit in range(5):
+        book.accept(
+            f"valid/objs-unit-{unit}.sdc",
+            compose(99, 49, after=((OBJS, objs(boxes, (99, 49), unit=unit)),)),
+            "OBJS-19 OBJS-20 OBJS-21 OBJS-22",
+            why=f"boxes in units of {1 << unit} pixels, some at the edges; texts that several objects share",
+            needs=["OBJS"],
+        )
+    for wide in (32768, 32769, 65535, 65536):
+        ends_ = [{"x": x, "width": w} for x, w in ((0, wide), (wide - 1, 1), (wide - 2, 2), (12345, 6789))]
+        book.accept(
+            f"uncommon/objs-wide-{wide}.sdc",
+            compose(wide, 1, after=((OBJS, objs(ends_, (wide, 1))),)),
+            "RANS-10 RANS-12 OBJS-22",
+            why=f"boxes in a picture of {wide} columns",
+            needs=["OBJS"],
+        )
+    book.accept(
+        "uncommon/objs-free.sdc",
+        compose(8, 8, after=((OBJS, objs([{}] * 100)),)),
+        "OBJS-01 RANS-11",
+        why="a hundred objects, each of one pixel in the corner: they take no byte",
+        needs=["OBJS"],
+    )
+    ranked = [{"rank": 1}, {"rank": 1, "x": 2}, {"rank": 4094, "x": 1}]
+    book.accept(
+        "uncommon/objs-ranks.sdc",
+        compose(8, 8, after=((OBJS, objs(ranked)),)),
+        "OBJS-09 OBJS-19",
+        why="ranks with gaps, and one that two objects have",
         needs=["OBJS"],
     )
     limits = [{"label": b"l" * 255, "reason": b"r" * 4095, "rank": 4094, "score": 1}]
     book.accept(
         "uncommon/objs-longest.sdc",
-        compose(1, 1, after=((OBJS, objs(limits)),)),
+        compose(1, 1, after=((OBJS, objs(limits, (1, 1))),)),
         "OBJS-10 OBJS-12 OBJS-08",
         why="the longest label and reason, the highest rank",
         needs=["OBJS"],
     )
-    area = [
-        {"width": 8, "height": 8, "coding": 1, "rank": k, "mask": map_payload(np.ones((8, 8)), 1)}
-        for k in range(4)
-    ]
+    pixels = np.ones((8, 8))
+    pixels[3, 3:] = 0
+    area = [{"width": 8, "height": 8, "mask": map_payload(pixels, 1)}] * 4
     book.accept(
         "uncommon/objs-mask-area.sdc",
         compose(8, 8, after=((OBJS, objs(area)),)),

@@ -7,7 +7,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "score-of-256",
         "T0",
         "OBJS-08",
-        ("_check_objects", "v.score / 255", "v.score / 256"),
+        ("objs.read_objects", "row.score / 255", "row.score / 256"),
     ),
     mutant(
         "limit-too-low",
@@ -158,8 +158,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "EDIT-02",
         (
             "_filtered",
-            "[row for row in parse_payload('OBJS', chunk.payload).objects if row.group in left]",
-            "[row for row in parse_payload('OBJS', chunk.payload).objects]",
+            "[row for row in rows if row.group in left]",
+            "[row for row in rows if row.group >= 0]",
         ),
     ),
     mutant(

@@ -109,6 +109,15 @@ def _description_arguments(command: argparse.ArgumentParser) -> None:
     either = group.add_mutually_exclusive_group()
     either.add_argument("--no-metadata", action="store_true", help="do not describe the objects")
     either.add_argument("--pixel-masks", action="store_true", help="describe exact outlines too")
+    units = (1, 2, 4, 8, 16)
+    group.add_argument(
+        "--box-unit",
+        type=int,
+        default=1,
+        choices=units,
+        metavar="N",
+        help="round boxes to 1, 2, 4, 8, 16 pixels",
+    )
 
 
 def run(args: Args) -> int:
@@ -154,6 +163,7 @@ def encode_one(args: Args, source: str, target: str) -> Said:
         xmp=about.xmp,
         metadata="first" if args.metadata_first else not args.no_metadata,
         pixel_masks=args.pixel_masks,
+        box_unit=args.box_unit,
         model=args.model,
         effort=args.effort,
     )

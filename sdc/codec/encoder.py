@@ -20,6 +20,7 @@ from ..format.grps import COMPLETE, Group
 from ..format.head import MAX_AREA, Head
 from ..format.mask import map_payload
 from ..format.objs import objects_payload
+from ..format.objs_rows import BOX_UNITS, Bounds
 from ..format.prov import provenance_payload
 from ..format.stream import Stream
 from ..networks.model import Encoder, Model
@@ -88,6 +89,7 @@ def encode(
     xmp: bytes | None = None,
     metadata: bool | str = True,
     pixel_masks: bool = False,
+    box_unit: int = 1,
     provenance: Mapping[str, Any] | None = None,
     model: int | None = None,
     effort: int | None = None,
@@ -116,6 +118,8 @@ def encode(
         metadata: whether objects and provenance are described in the stream, behind the groups; ``first``
             puts the objects and a colour profile in front of them, where whoever fetches a prefix has them.
         pixel_masks: whether their exact masks are, too.
+        box_unit: 1, 2, 4, 8 or 16: boxes of objects are rounded outward to so many pixels, which takes up to
+            two bytes less for each.
         provenance: how the objects were found, what ``spec/objects.md`` calls ``analysis``.
         model: number of the model in the registry; the preset's by default, or else 1.
         effort: 0 rounds the latents; 1 to 9 search for better ones (:mod:`.search`), ever longer; the
@@ -135,6 +139,8 @@ def encode(
     check_arithmetic(arithmetic)
     if metadata not in (True, False, "first"):
         raise SdcError("E_USAGE", f'metadata is True, False or "first", not {metadata!r}')
+    if box_unit not in BOX_UNITS:
+        raise SdcError("E_USAGE", f"the unit of boxes is 1, 2, 4, 8 or 16 pixels, not {box_unit!r}")
     wanted, notes = preset_for(preset, provenance)
     effort = _checked_effort(effort, wanted)
     height, width = image.shape[:2]
@@ -154,7 +160,8 @@ def encode(
     head = Head(width, height, model, decoder.weights)
     before, after = in_front, behind
     if metadata and grouped.objects:
-        described = objects_payload(grouped.objects, pixel_masks=pixel_masks, mask_pixels=4 * width * height)
+        bounds = Bounds(width, height, len(groups), BOX_UNITS.index(box_unit))
+        described = objects_payload(grouped.objects, bounds, pixel_masks=pixel_masks)
         (before if metadata == "first" else after).append(Chunk(OBJS, described))
     if metadata and provenance:
         after.append(Chunk(PROV, provenance_payload(provenance)))

@@ -50,6 +50,14 @@ class Encoder:
         start = (value << TOTAL_BITS) // count
         self.put(start, ((value + 1 << TOTAL_BITS) // count) - start)
 
+    def put_number(self, value: int, count: int) -> None:
+        """Code one of ``count`` (at most 2**16) nearly equiprobable values."""
+        if count <= TOTAL:
+            self.put_uniform(value, count)
+            return
+        self.put_uniform(value >> 1, count + 1 >> 1)
+        self.put_uniform(value & 1, min(2, count - (value & ~1)))
+
     def finish(self) -> bytes:
         """The coded stream; empty when nothing was put, or only symbols whose interval begins at slot 0."""
         x = 0
@@ -128,6 +136,13 @@ class Decoder:
         start = (value << TOTAL_BITS) // count
         self.advance(start, ((value + 1 << TOTAL_BITS) // count) - start)
         return value
+
+    def number(self, count: int) -> int:
+        """Read one of ``count`` (at most 2**16) nearly equiprobable values."""
+        if count <= TOTAL:
+            return self.uniform(count)
+        value = 2 * self.uniform(count + 1 >> 1)
+        return value + self.uniform(min(2, count - value))
 
     def finish(self) -> None:
         """Check that the stream ended where it must.

@@ -10,10 +10,11 @@ from ..types import Encoded, LevelLike, Limits
 from .build import build
 from .choice import ObjectNames
 from .chunks import EXIF, NAMES, OBJS, SAFE_TO_COPY, XMPP, Chunk
-from .fields import build_payload, parse_payload
+from .fields import read_payload
 from .grps import COMPLETE, WITHDRAWN
 from .lazy import LazyStream
 from .objs import read_objects
+from .objs_rows import read_rows, rows_payload
 from .source import Readable, opened
 from .stream import Stream
 
@@ -109,7 +110,6 @@ def _filtered(stream: Stream, chunk: Chunk, left: set[int]) -> Chunk | None:
         return None
     if read_objects(stream, masks=False).error is not None:
         return None
-    rows = [row for row in parse_payload("OBJS", chunk.payload).objects if row.group in left]
-    if not rows:
-        return None
-    return replace(chunk, payload=build_payload("OBJS", {"count": len(rows), "objects": rows}))
+    rows, bounds = read_rows(read_payload("OBJS", chunk.payload), stream)
+    rows = [row for row in rows if row.group in left]
+    return replace(chunk, payload=rows_payload(rows, bounds)) if rows else None

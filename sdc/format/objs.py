@@ -3,39 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+
+import numpy as np
 
 from ..coding.engine import engine
 from ..errors import SdcError
 from ..objects.object import Object
+from ..objects.values import Bools
 from ..types import MAX_LABEL, MAX_MASK_BYTES, MAX_OBJECTS, MAX_REASON, Limits
 from .chunks import OBJS
-from .fields import Payload, Traced, build_payload, read_payload
+from .fields import Payload, Traced, read_payload
+from .objs_rows import Bounds, Row, read_rows, refused, rows_payload
 from .stream import Outline
 
 MAX_MASK_PIXELS = 1 << 22
 """Pixels of one object's mask (OBJS-16)."""
 
 
-BOX_BITMAP = 1
+def _text(value: str, limit: int) -> str:
+    """A text, cut at a character when its UTF-8 is too long."""
+    return value.encode("utf-8", "replace")[:limit].decode("utf-8", "ignore")
 
 
-def _text(value: str, limit: int) -> bytes:
-    """UTF-8 of a text, cut at a character when it is too long."""
-    return value.encode("utf-8", "replace")[:limit].decode("utf-8", "ignore").encode()
-
-
-def objects_payload(
-    objects: Sequence[Object], *, pixel_masks: bool = False, mask_pixels: int | None = None
-) -> bytes:
+def objects_payload(objects: Sequence[Object], bounds: Bounds, *, pixel_masks: bool = False) -> bytes:
     """Payload of OBJS.
 
     Args:
         objects: with their groups, in any order.
-        pixel_masks: whether exact masks are written too, where they fit the limits.
-        mask_pixels: what the boxes of all masks may cover together, four times the image in a stream
-            (OBJS-16); the masks of the least important objects are left out beyond it.
+        bounds: of the stream; its unit is that of boxes, which are rounded outward to it.
+        pixel_masks: whether exact masks are written too, where they fit the limits; those of the least
+            important objects are left out beyond four times the image (OBJS-16).
 
     Raises:
         SdcError: ``E_OBJECTS`` for no objects, too many, or one without a group; ``E_OBJS`` for a box, group
@@ -43,38 +41,41 @@ def objects_payload(
     """
     if not 1 <= len(objects) <= MAX_OBJECTS:
         raise SdcError("E_OBJECTS", f"a stream describes 1 to {MAX_OBJECTS} objects, not {len(objects)}")
-    rows = []
-    covered = 0
+    rows: list[Row] = []
+    left = 4 * bounds.width * bounds.height
     for k, o in enumerate(sorted(objects, key=lambda o: (o.rank is None, o.rank))):
         if o.group is None:
             raise SdcError("E_OBJECTS", f"object {k} has no group")
-        x, y, w, h = o.box
-        mask: bytes | None = None
-        fits = w * h <= MAX_MASK_PIXELS and (mask_pixels is None or covered + w * h <= mask_pixels)
-        if pixel_masks and o.mask is not None and fits:
-            mask = engine().encode_map(o.mask.astype("u1"), 1)
-            mask = mask if len(mask) <= MAX_MASK_BYTES else None
-            covered += 0 if mask is None else w * h
+        units = bounds.units(o.box)
+        mask = _coded_mask(o, bounds.pixels(units), left) if pixel_masks else None
+        if mask is not None:
+            left -= _area(bounds.pixels(units))
+        score = round(255 * min(max(o.score, 0.0), 1.0))
+        rank = max(k, rows[-1].rank if rows else 0) if o.rank is None else o.rank
         label, reason = _text(o.label, MAX_LABEL), _text(o.reason, MAX_REASON)
-        rows.append(
-            {
-                "group": o.group,
-                "x": x,
-                "y": y,
-                "width": w,
-                "height": h,
-                "score": round(255 * min(max(o.score, 0.0), 1.0)),
-                "rank": k if o.rank is None else o.rank,
-                "label_length": len(label),
-                "label": label.decode(),
-                "reason_length": len(reason),
-                "reason": reason.decode(),
-                "mask_coding": 0 if mask is None else BOX_BITMAP,
-                "mask_length": len(mask or b""),
-                "mask": mask or b"",
-            }
-        )
-    return build_payload("OBJS", {"count": len(rows), "objects": rows})
+        rows.append(Row(o.group, label, reason, units, score, rank, mask))
+    return rows_payload(rows, bounds)
+
+
+def _area(box: tuple[int, int, int, int]) -> int:
+    return box[2] * box[3]
+
+
+def _coded_mask(o: Object, box: tuple[int, int, int, int], most: int) -> bytes | None:
+    """An object's pixel mask in a box around its own; ``None`` without one, or beyond the limits.
+
+    Args:
+        o: the object.
+        box: in which it is coded, in pixels.
+        most: pixels that it may have at most.
+    """
+    if o.mask is None or _area(box) > min(MAX_MASK_PIXELS, most):
+        return None
+    mask = np.zeros((box[3], box[2]), np.uint8)
+    y, x = o.box[1] - box[1], o.box[0] - box[0]
+    mask[y : y + o.box[3], x : x + o.box[2]] = o.mask
+    coded = engine().encode_map(mask, 1)
+    return coded if len(coded) <= MAX_MASK_BYTES else None
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,13 @@ class ReadObjects:
         objects: in order of rank; none when an error ended the reading (OBJS-17).
         fields: every field read, in file order, also those in front of an error.
         error: what ended the reading.
+        masked: indices of the objects that have a pixel mask.
     """
 
     objects: tuple[Object, ...] = ()
     fields: tuple[Traced, ...] = ()
     error: SdcError | None = None
+    masked: tuple[int, ...] = ()
 
 
 def parse_objects(
@@ -128,73 +131,64 @@ def read_objects(
         return ReadObjects()
     payload = read_payload("OBJS", chunk.payload, chunk.payload_offset)
     try:
-        rows = payload.whole().objects
-        objects = _check_objects(stream, rows, payload)
-        wanted = [
-            k
-            for k, row in enumerate(rows)
-            if row.mask_coding and (masks if isinstance(masks, bool) else k in masks)
-        ]
-        _decode_masks(objects, rows, wanted, payload, limits)
+        rows, bounds = read_rows(payload, stream)
+        boxes = [bounds.pixels(row.box) for row in rows]
+        masked = [k for k, row in enumerate(rows) if row.mask is not None]
+        _check_areas([_area(boxes[k]) for k in masked], bounds, payload)
+        wanted = [k for k in masked if (masks if isinstance(masks, bool) else k in masks)]
+        found = _decoded_masks([(boxes[k], rows[k].mask or b"") for k in wanted], payload, limits)
+        by_object = dict(zip(wanted, found, strict=True))
+        objects = tuple(
+            Object(
+                row.label,
+                box,
+                stream.groups[row.group].level,
+                row.score / 255,
+                row.reason,
+                row.rank,
+                by_object.get(k),
+                row.group,
+            )
+            for k, (row, box) in enumerate(zip(rows, boxes, strict=True))
+        )
     except SdcError as error:
         return ReadObjects(fields=payload.fields, error=error)
-    return ReadObjects(tuple(objects), payload.fields)
+    return ReadObjects(objects, payload.fields, masked=tuple(masked))
 
 
-def _refuse(payload: Payload, k: int, field: str, what: str) -> SdcError:
-    """``E_OBJS`` at a field of an object."""
-    path = f"OBJS.objects[{k}].{field}"
-    return SdcError("E_OBJS", f"object {k}: {what}", path, payload.offset(path))
+def _check_areas(areas: Sequence[int], bounds: Bounds, payload: Payload) -> None:
+    """Refuse masks of too many pixels.
 
-
-def _check_objects(stream: Outline, rows: Any, payload: Payload) -> list[Object]:
-    """The objects without their masks.
+    Args:
+        areas: pixels of each mask's box.
 
     Raises:
-        SdcError: ``E_OBJS`` for what breaks a rule that joins fields.
+        SdcError: ``E_OBJS``.
     """
-    head = stream.head
-    out: list[Object] = []
-    area = 0
-    for k, v in enumerate(rows):
-        if v.group >= len(stream.groups):
-            raise _refuse(payload, k, "group", f"group {v.group} does not exist")
-        if v.x + v.width > head.width:
-            raise _refuse(payload, k, "width", "the box leaves the image")
-        if v.y + v.height > head.height:
-            raise _refuse(payload, k, "height", "the box leaves the image")
-        if out and v.rank < (out[-1].rank or 0):
-            raise _refuse(payload, k, "rank", "objects are not in order of rank")
-        if v.mask_length and not v.mask_coding:
-            raise _refuse(payload, k, "mask_length", "a mask without a coding")
-        if v.mask_coding:
-            size = v.width * v.height
-            area += size
-            if size > MAX_MASK_PIXELS or area > 4 * head.width * head.height:
-                raise _refuse(payload, k, "mask", "the pixel mask is too large")
-        level = stream.groups[v.group].level
-        box = (v.x, v.y, v.width, v.height)
-        out.append(Object(v.label, box, level, v.score / 255, v.reason, v.rank, None, v.group))
-    return out
+    if areas and (max(areas) > MAX_MASK_PIXELS or sum(areas) > 4 * bounds.width * bounds.height):
+        raise refused(payload, "masks", "pixel masks are too large")
 
 
-def _decode_masks(
-    objects: list[Object], rows: Any, wanted: Sequence[int], payload: Payload, limits: Limits
-) -> None:
-    """Give some objects their masks.
+def _decoded_masks(
+    coded: Sequence[tuple[tuple[int, int, int, int], bytes]], payload: Payload, limits: Limits
+) -> list[Bools]:
+    """Pixel masks, each from its box and its bytes.
 
     Raises:
         SdcError: ``E_OBJS`` for a mask that is not right, ``E_LIMIT`` for too many pixels.
     """
-    pixels = sum(rows[k].width * rows[k].height for k in wanted)
+    pixels = sum(_area(box) for box, _ in coded)
     if pixels > limits.mask_pixels:
-        where = f"OBJS.objects[{wanted[-1]}].mask"
+        where = "OBJS.masks"
         raise SdcError("E_LIMIT", f"pixel masks of {pixels} pixels", where, payload.offset(where))
-    for k in wanted:
-        try:
-            mask = engine().decode_map(rows[k].mask, rows[k].height, rows[k].width, 1).astype(bool)
-        except SdcError as error:
-            raise _refuse(payload, k, "mask", f"the pixel mask does not decode ({error.code})") from None
-        if not mask.any():
-            raise _refuse(payload, k, "mask", "the pixel mask is empty")
-        objects[k] = replace(objects[k], mask=mask)
+    return [_decoded_mask(box, data, payload) for box, data in coded]
+
+
+def _decoded_mask(box: tuple[int, int, int, int], data: bytes, payload: Payload) -> Bools:
+    try:
+        mask = engine().decode_map(data, box[3], box[2], 1).astype(bool)
+    except SdcError as error:
+        raise refused(payload, "masks", f"a pixel mask does not decode ({error.code})") from None
+    if not mask.any():
+        raise refused(payload, "masks", "a pixel mask is empty")
+    return mask

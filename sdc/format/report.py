@@ -21,7 +21,7 @@ from .grps import COMPLETE
 from .head import Head
 from .listing import field_rows
 from .metadata import Metadata, read_metadata
-from .objs import BOX_BITMAP, ReadObjects, read_objects
+from .objs import ReadObjects, read_objects
 from .parse import read
 from .prov import parse_provenance
 from .reading import Place, Reading
@@ -169,7 +169,6 @@ def _groups(known: Outline, found: Reading) -> list[Report]:
 
 
 def _objects(described: ReadObjects) -> list[Report]:
-    masks = [t.value == BOX_BITMAP for t in described.fields if t.name == "OBJECT.mask_coding"]
     return [
         {
             "index": k,
@@ -180,7 +179,7 @@ def _objects(described: ReadObjects) -> list[Report]:
             "score": round(o.score, 4),
             "rank": o.rank,
             "reason": o.reason,
-            "mask": masks[k],
+            "mask": k in described.masked,
         }
         for k, o in enumerate(described.objects)
     ]

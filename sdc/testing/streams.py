@@ -17,6 +17,7 @@ from ..format.deflated import deflated_payload
 from ..format.grps import Group
 from ..format.head import Head
 from ..format.objs import objects_payload
+from ..format.objs_rows import Bounds
 from ..networks.registry import load_model
 from ..objects.object import Object
 from ..types import LEVELS, Array
@@ -102,6 +103,6 @@ def random_stream(
             Object(f"thing {k}", (0, 0, width, height), levels[k], 0.5, "drawn at random", k, None, k)
             for k in range(count)
         ]
-        after = [Chunk(OBJS, objects_payload(boxes)), Chunk(0xEA, rng.bytes(5))]
+        after = [Chunk(OBJS, objects_payload(boxes, Bounds(width, height, count))), Chunk(0xEA, rng.bytes(5))]
         after.append(Chunk(EXIF, deflated_payload(EXIF, b"II*\0" + rng.bytes(int(rng.integers(4, 90))))))
     return Drawn(assemble(head, groups, payloads, labels, before, after), head, groups, labels)

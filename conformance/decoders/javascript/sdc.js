@@ -185,6 +185,11 @@ class Rans {
     this.advance(start, Math.floor(((v + 1) << 15) / n) - start);
     return v;
   }
+  number(n) {
+    if (n <= 32768) return this.even(n);
+    const v = 2 * this.even((n + 1) >> 1);
+    return v + this.even(Math.min(2, n - v));
+  }
   escape(reach) {
     const negative = this.raw(1);
     let n = 0;
@@ -1045,60 +1050,108 @@ function readDeflated(d, chunk, least) {
   return inflate(d, f.at, chunk.tail, size, name);
 }
 
+/** Reads OBJS (section 14.2). */
 function readObjects(d, chunk, s) {
   const r = new Fields(d, chunk.payload, chunk.tail, 'OBJS');
   const check = (ok, what, offset) => { if (!ok) fail('E_OBJS', `${what} is wrong`, offset, `OBJS.${what}`); };
-  const count = r.varint('count');
-  check(count >= 1 && count <= 4095, 'count', chunk.payload);
-  const objects = [];
+  const number = (f, lo, hi) => {
+    const offset = r.at;
+    const v = r.varint(f);
+    check(v >= lo && v <= hi, f, offset);
+    return v;
+  };
+  const count = number('count', 1, 4095);
+  const place = r.at;
+  const layout = r.u8('layout');
+  const unit = layout & 7;
+  check(unit <= 4 && layout < 64, 'layout', place);
   const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-  let pixels = 0;
-  for (let i = 0; i < count; i++) {
-    const at = (f) => `objects[${i}].${f}`;
-    const number = (f, lo, hi) => {
-      const offset = r.at;
-      const v = r.varint(at(f));
-      check(v >= lo && v <= hi, at(f), offset);
-      return v;
-    };
-    const string = (f, max) => {
-      const length = number(`${f}_length`, 0, max);
-      const offset = r.at;
-      const bytes = r.bytes(length, at(f));
-      try { return utf8.decode(bytes); } catch { check(false, at(f), offset); return ''; }
-    };
-    const o = { index: i, from: r.at, to: 0, group: number('group', 0, s.groups.length - 1), x: number('x', 0, 65535), y: number('y', 0, 65535) };
-    o.level = s.groups[o.group].level;
-    o.width = number('width', 1, s.width - o.x);
-    o.height = number('height', 1, s.height - o.y);
-    o.score = r.u8(at('score')); // in 1/255
-    o.rank = number('rank', i ? objects[i - 1].rank : 0, 4094);
-    o.label = string('label', 255);
-    o.reason = string('reason', 4095);
-    const coding = r.u8(at('mask_coding'));
-    check(coding <= 1, at('mask_coding'), r.at - 1);
-    const coded = r.at;
-    const length = number('mask_length', 0, 65535);
-    check(length === 0 || coding === 1, at('mask_length'), coded);
+  const texts = (name, max) => {
     const from = r.at;
-    r.bytes(length, at('mask'));
-    o.mask = null;
-    if (coding) {
-      const area = o.width * o.height;
-      pixels += area;
-      check(area <= 2 ** 22 && pixels <= 4 * s.width * s.height, at('mask'), from);
-      try {
-        o.mask = decodeMap(d, from, r.at, o.height, o.width, 1);
-      } catch (e) {
-        if (!(e instanceof SdcError)) throw e;
-        fail('E_OBJS', `the pixel mask is broken: ${e.message}`, from, at('mask'));
-      }
-      check(o.mask.includes(1), at('mask'), from);
+    const list = [];
+    const n = number(`${name}_count`, 0, 4095);
+    for (let i = 0; i < n; i++) {
+      const length = number(`${name}s[${i}].length`, 1, max);
+      const offset = r.at;
+      const bytes = r.bytes(length, `${name}s[${i}].text`);
+      try { list.push(utf8.decode(bytes)); } catch { check(false, `${name}s[${i}].text`, offset); }
     }
-    o.to = r.at;
-    objects.push(o);
+    check(new Set(list).size === list.length, `${name}s`, from);
+    return { list, used: 0 };
+  };
+  const labels = texts('label', 255);
+  const reasons = texts('reason', 4095);
+  const length = r.varint('coded_length');
+  const from = r.at;
+  r.bytes(length, 'coded');
+  /** Has a stream or a label map of OBJS decoded, whose errors are E_OBJS. */
+  const within = (what, offset, decoded) => {
+    try {
+      return decoded();
+    } catch (e) {
+      if (!(e instanceof SdcError)) throw e;
+      return fail('E_OBJS', `${what} is broken: ${e.message}`, offset, `OBJS.${what}`);
+    }
+  };
+  const objects = within('coded', from, () => {
+    const rans = new Rans(d, from, r.at);
+    const found = decodeObjects(rans, s, { count, layout, unit, labels, reasons });
+    rans.finish();
+    return found;
+  });
+  check(labels.used === labels.list.length && reasons.used === reasons.list.length, 'coded', from);
+  check(((layout >> 3) & 1) === (objects.some((o) => o.score !== 255) ? 1 : 0), 'layout', place);
+  check(((layout >> 4) & 1) === (objects.some((o) => o.rank !== o.index) ? 1 : 0), 'layout', place);
+  check(((layout >> 5) & 1) === (objects.some((o) => o.maskLength >= 0) ? 1 : 0), 'layout', place);
+  const first = r.at;
+  let total = 0;
+  let pixels = 0;
+  for (const o of objects) {
+    if (o.maskLength < 0) continue;
+    total += o.maskLength;
+    pixels += o.width * o.height;
+    check(o.width * o.height <= 2 ** 22 && pixels <= 4 * s.width * s.height, 'masks', first);
   }
-  r.done();
+  check(total === r.end - first, 'masks', first);
+  let at = first;
+  for (const o of objects) {
+    o.mask = null;
+    if (o.maskLength < 0) continue;
+    const end = at + o.maskLength;
+    o.maskAt = at;
+    o.mask = within('masks', at, () => decodeMap(d, at, end, o.height, o.width, 1));
+    check(o.mask.includes(1), 'masks', at);
+    at = end;
+  }
+  return objects;
+}
+
+function decodeObjects(rans, s, { count, layout, unit, labels, reasons }) {
+  const pick = (texts) => {
+    const v = rans.even(Math.min(texts.used + 1, texts.list.length) + 1);
+    texts.used = Math.max(texts.used, v);
+    return v > 0 ? texts.list[v - 1] : '';
+  };
+  const side = (size) => {
+    const units = (size + (1 << unit) - 1) >> unit;
+    const first = rans.number(units);
+    const past = first + 1 + rans.number(units - first);
+    const start = first << unit;
+    return [start, Math.min(past << unit, size) - start];
+  };
+  const objects = [];
+  for (let index = 0, before = 0; index < count; index++) {
+    const group = rans.even(s.groups.length);
+    const label = pick(labels);
+    const reason = pick(reasons);
+    const [x, width] = side(s.width);
+    const [y, height] = side(s.height);
+    const score = layout & 8 ? rans.raw(8) : 255; // in 1/255
+    const rank = layout & 16 ? before + rans.even(4095 - before) : index;
+    before = rank;
+    const maskLength = layout & 32 && rans.raw(1) ? rans.number(65536) : -1;
+    objects.push({ index, group, level: s.groups[group].level, label, reason, x, y, width, height, unit, score, rank, maskLength });
+  }
   return objects;
 }
 
@@ -1395,6 +1448,76 @@ function withCrc(body) {
 }
 const makeChunk = (type, payload) => withCrc(concat([[type], varintBytes(payload.length), payload]));
 
+/** Codes symbols, from the last to the first, as section 9.1 says. */
+class RansEncoder {
+  constructor() { this.intervals = []; }
+  raw(v, n) { this.intervals.push([v << (15 - n), 1 << (15 - n)]); }
+  even(v, n) {
+    const start = Math.floor((v << 15) / n);
+    this.intervals.push([start, Math.floor(((v + 1) << 15) / n) - start]);
+  }
+  number(v, n) {
+    if (n <= 32768) { this.even(v, n); return; }
+    this.even(v >> 1, (n + 1) >> 1);
+    this.even(v & 1, Math.min(2, n - (v & ~1)));
+  }
+  finish() {
+    let x = 0;
+    const words = [];
+    for (const [start, freq] of this.intervals.reverse()) {
+      if (x >= freq * 131072) { words.push(x % 65536); x = Math.floor(x / 65536); }
+      x = Math.floor(x / freq) * 32768 + (x % freq) + start;
+    }
+    const out = [];
+    for (; x > 0; x = Math.floor(x / 256)) out.push(x % 256);
+    for (const w of words.reverse()) out.push(w & 255, w >> 8);
+    return out;
+  }
+}
+
+/** The payload of OBJS for some of the objects that `readObjects` gave. */
+function objectsPayload(objects, s, file) {
+  const { unit } = objects[0];
+  const scores = objects.some((o) => o.score !== 255);
+  const ranks = objects.some((o, k) => o.rank !== k);
+  const masks = objects.some((o) => o.mask !== null);
+  const lists = ['label', 'reason'].map((name) => [...new Set(objects.map((o) => o[name]))].filter((text) => text !== ''));
+  const used = [0, 0];
+  const rans = new RansEncoder();
+  const side = (from, length, size) => {
+    const units = (size + (1 << unit) - 1) >> unit;
+    const first = from >> unit;
+    rans.number(first, units);
+    rans.number(((from + length + (1 << unit) - 1) >> unit) - first - 1, units - first);
+  };
+  let before = 0;
+  for (const o of objects) {
+    rans.even(o.group, s.groups.length);
+    lists.forEach((list, i) => {
+      const text = i ? o.reason : o.label;
+      const v = list.indexOf(text) + 1;
+      rans.even(v, Math.min(used[i] + 1, list.length) + 1);
+      used[i] = Math.max(used[i], v);
+    });
+    side(o.x, o.width, s.width);
+    side(o.y, o.height, s.height);
+    if (scores) rans.raw(o.score, 8);
+    if (ranks) { rans.even(o.rank - before, 4095 - before); before = o.rank; }
+    if (masks) {
+      rans.raw(o.mask ? 1 : 0, 1);
+      if (o.mask) rans.number(o.maskLength, 65536);
+    }
+  }
+  const texts = lists.flatMap((list) => [varintBytes(list.length), ...list.flatMap((text) => {
+    const bytes = new TextEncoder().encode(text);
+    return [varintBytes(bytes.length), bytes];
+  })]);
+  const coded = rans.finish();
+  const layout = unit + (scores ? 8 : 0) + (ranks ? 16 : 0) + (masks ? 32 : 0);
+  return concat([varintBytes(objects.length), [layout], ...texts, varintBytes(coded.length), coded,
+    ...objects.filter((o) => o.mask).map((o) => file.subarray(o.maskAt, o.maskAt + o.maskLength))]);
+}
+
 /**
  * Withdraws all groups but those that `select` names. Throws SdcError where no stream may be written.
  * Returns {data, exit, missing, errors}.
@@ -1416,7 +1539,7 @@ export function extract(file, select, options = {}) {
       try { objects = readObjects(file, c, s); } catch { continue; }
       objects = objects.filter((o) => keep.has(o.group)); // EDIT-02
       if (!objects.length) continue;
-      bytes = makeChunk(0x81, concat([varintBytes(objects.length), ...objects.map((o) => file.subarray(o.from, o.to))]));
+      bytes = makeChunk(0x81, objectsPayload(objects, s, file));
     } else if (withdraws && !(c.code & 64)) continue;
     (c.offset < s.place ? before : behind).push(bytes);
   }
