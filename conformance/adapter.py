@@ -29,12 +29,13 @@ from sdc.format.grps import COMPLETE
 from sdc.format.metadata import exif, icc_profile, read_metadata, xmp
 from sdc.format.objs import parse_objects
 from sdc.format.parse import parse, read
+from sdc.format.rest import EVERY_OTHER, KINDS, read_restoration
 from sdc.format.stream import Stream
 from sdc.format.validate import validate
 from sdc.images.read import read_image
 from sdc.images.write import rgba
-from sdc.networks.model import Model, parse_model
-from sdc.networks.registry import model_for
+from sdc.networks.model import Model
+from sdc.networks.registry import check_model_file, model_for
 from sdc.networks.run import run
 from sdc.networks.sites import Sites
 from sdc.objects.object import Object
@@ -48,7 +49,12 @@ NOT_OFFERED = 64
 DEFLATED = (("icc", icc_profile), ("exif", exif), ("xmp", xmp))
 """Keys of ``info`` for what is deflated."""
 
-KEYS = {"map.bin": "map", "pixels.rgb": "pixels", "pixels.rgba": "rgba"}
+KEYS = {
+    "map.bin": "map",
+    "pixels.rgb": "pixels",
+    "pixels.rgba": "rgba",
+    "restored.rgb": "restored",
+}
 """Keys of the hashes of the files that ``decode`` writes."""
 OPERATIONS = ("info", "decode", "extract", "validate", "model", "encode")
 
@@ -80,6 +86,7 @@ def info_answer(data: bytes) -> Answer:
     for wrong in read_metadata(stream).errors:
         raise wrong
     objects = parse_objects(stream)
+    restoration = read_restoration(stream).whole()
     head = stream.head
     colr = stream.chunk(COLR)
     return {
@@ -113,6 +120,17 @@ def info_answer(data: bytes) -> Answer:
         "errors": [{"code": e.code, "offset": e.offset} for e in stream.errors],
         "colour": None if colr is None else list(parse_colr(colr)),
         **{name: _hash_of(content(stream)) for name, content in DEFLATED},
+        "restoration": None
+        if restoration is None
+        else {
+            "model": restoration.model,
+            "weights": restoration.weights.hex(),
+            "vectors": [[_byte(g), list(values)] for g, values in restoration.vectors.items()],
+            "degradations": [
+                [_byte(d.group), KINDS.get(str(d.kind), d.kind), round(255 * d.strength)]
+                for d in restoration.degradations
+            ],
+        },
         "objects": [
             {
                 "group": o.group,
@@ -132,17 +150,27 @@ def _hash_of(content: bytes | None) -> str | None:
     return None if content is None else digest(content)
 
 
+def _byte(group: int | None) -> int:
+    """A group as REST holds it."""
+    return EVERY_OTHER if group is None else group
+
+
 def decode_answer(
-    data: bytes, groups: Iterable[int] | None, runner: Runner = run, alpha: bool = False
+    data: bytes,
+    groups: Iterable[int] | None = None,
+    runner: Runner = run,
+    alpha: bool = False,
+    restored: int | str | None = None,
 ) -> tuple[Answer, dict[str, Array]]:
     """Answer to ``decode``.
 
     Args:
         alpha: whether pixels are wanted with an alpha channel as well.
+        restored: ``stream`` or the number of a restoration model, if restored pixels are asked for.
 
     Returns:
         ``(answer, files)``: ``uint8 [rows, cols]`` in ``map.bin``, ``uint8 [height, width, 3]`` in
-        ``pixels.rgb`` and ``uint8 [height, width, 4]`` in ``pixels.rgba``.
+        ``pixels.rgb`` and ``restored.rgb``, and ``uint8 [height, width, 4]`` in ``pixels.rgba``.
 
     Raises:
         SdcError: the file is invalid or unsupported.
@@ -157,11 +185,16 @@ def decode_answer(
 
     with SdcFile(data) as file:
         model = file.stream.head.model, file.stream.head.weights
-        decoded = file.read(groups=groups, runner=runner, on_group=note)
-        _hash_groups(file.stream, decoded, rows)
-        labels = file.stream.labels
+        restore = False if restored is None else restored == "stream" or int(restored)
+        decoded = file.read(groups=groups, restore=restore, runner=runner, on_group=note)
+        files = {"map.bin": file.stream.labels, "pixels.rgb": decoded.pixels}
+        _hash_groups(file.stream, decoded, decoded.pixels, "pixels", rows)
+        if decoded.restored is not None:
+            files["restored.rgb"] = decoded.restored
+            _hash_groups(file.stream, decoded, decoded.restored, "restored", rows)
+            for k, vector in decoded.vectors.items():
+                rows[k]["vector"] = list(vector)
     answers = [{"state": g.state, "decoded": g.index in rows, **rows.get(g.index, {})} for g in file.groups]
-    files = {"map.bin": labels, "pixels.rgb": decoded.pixels}
     if alpha:
         files["pixels.rgba"] = rgba(decoded.pixels, decoded.covered)
     hashes = {KEYS[name]: digest(part) for name, part in files.items()}
@@ -175,12 +208,11 @@ def decode_answer(
     }, files
 
 
-def _hash_groups(stream: Stream, decoded: Decoded, rows: dict[int, Answer]) -> None:
-    """Add the hash of the pixels of each group that was decoded."""
-    pixels = decoded.pixels
+def _hash_groups(stream: Stream, decoded: Decoded, pixels: Array, key: str, rows: dict[int, Answer]) -> None:
+    """Add the hash of the pixels, or restored pixels, of each group that was decoded."""
     if len(stream.groups) == 1 and not stream.map:
         if decoded.groups:
-            rows[0]["pixels"] = digest(pixels)
+            rows[0][key] = digest(pixels)
         return
     if not decoded.groups:
         return
@@ -190,7 +222,7 @@ def _hash_groups(stream: Stream, decoded: Decoded, rows: dict[int, Answer]) -> N
     ends = np.cumsum(np.bincount(whole, minlength=len(stream.groups) + 1))
     flat = pixels.reshape(-1, 3)
     for k in decoded.groups:
-        rows[k]["pixels"] = digest(flat[order[ends[k] : ends[k + 1]]])
+        rows[k][key] = digest(flat[order[ends[k] : ends[k + 1]]])
 
 
 def extract_answer(data: bytes, groups: Iterable[int]) -> tuple[Answer, bytes]:
@@ -239,13 +271,13 @@ def answer(
     """Answer to one question of ``serve``, but for its ``id``.
 
     Args:
-        more: the other keys of the question: ``quality`` and ``objects``, or ``files``.
+        more: the other keys of the question: ``quality`` and ``objects``, or ``files`` and ``restored``.
     """
     try:
         if op == "info":
             return info_answer(data)
         if op == "decode":
-            found, files = decode_answer(data, groups, runner, more.get("alpha", False))
+            found, files = decode_answer(data, groups, runner, more.get("alpha", False), more.get("restored"))
             coded = {name: base64.b64encode(part.tobytes()).decode() for name, part in files.items()}
             return {**found, "files": coded} if more.get("files") else found
         if op == "extract":
@@ -260,7 +292,7 @@ def answer(
                 raise next(e for e in report.errors if e.kind == report.state)
             return {"exit": 3 if report.errors else 0}
         if op == "model":
-            parse_model(data, 1 << 24)
+            check_model_file(data)
             return {"exit": 0}
     except SdcError as error:
         return failure(error)
@@ -310,6 +342,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command.add_argument("--groups", type=_indices)
         if op == "decode":
             command.add_argument("--alpha", action="store_true")
+            command.add_argument("--restored", metavar="stream|NUMBER")
         if op == "encode":
             command.add_argument("--quality", type=_quality, default=32)
             command.add_argument("--objects", type=Path)
@@ -326,7 +359,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with open_file(given.file) as file:
             data = file.read()
         if given.op == "decode":
-            found, files = decode_answer(data, given.groups, runner, given.alpha)
+            found, files = decode_answer(data, given.groups, runner, given.alpha, given.restored)
             for name, part in files.items():
                 write_file(given.out / name, part.tobytes())
             written = {k: v for k, v in found.items() if k != "exit"}

@@ -27,11 +27,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sdc.format.chunks import COLR, EXIF, ICCP, OBJS, XMPP
+from sdc.format.chunks import COLR, EXIF, ICCP, OBJS, REST, XMPP
+from sdc.networks.registry import load_restoration
+from sdc.testing.synthetic_restoration import NUMBER as SYNTHETIC
 
 from .make.deflate import payload
 from .make.objects import objs
+from .make.restored import rest
 from .make.second_model import NUMBER
+from .make.second_restoration import NUMBER as RESTORATION
 from .make.streams import (
     Draw,
     Parts,
@@ -102,6 +106,9 @@ def random_parts(rng: Rng) -> Parts:
         rng.choice([before, after]).append((OBJS, objs([row], (width, height), count, unit=rng.randrange(5))))
     gone = [k for k in range(count) if rng.random() < 0.1]
     coder = NUMBER if rng.random() < 0.3 else 0
+    if rng.random() < 0.3:
+        payload = random_rest(rng, count, RESTORATION if coder else SYNTHETIC)
+        rng.choice([before, after]).append((REST, payload))
     return compose(
         width,
         height,
@@ -124,6 +131,21 @@ def random_metadata(rng: Rng, kind: int) -> bytes:
     level, strategy = rng.choice([0, 1, 6, 9]), rng.choice([zlib.Z_FIXED, zlib.Z_DEFAULT_STRATEGY])
     packer = zlib.compressobj(level, zlib.DEFLATED, -15, 9, strategy)
     return payload(said, stream=packer.compress(said) + packer.flush())
+
+
+def random_rest(rng: Rng, count: int, model: int) -> bytes:
+    """Payload of REST, now and then with a fault.
+
+    Args:
+        count: number of groups.
+        model: number of the restoration model.
+    """
+    size = load_restoration(model).vector
+    groups = [k for k in (*range(count), 255) if rng.random() < 0.6]
+    vectors = [(k, [rng.randint(-128, 127) for _ in range(size)]) for k in groups]
+    found = sorted({(rng.choice([*range(count), 255]), rng.randint(1, 255)) for _ in range(rng.randrange(4))})
+    said = rest(vectors, [(*row, rng.randrange(256)) for row in found], model=model)
+    return hurt(rng, said) if rng.random() < 0.2 else said
 
 
 def hurt(rng: Rng, data: bytes) -> bytes:
@@ -189,8 +211,21 @@ def outcome(answer: dict[str, Any]) -> Any:
     if answer.get("exit") not in (0, 3):
         return answer.get("exit")
     keys = ("exit", "width", "height", "map", "pixels", "colour", "icc", "exif", "xmp")
-    own: dict[str, Any] = {key: answer.get(key) for key in keys}
-    names = ("state", "level", "quality", "offset", "size", "decoded", "symbols", "latents", "pixels")
+    restored = ("restored", "restoration")
+    own: dict[str, Any] = {key: answer.get(key) for key in (*keys, *restored)}
+    names = (
+        "state",
+        "level",
+        "quality",
+        "offset",
+        "size",
+        "decoded",
+        "symbols",
+        "latents",
+        "pixels",
+        "vector",
+        "restored",
+    )
     own["groups"] = [{name: group.get(name) for name in names} for group in answer["groups"]]
     if "errors" in answer:
         own["errors"] = sorted((e["offset"], e["code"]) for e in answer["errors"])
@@ -221,11 +256,15 @@ class Decoder:
             why = f"{found.get('exit', 'an answer without exit')}{': ' if last else ''}{last}"
             raise Unusable(f"the decoder {shlex.join(self.command)} does not answer about {FIRST}: {why}")
 
-    def ask(self, op: str, data: bytes) -> dict[str, Any]:
-        """Its answer; ``exit`` is a text when there is none."""
+    def ask(self, op: str, data: bytes, **more: Any) -> dict[str, Any]:
+        """Its answer; ``exit`` is a text when there is none.
+
+        Args:
+            more: other keys of the question.
+        """
         if self.process is None:
             self.process = Process([*self.command, "serve"], VECTORS / "models", MEMORY)
-        line = json.dumps({"id": 1, "op": op, "data": base64.b64encode(data).decode()})
+        line = json.dumps({"id": 1, "op": op, "data": base64.b64encode(data).decode(), **more})
         until = time.monotonic() + 60
         try:
             self.process.write(line.encode() + b"\n", until)
@@ -243,28 +282,35 @@ class Decoder:
             self.process = None
 
 
-def compare(decoders: Sequence[Decoder], data: bytes) -> list[str]:
-    """Disagreements about a stream, in words."""
+def compare(decoders: Sequence[Decoder], data: bytes, restored: bool = False) -> list[str]:
+    """Disagreements about a stream, in words.
+
+    Args:
+        restored: whether restored pixels are asked for besides.
+    """
     out = []
-    for op in ("info", "decode"):
-        answers = [decoder.ask(op, data) for decoder in decoders]
+    ways: list[tuple[str, dict[str, Any]]] = [("info", {}), ("decode", {})]
+    ways += [("decode", {"restored": by}) for by in ("stream", SYNTHETIC) if restored]
+    for op, more in ways:
+        answers = [decoder.ask(op, data, **more) for decoder in decoders]
         if any(a.get("error", {}).get("code") == "E_LIMIT" for a in answers):
             continue
         if any(outcome(a) != outcome(answers[0]) or not isinstance(a.get("exit"), int) for a in answers):
             said = [f"{a.get('exit')} {a.get('error', {}).get('code', '')}".strip() for a in answers]
-            out.append(f"{op}: {' / '.join(said)}")
+            out.append(f"{' '.join([op, *map(str, more.values())])}: {' / '.join(said)}")
     return out
 
 
-def smallest(decoders: Sequence[Decoder], data: bytes, most: int = MOST) -> bytes:
+def smallest(decoders: Sequence[Decoder], data: bytes, most: int = MOST, restored: bool = False) -> bytes:
     """A stream as small as possible about which decoders disagree as they do about a larger one.
 
     Args:
         data: the larger one.
         most: number of attempts.
+        restored: whether restored pixels are asked for besides.
     """
-    found = compare(decoders, data)
-    return shrink(data, lambda new: compare(decoders, new) == found, most)
+    found = compare(decoders, data, restored)
+    return shrink(data, lambda new: compare(decoders, new, restored) == found, most)
 
 
 def ask_all(given: argparse.Namespace, decoders: Sequence[Decoder]) -> int:
@@ -279,12 +325,12 @@ def ask_all(given: argparse.Namespace, decoders: Sequence[Decoder]) -> int:
     bad = 0
     for number in range(given.first, given.first + given.count):
         data, name = stream(given.seed, number), f"{given.seed}-{number}"
-        found = compare(decoders, data)
+        found = compare(decoders, data, given.restored)
         if decoders:
             exits[str(decoders[0].ask("decode", data).get("exit"))] += 1
         if found:
             bad += 1
-            least = smallest(decoders, data, given.shrink)
+            least = smallest(decoders, data, given.shrink, given.restored)
             print(f"{name}.sdc: {'; '.join(found)}; {len(data)} bytes, {len(least)} are enough:", flush=True)
             print(f"  {least.hex() if len(least) <= 200 else least[:200].hex() + '...'}", flush=True)
             if given.keep:
@@ -310,6 +356,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="N",
         help=f"attempts to shrink a stream, 0 for none ({MOST})",
     )
+    parser.add_argument("--restored", action="store_true", help="ask for restored pixels, too")
     parser.add_argument("--write", type=Path, metavar="FOLDER", help="write the streams and ask nobody")
     given = parser.parse_args(arguments)
     os.environ["SDC_MODELS"] = str(VECTORS / "models")

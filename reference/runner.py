@@ -21,6 +21,7 @@ from sdc.networks.operators import (
     Add,
     Depthwise,
     Hyper,
+    Modulate,
     Operator,
     Pointwise,
     Push,
@@ -108,6 +109,8 @@ class TorchRunner:
                 (table,) = self._ready(op, arithmetic)
                 rows = table[qualities[cells]]
                 t = (t.reshape(len(cells), area, -1) + rows[:, None]).reshape(t.shape).clamp_(*op.clamp)
+            elif isinstance(op, Modulate):
+                t = self._modulate(op, t, arithmetic)
             elif isinstance(op, Push):
                 stack.append(t)
             elif isinstance(op, Add):
@@ -148,6 +151,13 @@ class TorchRunner:
         if arithmetic == "int64":
             return self._requantise(op, x @ tensors[0] + tensors[1], tensors)
         return self._requantise(op, torch.addmm(tensors[1], x, tensors[0]), tensors)
+
+    def _modulate(self, op: Modulate, x: Tensor, arithmetic: str) -> Tensor:
+        # Of one group: not kept, as tensors of the model are.
+        gains, half, offsets, *shift = (torch.from_numpy(a).to(self.device) for a in op.ready(arithmetic))
+        acc = x * gains + half
+        acc = acc >> shift[0] if shift else acc.floor_()
+        return (acc + offsets).clamp_(*op.clamp)
 
     def _depthwise(self, op: Depthwise, x: Tensor, taps: Tensor, arithmetic: str) -> Tensor:
         tensors = self._ready(op, arithmetic)

@@ -30,6 +30,7 @@ from .file import SdcFile, imread, imwrite, open
 from .format.colr import CodePoints
 from .format.edit import extract
 from .format.report import info
+from .format.rest import Degradation, Restoration
 from .format.validate import Validation, validate
 from .objects.object import Object
 from .types import Encoded, Level, Limits
@@ -41,6 +42,7 @@ __all__ = [
     "Analysis",
     "CodePoints",
     "Decoded",
+    "Degradation",
     "Encoded",
     "InputError",
     "InvalidError",
@@ -51,6 +53,7 @@ __all__ = [
     "Options",
     "PartialError",
     "Preset",
+    "Restoration",
     "SdcError",
     "SdcFile",
     "UnsupportedError",

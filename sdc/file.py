@@ -14,7 +14,7 @@ from .codec.decoder import GREY, Decoded, OnGroup, decode_choice
 from .codec.encoder import encode
 from .errors import SdcError
 from .format.choice import Choice, ObjectNames
-from .format.chunks import COLR, EXIF, ICCP, OBJS, XMPP
+from .format.chunks import COLR, EXIF, ICCP, OBJS, REST, XMPP
 from .format.colr import UNSPECIFIED, CodePoints, parse_colour, parse_colr
 from .format.edit import extract_lazily
 from .format.grps import Group
@@ -22,6 +22,7 @@ from .format.lazy import LazyStream
 from .format.metadata import exif, icc_profile, xmp
 from .format.objs import parse_objects
 from .format.prov import parse_provenance
+from .format.rest import Restoration, read_restoration
 from .format.source import Readable
 from .format.stream import Stream
 from .networks.run import Runner, run
@@ -141,6 +142,16 @@ class SdcFile:
         return parse_provenance(self.stream)
 
     @property
+    def restoration(self) -> Restoration | None:
+        """What the stream says about restoring it (REST); ``None`` if nothing does.
+
+        Raises:
+            SdcError: ``E_REST`` or another error of REST, which keeps no pixel from being decoded.
+        """
+        self.fetch_restoration()
+        return read_restoration(self.stream).whole()
+
+    @property
     def captions(self) -> dict[str, str]:
         """What the image shows, in words: ``short`` and ``detailed``, where an analysis has said so."""
         captions = (self.provenance or {}).get("captions")
@@ -210,12 +221,17 @@ class SdcFile:
         """
         return self._lazy.fetch(groups, levels, objects)
 
+    def fetch_restoration(self) -> None:
+        """Read what the stream says about restoring it (REST), if it has not been read."""
+        self._lazy.fetch_chunk(REST)
+
     def read(
         self,
         levels: LevelLike | Iterable[LevelLike] | None = None,
         groups: Iterable[int] | None = None,
         objects: ObjectNames | None = None,
         *,
+        restore: bool | int = False,
         fill: Colour = GREY,
         arithmetic: str = "float32",
         runner: Runner = run,
@@ -228,14 +244,22 @@ class SdcFile:
             groups: or indices of the groups wanted.
             objects: or objects wanted, by label or index: their cells alone, cut to the rectangle around
                 them.
-            fill, arithmetic, runner, on_group: as for :func:`sdc.decode`.
+            restore, fill, arithmetic, runner, on_group: as for :func:`sdc.decode`.
 
         Returns:
             As :func:`sdc.decode`.
         """
         choice = self.fetch(levels, groups, objects)
+        if restore is not False:
+            self.fetch_restoration()
         return decode_choice(
-            self.stream, choice, fill=fill, arithmetic=arithmetic, runner=runner, on_group=on_group
+            self.stream,
+            choice,
+            restore=restore,
+            fill=fill,
+            arithmetic=arithmetic,
+            runner=runner,
+            on_group=on_group,
         )
 
     def extract(

@@ -68,6 +68,7 @@ enums:
     0x82: prov
     0x83: exif
     0x84: xmpp
+    0x85: rest
     0xc1: iccp
     0xc2: colr
   level:
@@ -142,6 +143,7 @@ types:
             'chunk_type::prov': prov
             'chunk_type::exif': exif
             'chunk_type::xmpp': xmpp
+            'chunk_type::rest': rest
             'chunk_type::iccp': iccp
             'chunk_type::colr': colr
         doc: "[CHNK-03] see the chunk's own table"
@@ -314,6 +316,66 @@ types:
       - id: text
         size-eos: true
         doc: '[PROV-01] a JSON object in UTF-8, of at most 65536 bytes, nested at most 32 deep'
+
+  rest:
+    seq:
+      - id: model
+        type: varint
+        doc: '[REST-01] number of the restoration model in the registry'
+      - id: weights
+        size: 4
+        doc: "[REST-02] first 4 bytes of the SHA-256 of the restoration model's file"
+      - id: vector_count
+        type: u1
+        doc: '[REST-03] number of vectors'
+      - id: vectors
+        type: vector
+        repeat: expr
+        repeat-expr: vector_count
+        doc: '[REST-04] vectors in rising order of group'
+      - id: degradation_count
+        type: u1
+        doc: '[REST-08] number of degradations'
+      - id: degradations
+        type: degradation
+        repeat: expr
+        repeat-expr: degradation_count
+        doc: '[REST-09] degradations in rising order of group and kind'
+      - id: excess
+        size-eos: true
+        valid:
+          expr: _.length == 0
+        doc: Nothing follows the last field [CHNK-03].
+
+  vector:
+    seq:
+      - id: group
+        type: u1
+        doc: '[REST-05] index of the group, or 255 for every group that has no vector of its own'
+      - id: size
+        type: u1
+        valid:
+          min: 1
+          max: 64
+        doc: '[REST-06] number of values, the same in every vector'
+      - id: values
+        size: size
+        doc: "[REST-07] values as signed 8-bit integers, two's complement"
+
+  degradation:
+    seq:
+      - id: group
+        type: u1
+        doc: '[REST-10] index of the group, or 255 for every group that has no degradation of its own'
+      - id: kind
+        type: u1
+        valid:
+          min: 1
+          max: 255
+        doc: '[REST-11] kind of degradation in the registry'
+      - id: strength
+        type: u1
+        doc: '[REST-12] strength in 1/255; 0 when it was looked for and not found'
 
   objs:
     seq:

@@ -164,6 +164,16 @@ def model_table() -> str:
     return "\n" + table(["Model", "Name", "Profile", "SHA-256", "Licence", "Remarks"], rows) + "\n"
 
 
+def degradation_table() -> str:
+    """Registered kinds of degradation."""
+    entries = data("registry.json")["degradations"]["entries"]
+    return (
+        "\n"
+        + table(["Kind", "Name", "Meaning"], ([str(e["kind"]), e["name"], e["text"]] for e in entries))
+        + "\n"
+    )
+
+
 def range_table(registry: str, form: str) -> str:
     """Ranges of a registry."""
     rows = (
@@ -211,6 +221,8 @@ SPECIAL: dict[str, Callable[[], str]] = {
     "primaries ranges": lambda: range_table("colour_primaries", "d"),
     "transfers": transfer_table,
     "transfers ranges": lambda: range_table("transfers", "d"),
+    "degradations": degradation_table,
+    "degradation ranges": lambda: range_table("degradations", "d"),
 }
 
 

@@ -52,7 +52,18 @@ from sdc_conformance.runner.worker import Options
 ROOM = VECTORS.parent
 ADAPTER = [sys.executable, "-m", "sdc_conformance.adapter"]
 JOBS = min(4, os.cpu_count() or 1)
-CLASSES = {"valid", "uncommon", "partial", "forward", "invalid", "edit", "model", "photo", "picture"}
+CLASSES = {
+    "valid",
+    "uncommon",
+    "partial",
+    "forward",
+    "invalid",
+    "edit",
+    "model",
+    "restored",
+    "photo",
+    "picture",
+}
 
 
 @functools.cache
@@ -232,9 +243,9 @@ def test_the_adapter_passes_every_tier() -> None:
 @pytest.mark.slow
 def test_the_torch_decoder_passes() -> None:
     pytest.importorskip("torch")
-    names = ("valid/qualities", "valid/islands", "uncommon/private", "invalid/coded-with-h")
+    names = ("valid/qualities", "valid/islands", "uncommon/private", "invalid/coded-with-h", "restored/")
     command = [*ADAPTER[:3], "--runner", "torch"]
-    report = check(command, only=names, timeout=60.0, memory=8 << 30)
+    report = check(command, only=names, timeout=60.0, memory=8 << 30, tiers=(*LADDER, "R"))
     assert report.passed, text_of(report)
 
 

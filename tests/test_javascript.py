@@ -86,7 +86,7 @@ def test_the_decoder_passes_every_tier_that_it_claims() -> None:
     command = [program("node"), str(DECODER / "cli.js")]
     report = run(
         Suite.load(),
-        Options(command, tiers=("T0", "T1", "T2", "T3", "A", "M", "X", "V", "C"), progress=False),
+        Options(command, tiers=("T0", "T1", "T2", "T3", "R", "A", "M", "X", "V", "C"), progress=False),
     )
     assert report.passed and not report.left_out, text_of(report)
     assert len(report.results) > 4000

@@ -157,6 +157,7 @@ def test_sections_linked_to_exist() -> None:
         ("models", 2**32),
         ("colour_primaries", 2**8),
         ("transfers", 2**8),
+        ("degradations", 2**8),
     ],
 )
 def test_ranges_cover_the_numbers(registry: str, past: int) -> None:
@@ -181,6 +182,8 @@ def test_chunk_types_agree_with_bits_and_fields() -> None:
         "LATN",
         "LABEL",
         "REASON",
+        "VECTOR",
+        "DEGRADATION",
     }
 
 

@@ -219,20 +219,26 @@ def troubles(data: bytes) -> list[dict[str, Any]]:
     ]
 
 
-def accepted(op: str, data: bytes, groups: Sequence[int] | None = None) -> dict[str, Any]:
+def accepted(
+    op: str, data: bytes, groups: Sequence[int] | None = None, restored: int | str | None = None
+) -> dict[str, Any]:
     """A question about a stream that is accepted, and the reference decoder's answer."""
-    found = answer(op, data, groups)
+    found = answer(op, data, groups, restored=restored)
     assert found["exit"] in (0, 3), found
     status = found.pop("exit")
     question: dict[str, Any] = {"op": op, "tier": "T0" if op == "info" else "T1"}
     if groups is not None:
         question["groups"] = list(groups)
+    if restored is not None:
+        question |= {"tier": "R", "name": f"restored-{restored}", "restored": restored}
     if op == "decode":
         asked = groups is None or set(groups)
         for k, row in enumerate(found["groups"]):
             if asked is not True and k not in asked:
                 del row["state"]  # may be unread
     else:
+        if found["restoration"] is None:  # a decoder need not speak of it
+            del found["restoration"]
         for row in found["chunks"]:
             if row["state"] == "damaged":
                 del row["type"], row["size"]

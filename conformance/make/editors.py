@@ -7,13 +7,14 @@ from dataclasses import replace
 from itertools import combinations
 
 from sdc.errors import SdcError
-from sdc.format.chunks import EXIF, ICCP, OBJS, PROV, XMPP
+from sdc.format.chunks import EXIF, ICCP, OBJS, PROV, REST, XMPP
 
 from ..adapter import digest, extract_answer
 from .book import UNKNOWN, Book
 from .metadata import four
 from .objects import objs
 from .partial import layout
+from .restored import rest
 from .streams import (
     FOUR,
     FOUR_MAP,
@@ -136,6 +137,25 @@ def editors(book: Book) -> None:
         "EDIT-09 PROV-02 EDIT-04",
         "PROV, one of them unusable, goes when a group goes, and stays when none does",
         "EDIT-09",
+    )
+    vectors = [(0, (1, 2, 3, 4)), (2, (-1, -2, -3, -4)), (255, (9, 9, 9, 9))]
+    found = [(0, 1, 200), (2, 1, 100), (2, 7, 0), (3, 9, 9), (255, 4, 4)]
+    restoring = replace(base, before=((0xCA, b"safe"), (REST, rest(vectors, found))))
+    add(
+        "restoration",
+        restoring.build(),
+        every,
+        "EDIT-12 EDIT-04",
+        "vectors and degradations go with their groups, and all of REST with the last group",
+        "EDIT-12",
+    )
+    unreadable = replace(base, after=((REST, rest([(9, (1,))])), (0xCA, b"safe")))
+    add(
+        "restoration-unreadable",
+        unreadable.build(),
+        [[0, 1, 2, 3], [0, 1]],
+        "EDIT-12 EDIT-04 EDIT-08",
+        "a REST that cannot be read goes when a group goes, and stays when none does",
     )
     add(
         "colour-exif-xmp",

@@ -71,6 +71,25 @@ def _shifted(key: str, shift: int, tensors: dict[str, Any], description: dict[st
     description["shifts"][key] = shift
 
 
+def add_model(book: Book, name: str, data: bytes, ids: str, why: str, good: bool, how: str) -> None:
+    """Add a model file that a decoder must take or refuse."""
+    found = answer("model", data)
+    wanted: dict[str, Any] = {"op": "model", "tier": "M", "exit": 0 if good else 2}
+    if not good:
+        wanted["codes"] = ["E_MODEL_FILE"]
+    assert found["exit"] == wanted["exit"], (name, found)
+    book.add(
+        f"model/{name}.safetensors",
+        data,
+        [wanted],
+        why=why,
+        how=how,
+        accept=ids.split() if good else (),
+        reject=() if good else ids.split(),
+        seed=11,
+    )
+
+
 def models(book: Book) -> None:
     """Model files: the least there can be, and the same with one fault each."""
 
@@ -82,21 +101,7 @@ def models(book: Book) -> None:
         return write_tensors(tensors, description)
 
     def add(name: str, data: bytes, ids: str, why: str, good: bool = False) -> None:
-        found = answer("model", data)
-        wanted: dict[str, Any] = {"op": "model", "tier": "M", "exit": 0 if good else 2}
-        if not good:
-            wanted["codes"] = ["E_MODEL_FILE"]
-        assert found["exit"] == wanted["exit"], (name, found)
-        book.add(
-            f"model/{name}.safetensors",
-            data,
-            [wanted],
-            why=why,
-            how="the least model of Profile 1, changed",
-            accept=ids.split() if good else (),
-            reject=() if good else ids.split(),
-            seed=11,
-        )
+        add_model(book, name, data, ids, why, good, "the least model of Profile 1, changed")
 
     def header(
         data: bytes, change: Callable[[dict[str, Any]], Any], body: Callable[[bytes], bytes] = bytes
@@ -400,7 +405,13 @@ def models(book: Book) -> None:
         "MODL-05",
         "an unknown operator",
     )
-    add("profile-2", made(lambda t, d: d.update(profile=2)), "MODL-05", "an unknown profile")
+    add("profile-3", made(lambda t, d: d.update(profile=3)), "MODL-05", "an unknown profile")
+    add(
+        "profile-1-as-2",
+        made(lambda t, d: d.update(profile=2)),
+        "MODL-05 RMOD-01",
+        "a model that decodes and says that it restores",
+    )
     add(
         "hyper-depthwise",
         made(lambda t, d: d["networks"]["hyper"].append({"op": "depthwise", "name": "d", "clamp": [0, 9]})),

@@ -7,19 +7,33 @@ integers, and not by the runner of ``sdc``; the end must agree with it all the s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from sdc.coding.rans import Decoder
+from sdc.format.chunks import REST
 from sdc.format.parse import parse
+from sdc.format.rest import read_restoration
 from sdc.networks.model import Model
-from sdc.networks.operators import Add, Depthwise, Hyper, Operator, Pointwise, Push, Quality, Shuffle
-from sdc.networks.registry import load_model
+from sdc.networks.operators import (
+    Add,
+    Depthwise,
+    Hyper,
+    Modulate,
+    Operator,
+    Pointwise,
+    Push,
+    Quality,
+    Shuffle,
+)
+from sdc.networks.registry import load_model, load_restoration
+from sdc.networks.restoration import RestorationModel
 from sdc.types import Array
 
 from ..adapter import decode_answer
+from .restored import rest
 from .streams import Parts, compose, small, within
 
 Site = tuple[int, int]
@@ -30,6 +44,14 @@ Field = dict[Site, list[int]]
 def pictures() -> Iterator[tuple[str, Parts, str]]:
     """Name, parts and purpose of the pictures."""
     yield "one-cell", compose(5, 4, ((2, 24),), None, within(1)), "one cell, a few residuals"
+    vectors = rest([(0, (-128, 90, 3, 127))])
+    yield (
+        "restored",
+        compose(
+            30, 20, ((0, 45), (3, 12)), [[1, 2], [2, 2]], [small(5), within(6)], before=((REST, vectors),)
+        ),
+        "two groups with restoration: a vector of REST for the first, a derived one for the second",
+    )
     yield (
         "two-groups",
         compose(76, 30, ((0, 45), (3, 12)), [[1, 1, 2, 2, 1], [2, 1, 0, 2, 1]], [small(3), within(4)]),
@@ -83,10 +105,26 @@ def shuffled(op: Shuffle, field: Field) -> Field:
     return out
 
 
+def modulated(op: Modulate, x: list[int], gains: list[int], offsets: list[int]) -> list[int]:
+    """RMOD-05."""
+    shifts = op.shift.tolist()
+    return [
+        clamp(((v * g + (1 << (s - 1))) >> s) + o, op.clamp)
+        for v, g, s, o in zip(x, gains, shifts, offsets, strict=True)
+    ]
+
+
 def run(
-    network: tuple[Operator, ...], field: Field, quality: int, features: Field | None = None
+    network: tuple[Operator, ...],
+    field: Field,
+    quality: int,
+    features: Field | None = None,
+    condition: list[int] | None = None,
 ) -> tuple[Field, list[dict[str, Any]]]:
     """Run a network on the sites of one group.
+
+    Args:
+        condition: features of the group, for ``modulate``.
 
     Returns:
         ``(output, rows with the output of each operator)``.
@@ -94,6 +132,7 @@ def run(
     stack: list[Field] = []
     rows = []
     for op in network:
+        more: dict[str, Any] = {}
         if isinstance(op, Pointwise):
             field = {site: pointwise(op, x) for site, x in field.items()}
         elif isinstance(op, Depthwise):
@@ -106,6 +145,11 @@ def run(
             }
         elif isinstance(op, Shuffle):
             field = shuffled(op, field)
+        elif isinstance(op, Modulate):
+            assert condition is not None
+            gains, offsets = pointwise(op.gain, condition), pointwise(op.offset, condition)
+            field = {site: modulated(op, x, gains, offsets) for site, x in field.items()}
+            more = {"gains": gains, "offsets": offsets}
         elif isinstance(op, Push):
             stack.append(field)
         elif isinstance(op, Add):
@@ -117,7 +161,7 @@ def run(
         elif isinstance(op, Hyper):
             assert features is not None
             field = {site: x + features[site] for site, x in field.items()}
-        rows.append({"op": op.kind, "output": listed(field)})
+        rows.append({"op": op.kind, **more, "output": listed(field)})
     return field, rows
 
 
@@ -213,6 +257,22 @@ def group_stages(model: Model, labels: Array, k: int, quality: int, payload: byt
     }
 
 
+def restoration_stages(
+    model: RestorationModel, latents: Field, quality: int, vector: Sequence[int] | None
+) -> dict[str, Any]:
+    """All stages of the restoration of one group (section 12.1)."""
+    cells, rows = run(model.derive, dict(latents), quality)
+    count = len(cells)
+    sums = [sum(column) for column in zip(*(cells[site] for site in sorted(cells)), strict=True)]
+    mean = [(2 * (total + 32768 * count) + count) // (2 * count) - 32768 for total in sums]
+    derived, behind = run(model.derived, {(0, 0): mean}, quality)
+    rows += [{"op": "pool", "output": [mean]}, *behind]
+    used = derived[0, 0] if vector is None else list(vector)
+    features, condition = run(model.condition, {(0, 0): used}, quality)
+    _, restore = run(model.restore, dict(latents), quality, condition=features[0, 0])
+    return {"derive": rows, "vector": used, "condition": condition, "restore": restore}
+
+
 def stage_files() -> dict[str, bytes]:
     """Files of ``vectors/stages/`` by path; two for each picture."""
     model = load_model(0)
@@ -220,13 +280,21 @@ def stage_files() -> dict[str, bytes]:
     for name, parts, why in pictures():
         data = parts.build()
         stream = parse(data)
-        pixels = decode_answer(data, None)[1]["pixels.rgb"]
+        said = read_restoration(stream).restoration
+        better = None if said is None else decode_answer(data, restored="stream")[1]["restored.rgb"]
+        pixels = decode_answer(data)[1]["pixels.rgb"]
         groups = []
         for g in stream.groups:
             assert g.payload is not None
             stages = group_stages(model, stream.labels, g.index, g.quality, g.payload)
             groups.append(stages)
             _agree(stages, parts, g.index, pixels)
+            if said is not None and better is not None:
+                latents = {(y, x): d for (y, x), d in zip(stages["cells"], stages["latents"], strict=True)}
+                stages["restoration"] = restoration_stages(
+                    load_restoration(said.model), latents, g.quality, said.vector_of(g.index)
+                )
+                _shown(stages["cells"], stages["restoration"]["restore"], better)
         report = {
             "about": f"{why}; see README.md of the suite, 'Stage vectors'",
             "stream": f"stages/{name}.sdc",
@@ -235,6 +303,7 @@ def stage_files() -> dict[str, bytes]:
             "map": stream.labels.tolist(),
             "groups": groups,
             "pixels": pixels.tobytes().hex(),
+            **({} if better is None else {"restored": better.tobytes().hex()}),
         }
         files[f"stages/{name}.sdc"] = data
         files[f"stages/{name}.json"] = (json.dumps(report, separators=(",", ":")) + "\n").encode()
@@ -246,8 +315,12 @@ def _agree(stages: dict[str, Any], parts: Parts, k: int, pixels: Array) -> None:
     said = [np.array(stages["hyper"]["residuals"]).astype("<i2").tobytes()]
     said += [np.array(row["residuals"]).astype("<i2").tobytes() for row in stages["passes"]]
     assert b"".join(said) == parts.symbols[k]
-    cells = stages["cells"]
+    _shown(stages["cells"], stages["synthesis"], pixels)
+
+
+def _shown(cells: list[Site], network: list[dict[str, Any]], pixels: Array) -> None:
+    """Check that the samples of cells are those that a network gives."""
     sites = sorted((y * 16 + sy, x * 16 + sx) for y, x in cells for sy in range(16) for sx in range(16))
     height, width = pixels.shape[:2]
-    for (y, x), rgb in zip(sites, stages["synthesis"][-1]["output"], strict=True):
+    for (y, x), rgb in zip(sites, network[-1]["output"], strict=True):
         assert y >= height or x >= width or pixels[y, x].tolist() == rgb, (y, x)

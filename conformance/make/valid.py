@@ -11,7 +11,8 @@ import numpy as np
 
 from sdc.format.chunks import COLR, ICCP, OBJS, PROV
 from sdc.format.fields import encode_varint
-from sdc.networks.registry import load_model
+from sdc.networks.registry import load_model, load_restoration
+from sdc.testing.synthetic_restoration import NUMBER as SYNTHETIC
 
 from .book import UNKNOWN, Book, accepted, troubles
 from .objects import objs
@@ -678,6 +679,14 @@ def forward(book: Book) -> None:
             why="a model that nobody has; the structure can be read all the same",
             accept="HEAD-04 SECU-01",
         )
+    book.refuse(
+        "forward/model-restores.sdc",
+        compose(1, 1, model=SYNTHETIC, weights=load_restoration(SYNTHETIC).weights).build(),
+        "E_MODEL",
+        "HEAD-04 RMOD-13",
+        fault="symbols",
+        why="a restoration model in HEAD, which decodes nothing",
+    )
     book.refuse(
         "forward/model-other-weights.sdc",
         compose(1, 1, weights=b"\0\0\0\0").build(),

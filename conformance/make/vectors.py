@@ -18,6 +18,8 @@ from pathlib import Path
 
 from sdc.errors import error_table
 from sdc.networks.registry import load_model, models_folder
+from sdc.testing.synthetic_restoration import NUMBER as SYNTHETIC
+from sdc.testing.synthetic_restoration import synthetic_restoration_file
 
 from ..adapter import digest
 from ..runner.suite import VECTORS
@@ -32,7 +34,11 @@ from .metadata import metadata
 from .models import models
 from .partial import partial
 from .photos import MACHINES, MODEL, photographs, tasks
+from .restoration_models import restoration_models
+from .restored import restored
 from .second_model import CUT_OFF, NUMBER, RESERVED, second_model_file
+from .second_restoration import NUMBER as RESTORATION
+from .second_restoration import WRONG, second_restoration_file
 from .stages import stage_files
 from .valid import commands, forward, permissive, private, uncommon, valid
 
@@ -58,13 +64,16 @@ def everything() -> dict[str, bytes]:
 
 
 def own_models() -> dict[int, bytes]:
-    """The model files that the vectors bring, by number; the last two are of no use."""
+    """The model files that the vectors bring, by number; two are of no use to decoders."""
     second = second_model_file()
     return {
         0: (models_folder() / "sdc-model-0.safetensors").read_bytes(),
         NUMBER: second,
         RESERVED: second,
         CUT_OFF: second[:-1],
+        SYNTHETIC: synthetic_restoration_file(),
+        RESTORATION: second_restoration_file(),
+        WRONG: second_restoration_file([-20000, 18999]),
     }
 
 
@@ -86,6 +95,8 @@ def _everything(own: dict[int, bytes]) -> dict[str, bytes]:
         partial,
         editors,
         models,
+        restoration_models,
+        restored,
         photographs,
         tasks,
     ):

@@ -1,9 +1,15 @@
 """All mutants, in the order of what they break."""
 
-from . import pixels, structure, symbols, tools
+from . import pixels, restored, structure, symbols, tools
 from .plant import Mutant
 
-MUTANTS: tuple[Mutant, ...] = (*structure.MUTANTS, *symbols.MUTANTS, *pixels.MUTANTS, *tools.MUTANTS)
+MUTANTS: tuple[Mutant, ...] = (
+    *structure.MUTANTS,
+    *symbols.MUTANTS,
+    *pixels.MUTANTS,
+    *tools.MUTANTS,
+    *restored.MUTANTS,
+)
 
 
 def find(name: str) -> Mutant:

@@ -43,7 +43,9 @@ def tier_of(name: str) -> str:
 
 def _options(name: str, jobs: int) -> Options:
     tier, enemy = tier_of(name), name in ENEMIES
-    tiers = LADDER[: LADDER.index(tier) + 1] if tier in LADDER else ("E",) if tier == "E" else TIERS_ALL
+    tiers = {"E": ("E",), "R": (*LADDER, "R")}.get(tier, TIERS_ALL)
+    if tier in LADDER:
+        tiers = LADDER[: LADDER.index(tier) + 1]
     return Options(
         command(name),
         tiers=tiers,

@@ -82,7 +82,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "model-of-any-number",
         "T1",
         "MODL-15",
-        ("load_model", "number not in registered and number < PRIVATE", "False"),
+        ("_model_file", "number not in registered and number < PRIVATE", "False"),
     ),
     mutant(
         "model-wanted-by-validators",

@@ -17,10 +17,17 @@ VECTORS = Path(__file__).resolve().parents[1] / "vectors"
 
 LADDER = ("T0", "T1", "T2", "T3")
 
-KEYS = {"OBJS": "objects", "COLR": "colour", "ICCP": "icc", "EXIF": "exif", "XMPP": "xmp"}
+KEYS = {
+    "OBJS": "objects",
+    "COLR": "colour",
+    "ICCP": "icc",
+    "EXIF": "exif",
+    "XMPP": "xmp",
+    "REST": "restoration",
+}
 """Chunks that a decoder need not read, with the key of ``info`` that tells of each."""
 
-TIERS_ALL = (*LADDER, "A", "M", "X", "V", "C", "E")
+TIERS_ALL = (*LADDER, "R", "A", "M", "X", "V", "C", "E")
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,8 @@ class Question:
         question: dict[str, Any] = {"id": identity, "op": self.op, "data": data}
         if self.groups is not None:
             question["groups"] = list(self.groups)
-        question |= {key: self.wanted[key] for key in ("quality", "objects", "alpha") if key in self.wanted}
+        more = ("quality", "objects", "alpha", "restored")
+        question |= {key: self.wanted[key] for key in more if key in self.wanted}
         return json.dumps(question).encode() + b"\n"
 
     def data(self, suite: Suite) -> bytes:

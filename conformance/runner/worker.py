@@ -204,6 +204,8 @@ class Worker:
                 arguments += ["--groups", ",".join(map(str, question.groups))]
             if question.wanted.get("alpha"):
                 arguments.append("--alpha")
+            if "restored" in question.wanted:
+                arguments += ["--restored", str(question.wanted["restored"])]
             if question.op == "encode":
                 arguments += ["--quality", quality_text(question.wanted["quality"])]
             if "objects" in question.wanted:
@@ -244,6 +246,7 @@ class Worker:
             return
         wanted = {"map.bin": "map", "pixels.rgb": "pixels"}
         wanted |= {"pixels.rgba": "rgba"} if question.wanted.get("alpha") else {}
+        wanted |= {"restored.rgb": "restored"} if "restored" in question.wanted else {}
         for name, key in wanted.items():
             if name in names:
                 answer[key] = hashlib.sha256((out / name).read_bytes()).hexdigest()

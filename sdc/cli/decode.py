@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..codec.decoder import decode_choice
+from ..errors import SdcError
 from ..file import SdcFile
 from ..format.choice import ALL_WITHDRAWN, Choice
 from ..format.chunks import EXIF, XMPP
@@ -22,6 +24,7 @@ from .arguments import (
 from .batch import run_all
 from .files import PIPE, is_stream_name, open_stream, write_whole
 from .messages import Args, Said
+from .refusals import is_same
 
 if TYPE_CHECKING:
     from ..images.metadata import Attached
@@ -53,6 +56,13 @@ def add(commands: Commands) -> None:
         help="for what is not decoded: transparent (default) or #rrggbb",
     )
     strip_argument(command)
+    command.add_argument("--restored", metavar="FILE", help="also write the restored image, to this file")
+    command.add_argument(
+        "--restoration-model",
+        type=int,
+        metavar="N",
+        help="number of the model that restores (default: the one that the stream names)",
+    )
     limit_argument(command)
     jobs_argument(command)
     command.set_defaults(run=run)
@@ -60,7 +70,29 @@ def add(commands: Commands) -> None:
 
 def run(args: Args) -> int:
     """Decode a stream or a folder of them; returns the exit status."""
+    _check_restored(args)
     return run_all(decode_one, args, is_stream_name, ".png")
+
+
+def _check_restored(args: Args) -> None:
+    """Refuse what makes no sense about a restored image, before anything is decoded.
+
+    Raises:
+        SdcError: ``E_USAGE``.
+    """
+    if args.restored is None:
+        if args.restoration_model is not None:
+            raise SdcError("E_USAGE", "--restoration-model wants --restored, a file for what it makes")
+        return
+    if args.input != PIPE and os.path.isdir(args.input):
+        raise SdcError("E_USAGE", "--restored is one file, and the input is a folder")
+    if PIPE in (args.restored, args.output) and args.restored == args.output:
+        raise SdcError("E_USAGE", "both images cannot go to standard output; name a file for one")
+    for other in (args.input, args.output):
+        if PIPE not in (other, args.restored) and is_same(other, args.restored):
+            raise SdcError(
+                "E_USAGE", "--restored names a file that is read or written already", args.restored
+            )
 
 
 def decode_one(args: Args, source: str, target: str) -> Said:
@@ -68,15 +100,22 @@ def decode_one(args: Args, source: str, target: str) -> Said:
     from ..images.metadata import NOTHING
     from ..images.write import format_of, write_image
 
-    suffix = ".png" if target == PIPE else Path(target).suffix
-    format_of(suffix)
+    targets = [target] if args.restored is None else [target, args.restored]
+    suffixes = [".png" if name == PIPE else Path(name).suffix for name in targets]
+    for suffix in suffixes:
+        format_of(suffix)
+    restore: bool | int = args.restored is not None
+    if args.restoration_model is not None:
+        restore = args.restoration_model
     about: list[str] = []
     with open_stream(source) as opened:
         file = SdcFile(opened, limits=Limits(pixels=args.max_pixels))
         icc_profile = _profile(file, about)
         choice = file.fetch(args.levels, args.groups, args.objects)
         attached = _attached(args, file, choice, about)
-    decoded = decode_choice(file.stream, choice, fill=args.fill or (0, 0, 0))
+        if args.restored is not None:
+            file.fetch_restoration()
+    decoded = decode_choice(file.stream, choice, restore=restore, fill=args.fill or (0, 0, 0))
     if not decoded.groups:
         # There is nothing to show; when every group is withdrawn, none was asked for either.
         missing = decoded.missing
@@ -93,9 +132,13 @@ def decode_one(args: Args, source: str, target: str) -> Said:
             about.append("EXIF and XMP describe the whole image and are not written with a part of it")
         attached = NOTHING
     covered = decoded.covered if args.fill is None else None
-    data, notes = write_image(decoded.pixels, covered, icc_profile, suffix, attached)
-    write_whole(target, data)
-    return [*decoded.missing, *decoded.notes, *about, *notes]
+    said: Said = [*decoded.missing, *decoded.notes, *about]
+    for name, suffix, pixels in zip(targets, suffixes, (decoded.pixels, decoded.restored), strict=False):
+        assert pixels is not None
+        data, notes = write_image(pixels, covered, icc_profile, suffix, attached)
+        write_whole(name, data)
+        said += [note for note in notes if note not in said]
+    return said
 
 
 def _profile(file: SdcFile, notes: list[str]) -> bytes | None:

@@ -34,6 +34,7 @@ from .files import (
 )
 from .messages import Args, Said, shortened
 from .refusals import check_stream_output
+from .restoration import read_restoration_file
 
 
 def _quality(text: str) -> int | dict[str, int]:
@@ -106,6 +107,11 @@ def _description_arguments(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="objects and a colour profile at the start, not at the end",
     )
+    group.add_argument(
+        "--restoration",
+        metavar="FILE",
+        help="what restores the image, as JSON of the form of sdc info --json",
+    )
     either = group.add_mutually_exclusive_group()
     either.add_argument("--no-metadata", action="store_true", help="do not describe the objects")
     either.add_argument("--pixel-masks", action="store_true", help="describe exact outlines too")
@@ -164,6 +170,7 @@ def encode_one(args: Args, source: str, target: str) -> Said:
         metadata="first" if args.metadata_first else not args.no_metadata,
         pixel_masks=args.pixel_masks,
         box_unit=args.box_unit,
+        restoration=None if args.restoration is None else read_restoration_file(args.restoration),
         model=args.model,
         effort=args.effort,
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from operator import index
 
 import numpy as np
@@ -17,6 +17,7 @@ from ..format.latn import decode_symbols
 from ..format.lazy import LazyStream
 from ..format.metadata import exif, icc_profile, xmp
 from ..format.objs import parse_objects
+from ..format.rest import read_restoration
 from ..format.source import Readable, opened
 from ..format.stream import Stream
 from ..networks.registry import model_for
@@ -26,6 +27,7 @@ from ..objects.cells import to_pixels
 from ..objects.object import Object
 from ..objects.values import Bools
 from ..types import CELL, Array, Colour, LevelLike, Limits, Pixels
+from .restoration import check_restore, restorer_for
 from .transforms import synthesis_transform
 
 GREY = (128, 128, 128)
@@ -48,6 +50,8 @@ class Decoded:
         box: x, y, width, height of the part of the image that ``pixels`` shows: all of it, or the rectangle
             around the cells of the objects that were asked for.
         notes: what the caller may want to know besides, in words.
+        restored: where it was asked for, restored pixels beside ``pixels``, of the same shape and coverage.
+        vectors: by group, the vector that conditioned its restoration.
     """
 
     pixels: Pixels
@@ -57,6 +61,8 @@ class Decoded:
     stream: Stream
     box: tuple[int, int, int, int]
     notes: tuple[str, ...] = ()
+    restored: Pixels | None = None
+    vectors: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         height, width = self.covered.shape
@@ -95,6 +101,7 @@ def decode(
     levels: LevelLike | Iterable[LevelLike] | None = None,
     groups: Iterable[int] | None = None,
     objects: ObjectNames | None = None,
+    restore: bool | int = False,
     fill: Colour = GREY,
     limits: Limits = Limits(),
     arithmetic: str = "float32",
@@ -112,6 +119,8 @@ def decode(
         levels: level or levels wanted, each in one of the ways of :class:`sdc.Level`; all by default.
         groups: or indices of the groups wanted.
         objects: or objects wanted, by label or index: their cells alone, cut to the rectangle around them.
+        restore: whether to restore as well, by the model that the stream names (REST); or the number of a
+            restoration model.
         fill: colour of what is not decoded.  (The command leaves that transparent.)
         limits: what the caller agrees to hold in memory.
         arithmetic: ``float32``, ``float64`` or ``int64``; the pixels are the same.
@@ -123,7 +132,8 @@ def decode(
 
     Raises:
         SdcError: the stream is invalid or unsupported; ``E_MODEL``, ``E_MODEL_HASH`` or
-            ``E_MODEL_FILE`` for its model; ``E_USAGE`` for wrong arguments; ``E_INPUT`` or ``E_IO``.
+            ``E_MODEL_FILE`` for its model or for that which restores; ``E_USAGE`` for wrong arguments;
+            ``E_INPUT`` or ``E_IO``.
     """
     if isinstance(source, Stream):
         stream, choice = source, choose(source, groups, levels, objects, limits=limits)
@@ -133,13 +143,16 @@ def decode(
             choice = lazy.fetch(groups, levels, objects)
             lazy.fetch_behind()
             stream = lazy.stream
-    return decode_choice(stream, choice, fill=fill, arithmetic=arithmetic, runner=runner, on_group=on_group)
+    return decode_choice(
+        stream, choice, restore=restore, fill=fill, arithmetic=arithmetic, runner=runner, on_group=on_group
+    )
 
 
 def decode_choice(
     stream: Stream,
     choice: Choice,
     *,
+    restore: bool | int = False,
     fill: Colour = GREY,
     arithmetic: str = "float32",
     runner: Runner = run,
@@ -148,27 +161,33 @@ def decode_choice(
     """Decode the groups that were chosen of a parsed stream, as :func:`decode` does."""
     check_arithmetic(arithmetic)
     _check_colour(fill)
-    decoded = _decoded(stream, choice, fill, arithmetic, runner, on_group)
+    decoded = _decoded(stream, choice, restore, fill, arithmetic, runner, on_group)
     return _cropped(decoded, choice.objects, fill) if choice.objects and decoded.groups else decoded
 
 
 def _decoded(
     stream: Stream,
     choice: Choice,
+    restore: bool | int,
     fill: Colour,
     arithmetic: str,
     runner: Runner,
     on_group: OnGroup | None,
 ) -> Decoded:
     """The whole image with the groups that were chosen, as far as they are complete."""
+    check_restore(restore)
     head = stream.head
     good = [k for k in choice.groups if stream.groups[k].state == COMPLETE]
     missing = tuple(stream.missing(k) for k in choice.groups if stream.groups[k].state != COMPLETE)
     canvas = np.empty((head.rows * CELL, head.cols * CELL, 3), np.uint8)
     canvas[:] = fill
+    restored = None if restore is False else canvas.copy()
+    vectors: dict[int, tuple[int, ...]] = {}
     cells = np.zeros((head.rows, head.cols), bool)
+    said = None if restored is None else read_restoration(stream).whole()
     if good:
         model = model_for(head.model, head.weights)
+        restorer = None if restored is None else restorer_for(stream, said, restore, model)
         sites = sites_of(stream.labels, [g.quality for g in stream.groups], good)
         latents = np.empty((len(sites), model.latents), np.int16)
         for k in good:
@@ -179,7 +198,10 @@ def _decoded(
             if on_group is not None:
                 on_group(k, own, symbols)
             del symbols
-        synthesis_transform(latents, sites, model, canvas, arithmetic=arithmetic, runner=runner)
+        synthesis = model.networks["synthesis"]
+        synthesis_transform(latents, sites, synthesis, canvas, arithmetic=arithmetic, runner=runner)
+        if restorer is not None and restored is not None:
+            vectors = restorer.restore(latents, sites, restored, arithmetic=arithmetic, runner=runner)
         cells[sites.rows, sites.cols] = True
     covered = to_pixels(cells)
     box = (0, 0, head.width, head.height)
@@ -191,6 +213,8 @@ def _decoded(
         stream,
         box,
         (*choice.notes, *_notes(stream, missing)),
+        None if restored is None else _own(restored, head.height, head.width),
+        vectors,
     )
 
 
@@ -233,9 +257,19 @@ def _cropped(decoded: Decoded, objects: Sequence[Object], fill: Colour) -> Decod
     left, right = int(cols[0]) * CELL, min(int(cols[-1] + 1) * CELL, head.width)
     area = (slice(top, bottom), slice(left, right))
     own = to_pixels(cells)[area] & decoded.covered[area]
-    pixels = decoded.pixels[area].copy()
-    pixels[~own] = fill
-    return replace(decoded, pixels=pixels, covered=own, box=(left, top, right - left, bottom - top))
+    box = (left, top, right - left, bottom - top)
+    pixels, restored = (_cut(whole, area, own, fill) for whole in (decoded.pixels, decoded.restored))
+    assert pixels is not None
+    return replace(decoded, pixels=pixels, restored=restored, covered=own, box=box)
+
+
+def _cut(whole: Pixels | None, area: tuple[slice, slice], own: Bools, fill: Colour) -> Pixels | None:
+    """A part of an image, filled where nothing of it is wanted."""
+    if whole is None:
+        return None
+    part = whole[area].copy()
+    part[~own] = fill
+    return part
 
 
 def _check_colour(colour: Colour) -> None:

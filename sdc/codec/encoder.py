@@ -13,7 +13,7 @@ import numpy as np
 from ..coding.passes import GroupCoder, encode_group, sites_of
 from ..errors import SdcError
 from ..format.build import build
-from ..format.chunks import COLR, EXIF, ICCP, OBJS, PROV, XMPP, Chunk
+from ..format.chunks import COLR, EXIF, ICCP, OBJS, PROV, REST, XMPP, Chunk
 from ..format.colr import SRGB, UNSPECIFIED, CodePoints, code_points, colour_payload
 from ..format.deflated import deflated_payload
 from ..format.grps import COMPLETE, Group
@@ -22,9 +22,10 @@ from ..format.mask import map_payload
 from ..format.objs import objects_payload
 from ..format.objs_rows import BOX_UNITS, Bounds
 from ..format.prov import provenance_payload
+from ..format.rest import Restoration, restoration_payload
 from ..format.stream import Stream
 from ..networks.model import Encoder, Model
-from ..networks.registry import load_encoder, load_model
+from ..networks.registry import load_encoder, load_model, restoration_for
 from ..networks.run import Runner, run
 from ..objects.grouping import group_map
 from ..objects.object import Object
@@ -91,6 +92,7 @@ def encode(
     pixel_masks: bool = False,
     box_unit: int = 1,
     provenance: Mapping[str, Any] | None = None,
+    restoration: Restoration | None = None,
     model: int | None = None,
     effort: int | None = None,
     arithmetic: str = "float32",
@@ -121,6 +123,7 @@ def encode(
         box_unit: 1, 2, 4, 8 or 16: boxes of objects are rounded outward to so many pixels, which takes up to
             two bytes less for each.
         provenance: how the objects were found, what ``spec/objects.md`` calls ``analysis``.
+        restoration: what restores the image, and what is wrong with it; it stands in front of the groups.
         model: number of the model in the registry; the preset's by default, or else 1.
         effort: 0 rounds the latents; 1 to 9 search for better ones (:mod:`.search`), ever longer; the
             preset's by default, or else 3.
@@ -159,6 +162,8 @@ def encode(
     payloads = _payloads(image, grouped.labels, groups, decoder, encoder, effort, arithmetic, runner)
     head = Head(width, height, model, decoder.weights)
     before, after = in_front, behind
+    if restoration is not None:
+        before.append(Chunk(REST, _restoration(restoration, len(groups), decoder)))
     if metadata and grouped.objects:
         bounds = Bounds(width, height, len(groups), BOX_UNITS.index(box_unit))
         described = objects_payload(grouped.objects, bounds, pixel_masks=pixel_masks)
@@ -166,6 +171,20 @@ def encode(
     if metadata and provenance:
         after.append(Chunk(PROV, provenance_payload(provenance)))
     return Encoded(assemble(head, groups, payloads, grouped.labels, before, [*after, *about]), notes)
+
+
+def _restoration(restoration: Restoration, groups: int, decoder: Model) -> bytes:
+    """Payload of REST, whose model must be here and belong to the stream's.
+
+    Raises:
+        SdcError: ``E_MODEL``, ``E_MODEL_HASH`` or ``E_MODEL_FILE``; ``E_USAGE`` for what no stream can
+            hold, and for vectors of another size than the model wants.
+    """
+    model = restoration_for(restoration.model, restoration.weights or None, decoder)
+    payload = restoration_payload(replace(restoration, weights=model.weights), groups)
+    if any(len(values) != model.vector for values in restoration.vectors.values()):
+        raise SdcError("E_USAGE", f"a vector of model {model.number} has {model.vector} values")
+    return payload
 
 
 def checked_image(image: Any) -> Pixels:

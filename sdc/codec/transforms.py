@@ -8,7 +8,6 @@ from itertools import pairwise
 import numpy as np
 
 from ..coding.passes import BLOCK, GroupCoder, quantise_hyper
-from ..networks.model import Model
 from ..networks.network import Network, receptive_radius, shuffle_factors
 from ..networks.run import Runner, run
 from ..networks.sites import Sites
@@ -25,20 +24,20 @@ PATCH = 8
 def synthesis_transform(
     latents: Array,
     sites: Sites,
-    model: Model,
+    network: Network,
     canvas: Pixels,
     *,
     arithmetic: str = "float32",
     runner: Runner = run,
 ) -> None:
-    """Run the synthesis and put the cells into a canvas; tiles keep the memory bounded.
+    """Run a synthesis and put the cells into a canvas; tiles keep the memory bounded.
 
     Args:
         latents: ``int [cells, M]``.
         sites: the cells, of one group or several.
+        network: from latents to the samples of a cell.
         canvas: ``uint8 [rows * 16, cols * 16, 3]``, written in place.
     """
-    network = model.networks["synthesis"]
     view = canvas.reshape(canvas.shape[0] // CELL, CELL, canvas.shape[1] // CELL, CELL, 3)
     for near, own in tiles(sites, receptive_radius(network)):
         whole = len(near) == len(sites)

@@ -21,8 +21,8 @@ ONCE = frozenset(row["type"] for row in _ENTRIES if row["second"] == "E_CHUNK_DU
 """Types of which a second chunk is an error (CHNK-08)."""
 
 _NUMBERS = {name: number for number, name in NAMES.items()}
-OBJS, PROV, EXIF, XMPP, ICCP, COLR = (
-    _NUMBERS[name] for name in ("OBJS", "PROV", "EXIF", "XMPP", "ICCP", "COLR")
+OBJS, PROV, EXIF, XMPP, REST, ICCP, COLR = (
+    _NUMBERS[name] for name in ("OBJS", "PROV", "EXIF", "XMPP", "REST", "ICCP", "COLR")
 )
 
 

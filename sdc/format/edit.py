@@ -9,12 +9,13 @@ from ..errors import SdcError
 from ..types import Encoded, LevelLike, Limits
 from .build import build
 from .choice import ObjectNames
-from .chunks import EXIF, NAMES, OBJS, SAFE_TO_COPY, XMPP, Chunk
+from .chunks import EXIF, NAMES, OBJS, REST, SAFE_TO_COPY, XMPP, Chunk
 from .fields import read_payload
 from .grps import COMPLETE, WITHDRAWN
 from .lazy import LazyStream
 from .objs import read_objects
 from .objs_rows import read_rows, rows_payload
+from .rest import kept_restoration
 from .source import Readable, opened
 from .stream import Stream
 
@@ -70,10 +71,11 @@ def extract_lazily(
 
 
 def withdraw(stream: Stream, keep: Iterable[int]) -> tuple[Stream, tuple[SdcError, ...]]:
-    """Withdraw all groups but some, and with them what the stream says about them (EDIT-01 to EDIT-10).
+    """Withdraw all groups but some, and with them what the stream says about them (EDIT-01 to EDIT-12).
 
     Size, model, group map and the data of kept groups stay byte for byte.
-    When a group goes, so do its objects, EXIF and XMP, and unknown chunks that are not safe to copy.
+    When a group goes, so do its objects, its rows of REST, EXIF, XMP, and unknown chunks that are not safe
+    to copy.
 
     Args:
         stream: from :func:`sdc.format.parse.parse`.
@@ -106,6 +108,9 @@ def _filtered(stream: Stream, chunk: Chunk, left: set[int]) -> Chunk | None:
     """An ancillary chunk after groups were withdrawn; ``None`` when it must go."""
     if chunk.type & SAFE_TO_COPY:
         return chunk
+    if chunk.type == REST:
+        payload = kept_restoration(stream, chunk, left)
+        return None if payload is None else replace(chunk, payload=payload)
     if chunk.type != OBJS:
         return None
     if read_objects(stream, masks=False).error is not None:

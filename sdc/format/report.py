@@ -13,7 +13,7 @@ import numpy as np
 
 from ..coding.labels import Labels
 from ..errors import SdcError, spec_data
-from ..networks.registry import model_for
+from ..networks.registry import load_restoration, model_for
 from ..objects.cells import cell_areas
 from ..types import Level, Limits
 from .chunks import EXIF, ICCP, NAMES, XMPP
@@ -25,6 +25,7 @@ from .objs import ReadObjects, read_objects
 from .parse import read
 from .prov import parse_provenance
 from .reading import Place, Reading
+from .rest import ReadRestoration, read_restoration
 from .source import Readable, Reader, Source, opened
 from .states import state_of
 from .stream import Outline
@@ -61,7 +62,8 @@ def _info(source: Source, trace: bool, limits: Limits) -> Report:
     known, head = found.outline, found.head
     described = ReadObjects() if known is None else read_objects(known, masks=False)
     metadata = Metadata() if known is None else read_metadata(known)
-    errors = _errors(found, metadata, described)
+    restored = ReadRestoration() if known is None else read_restoration(known)
+    errors = _errors(found, metadata, described, restored)
     report: Report = {
         "file_state": state_of(errors) if found.error is None else found.error.kind,
         "bytes": found.size,
@@ -75,21 +77,25 @@ def _info(source: Source, trace: bool, limits: Limits) -> Report:
         "groups": [] if known is None else _groups(known, found),
         "objects": _objects(described),
         "analysis": None if known is None else parse_provenance(known),
+        "restoration": _restoration(restored),
         "chunks": [_chunk(place) for place in found.places],
         "errors": [{**error.as_dict(), "severity": error.kind} for error in errors],
     }
     if trace:
-        report["trace"] = field_rows(reader, found, (*metadata.fields, *described.fields))
+        report["trace"] = field_rows(reader, found, (*metadata.fields, *described.fields, *restored.fields))
     return report
 
 
-def _errors(found: Reading, metadata: Metadata, described: ReadObjects) -> list[SdcError]:
+def _errors(
+    found: Reading, metadata: Metadata, described: ReadObjects, restored: ReadRestoration
+) -> list[SdcError]:
     """What is wrong or missing; of an error that ended the reading and those of metadata, the former."""
     known = found.outline
     errors = [] if known is None else list(known.errors)
     if found.error is not None:
         return [*errors, found.error]
-    return [*errors, *metadata.errors, *([] if described.error is None else [described.error])]
+    others = (described.error, restored.error)
+    return [*errors, *metadata.errors, *(error for error in others if error is not None)]
 
 
 def _bpp(size: int, area: int) -> float:
@@ -98,14 +104,38 @@ def _bpp(size: int, area: int) -> float:
 
 def _model(head: Head) -> Report:
     """The model a stream names, and whether it is here with those weights."""
-    entries = spec_data("registry.json")["models"]["entries"]
-    name = next((entry["name"] for entry in entries if entry["model"] == head.model), None)
     try:
         model_for(head.model, head.weights)
         available = True
     except SdcError:
         available = False
-    return {"number": head.model, "name": name, "weights": head.weights.hex(), "available": available}
+    return _named(head.model, head.weights, available)
+
+
+def _named(number: int, weights: bytes, available: bool) -> Report:
+    """A model by its number and weights."""
+    entries = spec_data("registry.json")["models"]["entries"]
+    name = next((entry["name"] for entry in entries if entry["model"] == number), None)
+    return {"number": number, "name": name, "weights": weights.hex(), "available": available}
+
+
+def _restoration(found: ReadRestoration) -> Report | None:
+    """What REST says; ``None`` where it is not there or cannot be read."""
+    restoration = found.restoration
+    if restoration is None:
+        return None
+    try:
+        available = load_restoration(restoration.model).weights == restoration.weights
+    except SdcError:
+        available = False
+    return {
+        "model": _named(restoration.model, restoration.weights, available),
+        "vectors": [{"group": g, "values": list(v)} for g, v in restoration.vectors.items()],
+        "degradations": [
+            {"group": d.group, "kind": d.kind, "strength": round(d.strength, 4)}
+            for d in restoration.degradations
+        ],
+    }
 
 
 def _sizes(found: Reading) -> Report:

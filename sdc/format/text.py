@@ -60,6 +60,7 @@ def format_text(report: Report) -> str:
         "groups": _group_lines(report["groups"]),
         "objects": _object_lines(report["objects"]),
         "analysis": [f"  {line}" for line in provenance_lines(report["analysis"])],
+        "restoration": _restoration_lines(report["restoration"]),
         "chunks": _chunk_lines(report["chunks"]),
         "errors": _error_lines(report["errors"]),
     }
@@ -75,14 +76,11 @@ def _head_lines(report: Report) -> list[str]:
     first = f"{report['file_state']} SDC stream, {report['bytes']} bytes"
     if report["bpp"] is None:
         return [first]
-    model = report["model"]
-    name = f" ({model['name']})" if model["name"] else ""
-    lack = "" if model["available"] else ", not available here"
     size = f"{report['width']} x {report['height']} pixels"
     return [
         f"{first}, {report['bpp']:.4f} bit per pixel",
         f"image     {size}, format version {report['version']}",
-        f"model     {model['number']}{name}, weights {model['weights']}{lack}",
+        f"model     {_model_words(report['model'])}",
     ]
 
 
@@ -99,6 +97,30 @@ def _metadata_lines(report: Report) -> list[str]:
             whole = "unreadable" if size is None else f"{size} bytes"
             lines.append(f"{title:<9} {whole}, {report[key]['stored']} deflated")
     return lines
+
+
+def _model_words(model: Report) -> str:
+    name = f" ({model['name']})" if model["name"] else ""
+    lack = "" if model["available"] else ", not available here"
+    return f"{model['number']}{name}, weights {model['weights']}{lack}"
+
+
+def _restoration_lines(restoration: Report | None) -> list[str]:
+    """What REST says, a line for the model and one for each row."""
+    if restoration is None:
+        return []
+
+    def group(row: Report) -> str:
+        return "other groups" if row["group"] is None else f"group {row['group']}"
+
+    lines = [f"model {_model_words(restoration['model'])}"]
+    lines += [
+        f"{group(d)}: {d['kind'] if isinstance(d['kind'], str) else 'kind ' + str(d['kind'])}"
+        + (f", strength {d['strength']:.2f}" if d["strength"] else ", not found")
+        for d in restoration["degradations"]
+    ]
+    lines += [f"{group(v)}: vector {' '.join(map(str, v['values']))}" for v in restoration["vectors"]]
+    return [f"  {line}" for line in lines]
 
 
 def _group_lines(groups: list[Report]) -> list[str]:

@@ -13,6 +13,7 @@ from .metadata import read_metadata
 from .objs import read_objects
 from .parse import read
 from .prov import provenance_notes
+from .rest import read_restoration
 from .source import Readable, opened
 from .states import state_of
 from .stream import Stream
@@ -54,8 +55,8 @@ def validate(source: Readable, *, deep: bool = True, limits: Limits = Limits()) 
         return Validation(found.error.kind, (found.error,))
     stream = found.whole()
     errors = [*stream.errors, *read_metadata(stream).errors]
-    objects = read_objects(stream, limits=limits).error
-    errors += [] if objects is None else [objects]
+    others = (read_objects(stream, limits=limits).error, read_restoration(stream).error)
+    errors += [error for error in others if error is not None]
     if deep:
         errors += _symbol_errors(stream)
     return Validation(state_of(errors), tuple(errors), provenance_notes(stream))

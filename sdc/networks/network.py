@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..types import Array
-from .operators import OPERATORS, Flow, Hyper, Operator, Shuffle
+from .operators import OPERATORS, Clamped, Flow, Hyper, Operator, Shuffle
 from .profile import operators_of
 from .tensors import MALFORMED, model_error
 
@@ -42,7 +42,12 @@ def _operator(row: Mapping[str, Any], tensors: Mapping[str, Array]) -> Operator:
 
 
 def check_network(
-    name: str, network: Sequence[Operator], channels: int, peak: int, hyper: tuple[int, int] = (0, 0)
+    name: str,
+    network: Sequence[Operator],
+    channels: int,
+    peak: int,
+    hyper: tuple[int, int] = (0, 0),
+    condition: tuple[int, int] = (0, 0),
 ) -> tuple[int, int]:
     """Check an integer network: its shapes, that no sum reaches 2**24, and that its operators may stand there
     (NETW-10 to NETW-14).
@@ -50,6 +55,7 @@ def check_network(
     Args:
         channels, peak: of the input: how many, and their largest magnitude.
         hyper: the same of the hyper features.
+        condition: the same of the features of a group's condition.
 
     Returns:
         ``(channels, peak)`` of the output.
@@ -57,7 +63,7 @@ def check_network(
     Raises:
         SdcError: ``E_MODEL_FILE``.
     """
-    flow, allowed = Flow(channels, peak, hyper), operators_of(name)
+    flow, allowed = Flow(channels, peak, hyper, condition), operators_of(name)
     for k, op in enumerate(network):
         if op.kind not in allowed:
             raise model_error(f"operator {op.kind} may not stand here", f"{name}[{k}]")
@@ -93,6 +99,24 @@ def receptive_radius(network: Sequence[Operator], factor: int = 1) -> int:
 def shuffle_factors(network: Sequence[Operator]) -> list[int]:
     """Factors of the shuffles of a network, in order."""
     return [op.factor for op in network if isinstance(op, Shuffle)]
+
+
+def check_pixels(name: str, network: Sequence[Operator]) -> None:
+    """Check that a network goes from cells to samples: two shuffles that make 16, no taps behind them, and
+    nothing but bytes in the end (NETW-13, RMOD-10).
+
+    Raises:
+        SdcError: ``E_MODEL_FILE``.
+    """
+    factors = shuffle_factors(network)
+    if len(factors) != 2 or factors[0] * factors[1] != 16:
+        raise model_error(f"the {name} must have two shuffles that make 16", name)
+    last = max(k for k, op in enumerate(network) if isinstance(op, Shuffle))
+    if any(op.radius for op in network[last:]):
+        raise model_error("taps behind the last shuffle", name)
+    clamped = [op for op in network if isinstance(op, Clamped)]
+    if not clamped or clamped[-1].clamp != (0, 255):
+        raise model_error(f"the {name} does not end in bytes", name)
 
 
 def sees_latents(network: Sequence[Operator]) -> bool:

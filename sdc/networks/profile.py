@@ -1,4 +1,4 @@
-"""Numbers of Profile 1, and which operators may stand in which of its networks (spec section 10)."""
+"""Numbers of the profiles, and which operators may stand in which of its networks (spec section 10)."""
 
 from __future__ import annotations
 
@@ -18,10 +18,22 @@ TABLE_TYPES = {
 }
 
 DECODER_OPERATORS = frozenset({"pointwise", "depthwise", "quality", "shuffle", "push", "add"})
+GROUP_OPERATORS = frozenset({"pointwise", "quality", "push", "add"})
+"""Those that may stand where a group has one site."""
+
+VECTOR_RANGE = (-128, 127)
+"""Values of a group's vector (RMOD-08)."""
+LARGEST_VECTOR = 64
 
 
 def operators_of(name: str) -> frozenset[str]:
     """Operators that may stand in a network, by its name."""
+    if name == "derive":  # as far as its pool
+        return GROUP_OPERATORS | {"depthwise"}
+    if name in ("derived", "condition"):  # derived: behind the pool of derive
+        return GROUP_OPERATORS
+    if name == "restore":
+        return DECODER_OPERATORS | {"modulate"}
     if name.startswith("context"):
         return DECODER_OPERATORS | {"hyper"}
     if name == "analysis":  # only encoders have it

@@ -11,7 +11,8 @@ from pathlib import Path
 from ..errors import SdcError, spec_data
 from .model import ENCODER_NETWORKS, LARGEST_ERROR_WEIGHT, Encoder, Model, parse_model
 from .network import check_network, networks_of
-from .tensors import model_error, read_tensors
+from .restoration import RestorationModel, parse_restoration
+from .tensors import model_error, profile_of, read_tensors
 
 PRIVATE = 1 << 24
 """Models from this number on are private: the registry does not know their weights."""
@@ -31,22 +32,88 @@ def _find(name: str) -> Path | None:
     return None
 
 
+RESTORES = 2
+"""Profile of restoration models; any other number is left to the reader of Profile 1."""
+
+
+def _model_file(number: int, where: str) -> bytes:
+    """A model file of a registry number, which has the registry's weights.
+
+    Raises:
+        SdcError: ``E_MODEL`` for a number this decoder does not have, ``E_MODEL_FILE`` for other weights.
+    """
+    registered = {row["model"]: row["sha256"] for row in spec_data("registry.json")["models"]["entries"]}
+    path = _find(f"sdc-model-{number}.safetensors")
+    if path is None or (number not in registered and number < PRIVATE):
+        raise SdcError("E_MODEL", f"model {number} is not known", where)
+    data = path.read_bytes()
+    if number in registered and hashlib.sha256(data).hexdigest() != registered[number]:
+        raise model_error(f"not the weights that the registry names for model {number}", path.name)
+    return data
+
+
 @cache
 def load_model(number: int) -> Model:
     """The decoder's model of a registry number.
 
     Raises:
-        SdcError: ``E_MODEL`` for a number this decoder does not have, ``E_MODEL_FILE`` for other
-            weights than the registry's.
+        SdcError: ``E_MODEL`` for a number this decoder does not have, or one of a restoration model;
+            ``E_MODEL_FILE`` for other weights than the registry's.
     """
-    registered = {row["model"]: row["sha256"] for row in spec_data("registry.json")["models"]["entries"]}
-    path = _find(f"sdc-model-{number}.safetensors")
-    if path is None or (number not in registered and number < PRIVATE):
-        raise SdcError("E_MODEL", f"model {number} is not known", "HEAD.model")
-    data = path.read_bytes()
-    if number in registered and hashlib.sha256(data).hexdigest() != registered[number]:
-        raise model_error(f"not the weights that the registry names for model {number}", path.name)
+    data = _model_file(number, "HEAD.model")
+    if profile_of(data) == RESTORES:
+        raise SdcError("E_MODEL", f"model {number} restores what another decodes", "HEAD.model")
     return parse_model(data, number)
+
+
+@cache
+def load_restoration(number: int) -> RestorationModel:
+    """The restoration model of a registry number.
+
+    Raises:
+        SdcError: as :func:`load_model`, with ``E_MODEL`` for a model that restores nothing.
+    """
+    data = _model_file(number, "REST.model")
+    if profile_of(data) != RESTORES:
+        raise SdcError("E_MODEL", f"model {number} restores nothing", "REST.model")
+    return parse_restoration(data, number)
+
+
+def restoration_for(number: int, weights: bytes | None, base: Model) -> RestorationModel:
+    """The restoration model that a stream or a caller names, for a model that decodes.
+
+    Args:
+        number: in the registry.
+        weights: as REST holds them, or ``None`` for any.
+        base: the model of the stream.
+
+    Raises:
+        SdcError: ``E_MODEL``, also for one that belongs to another model; ``E_MODEL_HASH``; ``E_MODEL_FILE``.
+    """
+    model = load_restoration(number)
+    if weights is not None and model.weights != weights:
+        raise SdcError(
+            "E_MODEL_HASH",
+            f"the stream wants weights {weights.hex()}, model {number} is {model.weights.hex()}",
+            "REST.weights",
+        )
+    if model.base != (base.number, base.sha256):
+        raise SdcError("E_MODEL", f"model {number} belongs to another model than {base.number}", "REST.model")
+    if (model.latents, model.latent_range) != (base.latents, base.latent_range):
+        raise model_error(f"model {number} takes other latents than model {base.number} gives", "REST.model")
+    return model
+
+
+def check_model_file(data: bytes) -> None:
+    """Check a model file of any profile.
+
+    Raises:
+        SdcError: ``E_MODEL_FILE``.
+    """
+    if profile_of(data) == RESTORES:
+        parse_restoration(data, PRIVATE)
+    else:
+        parse_model(data, PRIVATE)
 
 
 def model_for(number: int, weights: bytes) -> Model:

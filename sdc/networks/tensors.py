@@ -48,12 +48,7 @@ def read_tensors(data: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
         SdcError: ``E_MODEL_FILE``.
     """
     try:
-        size = int.from_bytes(data[:8], "little")
-        if len(data) < 8 or size > len(data) - 8:
-            raise model_error("the header is cut off")
-        header = strict_json(data[8 : 8 + size].decode("utf-8"))
-        description = strict_json(header.pop("__metadata__")["sdc"])
-        body = data[8 + size :]
+        header, description, body = _parts(data)
         tensors: dict[str, Array] = {}
         for name, entry in header.items():
             if entry["dtype"] not in DTYPES:
@@ -78,6 +73,27 @@ def strict_json(text: str) -> Any:
 
 def _no_number(name: str) -> Any:
     raise ValueError(f"{name} is no number of JSON")
+
+
+def _parts(data: bytes) -> tuple[dict[str, Any], dict[str, Any], bytes]:
+    """Entries of the tensors, description, and bytes of the tensors."""
+    size = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or size > len(data) - 8:
+        raise model_error("the header is cut off")
+    header = strict_json(data[8 : 8 + size].decode("utf-8"))
+    return header, strict_json(header.pop("__metadata__")["sdc"]), data[8 + size :]
+
+
+def profile_of(data: bytes) -> int:
+    """The profile that a model file says it is of.
+
+    Raises:
+        SdcError: ``E_MODEL_FILE``.
+    """
+    try:
+        return whole_number(_parts(data)[1]["profile"])
+    except MALFORMED as error:
+        raise model_error(f"not a model file ({type(error).__name__}: {error})") from None
 
 
 def whole_number(value: Any) -> int:

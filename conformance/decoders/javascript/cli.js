@@ -6,7 +6,7 @@ import path from 'node:path';
 import readline from 'node:readline';
 import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import { EXIT, SdcError, parse, prepare, synthesize, loadModel, extract } from './sdc.js';
+import { EXIT, SdcError, parse, prepare, synthesize, restore, loadModel, extract } from './sdc.js';
 
 const hash = (bytes) => createHash('sha256').update(bytes).digest('hex');
 const raw = (a) => new Uint8Array(a.buffer, a.byteOffset, a.byteLength); // typed arrays here are little-endian
@@ -48,6 +48,9 @@ function info(file) {
     icc: s.iccp && hash(s.iccp),
     exif: s.exif && hash(s.exif),
     xmp: s.xmp && hash(s.xmp),
+    restoration: s.restoration && {
+      model: s.restoration.model, weights: s.restoration.weights, vectors: s.restoration.vectors, degradations: s.restoration.degradations,
+    },
     objects: s.objects.map((o) => ({
       group: o.group, box: [o.x, o.y, o.width, o.height], score: o.score, rank: o.rank, label: o.label, reason: o.reason,
       mask: o.mask ? hash(o.mask) : null,
@@ -55,28 +58,10 @@ function info(file) {
   }];
 }
 
-function decodeAll(file, { groups, alpha }, write) {
-  const symbols = new Map();
-  const p = prepare(file, {
-    ...limits, models: findModel, select: groups ? { groups } : undefined,
-    onResiduals: (g) => {
-      const h = createHash('sha256');
-      symbols.set(g.index, h);
-      return (r, count) => h.update(raw(Int16Array.from(r.subarray(0, count))));
-    },
-  });
-  const s = p.stream;
+/** Hashes the pixels of each group in raster order of the picture: runs of a cell's row, group by group. */
+function groupHashes(s, pixels, labels) {
   const { width, height, cols } = s;
-  const pixels = new Uint8Array(width * height * 3).fill(128);
-  const rgba = alpha ? new Uint8Array(width * height * 4) : null;
-  const results = s.groups.map((g) => ({ state: g.state, decoded: false }));
-  for (const { group, latents } of p.ready) {
-    synthesize(s, group, p.model, latents, pixels);
-    if (rgba) synthesize(s, group, p.model, latents, rgba, 4);
-    Object.assign(results[group.index], { decoded: true, symbols: symbols.get(group.index).digest('hex'), latents: hash(raw(latents)) });
-  }
-  // Hash the pixels of each group in raster order of the picture: runs of a cell's row, group by group.
-  const hashes = new Map(p.ready.map(({ group }) => [group.index + 1, createHash('sha256')]));
+  const hashes = new Map(labels.map((label) => [label, createHash('sha256')]));
   for (let y = 0; y < height; y++) {
     const row = (y >> 4) * cols;
     for (let col = 0; col < cols;) {
@@ -87,9 +72,40 @@ function decodeAll(file, { groups, alpha }, write) {
       col = past;
     }
   }
-  for (const [label, h] of hashes) results[label - 1].pixels = h.digest('hex');
+  return [...hashes].map(([label, h]) => [label - 1, h.digest('hex')]);
+}
+
+function decodeAll(file, { groups, alpha, restored }, write) {
+  const symbols = new Map();
+  const p = prepare(file, {
+    ...limits, models: findModel, select: groups ? { groups } : undefined, restore: restored,
+    onResiduals: (g) => {
+      const h = createHash('sha256');
+      symbols.set(g.index, h);
+      return (r, count) => h.update(raw(Int16Array.from(r.subarray(0, count))));
+    },
+  });
+  const s = p.stream;
+  const { width, height } = s;
+  const pixels = new Uint8Array(width * height * 3).fill(128);
+  const rgba = alpha ? new Uint8Array(width * height * 4) : null;
+  const results = s.groups.map((g) => ({ state: g.state, decoded: false }));
+  for (const { group, latents } of p.ready) {
+    synthesize(s, group, p.model, latents, pixels);
+    if (rgba) synthesize(s, group, p.model, latents, rgba, 4);
+    Object.assign(results[group.index], { decoded: true, symbols: symbols.get(group.index).digest('hex'), latents: hash(raw(latents)) });
+  }
+  const labels = p.ready.map(({ group }) => group.index + 1);
+  for (const [k, h] of groupHashes(s, pixels, labels)) results[k].pixels = h;
   const result = { width, height, map: hash(s.map), pixels: hash(pixels), ...(rgba ? { rgba: hash(rgba) } : {}), groups: results };
-  write?.(s.map, pixels, rgba, result);
+  let better = null;
+  if (restored !== undefined) {
+    better = new Uint8Array(pixels.length).fill(128);
+    for (const { group, latents } of p.ready) results[group.index].vector = restore(s, group, p.restorer, latents, better);
+    for (const [k, h] of groupHashes(s, better, labels)) results[k].restored = h;
+    result.restored = hash(better);
+  }
+  write?.(s.map, pixels, rgba, better, result);
   return [p.missing.length ? 3 : 0, result];
 }
 
@@ -132,21 +148,27 @@ async function serve() {
 function command([op, ...args]) {
   if (op === 'serve') return serve();
   let groups;
-  const at = args.indexOf('--groups');
+  let restored;
   const usage = (where) => {
     process.stdout.write(`${JSON.stringify({ error: { code: 'E_USAGE', where } })}\n`);
     return 64;
   };
-  if (at >= 0) {
-    const [, list] = args.splice(at, 2);
-    if (list === undefined || !/^(\d+(,\d+)*)?$/.test(list)) return usage('--groups');
-    groups = list === '' ? [] : list.split(',').map(Number);
-  }
+  const option = (name, pattern) => {
+    const at = args.indexOf(name);
+    if (at < 0) return undefined;
+    const [, value] = args.splice(at, 2);
+    return value !== undefined && pattern.test(value) ? value : null;
+  };
+  const list = option('--groups', /^(\d+(,\d+)*)?$/);
+  const by = option('--restored', /^(stream|\d+)$/);
+  if (list === null || by === null) return usage(list === null ? '--groups' : '--restored');
+  if (list !== undefined) groups = list === '' ? [] : list.split(',').map(Number);
+  if (by !== undefined) restored = by === 'stream' ? by : Number(by);
   const flag = args.indexOf('--alpha');
   const alpha = flag >= 0 && op === 'decode';
   if (alpha) args.splice(flag, 1);
   const count = { info: 1, decode: 2, extract: 2, validate: 1, model: 1 }[op];
-  if (count === undefined || args.length !== count) return usage('cli.js info FILE | decode FILE OUTDIR [--groups 0,2] [--alpha] | serve | extract FILE OUT --groups 0,2 | validate FILE | model FILE');
+  if (count === undefined || args.length !== count) return usage('cli.js info FILE | decode FILE OUTDIR [--groups 0,2] [--alpha] [--restored stream] | serve | extract FILE OUT --groups 0,2 | validate FILE | model FILE');
   let file;
   try { file = new Uint8Array(fs.readFileSync(args[0])); } catch (e) {
     const code = e.code === 'ENOENT' ? 'E_INPUT' : 'E_IO';
@@ -160,14 +182,15 @@ function command([op, ...args]) {
     }
     fs.renameSync(`${name}.part`, name);
   };
-  const write = op === 'extract' ? (data) => save(args[1], data) : (map, pixels, rgba, result) => {
+  const write = op === 'extract' ? (data) => save(args[1], data) : (map, pixels, rgba, better, result) => {
     save(path.join(args[1], 'map.bin'), map);
     save(path.join(args[1], 'pixels.rgb'), pixels);
     if (rgba) save(path.join(args[1], 'pixels.rgba'), rgba);
+    if (better) save(path.join(args[1], 'restored.rgb'), better);
     save(path.join(args[1], 'result.json'), JSON.stringify(result));
   };
   try {
-    const [exit, answer] = run(op, file, { groups, alpha }, write);
+    const [exit, answer] = run(op, file, { groups, alpha, restored }, write);
     if (op === 'extract') delete answer.data;
     fs.writeSync(1, `${JSON.stringify(answer)}\n`);
     return exit;

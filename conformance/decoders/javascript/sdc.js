@@ -14,7 +14,7 @@
 const CLASSES = {
   invalid: ['E_MAGIC', 'E_TRUNCATED', 'E_VARINT', 'E_HEAD_CRC', 'E_CHUNK_DUPLICATE', 'E_PAYLOAD_LENGTH',
     'E_HEAD_SIZE', 'E_GRPS_COUNT', 'E_GRPS_ORDER', 'E_GRPS_SIZE', 'E_GRPS_PREAMBLE', 'E_MASK_EMPTY_GROUP',
-    'E_MASK_LABEL', 'E_RANS_STATE', 'E_RANS_FINAL', 'E_ESCAPE', 'E_DEFLATE', 'E_OBJS'],
+    'E_MASK_LABEL', 'E_RANS_STATE', 'E_RANS_FINAL', 'E_ESCAPE', 'E_DEFLATE', 'E_OBJS', 'E_REST'],
   unsupported: ['E_CHUNK_CRITICAL', 'E_FEATURE', 'E_MODEL', 'E_MODEL_HASH', 'E_LIMIT', 'E_MODEL_FILE'],
   partial: ['E_GROUP_TRUNCATED', 'E_GROUP_DAMAGED', 'E_GROUP_WITHDRAWN', 'E_CHUNK_DAMAGED'],
   usage: ['E_OBJECTS', 'E_PICTURE', 'E_USAGE'],
@@ -309,6 +309,7 @@ export const REGISTRY = [
   { number: 0, name: 'synthetic', sha256: 'fac271c636d78707a5cbe17493fcccc2c7eaf85bebe6019c3ba022696390ac80' },
   { number: 1, name: 'reference', sha256: 'd98b176d9c30d480d4bd49ad0159dfde07ee5ef2f7a1fad1f00f574e7fcbd90b' },
   { number: 2, name: 'machines', sha256: 'f5a8080d64004e3373c45345db77a53f21c3bcda073a1c7fdd611d222d12c3a2' },
+  { number: 3, name: 'synthetic-restoration', sha256: 'd0340729ce9fa875a9f660731de0a248bc3bf44f88a41c937fcedb02789461cd' },
 ];
 const PRIVATE = [16777216, 4294967295];
 // </registry>
@@ -334,11 +335,13 @@ function checkRange(v, what) {
   if (!Array.isArray(v) || v.length !== 2 || !isInt(v[0], -32768, 32767) || !isInt(v[1], v[0], 32767)) badModel(`${what} is no range`);
   return v;
 }
+const every = (name, t, lo, hi) => { for (const v of t) if (v < lo || v > hi) badModel(`a value of ${name} is out of range`); return t; };
 const magnitude = ([lo, hi]) => Math.max(Math.abs(lo), Math.abs(hi));
 
 /**
  * Reads a model file. Its number is that of the registry's entry with its hash; `options.number` states
  * the number of a file, which must be that one or private (MODL-06). Throws E_MODEL_FILE.
+ * `profile` of what it returns is 1 for a model that decodes, 2 for one that restores.
  */
 export function loadModel(file, options = {}) {
   const hash = sha256(file);
@@ -380,9 +383,9 @@ export function loadModel(file, options = {}) {
     }
     return { values: out, shape: s };
   };
-  const every = (name, t, lo, hi) => { for (const v of t) if (v < lo || v > hi) badModel(`a value of ${name} is out of range`); return t; };
-
-  if (get(desc, 'profile') !== 1) badModel('unknown profile');
+  const profile = get(desc, 'profile');
+  if (profile === 2) return restorationModel(desc, tensor, number, hash);
+  if (profile !== 1) badModel('unknown profile');
   const M = get(desc, 'latents');
   const K = get(desc, 'hyper');
   if (!isInt(M, 1, 65536) || !isInt(K, 1, 65536)) badModel('latents or hyper is wrong');
@@ -420,7 +423,7 @@ export function loadModel(file, options = {}) {
   }
   const title = get(desc, 'name');
   const model = {
-    number, sha256: hash, name: typeof title === 'string' ? title : '', M, K, passes, latent, hyperRange: hyper, tables,
+    profile, number, sha256: hash, name: typeof title === 'string' ? title : '', M, K, passes, latent, hyperRange: hyper, tables,
     SI: shifts.index, SM: shifts.mean, SS: shifts.step, SH: shifts.hyper,
     step: every('step', tensor('step', 'I16', [64, M]).values, 0, 16383),
     inverse: every('inverse', tensor('inverse', 'I16', [64, M]).values, 0, 32767),
@@ -451,6 +454,44 @@ export function loadModel(file, options = {}) {
   return model;
 }
 
+/** The restoration model of a description (section 10.5). */
+function restorationModel(desc, tensor, number, hash) {
+  const M = get(desc, 'latents');
+  const V = get(desc, 'vector');
+  const base = get(desc, 'base');
+  const ranges = get(desc, 'ranges');
+  const networks = get(desc, 'networks');
+  if (!isInt(M, 1, 65536) || !isInt(V, 1, 64)) badModel('latents or vector is wrong');
+  if (!isObject(base) || !isInt(get(base, 'model'), 0, 4294967295) || typeof get(base, 'sha256') !== 'string' ||
+    !/^[0-9a-f]{64}$/.test(base.sha256)) badModel('base is wrong');
+  if (!isObject(ranges) || !isObject(networks)) badModel('the description is incomplete');
+  const latent = checkRange(get(ranges, 'latent'), 'ranges.latent');
+  const model = { profile: 2, number, sha256: hash, name: String(get(desc, 'name')), M, V, latent, base };
+  const build = (name, list, channels, X) => compile(name, list, channels, X, tensor, model);
+  const list = get(networks, 'derive');
+  if (!Array.isArray(list)) badModel('no network derive');
+  const pools = list.map((o) => isObject(o) && get(o, 'op') === 'pool');
+  const at = pools.indexOf(true);
+  if (at < 0 || pools.lastIndexOf(true) !== at) badModel('network derive wants one pool');
+  model.derive = build('derive', list.slice(0, at), M, magnitude(latent));
+  model.derived = build('derived', list.slice(at + 1), model.derive.channels, model.derive.X);
+  const end = model.derived.ops[model.derived.ops.length - 1];
+  if (model.derived.channels !== V || !end || end.op === 'push' || end.lo < -128 || end.hi > 127) badModel('network derive is wrong');
+  model.condition = build('condition', get(networks, 'condition'), V, 128);
+  model.features = model.condition.channels;
+  model.featuresX = model.condition.X;
+  model.restore = build('restore', get(networks, 'restore'), M, magnitude(latent));
+  const { shuffles, ops, channels, lastDepthwise } = model.restore;
+  const last = ops.filter((o) => CLAMPED.includes(o.op)).pop();
+  if (shuffles.length !== 2 || shuffles[0] * shuffles[1] !== 16 || channels !== 3 || !last || last.lo !== 0 || last.hi !== 255 ||
+    lastDepthwise > ops.map((o) => o.op).lastIndexOf('shuffle')) badModel('network restore is wrong');
+  return model;
+}
+
+const CLAMPED = ['pointwise', 'depthwise', 'quality', 'add', 'modulate'];
+// What may not stand in a network of Profile 2, behind `hyper`, which stands in contexts only.
+const BARRED = { derive: ['shuffle'], derived: ['shuffle', 'depthwise'], condition: ['shuffle', 'depthwise'] };
+
 /** Checks a network (section 10.4) and lays its tensors out for `runNetwork`. */
 function compile(name, list, channels, X, tensor, model) {
   if (!Array.isArray(list)) badModel(`no network ${name}`);
@@ -463,9 +504,10 @@ function compile(name, list, channels, X, tensor, model) {
     if (!isObject(o)) badModel(`an operator of ${name} is no object`);
     const op = get(o, 'op');
     const prefix = get(o, 'name');
-    const clamped = ['pointwise', 'depthwise', 'quality', 'add'].includes(op);
+    const clamped = CLAMPED.includes(op);
+    if (BARRED[name]?.includes(op)) badModel(`${op} in network ${name}`);
     const [lo, hi] = clamped ? checkRange(get(o, 'clamp'), 'clamp') : [0, 0];
-    if (['pointwise', 'depthwise', 'quality'].includes(op) && typeof prefix !== 'string') badModel(`an operator of ${name} has no name`);
+    if (clamped && op !== 'add' && typeof prefix !== 'string') badModel(`an operator of ${name} has no name`);
     const made = { op, lo, hi, cin: C, cout: C };
     if (op === 'pointwise' || op === 'depthwise') {
       const dw = op === 'depthwise';
@@ -507,6 +549,18 @@ function compile(name, list, channels, X, tensor, model) {
       X = magnitude([lo, hi]);
     } else if (op === 'quality') {
       made.table = tensor(`${prefix}.table`, 'I16', [64, C]).values;
+      X = magnitude([lo, hi]);
+    } else if (op === 'modulate' && name === 'restore') {
+      const layer = (part) => {
+        const row = { op: 'pointwise', name: `${prefix}.${part}`, clamp: get(o, part) };
+        const made = compile(part, [row], model.features, model.featuresX, tensor, model);
+        if (made.channels !== C) badModel(`${prefix}.${part} does not fit`);
+        return made;
+      };
+      made.gain = layer('gain');
+      made.offset = layer('offset');
+      made.shift = every(`${prefix}.shift`, tensor(`${prefix}.shift`, 'U8', [C]).values, 1, 24);
+      for (const v of made.shift) if (X * made.gain.X + 2 ** (v - 1) >= 2 ** 24) badModel(`${prefix} breaks RMOD-11`);
       X = magnitude([lo, hi]);
     } else if (op === 'shuffle') {
       const f = get(o, 'factor');
@@ -700,6 +754,16 @@ function runNetwork(net, x, n, q, nb, features, F, keep) {
         }
         break;
       }
+      case 'modulate': {
+        const { g, o, shift, lo, hi } = op;
+        for (let s = 0, p = 0; s < sites; s++) {
+          for (let c = 0; c < C; c++, p++) {
+            const v = ((x[p] * g[c] + (1 << (shift[c] - 1))) >> shift[c]) + o[c];
+            x[p] = v < lo ? lo : v > hi ? hi : v;
+          }
+        }
+        break;
+      }
       case 'shuffle':
         f *= op.factor;
         break;
@@ -861,8 +925,8 @@ function inflate(data, at, end, size, name) {
 
 // ---------------------------------------------------------------- container (sections 4 to 8, 13)
 
-const NAMES = { 0x81: 'OBJS', 0x82: 'PROV', 0x83: 'EXIF', 0x84: 'XMPP', 0xC1: 'ICCP', 0xC2: 'COLR' };
-const ONCE = [0x81, 0x83, 0x84, 0xC1, 0xC2]; // CHNK-08
+const NAMES = { 0x81: 'OBJS', 0x82: 'PROV', 0x83: 'EXIF', 0x84: 'XMPP', 0x85: 'REST', 0xC1: 'ICCP', 0xC2: 'COLR' };
+const ONCE = [0x81, 0x83, 0x84, 0x85, 0xC1, 0xC2]; // CHNK-08
 const LEVELS = ['L1', 'L2', 'L3', 'other'];
 const MAGIC = [0xD3, 0x53, 0x44, 0x43];
 
@@ -885,7 +949,7 @@ export const DEFAULT_LIMITS = { maxPixels: 2 ** 26 };
 /**
  * Reads the structure of a stream: the header with the group map, the states of the groups and all chunks.
  * Never throws for a bad stream: `error` is the error that ended the reading, `errors` all errors.
- * options: maxPixels; metadata: read COLR, ICCP, EXIF, XMPP and OBJS as well. `colour` is [primaries, transfer] of COLR;
+ * options: maxPixels; metadata: read COLR, ICCP, EXIF, XMPP, OBJS and REST as well; restoration: read REST. `colour` is [primaries, transfer] of COLR;
  * `iccp`, where COLR does not hold, `exif` and `xmp` are what these chunks inflate to.
  */
 export function parse(file, options = {}) {
@@ -893,10 +957,10 @@ export function parse(file, options = {}) {
   const s = {
     file, bytes: file.length, state: 'valid', error: null, errors: [], width: null, height: null, features: null, version: null,
     model: null, weights: null, rows: 0, cols: 0, place: null, start: null, coded: null, groups: [], map: null, cellsOf: null, position: null,
-    chunks: [], objects: null, colour: null, iccp: null, exif: null, xmp: null,
+    chunks: [], objects: null, colour: null, iccp: null, exif: null, xmp: null, restoration: null,
   };
   try {
-    readStream(file, s, maxPixels, options.metadata === true);
+    readStream(file, s, maxPixels, options.metadata === true, options.restoration === true);
   } catch (e) {
     if (!(e instanceof SdcError)) throw e;
     s.error = e;
@@ -906,7 +970,7 @@ export function parse(file, options = {}) {
   return s;
 }
 
-function readStream(d, s, maxPixels, metadata) {
+function readStream(d, s, maxPixels, metadata, restoration) {
   let agree = 0;
   while (agree < 4 && agree < d.length && d[agree] === MAGIC[agree]) agree++;
   if (agree < 4) {
@@ -1038,6 +1102,8 @@ function readStream(d, s, maxPixels, metadata) {
     const objs = found.get(0x81);
     s.objects = objs ? readObjects(d, objs, s) : [];
   }
+  const rest = found.get(0x85);
+  if (rest && (metadata || restoration)) s.restoration = readRestoration(d, rest, s);
 }
 
 /** What the chunk of a type inflates to (section 14.5); null without one. */
@@ -1153,6 +1219,35 @@ function decodeObjects(rans, s, { count, layout, unit, labels, reasons }) {
     objects.push({ index, group, level: s.groups[group].level, label, reason, x, y, width, height, unit, score, rank, maskLength });
   }
   return objects;
+}
+
+/** REST (section 14.4): model, weights, vectors [[group, values]], degradations [[group, kind, strength]]. */
+function readRestoration(d, chunk, s) {
+  const r = new Fields(d, chunk.payload, chunk.tail, 'REST');
+  const check = (ok, what) => { if (!ok) fail('E_REST', `${what} is wrong`, r.at - 1, `REST.${what}`); };
+  const group = (what) => {
+    const k = r.u8(what);
+    check(k < s.groups.length || k === 255, what);
+    return k;
+  };
+  const out = { offset: chunk.at, model: r.varint('model'), weights: '', vectors: [], degradations: [] };
+  out.weights = Array.from(r.bytes(4, 'weights'), (b) => b.toString(16).padStart(2, '0')).join('');
+  for (let n = r.u8('vector_count'), i = 0; i < n; i++) {
+    const k = group(`vectors[${i}].group`);
+    check(i === 0 || k > out.vectors[i - 1][0], `vectors[${i}].group`);
+    const size = r.u8(`vectors[${i}].size`);
+    check(size >= 1 && size <= 64 && (i === 0 || size === out.vectors[0][1].length), `vectors[${i}].size`);
+    out.vectors.push([k, Array.from(r.bytes(size, `vectors[${i}].values`), (b) => (b << 24) >> 24)]);
+  }
+  for (let n = r.u8('degradation_count'), i = 0; i < n; i++) {
+    const k = group(`degradations[${i}].group`);
+    const kind = r.u8(`degradations[${i}].kind`);
+    const [before, last] = i ? out.degradations[i - 1] : [-1, 0];
+    check(kind > 0 && (k > before || (k === before && kind > last)), `degradations[${i}].kind`);
+    out.degradations.push([k, kind, r.u8(`degradations[${i}].strength`)]);
+  }
+  r.done();
+  return out;
 }
 
 // ---------------------------------------------------------------- groups (sections 11 and 12)
@@ -1320,9 +1415,9 @@ export function decodeLatents(s, g, model, onResiduals = null, source = null) {
   return d;
 }
 
-/** Puts the pixels of a group into `out`, of `channels` (3 or 4) bytes each. */
-export function synthesize(s, g, model, d, out, channels = 3) {
-  const { M, synthesis: net } = model;
+/** Puts the pixels of a group into `out`, of `channels` (3 or 4) bytes each; `net` makes them of its latents. */
+export function synthesize(s, g, model, d, out, channels = 3, net = model.synthesis) {
+  const { M } = model;
   const { cols, width, height } = s;
   const cells = s.cellsOf[g.index];
   const [f1, f2] = net.shuffles;
@@ -1361,6 +1456,73 @@ export function synthesize(s, g, model, d, out, channels = 3) {
   }
 }
 
+/** Runs a network at the site of a group of quality `q`: an array of its output. */
+function atGroup(net, values, q) {
+  const x = take(2 * values.length);
+  values.forEach((v, i) => { x[i] = v; });
+  const y = runNetwork(net, x, 1, q, null, null, 0, null);
+  const out = Array.from(y.subarray(0, net.channels));
+  give(y);
+  return out;
+}
+
+/** The vector of a group from its own latents (RSTR-04). */
+function deriveVector(s, g, model, d) {
+  const { M, derive: net } = model;
+  const cells = s.cellsOf[g.index];
+  const sum = new Float64Array(net.channels);
+  for (const band of bandsOf(cells, s.cols, net.margin, 2048)) {
+    const count = band.to - band.from;
+    const x = take((count + 1) * M);
+    for (let i = 0; i < count * M; i++) x[i] = d[band.from * M + i];
+    const nb = net.depthwise ? neighboursOf(s, g, band.from, band.to) : null;
+    const keep = Array.from({ length: band.past - band.first }, (_, i) => band.first - band.from + i);
+    const y = runNetwork(net, x, count, g.quality, nb, null, 0, keep);
+    for (let i = 0, p = 0; i < keep.length; i++) for (let c = 0; c < net.channels; c++, p++) sum[c] += y[p] + 32768;
+    give(y);
+  }
+  const n = cells.length;
+  return atGroup(model.derived, Array.from(sum, (v) => Math.floor((2 * v + n) / (2 * n)) - 32768), g.quality);
+}
+
+/**
+ * Puts the restored pixels of a group into `out` (section 12.1); returns its vector.
+ * restorer: {model, vectors}, as prepare() gives it.
+ */
+export function restore(s, g, restorer, d, out, channels = 3) {
+  const { model, vectors } = restorer;
+  const vector = vectors.get(g.index) ?? vectors.get(255) ?? deriveVector(s, g, model, d);
+  const features = atGroup(model.condition, vector, g.quality);
+  const ops = model.restore.ops.map((op) => (op.op === 'modulate'
+    ? { ...op, g: atGroup(op.gain, features, g.quality), o: atGroup(op.offset, features, g.quality) } : op));
+  synthesize(s, g, model, d, out, channels, { ...model.restore, ops });
+  return vector;
+}
+
+/** The restoration model that `wanted` names, 'stream' or a number, with the vectors for it (RSTR-04 to RSTR-07). */
+function restorerFor(stream, wanted, base, models) {
+  const said = stream.restoration;
+  if (wanted === 'stream' && !said) fail('E_MODEL', 'the stream names no restoration model', null, 'REST');
+  const own = said && (wanted === 'stream' || wanted === said.model);
+  const number = own ? said.model : wanted;
+  const model = findModel(models, number, own ? said.weights : '');
+  if (!model) fail('E_MODEL', `model ${number} is not known`, null, 'REST.model');
+  if (own && !model.sha256.startsWith(said.weights)) fail('E_MODEL_HASH', `model ${number} has other weights`, null, 'REST.weights');
+  if (model.profile !== 2) fail('E_MODEL', `model ${number} restores nothing`, null, 'REST.model');
+  if (model.base.model !== base.number || model.base.sha256 !== base.sha256) fail('E_MODEL', `model ${number} belongs to another model`, null, 'REST.model');
+  if (model.M !== base.M || model.latent.some((v, i) => v !== base.latent[i])) badModel('a restoration model for other latents');
+  const vectors = new Map(own ? said.vectors : []);
+  for (const values of vectors.values()) if (values.length !== model.V) fail('E_REST', `a vector of ${values.length} values`, said.offset, 'REST.vectors');
+  return { model, vectors };
+}
+/** The model of a number that the caller has, with these weights if there are several; null without one (MODL-15). */
+function findModel(models, number, weights) {
+  if (!isKnown(number)) return null;
+  if (typeof models === 'function') return models(number, weights);
+  const given = models.filter((m) => m.number === number);
+  return given.find((m) => m.sha256.startsWith(weights)) ?? given[0] ?? null;
+}
+
 /** The groups that a selection names, in order. Throws E_USAGE. */
 export function selectGroups(s, select) {
   if (!select) return s.groups.filter((g) => g.size > 0);
@@ -1384,26 +1546,25 @@ export function selectGroups(s, select) {
  * The first half of a decoding: reads a stream and decodes the latents of the groups asked for, so that
  * every rule is checked before the first pixel is shown (STAT-08).
  * options: models: list of loadModel(), or a function of number and weights that gives one;
- * select: {groups, levels, objects}; maxPixels; metadata.
+ * select: {groups, levels, objects}; maxPixels; metadata; restore: 'stream' or the number of a restoration model.
  * Throws SdcError for a file that is invalid or unsupported.
- * Returns {stream, ready: [{group, latents}], missing: groups asked for that are not complete, model, errors, state}.
+ * Returns {stream, ready: [{group, latents}], missing: groups asked for that are not complete, model, restorer, errors, state}.
  */
 export function prepare(file, options = {}) {
-  const stream = parse(file, { ...options, metadata: options.metadata === true || Boolean(options.select?.objects) });
+  const restoring = options.restore !== undefined;
+  const stream = parse(file, { ...options, restoration: restoring, metadata: options.metadata === true || Boolean(options.select?.objects) });
   if (stream.error) throw stream.error;
   const asked = selectGroups(stream, options.select);
   const complete = asked.filter((g) => g.state === 'complete');
   const missing = asked.filter((g) => g.state !== 'complete');
   let model = null;
+  let restorer = null;
   if (complete.length) {
     const { models = [] } = options;
-    if (isKnown(stream.model)) { // MODL-15
-      const given = Array.isArray(models) ? models.filter((m) => m.number === stream.model) : [];
-      model = typeof models === 'function' ? models(stream.model, stream.weights)
-        : given.find((m) => m.sha256.startsWith(stream.weights)) ?? given[0];
-    }
-    if (!model) fail('E_MODEL', `model ${stream.model} is not known`, null, 'HEAD.model');
+    model = findModel(models, stream.model, stream.weights);
+    if (!model || model.profile === 2) fail('E_MODEL', `model ${stream.model} is not known`, null, 'HEAD.model');
     if (!model.sha256.startsWith(stream.weights)) fail('E_MODEL_HASH', `model ${stream.model} has other weights`, null, 'HEAD.weights');
+    if (restoring) restorer = restorerFor(stream, options.restore, model, models);
   }
   const ready = complete.map((group) => {
     try {
@@ -1415,13 +1576,13 @@ export function prepare(file, options = {}) {
   });
   const errors = stream.errors.slice();
   for (const g of missing) if (g.state === 'withdrawn') errors.push(new SdcError('E_GROUP_WITHDRAWN', `group ${g.index} has been withdrawn`, null, `group ${g.index}`));
-  return { stream, ready, missing, model, errors, state: stream.state };
+  return { stream, ready, missing, model, restorer, errors, state: stream.state };
 }
 
 /**
  * Decodes a stream. Further options: channels 3 (RGB) or 4 (RGBA, alpha 0 where nothing is decoded);
  * fill: colour [R, G, B] of undecoded pixels with 3 channels.
- * Returns prepare()'s object with width, height, pixels, and exit, the status of a tool.
+ * Returns prepare()'s object with width, height, pixels, restored (null unless asked for), and exit, the status of a tool.
  */
 export function decode(file, options = {}) {
   const p = prepare(file, options);
@@ -1429,8 +1590,12 @@ export function decode(file, options = {}) {
   const { width, height } = p.stream;
   const pixels = new Uint8Array(width * height * channels);
   if (channels === 3 && options.fill?.some((v) => v)) for (let i = 0; i < pixels.length; i++) pixels[i] = options.fill[i % 3];
-  for (const { group, latents } of p.ready) synthesize(p.stream, group, p.model, latents, pixels, channels);
-  return { ...p, width, height, channels, pixels, exit: p.missing.length ? 3 : 0 };
+  const restored = options.restore === undefined ? null : pixels.slice();
+  for (const { group, latents } of p.ready) {
+    synthesize(p.stream, group, p.model, latents, pixels, channels);
+    if (p.restorer) restore(p.stream, group, p.restorer, latents, restored, channels);
+  }
+  return { ...p, width, height, channels, pixels, restored, exit: p.missing.length ? 3 : 0 };
 }
 
 // ---------------------------------------------------------------- withdrawing groups (section 17.1)
@@ -1540,6 +1705,10 @@ export function extract(file, select, options = {}) {
       objects = objects.filter((o) => keep.has(o.group)); // EDIT-02
       if (!objects.length) continue;
       bytes = makeChunk(0x81, objectsPayload(objects, s, file));
+    } else if (withdraws && c.code === 0x85) {
+      const left = restorationLeft(file, c, s, keep); // EDIT-12
+      if (!left) continue;
+      bytes = makeChunk(0x85, left);
     } else if (withdraws && !(c.code & 64)) continue;
     (c.offset < s.place ? before : behind).push(bytes);
   }
@@ -1550,6 +1719,17 @@ export function extract(file, select, options = {}) {
   const data = concat([MAGIC, withCrc(concat([varintBytes(whole.length), whole])), ...before, ...groups, ...behind]);
   const damaged = s.errors.some((e) => e.code === 'E_CHUNK_DAMAGED');
   return { data, missing, errors: s.errors, exit: missing.length || damaged ? 3 : 0 };
+}
+/** Payload of REST without what concerns withdrawn groups; null when the chunk must go. */
+function restorationLeft(file, chunk, s, keep) {
+  let rest;
+  try { rest = readRestoration(file, chunk, s); } catch { return null; }
+  if (!keep.size) return null;
+  const left = (rows) => rows.filter(([k]) => k === 255 || keep.has(k));
+  const vectors = left(rest.vectors).map(([k, values]) => [k, values.length, ...values.map((v) => v & 255)]);
+  const degradations = left(rest.degradations);
+  return Uint8Array.from([...varintBytes(rest.model), ...rest.weights.match(/../g).map((h) => parseInt(h, 16)),
+    vectors.length, ...vectors.flat(), degradations.length, ...degradations.flat()]);
 }
 function concat(parts) {
   const out = new Uint8Array(parts.reduce((a, b) => a + b.length, 0));

@@ -2,7 +2,7 @@
 r"""A decoder of tier T0, structure, from the specification alone; a first step and a pattern for others.
 
     sdc-conformance run --decoder 'python structure.py' --tier T0 \
-        --without OBJS --without COLR --without ICCP --without EXIF --without XMPP
+        --without OBJS --without COLR --without ICCP --without EXIF --without XMPP --without REST
 
 It speaks ``info`` and ``serve`` of ``conformance/protocol.md`` and follows ``read_stream`` of section 13.3.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 Answer = dict[str, Any]
 
-ONCE = (0x81, 0x83, 0x84, 0xC1, 0xC2)  # OBJS, EXIF, XMPP, ICCP, COLR
+ONCE = (0x81, 0x83, 0x84, 0x85, 0xC1, 0xC2)  # OBJS, EXIF, XMPP, REST, ICCP, COLR
 UNSUPPORTED = ("E_FEATURE", "E_CHUNK_CRITICAL")
 
 

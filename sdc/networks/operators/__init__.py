@@ -9,13 +9,15 @@ from __future__ import annotations
 from .affine import Depthwise, Pointwise
 from .base import BackwardWork, Clamped, Flow, Operator, Work
 from .features import Hyper
+from .modulate import Modulate
+from .pool import Pool
 from .quality import Quality
 from .residual import Add, Push
 from .shuffle import Shuffle, Unshuffle
 
 OPERATORS: dict[str, type[Operator]] = {
     operator.kind: operator
-    for operator in (Pointwise, Depthwise, Quality, Push, Add, Hyper, Shuffle, Unshuffle)
+    for operator in (Pointwise, Depthwise, Quality, Push, Add, Hyper, Modulate, Pool, Shuffle, Unshuffle)
 }
 """Classes by the name that a model file uses."""
 
@@ -27,8 +29,10 @@ __all__ = [
     "Depthwise",
     "Flow",
     "Hyper",
+    "Modulate",
     "Operator",
     "Pointwise",
+    "Pool",
     "Push",
     "Quality",
     "Shuffle",

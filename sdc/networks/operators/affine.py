@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import isqrt
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from ..profile import BOUND
 from ..sites import pieces, rows_of
 from ..tensors import check_types, clamp_pair, model_error, whole_number
 from .base import BackwardWork, Clamped, Flow, Work
+
+Own = TypeVar("Own", bound="_Affine")
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +35,7 @@ class _Affine(Clamped):
     _ready: dict[str, tuple[Array, ...]] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def parse(cls, row: Mapping[str, Any], tensors: Mapping[str, Array]) -> _Affine:
+    def parse(cls: type[Own], row: Mapping[str, Any], tensors: Mapping[str, Array]) -> Own:
         """See :meth:`.base.Operator.parse`; tensors are ``NAME.weight``, ``NAME.bias`` and ``NAME.shift``."""
         name = row["name"]
         shift = tensors.get(name + ".shift")

@@ -24,12 +24,14 @@ class Flow:
         peak: largest magnitude of a value.
         factor: sites per side of a cell.
         hyper: ``(channels, peak)`` of the hyper features.
+        condition: the same of the features of a group's condition.
         pushed: ``(channels, factor)`` of what ``push`` remembered and no ``add`` took yet.
     """
 
     channels: int
     peak: int
     hyper: tuple[int, int] = (0, 0)
+    condition: tuple[int, int] = (0, 0)
     factor: int = 1
     pushed: tuple[tuple[int, int], ...] = ()
 
