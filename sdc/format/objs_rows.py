@@ -168,7 +168,7 @@ def _flags(rows: Sequence[Row]) -> dict[str, int]:
 def _coded(
     rows: Sequence[Row], parts: dict[str, int], labels: _Picks, reasons: _Picks, bounds: Bounds
 ) -> bytes:
-    """The stream from which :func:`_row` reads objects."""
+    """The stream from which :func:`_reader` reads objects."""
     encoder = Encoder()
     rank = 0
     for row in rows:

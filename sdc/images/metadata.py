@@ -118,7 +118,7 @@ def stripped(whole: Attached, parts: Collection[str] | None, notes: list[str]) -
     """EXIF and XMP without some of their parts.
 
     Args:
-        parts: of :data:`PARTS`; ``None`` for everything.
+        parts: of :data:`.exif.PARTS`; ``None`` for everything.
         notes: what is dropped besides is said here.
     """
     if parts is None:
