@@ -95,7 +95,13 @@ def _coding_arguments(command: argparse.ArgumentParser) -> None:
         help=f"0 (fast) to 9: search for smaller streams (default {DEFAULT_EFFORT})",
     )
     add("--margin", type=int, metavar="CELLS", help="0 to 15 cells of 16 pixels around objects (default 0)")
-    add("--group-by", choices=("level", "object"), default="level", help="a group per level, or per object")
+    add(
+        "--group-by",
+        choices=("level", "object"),
+        default="level",
+        metavar="WHAT",
+        help="a group per level, or per object: level or object (default %(default)s)",
+    )
     add("--model", type=int, metavar="N", help="number of the model (default 1)")
     add("--background", type=colour_argument, metavar="#rrggbb", help="colour behind transparent pixels")
 
@@ -110,7 +116,7 @@ def _description_arguments(command: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--restoration",
         metavar="FILE",
-        help="what restores the image, as JSON of the form of sdc info --json",
+        help="what restores the image: JSON as info prints it",
     )
     either = group.add_mutually_exclusive_group()
     either.add_argument("--no-metadata", action="store_true", help="do not describe the objects")
