@@ -1,0 +1,61 @@
+"""The command; see the package."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from sdc.analysis.finder import finder, read_finder
+
+from .export import export_run
+from .measure import measure
+from .samples import Teachers, samples_of
+from .training import train
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m sdc_reference.finder", description=__doc__)
+    steps = parser.add_subparsers(dest="step", required=True)
+    make = steps.add_parser("samples", help="make samples of folders of images")
+    make.add_argument("--data", type=Path, nargs="+", required=True)
+    make.add_argument("--teachers", type=Path, required=True, help="folder of the ONNX networks")
+    make.add_argument("--out", type=Path, required=True)
+    run = steps.add_parser("train", help="train, or go on")
+    run.add_argument("--samples", type=Path, required=True)
+    run.add_argument(
+        "--start", type=Path, required=True, help="torchvision's weights of MobileNetV2, or another run"
+    )
+    run.add_argument("--out", type=Path, required=True)
+    run.add_argument("--minutes", type=float, required=True)
+    run.add_argument("--batch", type=int, default=12)
+    run.add_argument("--rate", type=float, default=2e-3)
+    run.add_argument("--backbone-rate", type=float, default=1e-4)
+    run.add_argument("--seed", type=int, default=1)
+    run.add_argument("--threads", type=int, default=1)
+    run.add_argument("--single", action="store_true", help="compute in single precision, not in bfloat16")
+    make = steps.add_parser("export", help="write the file of integers")
+    make.add_argument("--network", type=Path, required=True, help="last.pt of a run")
+    make.add_argument("--samples", type=Path, required=True)
+    make.add_argument("--out", type=Path, required=True)
+    test = steps.add_parser("measure", help="how much of true objects it finds")
+    test.add_argument("--coco", type=Path, required=True)
+    test.add_argument("--file", type=Path, help="of integers; by default the shipped one")
+    args = parser.parse_args()
+    if args.step == "samples":
+        _samples(args)
+    elif args.step == "train":
+        train(args)
+    elif args.step == "export":
+        args.out.write_bytes(export_run(args.network, args.samples))
+    else:
+        measure(args.coco, read_finder(args.file.read_bytes()) if args.file else finder())
+
+
+def _samples(args: argparse.Namespace) -> None:
+    """Make the samples that are not there yet."""
+    args.out.mkdir(parents=True, exist_ok=True)
+    teachers = Teachers(args.teachers)
+    for folder in args.data:
+        for name, sample in samples_of(folder, teachers):
+            sample.save(args.out / f"{folder.name}-{Path(name).stem}.npz")
