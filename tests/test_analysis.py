@@ -28,6 +28,7 @@ import sdc
 from sdc.analysis import Options, Ranked, Scene, analyze, cache, hashes, pipeline, registry
 from sdc.analysis.cielab import lab_of
 from sdc.analysis.faces import faces
+from sdc.analysis.finder import finder
 from sdc.analysis.providers import chat, dino, endpoint, internvl, prompts
 from sdc.analysis.providers.ranking import DefaultRanking
 from sdc.analysis.providers.salient import SalientRegions
@@ -44,6 +45,8 @@ from sdc.format.parse import parse
 from sdc.format.prov import parse_provenance, provenance_payload
 from sdc.format.text import format_text
 from sdc.images.sheet import objects_sheet, sheet
+from sdc.networks.numpy_runner import run_numpy
+from sdc.networks.run import use_runner
 from sdc.objects.grouping import group_map
 from sdc.objects.object import Object
 from sdc.types import LEVELS
@@ -82,8 +85,47 @@ def main(capfd: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, st
 # --- The built-in default ------------------------------------------------------------------------------
 
 
+SALIENT = Options(grounding="salient")
+
+
+def astronaut() -> np.ndarray[Any, np.dtype[np.uint8]]:
+    return np.asarray(pytest.importorskip("skimage").data.astronaut())
+
+
+def test_the_default_finds_the_main_thing_whole() -> None:
+    result = analyze(astronaut())
+    mapped = group_map(result.objects, 512, 512)
+    first = np.asarray(mapped.levels)[mapped.labels.astype(int) - 1] == "L1"
+    outlined = Object.load(json.loads((Path(__file__).parent / "astronaut.json").read_text()), 512, 512)
+    face = np.zeros((512, 512), bool)
+    for thing in outlined:
+        if thing.label == "face":
+            x, y, w, h = thing.box
+            face[y : y + h, x : x + w] = thing.mask
+    held = np.kron(first, np.ones((16, 16), bool))[face].mean()
+    assert held > 0.97
+    assert 0.3 < first.mean() < 0.75  # of the picture, she fills about a half
+    assert result.objects[0].label in ("person", "") and result.objects[0].reason == "the main thing"
+    told = result.provenance["grounding"]
+    assert told["provider"] == "finder" and told["model"].startswith("sdc-finder.safetensors ")
+
+
+def test_the_network_finds_the_same_in_every_arithmetic() -> None:
+    def in_integers(*args: Any, **options: Any) -> Any:
+        return run_numpy(*args, **{**options, "arithmetic": "int64"})
+
+    before = finder().maps(astronaut())
+    old = use_runner(in_integers)
+    try:
+        after = finder().maps(astronaut())
+    finally:
+        use_runner(old)
+    for name in ("thing", "main", "edge", "text", "classes"):
+        assert np.array_equal(getattr(before, name), getattr(after, name))
+
+
 def test_what_stands_out_comes_first() -> None:
-    result = analyze(picture())
+    result = analyze(picture(), SALIENT)
     levels = [thing.level for thing in result.objects]
     assert levels == sorted(levels) and levels[0] == "L1"  # type: ignore[type-var]
     mapped = group_map(result.objects, 192, 128)
@@ -104,10 +146,15 @@ def test_pictures_of_any_size_are_analysed(size: tuple[int, int]) -> None:
     assert Object.load(result.as_dict(), *size) == list(result.objects)
 
 
-def test_a_picture_of_one_colour_has_no_regions() -> None:
+def test_a_picture_of_one_colour_is_one_scene() -> None:
     result = analyze(np.full((80, 80, 3), 90, np.uint8))
-    assert result.objects == () and "warnings" not in result.provenance
-    assert group_map(result.objects, 80, 80).levels == ("other",)
+    (scene,) = result.objects
+    assert (scene.label, scene.box, scene.reason) == ("scene", (0, 0, 80, 80), "nothing stands out")
+    assert group_map(result.objects, 80, 80).levels == ("L1",) and "warnings" not in result.provenance
+
+
+def test_a_picture_of_one_colour_has_no_regions() -> None:
+    assert not SalientRegions(Options()).locate(Scene(np.full((80, 80, 3), 90, np.uint8)), ())
 
 
 def test_the_map_of_saliency_is_within_bounds() -> None:
@@ -134,7 +181,7 @@ TONES = [(240, 205, 180), (205, 150, 115), (150, 100, 70), (92, 60, 45)]
 
 @pytest.mark.parametrize("tone", TONES)
 def test_a_face_of_any_tone_comes_before_a_bright_coat(tone: tuple[int, int, int]) -> None:
-    result = analyze(portrait(tone))
+    result = analyze(portrait(tone), SALIENT)
     mapped = group_map(result.objects, 320, 240)
     level = np.asarray([of.code for of in mapped.levels])[mapped.labels.astype(int) - 1]
     face, coat = level[4:8, 7:10], level[11:15, 8:14]
@@ -429,7 +476,7 @@ def test_a_grounding_that_fails_leads_to_the_regions(others: None, grounding: st
     result = analyze(picture(), Options(grounding=grounding, ranking="broken", tags="broken"))
     assert [o.label for o in result.objects] == [o.label for o in analyze(picture()).objects]
     assert len(result.warnings) == 4 and not any("\n" in text for text in result.warnings)
-    assert result.provenance["grounding"] == {"provider": "salient"}
+    assert result.provenance["grounding"]["provider"] == "finder"
     assert result.provenance["ranking"] == {"provider": "default"}
 
 
@@ -501,7 +548,7 @@ def test_encode_analyses_on_the_way(photo: str, capfd: pytest.CaptureFixture[str
     assert Path("c.sdc").read_bytes() == Path("d.sdc").read_bytes() != Path("a.sdc").read_bytes()
     assert len(parse(Path("n.sdc").read_bytes()).groups) == 1
     status, out, _ = main(capfd, "info", "a.sdc")
-    assert status == 0 and "grounding: salient" in out and "saliency" in out
+    assert status == 0 and "grounding: finder" in out and "the main thing" in out
     assert main(capfd, "encode", photo, "m.sdc", "--no-metadata")[0] == 0
     assert parse_provenance(parse(Path("m.sdc").read_bytes())) is None
 
@@ -1091,7 +1138,7 @@ def test_detectors_of_several_kinds(runtime: None, tmp_path: Path, options: dict
 def test_a_detector_that_finds_nothing_leads_to_the_regions(runtime: None, tmp_path: Path) -> None:
     path = network(tmp_path / "tiny.onnx")
     result = analyze(picture(), Options(detector=path, find=("unicorn",)))
-    assert result.objects[0].label == "region 1" and "found no object" in result.warnings[0]
+    assert result.objects == analyze(picture()).objects and "found no object" in result.warnings[0]
 
 
 def test_a_file_that_is_no_detector_is_one_line(

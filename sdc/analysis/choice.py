@@ -9,12 +9,15 @@ from ..errors import SdcError
 from .interfaces import Options
 from .registry import PROVIDERS
 
+DEFAULT = "finder"
+"""The grounding where none is asked for, and where another finds nothing."""
+
 
 def chosen_providers(options: Options) -> dict[str, str]:
     """Names of the providers: those asked for, or what goes with the other options; empty for no tags."""
     words = options.vocabulary and "file"
     named = bool(options.find or words or options.tags)
-    unnamed = "saliency" if options.saliency else "salient"
+    unnamed = "saliency" if options.saliency else DEFAULT
     grounding = "onnx" if options.detector else "dino" if named else unnamed
     return {
         "tags": "" if options.find else options.tags or words,
@@ -59,4 +62,4 @@ def check_options(options: Options, names: Mapping[str, str]) -> None:
             if getattr(options, name):
                 raise refuse(name, f"{names['grounding']} looks for no words")
         if options.masks not in ("", "salient"):
-            raise refuse("masks", f"the regions of {names['grounding']} are masks")
+            raise refuse("masks", f"{names['grounding']} gives masks")

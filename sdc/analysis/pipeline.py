@@ -16,6 +16,7 @@ from ..codec.presets import OF_REGIONS
 from ..errors import SdcError
 from ..objects.object import Object
 from ..types import MAX_LABEL, MAX_OBJECTS, MAX_REASON, Pixels
+from .choice import DEFAULT as DEFAULT_GROUNDING
 from .choice import check_options, chosen_providers
 from .interfaces import Options, Ranked, Scene
 from .registry import provider
@@ -98,11 +99,11 @@ class _Run:
             lambda: [],
         )
         name = self.names["grounding"]
-        if found or name == "salient":
+        if found or name == DEFAULT_GROUNDING:
             return found
-        self.warnings.append(f"{name} found no object, so these are the regions that stand out")
-        self.used["grounding"] = "salient"
-        return list(provider_of("grounding", "salient", self.options).locate(self.scene, ()))
+        self.warnings.append(f"{name} found no object, so these are by the default")
+        self.used["grounding"] = DEFAULT_GROUNDING
+        return list(provider_of("grounding", DEFAULT_GROUNDING, self.options).locate(self.scene, ()))
 
     def _masked(self, found: list[Object]) -> list[Object]:
         """The same objects, those that were boxes with masks where that is possible."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PROVIDERS: dict[str, dict[str, str]] = {
     "grounding": {
+        "finder": ".providers.finder:Finder",
         "salient": ".providers.salient:SalientRegions",
         "onnx": ".providers.detector:Detector",
         "saliency": ".providers.saliency:SaliencyNetwork",

@@ -120,7 +120,7 @@ OF_OBJECTS = frozenset({"detection", "segmentation"})
 finds them, a whole image of one quality does better."""
 
 
-OF_REGIONS = frozenset({"salient", "saliency"})
+OF_REGIONS = frozenset({"finder", "salient", "saliency"})
 """Providers of grounding that find such regions, by the names that a provenance records.
 They look for no words, and their regions need no masks of another step."""
 

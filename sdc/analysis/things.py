@@ -1,0 +1,168 @@
+"""Things of an image, whole, with levels and names, from the maps of :mod:`.finder`.
+
+A thing is a connected piece of what the network takes for things, divided where it sees an edge.  It is of
+L1, L2 or L3 by how much of the main thing it is, against the most of the image; so how much of an image is of
+L1 depends on the image.  Where nothing stands out the image is one thing of L1, the whole scene.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from ..objects.object import Object
+from ..types import Level
+from .finder import Maps
+from .masks import cut_to_mask
+
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+THING = 0.35
+"""From here on a place is of a thing."""
+
+FAINT = 0.15
+"""From here on a place may be: what is found only so is of L3."""
+
+EDGE = 0.4
+"""From here on an edge divides."""
+
+RING = 3
+"""Places around a sure thing in which nothing faint is looked for."""
+
+LEAST = 0.002
+"""Share of the image under which a piece goes to its neighbour, or is left out."""
+
+STANDS_OUT = 0.4
+"""How much the main thing must be the main thing; below, nothing stands out."""
+
+FIRST, SECOND = 0.6, 0.3
+"""Of the most that is main: from here on a thing is of L1, or of L2."""
+
+TEXT = 0.5
+"""From here on a place is text."""
+
+SURE = 0.8
+"""Mean certainty of its class with which a thing gets its name."""
+
+NAMED = ("person", "animal", "vehicle", "food")
+"""Classes that are names of things; test images bear out no others."""
+
+SCENE = "scene"
+
+
+def things_of(found: Maps, width: int, height: int) -> list[Object]:
+    """The things of an image, with levels and reasons.
+
+    Args:
+        found: maps of the image.
+        width, height: of the image in pixels.
+
+    Returns:
+        Things, the most important first; where nothing stands out one object, the whole scene, of L1.
+    """
+    least = max(1, round(LEAST * found.thing.size))
+    sure = _divided(found.thing >= THING, found.edge >= EDGE, least)
+    things = [_thing(found, sure == k, width, height) for k in _numbers(sure)]
+    most = max((main for _, main in things), default=0.0)
+    if most < STANDS_OUT:
+        return [Object(SCENE, (0, 0, width, height), Level.L1, 1.0, reason="nothing stands out")]
+    objects = [_levelled(thing, main / most) for thing, main in things]
+    # What is faint around a sure thing is its blurred edge.
+    faint = (found.thing >= FAINT) & ~_widened(sure >= 0, RING)
+    for label, places in (("text", (found.text >= TEXT) & (sure < 0)), ("", faint)):
+        pieces = _divided(places, np.zeros_like(places), 2 * least)
+        for k in _numbers(pieces):
+            thing, _ = _thing(found, pieces == k, width, height)
+            why = "text" if label else "perhaps a thing"
+            objects.append(replace(thing, label=label, level=Level.L3, reason=why))
+    return sorted(objects, key=lambda o: (o.level.code if o.level else 3, -o.score))
+
+
+def _levelled(thing: Object, share: float) -> Object:
+    """A thing with its level, by its share of the most that is main."""
+    level = Level.L1 if share >= FIRST else Level.L2 if share >= SECOND else Level.L3
+    why = "the main thing" if level == Level.L1 else f"{share:.2f} as main as the main thing"
+    return replace(thing, level=level, reason=why)
+
+
+def _thing(found: Maps, places: Bools, width: int, height: int) -> tuple[Object, float]:
+    """The thing at some places, and how much of it is main."""
+    score, main = float(found.thing[places].mean()), float(found.main[places].mean())
+    certain = found.classes[:, places].mean(1)
+    best = int(certain.argmax())
+    label = found.names[best] if certain[best] >= SURE and found.names[best] in NAMED else ""
+    mask = np.asarray(Image.fromarray(places).resize((width, height), Image.Resampling.NEAREST))
+    thing = Object(label, (0, 0, width, height), None, round(score, 4), mask=mask)
+    return cut_to_mask(thing), main
+
+
+def _widened(places: Bools, steps: int) -> Bools:
+    """Places and what lies around them, so many steps to each side."""
+    rows, cols = places.shape
+    padded = np.pad(places, steps)
+    span = range(2 * steps + 1)
+    across = np.logical_or.reduce([padded[:, k : k + cols] for k in span])
+    wide: Bools = np.logical_or.reduce([across[k : k + rows] for k in span])
+    return wide
+
+
+def _numbers(pieces: Ints) -> list[int]:
+    return [k for k in np.unique(pieces).tolist() if k >= 0]
+
+
+def _divided(places: Bools, edges: Bools, least: int) -> Ints:
+    """Connected pieces of places, divided by edges.
+
+    What is left without the edges is grown back over them, each place to the nearest piece.
+
+    Args:
+        places: ``bool [h, w]``.
+        edges: where a border runs.
+        least: places under which a core is no piece of its own, unless nothing else is near.
+
+    Returns:
+        ``int [h, w]``: number of the piece, -1 for none.
+    """
+    cores = connected(places & ~edges)
+    sizes = np.bincount(cores[cores >= 0], minlength=cores.size)
+    cores[(cores >= 0) & (sizes[np.maximum(cores, 0)] < least)] = -1
+    grown = _grown(cores, places)
+    rest = connected(places & (grown < 0))
+    rest[rest >= 0] += cores.size
+    whole = np.where(grown >= 0, grown, rest)
+    _, index = np.unique(whole, return_inverse=True)
+    small = np.bincount(index.ravel())[index.reshape(whole.shape)] < least
+    whole[small] = -1
+    return whole
+
+
+def connected(places: Bools) -> Ints:
+    """Connected pieces, sides in common: of each place the index of the first of its piece; -1 for none."""
+    labels = np.where(places, np.arange(places.size).reshape(places.shape), places.size)
+    while True:
+        before = labels
+        padded = np.pad(labels, 1, constant_values=places.size)
+        near = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
+        labels = np.where(places, np.minimum.reduce([labels, *near]), places.size)
+        # Pieces take the number that their own number has got by now: this halves the way each time.
+        flat = np.append(labels.ravel(), places.size)
+        labels = flat[labels]
+        if np.array_equal(labels, before):
+            return np.where(places, labels, -1)
+
+
+def _grown(cores: Ints, places: Bools) -> Ints:
+    """Pieces grown over the places beside them, step by step; of two neighbours the lower number wins."""
+    none = cores.size
+    labels = np.where(cores >= 0, cores, none)
+    while True:
+        padded = np.pad(labels, 1, constant_values=none)
+        near = np.minimum.reduce([padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]])
+        grown = np.where(places & (labels == none), near, labels)
+        if np.array_equal(grown, labels):
+            return np.where(labels < none, labels, -1)
+        labels = grown
