@@ -40,12 +40,24 @@ def photographs(folder: Path) -> Iterator[tuple[str, Pixels]]:
         yield path.name, read_image(path)
 
 
+def coco_path(folder: Path, name: str) -> Path:
+    """Where an image of COCO's ``instances.json`` is: beside it or in ``images/``."""
+    return folder / "images" / name if (folder / "images").is_dir() else folder / name
+
+
+def profile_of(path: Path) -> bytes | None:
+    """The ICC profile of an image, if it carries one."""
+    with Image.open(path) as image:
+        profile: bytes | None = image.info.get("icc_profile")
+        return profile
+
+
 def coco_images(folder: Path) -> Iterator[tuple[str, Pixels, list[Object]]]:
     """Names, pixels and objects of the images that ``instances.json`` names, as far as they are there."""
     source = json.loads((folder / "instances.json").read_text())
     for row in source["images"]:
         name = row["file_name"]
-        path = folder / "images" / name if (folder / "images").is_dir() else folder / name
+        path = coco_path(folder, name)
         if path.is_file():
             pixels = read_image(path)
             yield name, pixels, Object.load(source, pixels.shape[1], pixels.shape[0], name)

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from sdc.format.chunks import CRC_SIZE, OBJS
 from sdc.format.parse import parse
 from sdc.format.stream import Stream
+from sdc.types import Level
 
 from ..encoders import encoder_of
-from ..images import coco_images
+from ..images import coco_images, coco_path, profile_of
 from ..options import add
 
 QUALITIES = (0, 8, 16)
@@ -51,17 +52,24 @@ def run(args: argparse.Namespace) -> None:
     """Bytes of a stream by part: what is paid beside the latents."""
     coder = encoder_of(args.model, args.effort)
     found: dict[int, list[Parts]] = {quality: [] for quality in QUALITIES}
-    for k, (_, image, objects) in enumerate(coco_images(args.coco)):
+    prefixes: dict[int, list[int]] = {quality: [] for quality in QUALITIES}
+    for k, (name, image, objects) in enumerate(coco_images(args.coco)):
         if k % args.every:
             continue
+        profile = profile_of(coco_path(args.coco, name))
         for quality, rows in found.items():
-            stream = parse(coder(image, objects=objects, quality=quality))
+            stream = parse(coder(image, objects=objects, quality=quality, icc_profile=profile))
             if len(stream.groups) == LEVELS:
                 rows.append(parts_of(stream))
+            if Level.L1 in stream.levels:
+                prefixes[quality].append(int(stream.prefix(levels=[Level.L1])))
     if not all(found.values()):
         sys.exit(f"budget: no image with {LEVELS} groups")
     for quality, rows in found.items():
         print(f"quality {quality}, {len(rows)} streams with {LEVELS} groups: {_words(rows)}")
+        first = prefixes[quality]
+        if first:
+            print(f"  up to the end of L1, {len(first)} streams: mean {statistics.mean(first):.0f} bytes")
 
 
 def _words(rows: Sequence[Parts]) -> str:
