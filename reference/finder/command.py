@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from sdc.analysis.finder import finder, read_finder
@@ -13,7 +14,7 @@ from .samples import Teachers, samples_of
 from .training import train
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m sdc_reference.finder", description=__doc__)
     steps = parser.add_subparsers(dest="step", required=True)
@@ -41,7 +42,7 @@ def main() -> None:
     test = steps.add_parser("measure", help="how much of true objects it finds")
     test.add_argument("--coco", type=Path, required=True)
     test.add_argument("--file", type=Path, help="of integers; by default the shipped one")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.step == "samples":
         _samples(args)
     elif args.step == "train":

@@ -1,0 +1,121 @@
+"""The network of the default analysis: things from maps, integers against floats, a short training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from sdc.analysis.finder import Maps, finder, read_finder
+from sdc.analysis.things import things_of
+from sdc_reference.finder.command import main
+from sdc_reference.finder.export import export
+from sdc_reference.finder.network import FinderNetwork
+from sdc_reference.finder.samples import Sample
+
+NAMES = ("other", "person", "sky")
+
+
+def maps(**given: Any) -> Maps:
+    """Maps of 30 x 40 places in which nothing is, but for what is given."""
+    empty = {name: np.zeros((30, 40), np.float32) for name in ("thing", "main", "edge", "text")}
+    classes = np.zeros((3, 30, 40), np.float32)
+    classes[0] = 1
+    return Maps(**{**empty, "classes": classes, **given}, names=NAMES)
+
+
+def box(value: float, *boxes: tuple[int, int, int, int]) -> np.ndarray[Any, Any]:
+    out = np.zeros((30, 40), np.float32)
+    for top, left, bottom, right in boxes:
+        out[top:bottom, left:right] = value
+    return out
+
+
+def test_an_edge_divides_two_things_and_the_main_one_comes_first() -> None:
+    thing, main = box(0.9, (5, 5, 25, 35)), box(0.9, (5, 5, 25, 20)) + box(0.4, (5, 20, 25, 35))
+    found = things_of(maps(thing=thing, main=main, edge=box(1.0, (5, 19, 25, 21))), 320, 240)
+    assert [o.level for o in found] == ["L1", "L2"]
+    assert found[0].box[0] == 40 and found[0].box[2] in range(110, 131)
+    whole = things_of(maps(thing=thing, main=main), 320, 240)
+    assert [o.box for o in whole] == [(40, 40, 240, 160)]
+
+
+def test_nothing_that_stands_out_is_one_scene() -> None:
+    for given in ({}, {"thing": box(0.6, (5, 5, 9, 9)), "main": box(0.3, (5, 5, 9, 9))}):
+        (scene,) = things_of(maps(**given), 64, 48)
+        assert (scene.label, scene.level, scene.box) == ("scene", "L1", (0, 0, 64, 48))
+
+
+def test_a_blurred_edge_is_no_thing_and_text_is_one() -> None:
+    thing = np.maximum(box(0.2, (8, 8, 22, 22)), box(0.9, (10, 10, 20, 20)))
+    given = {"thing": thing, "main": thing, "text": box(0.9, (2, 30, 5, 38))}
+    found = things_of(maps(**given), 320, 240)
+    assert [(o.label, o.level) for o in found] == [("", "L1"), ("text", "L3")]
+    far = things_of(maps(thing=np.maximum(thing, box(0.2, (2, 30, 8, 38))), main=thing), 320, 240)
+    assert [o.level for o in far] == ["L1", "L3"]
+
+
+def test_only_what_is_sure_and_can_be_checked_has_a_name() -> None:
+    thing = box(0.9, (5, 5, 25, 20))
+    for number, certain, name in ((1, 0.95, "person"), (1, 0.6, ""), (2, 0.95, "")):
+        classes = np.zeros((3, 30, 40), np.float32)
+        classes[number] = certain
+        assert things_of(maps(thing=thing, main=thing, classes=classes), 64, 48)[0].label == name
+
+
+def settled_network(image: torch.Tensor) -> FinderNetwork:
+    """A random network whose statistics are those of an image, so that its values have the usual sizes."""
+    torch.manual_seed(1)
+    network = FinderNetwork()
+    for module in network.features.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+            module.train()
+    with torch.inference_mode():
+        network(image)
+    network.last.weight.data *= 10
+    return network.eval()
+
+
+def test_integers_do_what_floating_point_does() -> None:
+    rng = np.random.default_rng(1)
+    image = np.kron(rng.integers(0, 256, (14, 20, 3)), np.ones((16, 16, 1))).astype(np.uint8)
+    values = torch.from_numpy(image).permute(2, 0, 1)[None].float()
+    network = settled_network(values)
+    data = export(network, [values], "random")
+    assert len(data) < 2_000_000
+    with torch.inference_mode():
+        want = network(values).thing.sigmoid()[0, 0].numpy()
+    have = read_finder(data).maps(image).thing
+    assert have.shape == want.shape == (56, 80) and want.std() > 0.02
+    assert np.corrcoef(have.ravel(), want.ravel())[0, 1] > 0.98
+
+
+def test_what_is_shipped_is_small_and_of_any_size() -> None:
+    assert finder().maps(np.zeros((1, 700, 3), np.uint8)).thing.shape == (8, 80)
+    assert finder().maps(np.zeros((33, 17, 3), np.uint8)).classes.shape[0] == len(
+        finder().description["classes"]
+    )
+
+
+@pytest.mark.slow
+def test_a_run_stops_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(2)
+    (tmp_path / "samples").mkdir()
+    for k in range(2):
+        flat = [rng.integers(0, 256, (64, 96)).astype(np.uint8) for _ in range(4)]
+        classes = np.full((64, 96), 255 if k else 1, np.uint8)
+        image = rng.integers(0, 256, (64, 96, 3)).astype(np.uint8)
+        Sample(image, *flat, classes, not k).save(tmp_path / "samples" / f"{k}.npz")
+    features = FinderNetwork().features.state_dict()
+    torch.save({f"features.{name}": value for name, value in features.items()}, tmp_path / "start.pth")
+    words = ["train", "--samples", str(tmp_path / "samples"), "--start", str(tmp_path / "start.pth")]
+    words += ["--out", str(tmp_path / "run"), "--batch", "2"]
+    for minutes in ("0.01", "0.03"):
+        main([*words, "--minutes", minutes])
+    said = capsys.readouterr().out
+    assert "from step 0" in said and said.count("2 samples, 1 of them outlined") == 2
+    assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["step"] > 1
