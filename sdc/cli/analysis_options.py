@@ -78,7 +78,7 @@ REQUESTS: tuple[Option, ...] = (
 def add_options(command: argparse.ArgumentParser, without: Collection[str] = ()) -> None:
     """Add the options of the analysis to a command; those left out have their defaults."""
     for title, description, options in (
-        ("analysis", "What to look for; without options, the regions that stand out.", MAIN),
+        ("analysis", "What to look for; without options, the things that stand out.", MAIN),
         ("providers", "Who does each step: one of those named, or of another package.", STEPS),
         ("requests", "How models are asked.", REQUESTS),
     ):

@@ -116,8 +116,8 @@ def preset_of(preset: str | Preset | None) -> Preset:
 
 
 OF_OBJECTS = frozenset({"detection", "segmentation"})
-"""Tasks whose presets were found with objects: with regions that merely stand out, as the default analysis
-finds them, a whole image of one quality does better."""
+"""Tasks whose presets were found with objects: with regions that merely stand out, as the analysis without
+a detector finds them, a whole image of one quality does better."""
 
 
 OF_REGIONS = frozenset({"finder", "salient", "saliency"})
