@@ -58,6 +58,15 @@ def test_a_blurred_edge_is_no_thing_and_text_is_one() -> None:
     assert [o.level for o in far] == ["L1", "L3"]
 
 
+@pytest.mark.parametrize("width, height", [(1, 1), (3, 2), (16, 16), (4001, 3000)])
+def test_a_thing_of_few_places_has_pixels_in_any_image(width: int, height: int) -> None:
+    thing = box(0.9, (11, 13, 13, 15))
+    (found,) = things_of(maps(thing=thing, main=thing), width, height)
+    x, y, w, h = found.box
+    assert 0 <= x < x + w <= width and 0 <= y < y + h <= height and found.level == "L1"
+    assert x <= 14 * width / 40 <= x + w and y <= 12 * height / 30 <= y + h
+
+
 def test_only_what_is_sure_and_can_be_checked_has_a_name() -> None:
     thing = box(0.9, (5, 5, 25, 20))
     for number, certain, name in ((1, 0.95, "person"), (1, 0.6, ""), (2, 0.95, "")):

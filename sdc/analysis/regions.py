@@ -51,7 +51,7 @@ def regions_of(found: SaliencyMap, width: int, height: int, threshold: float = T
     count = min(max(count, round(LEAST * found.cells.size), 1), round(MOST * found.cells.size))
     bands = np.full(found.cells.size, -1)
     bands[best_first[:count]] = 3 * np.arange(count) // count
-    pieces = _pieces(bands.reshape(found.cells.shape))
+    pieces = pieces_of(bands.reshape(found.cells.shape))
     regions = []
     for level in range(3):
         names, sizes = np.unique(pieces[bands.reshape(pieces.shape) == level], return_counts=True)
@@ -67,7 +67,7 @@ def regions_of(found: SaliencyMap, width: int, height: int, threshold: float = T
     return [replace(region, label=f"region {k}") for k, region in enumerate(regions, 1)]
 
 
-def _pieces(bands: Ints) -> Ints:
+def pieces_of(bands: Ints) -> Ints:
     """Connected cells of the same band, sides in common, ``int [rows, cols]``; bands below 0 are no piece.
 
     Returns:

@@ -11,12 +11,12 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from ..objects.object import Object
 from ..types import Level
 from .finder import Maps
 from .masks import cut_to_mask
+from .regions import pieces_of
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -95,9 +95,28 @@ def _thing(found: Maps, places: Bools, width: int, height: int) -> tuple[Object,
     certain = found.classes[:, places].mean(1)
     best = int(certain.argmax())
     label = found.names[best] if certain[best] >= SURE and found.names[best] in NAMED else ""
-    mask = np.asarray(Image.fromarray(places).resize((width, height), Image.Resampling.NEAREST))
-    thing = Object(label, (0, 0, width, height), None, round(score, 4), mask=mask)
+    (top, rows), (left, cols) = _span(places.any(1), height), _span(places.any(0), width)
+    mask = places[np.ix_(rows, cols)]
+    box = (left, top, len(cols), len(rows))
+    # Of a small image a pixel is more than a place, and a thing may have no pixel's middle: the box is left.
+    thing = Object(label, box, None, round(score, 4), mask=mask if mask.any() else None)
     return cut_to_mask(thing), main
+
+
+def _span(some: Bools, size: int) -> tuple[int, Ints]:
+    """The pixels of a side of an image that cover some of its places.
+
+    Args:
+        some: ``bool [places]``, not all false.
+        size: pixels of the side.
+
+    Returns:
+        The first pixel, and of each the place in which its middle lies, those at the ends held to the places.
+    """
+    first, last = np.flatnonzero(some)[[0, -1]].tolist()
+    start, stop = first * size // len(some), -(-(last + 1) * size // len(some))
+    middles = (2 * np.arange(start, stop) + 1) * len(some) // (2 * size)
+    return start, middles.clip(first, last)
 
 
 def _widened(places: Bools, steps: int) -> Bools:
@@ -127,11 +146,11 @@ def _divided(places: Bools, edges: Bools, least: int) -> Ints:
     Returns:
         ``int [h, w]``: number of the piece, -1 for none.
     """
-    cores = connected(places & ~edges)
+    cores = _connected(places & ~edges)
     sizes = np.bincount(cores[cores >= 0], minlength=cores.size)
     cores[(cores >= 0) & (sizes[np.maximum(cores, 0)] < least)] = -1
     grown = _grown(cores, places)
-    rest = connected(places & (grown < 0))
+    rest = _connected(places & (grown < 0))
     rest[rest >= 0] += cores.size
     whole = np.where(grown >= 0, grown, rest)
     _, index = np.unique(whole, return_inverse=True)
@@ -140,19 +159,9 @@ def _divided(places: Bools, edges: Bools, least: int) -> Ints:
     return whole
 
 
-def connected(places: Bools) -> Ints:
-    """Connected pieces, sides in common: of each place the index of the first of its piece; -1 for none."""
-    labels = np.where(places, np.arange(places.size).reshape(places.shape), places.size)
-    while True:
-        before = labels
-        padded = np.pad(labels, 1, constant_values=places.size)
-        near = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
-        labels = np.where(places, np.minimum.reduce([labels, *near]), places.size)
-        # Pieces take the number that their own number has got by now: this halves the way each time.
-        flat = np.append(labels.ravel(), places.size)
-        labels = flat[labels]
-        if np.array_equal(labels, before):
-            return np.where(places, labels, -1)
+def _connected(places: Bools) -> Ints:
+    """Connected pieces, sides in common: :func:`.regions.pieces_of`."""
+    return pieces_of(np.where(places, 0, -1))
 
 
 def _grown(cores: Ints, places: Bools) -> Ints:
