@@ -132,8 +132,7 @@ class SdcFile:
         Raises:
             SdcError: ``E_OBJS`` or another error of OBJS, which keeps no pixel from being decoded.
         """
-        self._lazy.fetch_chunk(OBJS)
-        return parse_objects(self.stream)
+        return self.fetch_objects()
 
     @property
     def provenance(self) -> dict[str, Any] | None:
@@ -220,6 +219,18 @@ class SdcFile:
             Which groups these are, with a note of levels that the stream does not have.
         """
         return self._lazy.fetch(groups, levels, objects)
+
+    def fetch_objects(self, *, masks: bool = True) -> tuple[Object, ...]:
+        """Objects that the stream describes, in order of rank.
+
+        Args:
+            masks: whether their pixel masks are decoded, which takes longer; without, all are ``None``.
+
+        Raises:
+            SdcError: ``E_OBJS`` or another error of OBJS, which keeps no pixel from being decoded.
+        """
+        self._lazy.fetch_chunk(OBJS)
+        return parse_objects(self.stream, masks=masks)
 
     def fetch_restoration(self) -> None:
         """Read what the stream says about restoring it (REST), if it has not been read."""
