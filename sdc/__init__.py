@@ -33,6 +33,8 @@ from .format.report import info
 from .format.rest import Degradation, Restoration
 from .format.validate import Validation, validate
 from .objects.object import Object
+from .remote.file import Transfer
+from .remote.url import open_url
 from .types import Encoded, Level, Limits
 
 if _TYPE_CHECKING:
@@ -56,6 +58,7 @@ __all__ = [
     "Restoration",
     "SdcError",
     "SdcFile",
+    "Transfer",
     "UnsupportedError",
     "UsageError",
     "Validation",
@@ -67,6 +70,7 @@ __all__ = [
     "imwrite",
     "info",
     "open",
+    "open_url",
     "validate",
 ]
 

@@ -28,6 +28,7 @@ from .format.stream import Stream
 from .networks.run import Runner, run
 from .objects.object import Object
 from .paths import PathLike, open_file, write_file
+from .remote.file import RemoteFile, Transfer
 from .types import Colour, Encoded, Level, LevelLike, Limits, Pixels
 
 BLOCK = 4096
@@ -45,8 +46,8 @@ class SdcFile:
     It is a context manager, and closes the file if it has opened it.
 
     Args:
-        source: a path, the stream's bytes, or a binary file that can ``seek`` and ``read``, such as one of
-            fsspec.
+        source: a path, a URL, the stream's bytes, or a binary file that can ``seek`` and ``read``, such as
+            one of fsspec or :func:`sdc.open_url`.
         limits: what the caller agrees to hold in memory.
 
     Raises:
@@ -57,8 +58,8 @@ class SdcFile:
     def __init__(self, source: Readable, *, limits: Limits = Limits()):
         self._opened = open_file(source) if isinstance(source, (str, os.PathLike)) else None
         try:
-            given = source if self._opened is None else self._opened
-            self._lazy = LazyStream(given, limits, BLOCK)  # type: ignore[arg-type]
+            self._source = source if self._opened is None else self._opened
+            self._lazy = LazyStream(self._source, limits, BLOCK)  # type: ignore[arg-type]
         except BaseException:
             self.close()
             raise
@@ -79,6 +80,11 @@ class SdcFile:
         """Close the file, if it was opened here; what has been read can still be used."""
         if self._opened is not None:
             self._opened.close()
+
+    @property
+    def transfer(self) -> Transfer | None:
+        """Requests and bytes that it took so far to read a URL; ``None`` for what is here."""
+        return self._source.transfer if isinstance(self._source, RemoteFile) else None
 
     @property
     def stream(self) -> Stream:
@@ -310,7 +316,7 @@ def open(source: Readable, *, limits: Limits = Limits()) -> SdcFile:
     """Open a stream; see :class:`SdcFile`.
 
     Args:
-        source: a path, the stream's bytes, or a binary file that can ``seek`` and ``read``.
+        source: a path, a URL, the stream's bytes, or a binary file that can ``seek`` and ``read``.
         limits: what the caller agrees to hold in memory.
 
     Raises:
@@ -332,7 +338,7 @@ def imread(
     asked for, with a warning for each.
 
     Args:
-        source: a path, the stream's bytes, or a binary file that can ``seek`` and ``read``.
+        source: a path, a URL, the stream's bytes, or a binary file that can ``seek`` and ``read``.
         levels: level or levels wanted, each in one of the ways of :class:`sdc.Level`; all by default.
         fill: colour of what is not decoded.
         limits: what the caller agrees to hold in memory.

@@ -7,19 +7,28 @@ import os
 import stat
 import tempfile
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from .errors import SdcError
+from .remote.file import ORDINARY, Access
+from .remote.url import is_url, open_with
 
 PathLike = str | os.PathLike[str]
 
 
-def open_file(path: PathLike) -> BinaryIO:
+def open_file(path: PathLike, access: Access = ORDINARY) -> BinaryIO:
     """Open a file for reading; what cannot be sought in, such as a named pipe, is read whole.
 
+    Args:
+        path: of the file, or its URL: :func:`.remote.url.open_url`.
+        access: what is allowed for a URL.
+
     Raises:
-        SdcError: ``E_INPUT`` where there is no such file, ``E_IO`` where it cannot be read.
+        SdcError: ``E_INPUT`` where there is no such file, ``E_IO`` where it cannot be read; ``E_USAGE`` for a
+            URL that is not read here.
     """
+    if is_url(path):
+        return cast(BinaryIO, open_with(str(path), access))
     try:
         file = open(path, "rb")
         if file.seekable():

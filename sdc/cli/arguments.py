@@ -9,6 +9,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from ..errors import SdcError
 from ..images.exif import PARTS
+from ..remote.file import ORDINARY
 from ..types import Colour, Level, Limits
 
 
@@ -29,6 +30,9 @@ class Parser(argparse.ArgumentParser):
 
 EVERYTHING = "everything"
 """Value of ``--strip`` where it has none."""
+
+ALLOWED = ("private", "redirects")
+"""What is allowed of a URL only where it is asked for."""
 
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 """Where each command adds its own parser."""
@@ -83,6 +87,42 @@ def jobs_argument(command: argparse.ArgumentParser) -> None:
     """Add ``--jobs``."""
     command.add_argument(
         "--jobs", type=_count, metavar="N", help="processes for several files (default: one per core)"
+    )
+
+
+def _allowed(text: str) -> frozenset[str]:
+    """What is allowed of a URL."""
+    allowed = frozenset(text.split(","))
+    if not allowed <= set(ALLOWED):
+        raise argparse.ArgumentTypeError(f"what can be allowed is {' and '.join(ALLOWED)}, not {text}")
+    return allowed
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 86400:
+        raise argparse.ArgumentTypeError(f"a time is a number of seconds above 0, not {text}")
+    return seconds
+
+
+def url_arguments(command: argparse.ArgumentParser) -> None:
+    """Add ``--allow`` and ``--timeout``, for streams at URLs."""
+    command.add_argument(
+        "--allow",
+        type=_allowed,
+        default=frozenset(),
+        metavar="WHAT",
+        help="of a URL: private (hosts of this machine and its network), redirects, or both with a comma",
+    )
+    command.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=ORDINARY.timeout,
+        metavar="S",
+        help="of a URL: seconds to wait for an answer (default %(default)g)",
     )
 
 

@@ -20,9 +20,10 @@ from .arguments import (
     limit_argument,
     selection_arguments,
     strip_argument,
+    url_arguments,
 )
 from .batch import run_all
-from .files import PIPE, is_stream_name, open_stream, write_whole
+from .files import PIPE, fetched, is_stream_name, open_stream, write_whole
 from .messages import Args, Said
 from .refusals import is_same
 
@@ -43,7 +44,9 @@ def add(commands: Commands) -> None:
         description="Decode a stream, or some of it. Of a file only what is asked for is read.",
     )
     file_arguments(
-        command, "stream, folder, or - for standard input", "image, folder, or - for standard output (PNG)"
+        command,
+        "stream, its URL, folder, or - for standard input",
+        "image, folder, or - for standard output (PNG)",
     )
     which = selection_arguments(command)
     which.add_argument(
@@ -64,6 +67,7 @@ def add(commands: Commands) -> None:
         help="number of the model that restores (default: the one that the stream names)",
     )
     limit_argument(command)
+    url_arguments(command)
     jobs_argument(command)
     command.set_defaults(run=run)
 
@@ -108,13 +112,14 @@ def decode_one(args: Args, source: str, target: str) -> Said:
     if args.restoration_model is not None:
         restore = args.restoration_model
     about: list[str] = []
-    with open_stream(source) as opened:
+    with open_stream(args, source) as opened:
         file = SdcFile(opened, limits=Limits(pixels=args.max_pixels))
         icc_profile = _profile(file, about)
         choice = file.fetch(args.levels, args.groups, args.objects)
         attached = _attached(args, file, choice, about)
         if args.restored is not None:
             file.fetch_restoration()
+        about += fetched(opened)
     decoded = decode_choice(file.stream, choice, restore=restore, fill=args.fill or (0, 0, 0))
     if not decoded.groups:
         # There is nothing to show; when every group is withdrawn, none was asked for either.

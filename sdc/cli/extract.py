@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from ..file import SdcFile
 from ..types import Limits
-from .arguments import Commands, file_arguments, jobs_argument, limit_argument, selection_arguments
+from .arguments import (
+    Commands,
+    file_arguments,
+    jobs_argument,
+    limit_argument,
+    selection_arguments,
+    url_arguments,
+)
 from .batch import run_all
-from .files import STREAM_SUFFIX, is_stream_name, open_stream, write_whole
+from .files import STREAM_SUFFIX, fetched, is_stream_name, open_stream, write_whole
 from .messages import Args, Said
 from .refusals import check_stream_output
 
@@ -20,10 +27,13 @@ def add(commands: Commands) -> None:
         "file only what is kept is read.",
     )
     file_arguments(
-        command, "stream, folder, or - for standard input", "stream, folder, or - for standard output"
+        command,
+        "stream, its URL, folder, or - for standard input",
+        "stream, folder, or - for standard output",
     )
     selection_arguments(command)
     limit_argument(command)
+    url_arguments(command)
     jobs_argument(command)
     command.set_defaults(run=run)
 
@@ -36,10 +46,11 @@ def run(args: Args) -> int:
 def extract_one(args: Args, source: str, target: str) -> Said:
     """Write a stream of some groups of one stream."""
     check_stream_output(target)
-    with open_stream(source) as opened:
+    with open_stream(args, source) as opened:
         file = SdcFile(opened, limits=Limits(pixels=args.max_pixels))
         choice = file.fetch(args.levels, args.groups)
         data = file.extract(args.levels, args.groups)
+        about = fetched(opened)
     write_whole(target, data)
     without = "" if choice.groups else ": every group is withdrawn"
-    return [*data.missing, *(note + without if note in choice.notes else note for note in data.notes)]
+    return [*data.missing, *(note + without if note in choice.notes else note for note in data.notes), *about]

@@ -13,14 +13,15 @@ from ..errors import SdcError
 from ..format.chunks import MAGIC
 from ..objects.values import parse_json
 from ..paths import open_file, write_file
+from ..remote.file import ORDINARY, Access, RemoteFile
 from .messages import Args, need_output
 
 PIPE = "-"
 STREAM_SUFFIX = ".sdc"
 
 
-def open_source(path: str) -> BinaryIO:
-    """A file or standard input, seekable.
+def open_source(path: str, access: Access = ORDINARY) -> BinaryIO:
+    """A file, what is at a URL, or standard input, seekable.
 
     Raises:
         SdcError: ``E_INPUT`` or ``E_IO``.
@@ -29,11 +30,11 @@ def open_source(path: str) -> BinaryIO:
         if sys.stdin is None:
             raise SdcError("E_IO", "standard input is closed")
         return io.BytesIO(sys.stdin.buffer.read())
-    return open_file(path)
+    return open_file(path, access)
 
 
-def open_stream(path: str) -> BinaryIO:
-    """A stream in a file or on standard input, seekable.
+def open_stream(args: Args, path: str) -> BinaryIO:
+    """A stream in a file, at a URL or on standard input, seekable.
 
     Of standard input the first bytes decide: where they are not those of a stream, no more is read, and the
     parser refuses what there is.
@@ -42,9 +43,14 @@ def open_stream(path: str) -> BinaryIO:
         SdcError: ``E_INPUT`` or ``E_IO``.
     """
     if path != PIPE or sys.stdin is None:
-        return open_source(path)
+        return open_source(path, Access("private" in args.allow, "redirects" in args.allow, args.timeout))
     start = sys.stdin.buffer.read(len(MAGIC))
     return io.BytesIO(start + sys.stdin.buffer.read() if start == MAGIC else start)
+
+
+def fetched(file: BinaryIO) -> list[str]:
+    """What it took to read a URL, in words; nothing of a file that is here."""
+    return [str(file.transfer)] if isinstance(file, RemoteFile) else []
 
 
 def read_source(path: str) -> bytes:

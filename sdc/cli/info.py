@@ -9,8 +9,8 @@ from ..errors import SdcError, spec_data
 from ..format.report import info
 from ..format.text import format_text
 from ..types import Limits
-from .arguments import Commands, limit_argument
-from .files import open_stream
+from .arguments import Commands, limit_argument, url_arguments
+from .files import fetched, open_stream
 from .messages import DONE, Args, message_line, print_err, print_out
 
 
@@ -24,22 +24,26 @@ def add(commands: Commands) -> None:
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the arguments of ``sdc info`` and ``sdc-info``."""
-    command.add_argument("input", help="stream, or - for standard input")
+    command.add_argument("input", help="stream, its URL, or - for standard input")
     command.add_argument("--json", action="store_true", help="print the report as JSON")
     command.add_argument("--trace", action="store_true", help="list every field with offset, value and id")
     limit_argument(command)
+    url_arguments(command)
     command.set_defaults(run=run)
 
 
 def run(args: Args) -> int:
     """Describe a stream on standard output; returns the exit status."""
-    with open_stream(args.input) as file:
+    with open_stream(args, args.input) as file:
         report = info(file, trace=args.trace, limits=Limits(pixels=args.max_pixels))
+        about = fetched(file)
     print_out(
         json.dumps(report, indent=2, allow_nan=False) + "\n"
         if args.json
         else format_text({**report, "errors": []})
     )
+    for note in about:
+        print_err(message_line(args.program, f"note: {note}"))
     for e in report["errors"]:
         print_err(message_line(args.program, SdcError(e["code"], e["message"], e["where"], e["offset"])))
     return int({"valid": DONE, **spec_data("errors.json")["exit_status"]}[report["file_state"]])

@@ -8,9 +8,9 @@ import numpy as np
 
 from ..format.parse import parse
 from ..types import Limits
-from .arguments import Commands, file_arguments, limit_argument
+from .arguments import Commands, file_arguments, limit_argument, url_arguments
 from .batch import run_one
-from .files import PIPE, open_stream, read_source, write_whole
+from .files import PIPE, fetched, open_stream, read_source, write_whole
 from .messages import Args, Said
 
 
@@ -21,9 +21,12 @@ def add(commands: Commands) -> None:
         help="one image that shows a stream level by level",
         description="Draw a stream level by level, with the bytes that each level needs.",
     )
-    file_arguments(command, "stream, or - for standard input", "image, or - for standard output (PNG)")
+    file_arguments(
+        command, "stream, its URL, or - for standard input", "image, or - for standard output (PNG)"
+    )
     command.add_argument("--original", metavar="IMAGE", help="what was encoded, shown beside")
     limit_argument(command)
+    url_arguments(command)
     command.set_defaults(run=run)
 
 
@@ -41,8 +44,9 @@ def sheet_one(args: Args, source: str, target: str) -> Said:
     suffix = ".png" if target == PIPE else Path(target).suffix
     format_of(suffix)
     limits = Limits(pixels=args.max_pixels)
-    with open_stream(source) as file:
+    with open_stream(args, source) as file:
         stream = parse(file, limits=limits)
+        about = fetched(file)
     original = None
     if args.original is not None:
         white = (255, 255, 255)
@@ -50,4 +54,4 @@ def sheet_one(args: Args, source: str, target: str) -> Said:
     drawn = sheet(stream, original, limits=limits)
     # What a format loses matters little here.
     write_whole(target, write_image(np.asarray(drawn), None, drawn.info.get("icc_profile"), suffix)[0])
-    return list(stream.errors)
+    return [*stream.errors, *about]

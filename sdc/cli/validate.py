@@ -8,8 +8,8 @@ from ..errors import SdcError
 from ..format.text import printable
 from ..format.validate import validate
 from ..types import Limits
-from .arguments import Commands, jobs_argument, limit_argument
-from .files import PIPE, is_stream_name, open_stream
+from .arguments import Commands, jobs_argument, limit_argument, url_arguments
+from .files import PIPE, fetched, is_stream_name, open_stream
 from .folders import files_below
 from .jobs import Job, attempt, refused, show
 from .messages import Args, Out, Said, worst_status
@@ -23,11 +23,14 @@ def add(commands: Commands) -> None:
         help="check streams against every rule",
         description="Check streams against every rule of the specification.",
     )
-    command.add_argument("files", nargs="+", metavar="FILE", help="streams, folders, or - for standard input")
+    command.add_argument(
+        "files", nargs="+", metavar="FILE", help="streams, their URLs, folders, or - for standard input"
+    )
     command.add_argument(
         "--shallow", action="store_true", help="do not decode the groups' symbols; needs no model"
     )
     limit_argument(command)
+    url_arguments(command)
     jobs_argument(command)
     command.set_defaults(run=run)
 
@@ -56,6 +59,7 @@ def run(args: Args) -> int:
 
 
 def _validate_one(args: Args, source: str, target: str) -> Said:
-    with open_stream(source) as file:
+    with open_stream(args, source) as file:
         found = validate(file, deep=not args.shallow, limits=Limits(pixels=args.max_pixels))
-    return [Out(f"{printable(source)}: {found.state}"), *found.errors, *found.notes]
+        about = fetched(file)
+    return [Out(f"{printable(source)}: {found.state}"), *found.errors, *found.notes, *about]

@@ -1,0 +1,1 @@
+"""Files at URLs, read by ranges."""
