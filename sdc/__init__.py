@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 from ._version import __version__ as __version__
+from .answers.coco import to_coco
+from .answers.find import Match, find
+from .answers.stat import Stat, stat
 from .codec.decoder import Decoded, decode
 from .codec.encoder import encode
 from .codec.presets import Preset
@@ -29,6 +32,7 @@ from .errors import (
 from .file import SdcFile, imread, imwrite, open
 from .format.colr import CodePoints
 from .format.edit import extract
+from .format.redact import redact
 from .format.report import info
 from .format.rest import Degradation, Restoration
 from .format.validate import Validation, validate
@@ -51,6 +55,7 @@ __all__ = [
     "IoError",
     "Level",
     "Limits",
+    "Match",
     "Object",
     "Options",
     "PartialError",
@@ -58,6 +63,7 @@ __all__ = [
     "Restoration",
     "SdcError",
     "SdcFile",
+    "Stat",
     "Transfer",
     "UnsupportedError",
     "UsageError",
@@ -66,11 +72,15 @@ __all__ = [
     "decode",
     "encode",
     "extract",
+    "find",
     "imread",
     "imwrite",
     "info",
     "open",
     "open_url",
+    "redact",
+    "stat",
+    "to_coco",
     "validate",
 ]
 

@@ -21,7 +21,7 @@ from .format.grps import Group
 from .format.lazy import LazyStream
 from .format.metadata import exif, icc_profile, xmp
 from .format.objs import parse_objects
-from .format.prov import parse_provenance
+from .format.prov import captions_of, parse_provenance
 from .format.rest import Restoration, read_restoration
 from .format.source import Readable
 from .format.stream import Stream
@@ -159,10 +159,8 @@ class SdcFile:
     @property
     def captions(self) -> dict[str, str]:
         """What the image shows, in words: ``short`` and ``detailed``, where an analysis has said so."""
-        captions = (self.provenance or {}).get("captions")
-        if not isinstance(captions, dict):
-            return {}
-        return {str(name): text for name, text in captions.items() if isinstance(text, str)}
+        self._lazy.fetch_behind()
+        return captions_of(self.stream)
 
     @property
     def colour(self) -> CodePoints | None:

@@ -13,7 +13,14 @@ from .errors import SdcError
 from .remote.file import ORDINARY, Access
 from .remote.url import is_url, open_with
 
+STREAM_SUFFIX = ".sdc"
+
 PathLike = str | os.PathLike[str]
+
+
+def is_stream_name(name: str) -> bool:
+    """Whether a name ends as those of streams."""
+    return name.lower().endswith(STREAM_SUFFIX)
 
 
 def open_file(path: PathLike, access: Access = ORDINARY) -> BinaryIO:

@@ -661,7 +661,7 @@ def test_help_and_version(run: Run) -> None:
 def test_help_is_short(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two screens of 100 columns."""
     monkeypatch.setenv("COLUMNS", "100")
-    for command in ("encode", "decode", "extract", "validate", "info", "sheet"):
+    for command in ("encode", "decode", "extract", "redact", "validate", "info", "sheet", "find", "to-coco"):
         lines = run(command, "--help").out.decode().splitlines()
         assert len(lines) <= 48 and max(map(len, lines)) <= 100, command
 
@@ -1266,13 +1266,14 @@ def test_commands_of_the_readme_run(run: Run) -> None:
     Image.fromarray(gradient()).save("photo.jpg")
     objects_file("objects.json")
     rows = re.findall(r"^\| `(sdc(?:-info)? [^`]+)` \|", README, re.MULTILINE)
-    commands = ["encode", "analyze", "decode", "extract", "sheet", "validate"]
+    commands = ["encode", "analyze", "decode", "extract", "redact"]
+    commands += ["find", "stat", "to-coco", "sheet", "validate"]
     assert [line.split()[1] for line in rows if line.startswith("sdc ")] == commands
     help_of = {name: run(name, "--help").out.decode() for name in (*commands, "info")}
     options = re.findall(r"^\| `(--[a-z-]+)[^|\n]*\|(?: ([^|\n]*) \|)?[^|\n]*\|$", README, re.MULTILINE)
     assert len(options) > 15
     for option, takers in options:
-        for command in re.findall(r"`(\w+)`", takers) or ["encode"]:
+        for command in re.findall(r"`([\w-]+)`", takers) or ["encode"]:
             assert option in help_of[command], (command, option)
     for line in rows:
         program, *argv = shlex.split(line.replace("FILE...", "out.sdc"))

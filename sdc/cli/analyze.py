@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import SdcError
+from ..paths import is_stream_name
 from .analysis_options import add_options
 from .arguments import Commands, jobs_argument, limit_argument
 from .batch import run_all
 from .encode import unused_purpose
-from .files import PIPE, is_image_name, is_stream_name, read_source, write_whole
+from .files import PIPE, is_image_name, read_source, write_whole
 from .messages import Args, Said
 from .refusals import check_output, is_same
 

@@ -148,9 +148,19 @@ def strip_argument(command: argparse.ArgumentParser) -> None:
     )
 
 
+def levels_argument(command: argparse._ActionsContainer, words: str) -> None:
+    """Add ``--levels``."""
+    command.add_argument("--levels", type=_levels, metavar="1,2", help=words)
+
+
+def label_argument(command: argparse.ArgumentParser, words: str, *, required: bool) -> None:
+    """Add ``--label``, which may be given several times."""
+    command.add_argument("--label", action="append", metavar="LABEL", required=required, help=words)
+
+
 def selection_arguments(command: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
     """Add ``--levels`` and ``--groups``, which exclude each other."""
     which = command.add_mutually_exclusive_group()
-    which.add_argument("--levels", type=_levels, metavar="1,2", help="some levels: 1, 2, 3, other")
+    levels_argument(which, "some levels: 1, 2, 3, other")
     which.add_argument("--groups", type=_numbers, metavar="0,2", help="some groups, by index")
     return which

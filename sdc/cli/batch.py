@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import SdcError
+from ..folders import files_below
 from .files import PIPE, is_image_name, objects_path
-from .folders import files_below
 from .jobs import Job, attempt, refused, show
 from .messages import Args, Work, worst_status
 from .pool import run_jobs

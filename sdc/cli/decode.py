@@ -11,6 +11,7 @@ from ..errors import SdcError
 from ..file import SdcFile
 from ..format.choice import ALL_WITHDRAWN, Choice
 from ..format.chunks import EXIF, XMPP
+from ..paths import is_stream_name
 from ..types import Colour, Limits
 from .arguments import (
     Commands,
@@ -23,7 +24,7 @@ from .arguments import (
     url_arguments,
 )
 from .batch import run_all
-from .files import PIPE, fetched, is_stream_name, open_stream, write_whole
+from .files import PIPE, fetched, open_stream, write_whole
 from .messages import Args, Said
 from .refusals import is_same
 

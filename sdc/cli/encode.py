@@ -12,6 +12,7 @@ from ..codec.search import DEFAULT_EFFORT
 from ..errors import SdcError
 from ..objects.document import load_provenance
 from ..objects.object import Object
+from ..paths import STREAM_SUFFIX
 from ..types import Pixels
 from .analysis_options import add_main_options
 from .arguments import (
@@ -25,7 +26,6 @@ from .arguments import (
 from .batch import run_all
 from .files import (
     PIPE,
-    STREAM_SUFFIX,
     is_image_name,
     objects_path,
     read_objects_file,

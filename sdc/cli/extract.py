@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..file import SdcFile
+from ..paths import STREAM_SUFFIX, is_stream_name
 from ..types import Limits
 from .arguments import (
     Commands,
@@ -13,7 +14,7 @@ from .arguments import (
     url_arguments,
 )
 from .batch import run_all
-from .files import STREAM_SUFFIX, fetched, is_stream_name, open_stream, write_whole
+from .files import fetched, open_stream, write_whole
 from .messages import Args, Said
 from .refusals import check_stream_output
 

@@ -17,7 +17,6 @@ from ..remote.file import ORDINARY, Access, RemoteFile
 from .messages import Args, need_output
 
 PIPE = "-"
-STREAM_SUFFIX = ".sdc"
 
 
 def open_source(path: str, access: Access = ORDINARY) -> BinaryIO:
@@ -99,8 +98,3 @@ def is_image_name(name: str) -> bool:
     from ..images.read import is_image
 
     return is_image(name)
-
-
-def is_stream_name(name: str) -> bool:
-    """Whether a name ends as those of streams."""
-    return name.lower().endswith(STREAM_SUFFIX)

@@ -9,13 +9,13 @@ import sys
 from collections.abc import Callable, Sequence
 
 from .._version import __version__
-from . import analyze, decode, encode, extract, info, sheet, validate
+from . import analyze, answers, decode, encode, extract, info, redact, sheet, validate
 from .analysis_options import is_detailed
 from .arguments import Parser
 from .files import read_objects_file
 from .messages import INTERRUPTED, Args, as_error, message_line, print_err, status_of
 
-COMMANDS = (encode, analyze, decode, extract, validate, info, sheet)
+COMMANDS = (encode, analyze, decode, extract, redact, validate, info, sheet, answers)
 """The commands of ``sdc``, in the order of its help."""
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ..errors import SdcError
 from ..format.chunks import MAGIC
-from .files import PIPE, STREAM_SUFFIX, is_image_name, objects_path, open_source
+from ..paths import STREAM_SUFFIX
+from .files import PIPE, is_image_name, objects_path, open_source
 from .messages import Args, need_output
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 
 from ..errors import SdcError
+from ..folders import files_below
 from ..format.text import printable
 from ..format.validate import validate
+from ..paths import is_stream_name
 from ..types import Limits
 from .arguments import Commands, jobs_argument, limit_argument, url_arguments
-from .files import PIPE, fetched, is_stream_name, open_stream
-from .folders import files_below
+from .files import PIPE, fetched, open_stream
 from .jobs import Job, attempt, refused, show
 from .messages import Args, Out, Said, worst_status
 from .pool import run_jobs

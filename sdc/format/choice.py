@@ -121,8 +121,12 @@ def _found(objects: Sequence[Object], name: ObjectName) -> list[int]:
     if not found:
         text = name.label if isinstance(name, Object) else str(name).strip()
         text = text if len(text) <= 64 else text[:61] + "..."
-        labels = list(dict.fromkeys(o.label for o in objects))
-        more = f" and {len(labels) - TOLD} more" if len(labels) > TOLD else ""
-        has = ", ".join(labels[:TOLD]) or "none"
-        raise SdcError("E_USAGE", f"the stream has no object {text}; it has {has}{more}")
+        raise SdcError("E_USAGE", f"the stream has no object {text}; it has {labels_of(objects)}")
     return found
+
+
+def labels_of(objects: Iterable[Object]) -> str:
+    """Labels of objects for a message, each once and not too many."""
+    labels = list(dict.fromkeys(o.label for o in objects))
+    more = f" and {len(labels) - TOLD} more" if len(labels) > TOLD else ""
+    return (", ".join(labels[:TOLD]) or "none") + more

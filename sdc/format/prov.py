@@ -70,6 +70,14 @@ def parse_provenance(stream: Outline) -> dict[str, Any] | None:
         return None
 
 
+def captions_of(stream: Outline) -> dict[str, str]:
+    """What the image shows, in words: ``short`` and ``detailed``, where an analysis has said so."""
+    captions = (parse_provenance(stream) or {}).get("captions")
+    if not isinstance(captions, dict):
+        return {}
+    return {str(name): text for name, text in captions.items() if isinstance(text, str)}
+
+
 def provenance_notes(stream: Outline) -> tuple[str, ...]:
     """What breaks PROV-01 or PROV-02, in words: neither is an error (section 13.2)."""
     count = sum(chunk.type == PROV for chunk in stream.before + stream.after)
