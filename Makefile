@@ -15,7 +15,7 @@ define venv
 @test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
 endef
 
-SOURCES = pyproject.toml README.md LICENSE $(shell find sdc -name "*.py") $(wildcard sdc/models/* spec/*.* spec/examples/*)
+SOURCES = pyproject.toml setup.py README.md LICENSE $(shell find sdc -name "*.py" -o -name "*.[ch]") $(wildcard sdc/models/* spec/*.* spec/examples/*)
 
 .PHONY: help demo dev test quick check wheel tables bench clean
 .DELETE_ON_ERROR:
@@ -55,21 +55,26 @@ $(VENV_TEST)/stamp: pyproject.toml constraints.txt
 	@$(VENV_TEST)/bin/python -m pip install -qq --constraint constraints.txt --editable ".[test,train,dev]"
 	@touch $@
 
-dev: $(VENV_TEST)/stamp
+# The compiled core, in its place for the editable install; without a compiler all goes on without it.
+$(VENV_TEST)/core: $(VENV_TEST)/stamp setup.py $(wildcard sdc/core/*.[ch])
+	@$(VENV_TEST)/bin/python setup.py -q build_ext --inplace
+	@touch $@
 
-test: $(VENV_TEST)/stamp
+dev: $(VENV_TEST)/core
+
+test: $(VENV_TEST)/core
 	$(VENV_TEST)/bin/pytest $(TESTS)
 
 QUICK = $(patsubst %,tests/test_%.py,conformance container edit examples info objects spec)
 
-quick: $(VENV_TEST)/stamp
+quick: $(VENV_TEST)/core
 	$(VENV_TEST)/bin/ruff check .
 	$(VENV_TEST)/bin/pytest -m "not slow" $(or $(TESTS),$(QUICK))
 
 wheel:
 	$(PYTHON) tests/try_wheel.py
 
-check: $(VENV_TEST)/stamp
+check: $(VENV_TEST)/core
 	$(VENV_TEST)/bin/ruff check .
 	$(VENV_TEST)/bin/ruff format --check .
 	$(VENV_TEST)/bin/mypy
@@ -80,13 +85,13 @@ check: $(VENV_TEST)/stamp
 	$(VENV_TEST)/bin/python -m sdc_conformance.make
 	$(VENV_TEST)/bin/python -m sdc_conformance.trace
 
-tables: $(VENV_TEST)/stamp
+tables: $(VENV_TEST)/core
 	$(VENV_TEST)/bin/python tests/spec_tables.py --write
 	$(VENV_TEST)/bin/python tests/make_examples.py --write
 	$(VENV_TEST)/bin/python -m sdc_conformance.make.registry --write
 	$(VENV_TEST)/bin/python -m sdc_conformance.make --write
 
-bench: $(VENV_TEST)/stamp
+bench: $(VENV_TEST)/core
 	$(VENV_TEST)/bin/python -m sdc_reference.evaluation speed
 
 clean:

@@ -250,6 +250,7 @@ class SdcFile:
         fill: Colour = GREY,
         arithmetic: str = "float32",
         runner: Runner = run,
+        threads: int | None = None,
         on_group: OnGroup | None = None,
     ) -> Decoded:
         """Decode the image, or a part of it; groups that were read before are not read again.
@@ -259,7 +260,7 @@ class SdcFile:
             groups: or indices of the groups wanted.
             objects: or objects wanted, by label or index: their cells alone, cut to the rectangle around
                 them.
-            restore, fill, arithmetic, runner, on_group: as for :func:`sdc.decode`.
+            restore, fill, arithmetic, runner, threads, on_group: as for :func:`sdc.decode`.
 
         Returns:
             As :func:`sdc.decode`.
@@ -274,6 +275,7 @@ class SdcFile:
             fill=fill,
             arithmetic=arithmetic,
             runner=runner,
+            threads=threads,
             on_group=on_group,
         )
 

@@ -78,8 +78,7 @@ def code(coder: GroupCoder, draw: Draw) -> tuple[bytes, int]:
     hyper = put(index)
     latents = np.zeros((len(coder.sites), model.latents), np.int16)
     for k, cells, t, mean in coder.coding_passes(coder.hyper_values(hyper), latents):
-        _, a, b = model.passes[k]
-        latents[cells, a:b] = coder.dequantise(k, put(t), mean)
+        coder.put_latents(k, cells, put(t), mean, latents)
         coded += int(np.count_nonzero(t))
     return encoder.finish(), coded
 
@@ -104,9 +103,7 @@ def one_pixel(make: Callable[[], Draw], least: int) -> bytes:
     best: tuple[int, int, int, bytes] | None = None
     for q in range(64):
         groups = [Group(0, Level.OTHER, q)]
-        payload, coded = code(
-            GroupCoder(sites_of(labels, [g.quality for g in groups], [0]), model, q), make()
-        )
+        payload, coded = code(GroupCoder(sites_of(labels, [g.quality for g in groups], [0]), model), make())
         if coded >= least and (best is None or (coded, len(payload), q) < best[:3]):
             best = (coded, len(payload), q, payload)
     assert best is not None
@@ -146,7 +143,7 @@ def groups() -> bytes:
     ]
     payloads = [
         code(
-            GroupCoder(sites_of(LABELS, [g.quality for g in listed], [g.index]), model, g.quality),
+            GroupCoder(sites_of(LABELS, [g.quality for g in listed], [g.index]), model),
             drawing(g.index),
         )[0]
         for g in listed
@@ -523,7 +520,7 @@ def worked_latents() -> str:
         hand.lines[-1][5] += f": r = {value}"
         return value
 
-    coder = GroupCoder(sites_of(stream.labels, [g.quality for g in stream.groups], [0]), model, q)
+    coder = GroupCoder(sites_of(stream.labels, [g.quality for g in stream.groups], [0]), model)
     hyper = [residual(t, f"hyper value {k}") for k, t in enumerate(model.hyper_index[q].tolist())]
     values = coder.hyper_values(np.array([hyper]))
     latents = np.zeros((1, model.latents), np.int16)
@@ -531,7 +528,7 @@ def worked_latents() -> str:
     for k, cells, t, mean in coder.coding_passes(values, latents):
         _, a, b = model.passes[k]
         found = [residual(i, f"pass {k}, channel {a + c}") for c, i in enumerate(t[0].tolist())]
-        latents[cells, a:b] = coder.dequantise(k, np.array([found]), mean)
+        coder.put_latents(k, cells, np.array([found]), mean, latents)
         for c in range(b - a):
             m, d = int(mean[0, c]), int(latents[0, a + c])
             v = min(max((found[c] << 4) + m, -65536), 65535)

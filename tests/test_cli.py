@@ -22,6 +22,7 @@ import pytest
 from PIL import Image, ImageCms
 
 import sdc
+from sdc import core
 from sdc.cli import decode as decode_command
 from sdc.cli import encode as encode_command
 from sdc.cli import main as cli
@@ -653,7 +654,8 @@ def test_wrong_arguments(run: Run, argv: list[str]) -> None:
 
 def test_help_and_version(run: Run) -> None:
     assert run("--help").status == 0
-    assert run("--version").out.decode().split() == ["sdc", sdc.__version__]
+    said = run("--version").out.decode()
+    assert said == f"sdc {sdc.__version__}, {core.about()}\n"
     for command in ("encode", "analyze", "decode", "extract", "validate", "info", "sheet"):
         assert run(command, "--help").out
 

@@ -326,9 +326,7 @@ def test_other_groups_may_hold_anything(seed: int) -> None:
     groups = []
     for g in stream.groups:
         if g.index:
-            coder = GroupCoder(
-                sites_of(stream.labels, [g.quality for g in stream.groups], [g.index]), model, g.quality
-            )
+            coder = GroupCoder(sites_of(stream.labels, [g.quality for g in stream.groups], [g.index]), model)
             noise = rng.integers(-2047, 2048, (len(coder.sites), model.latents))
             hyper = np.where(
                 model.hyper_index[g.quality] > 0, rng.integers(-9, 10, (coder.blocks[0], model.hyper)), 0
@@ -345,10 +343,8 @@ def test_encoder_and_decoder_agree_on_every_symbol() -> None:
     drawn = random_stream(21, width=150, height=90, count=3)
     stream, model = parse(drawn.data), load_model(0)
     for g in stream.groups:
-        sites, symbols = decode_symbols(stream, model, g.index, keep_residuals=True)
-        again, _ = encode_group(
-            symbols.latents.astype(np.int64) * 0, symbols.hyper, GroupCoder(sites, model, g.quality)
-        )
+        ((_, sites, symbols),) = decode_symbols(stream, model, [g.index], keep_residuals=True)
+        again, _ = encode_group(symbols.latents.astype(np.int64) * 0, symbols.hyper, GroupCoder(sites, model))
         assert g.state == COMPLETE and isinstance(again, bytes)
         assert symbols.residuals.shape == (len(sites), model.latents)
         assert symbols.residuals.any() or not g.payload
@@ -413,10 +409,10 @@ def test_context_and_hyperprior_save_bits() -> None:
         def parameters(self, k, band, latents, features):  # type: ignore[no-untyped-def]
             return super().parameters(k, band, np.zeros_like(latents), features)
 
-    coder = GroupCoder(sites, model, 32)
+    coder = GroupCoder(sites, model)
     hyper = hyper_analysis(latents, coder, load_encoder(1).networks)
     full = len(encode_group(latents, hyper, coder)[0])
-    blind = len(encode_group(latents, hyper, NoContext(sites, model, 32))[0])
+    blind = len(encode_group(latents, hyper, NoContext(sites, model))[0])
     flat = len(encode_group(latents, np.zeros_like(hyper), coder)[0])
     assert blind > 1.02 * full
     assert flat > full
@@ -466,8 +462,9 @@ def test_decoding_group_by_group_needs_nothing_else() -> None:
     rows, cols = np.nonzero(stream.labels == 2)
     alone = Sites(rows, cols, np.zeros(len(rows), np.int64), np.full(len(rows), g.quality))
     assert g.payload is not None
-    got = decode_group(g.payload, GroupCoder(alone, model, g.quality)).latents
-    assert np.array_equal(got, decode_symbols(stream, model, 1)[1].latents)
+    got = decode_group(g.payload, GroupCoder(alone, model)).latents
+    ((_, _, symbols),) = decode_symbols(stream, model, [1])
+    assert np.array_equal(got, symbols.latents)
 
 
 def random_network(rng: np.random.Generator, channels: int) -> Network:
@@ -579,9 +576,9 @@ def test_bands_reach_as_far_as_the_contexts(monkeypatch: pytest.MonkeyPatch) -> 
     sites = Sites(rows, cols, np.zeros(120, np.int64), np.full(120, 20))
     targets = rng.integers(-900, 900, (120, model.latents))
     hyper = np.zeros((9, model.hyper), np.int64)
-    whole = encode_group(targets, hyper, GroupCoder(sites, twice, 20))[0]
+    whole = encode_group(targets, hyper, GroupCoder(sites, twice))[0]
     monkeypatch.setattr("sdc.coding.passes.BAND_CELLS", 20)
-    assert encode_group(targets, hyper, GroupCoder(sites, twice, 20))[0] == whole
+    assert encode_group(targets, hyper, GroupCoder(sites, twice))[0] == whole
 
 
 def test_wrong_arguments_are_named() -> None:

@@ -612,7 +612,9 @@ def with_payload(payload: bytes) -> bytes:
 
 
 def symbols_of(data: bytes) -> bytes:
-    symbols = decode_symbols(parse(data), load_model(0), 0, keep_residuals=True)[1]
+    ((_, _, symbols),) = decode_symbols(parse(data), load_model(0), [0], keep_residuals=True)
+    if isinstance(symbols, SdcError):
+        raise symbols
     return symbols.hyper.tobytes() + symbols.residuals.tobytes()
 
 

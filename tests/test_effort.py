@@ -138,7 +138,7 @@ def test_the_error_is_that_of_the_pixels_shown(monkeypatch: pytest.MonkeyPatch) 
     padded, size = pad_to_cells(photograph()), photograph().shape[:2]
     for k in range(2):
         shown = decode(stream, groups=[k])
-        sites, symbols = decode_symbols(stream, model, k)
+        ((_, sites, symbols),) = decode_symbols(stream, model, [k])
         difference = shown.pixels.astype(np.float64) - photograph()
         error, gradient = squared_error(symbols.latents, sites, model, padded, size)
         assert error == pytest.approx(np.square(difference[shown.covered]).sum() / 3, rel=1e-6)
@@ -244,7 +244,7 @@ def test_search_on_a_network_that_codes_nothing_well() -> None:
     labels = np.ones((3, 4), np.uint8)
     for quality in (0, 20, 63):
         sites = sites_of(labels, [quality], [0])
-        coder = GroupCoder(sites, model, quality)
+        coder = GroupCoder(sites, model)
         targets = rng.integers(*model.latent_range, (12, model.latents)).astype(np.int16)
         hyper = np.zeros((coder.blocks[0], model.hyper), np.int64)
         measure = partial(
@@ -262,7 +262,7 @@ def search_after_a_move(quality: int) -> _Search:
     model, encoder = load_model(1), load_encoder(1).networks
     padded = pad_to_cells(photograph())
     sites = sites_of(np.ones((5, 7), np.uint8), [quality], [0])
-    coder = GroupCoder(sites, model, quality)
+    coder = GroupCoder(sites, model)
     targets = analysis_transform(padded, sites, encoder)
     search = _Search(targets, hyper_analysis(targets, coder, encoder), coder, weight_of(quality))
     search.move(np.zeros(targets.shape, np.float32), 4.5, 0.5)

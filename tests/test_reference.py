@@ -808,7 +808,7 @@ def test_fitted_tables_code_the_same_photographs_in_fewer_bits() -> None:
         total = 0
         for quality in symbols.FIT_QUALITIES:
             sites = sites_of(np.ones((6, 8), np.uint8), [quality], [0])
-            coder = GroupCoder(sites, decoder, quality)
+            coder = GroupCoder(sites, decoder)
             targets = analysis_transform(pictures[0].permute(1, 2, 0).numpy(), sites, encoder)
             total += len(encode_group(targets, hyper_analysis(targets, coder, encoder), coder)[0])
         return total

@@ -124,9 +124,7 @@ def code_group(
     lib = lib or right()
     model = lib.registry.load_model(number)
     own = tuple(lib.grps.Group(i, LEVELS[level], q) for i, (level, q) in enumerate(groups))
-    coder = lib.passes.GroupCoder(
-        lib.passes.sites_of(labels, [g.quality for g in own], [k]), model, own[k].quality
-    )
+    coder = lib.passes.GroupCoder(lib.passes.sites_of(labels, [g.quality for g in own], [k]), model)
     tables, encoder = lib.symbols.tables_of(model), lib.rans.Encoder()
     symbols: list[bytes] = []
 
@@ -140,8 +138,7 @@ def code_group(
     hyper = put(np.tile(model.hyper_index[own[k].quality], (coder.blocks[0], 1)))
     latents = np.zeros((len(coder.sites), model.latents), np.int16)
     for number, cells, t, mean in coder.coding_passes(coder.hyper_values(hyper), latents):
-        _, first, past = model.passes[number]
-        latents[cells, first:past] = coder.dequantise(number, put(t), mean)
+        coder.put_latents(number, cells, put(t), mean, latents)
     return encoder.finish(), b"".join(symbols)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -17,6 +18,7 @@ def play(name: str, words: Sequence[str]) -> int:
     if name in ENEMIES:
         return behave(name, words)
     if any(m.name == name for m in MUTANTS):
+        os.environ["SDC_CORE"] = "numpy"  # the bug is planted in Python
         sys.meta_path.insert(0, Finder(find(name)))  # before anything of sdc is imported
         from ..adapter import main as adapt
 

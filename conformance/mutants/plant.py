@@ -11,9 +11,11 @@ import builtins
 import contextlib
 import copy
 import functools
+import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -248,7 +250,10 @@ class Finder(importlib.abc.MetaPathFinder):
 
 @contextlib.contextmanager
 def planted(mutant: Mutant) -> Iterator[None]:
-    """Within it, ``sdc`` is imported anew with the bug; behind it the right modules are back."""
+    """Within it, ``sdc`` is imported anew with the bug and without the compiled core.
+
+    Behind it the right modules are back.
+    """
 
     def own(name: str) -> bool:
         return name == "sdc" or name.startswith("sdc.")
@@ -256,9 +261,15 @@ def planted(mutant: Mutant) -> Iterator[None]:
     saved: dict[str, ModuleType] = {name: sys.modules.pop(name) for name in list(sys.modules) if own(name)}
     finder = Finder(mutant)
     sys.meta_path.insert(0, finder)
+    core = os.environ.get("SDC_CORE")
+    os.environ["SDC_CORE"] = "numpy"
     try:
+        importlib.import_module("sdc.core").path()  # is asked once, perhaps behind
         yield
     finally:
+        os.environ.pop("SDC_CORE")
+        if core is not None:
+            os.environ["SDC_CORE"] = core
         sys.meta_path.remove(finder)
         for name in [name for name in sys.modules if own(name)]:
             del sys.modules[name]

@@ -295,8 +295,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "PASS-03 NOTA-02 NOTA-03",
         (
             "GroupCoder.hyper_values",
-            "residuals * m.hyper_step[self.quality] + (1 << shift - 1) >> shift",
-            "np.rint(residuals * m.hyper_step[self.quality] / (1 << shift)).astype(np.int64)",
+            "residuals * m.hyper_step[self.block_qualities] + (1 << shift - 1) >> shift",
+            "np.rint(residuals * m.hyper_step[self.block_qualities] / (1 << shift)).astype(np.int64)",
         ),
     ),
     mutant(
@@ -358,16 +358,16 @@ MUTANTS: tuple[Mutant, ...] = (
         "index-clamp-62",
         "T1",
         "PASS-06",
-        ("GroupCoder.parameters", "63", "62"),
+        ("latents.entropy_parameters", "63", "62"),
     ),
     mutant(
         "index-rounding",
         "T1",
         "PASS-06",
         (
-            "GroupCoder.parameters",
-            "raw + m.offset[self.quality, a:b] + (1 << s - 1)",
-            "raw + m.offset[self.quality, a:b]",
+            "latents.entropy_parameters",
+            "raw[:, : b - a] + offset + (1 << s - 1)",
+            "raw[:, : b - a] + offset",
         ),
     ),
     mutant(
@@ -375,9 +375,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "T1",
         "PASS-07 NOTA-03",
         (
-            "GroupCoder.parameters",
-            "mean * m.inverse[self.quality, a:b] + (1 << s - 1) >> s",
-            "np.sign(mean) * (np.abs(mean) * m.inverse[self.quality, a:b] + (1 << s - 1) >> s)",
+            "latents.entropy_parameters",
+            "raw[:, b - a :] * inverse + (1 << s - 1) >> s",
+            "np.sign(raw[:, b - a :]) * (np.abs(raw[:, b - a :]) * inverse + (1 << s - 1) >> s)",
         ),
     ),
     mutant(
@@ -391,9 +391,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "T1",
         "PASS-08",
         (
-            "GroupCoder.dequantise",
-            "np.clip((residuals << 4) + mean, V_MIN, V_MAX)",
-            "(residuals << 4) + mean",
+            "dequantised",
+            "np.clip((residuals.astype(np.int64) << 4) + mean, V_MIN, V_MAX)",
+            "(residuals.astype(np.int64) << 4) + mean",
         ),
     ),
     mutant(
@@ -401,9 +401,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "T1",
         "PASS-08 NOTA-03",
         (
-            "GroupCoder.dequantise",
-            "v * m.step[self.quality, a:b] + (1 << s - 1) >> s",
-            "np.trunc((v * m.step[self.quality, a:b] + (1 << s - 1)) / (1 << s)).astype(np.int64)",
+            "dequantised",
+            "v * model.step[qualities, a:b] + (1 << s - 1) >> s",
+            "np.trunc((v * model.step[qualities, a:b] + (1 << s - 1)) / (1 << s)).astype(np.int64)",
         ),
     ),
     mutant(
@@ -411,11 +411,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "T1",
         "PASS-08",
         (
-            "GroupCoder.dequantise",
-            "np.clip(v * m.step[self.quality, a:b] + (1 << s - 1) >> s, *m.latent_range)",
+            "dequantised",
+            "np.clip(v * model.step[qualities, a:b] + (1 << s - 1) >> s, *model.latent_range)",
             (
-                "np.clip(v * m.step[self.quality, a:b] + (1 << s - 1) >> s, "
-                "-m.latent_range[1], m.latent_range[1])"
+                "np.clip(v * model.step[qualities, a:b] + (1 << s - 1) >> s, "
+                "-model.latent_range[1], model.latent_range[1])"
             ),
         ),
     ),
@@ -487,19 +487,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "STAT-08",
         (
             "_decoded",
-            (
-                "own, symbols = decode_symbols(stream, model, k, arithmetic=arithmetic, "
-                "runner=runner, keep_residuals=on_group is not None)"
-            ),
-            (
-                "try:\n"
-                "    own, symbols = decode_symbols(stream, model, k, arithmetic=arithmetic, "
-                "runner=runner, keep_residuals=on_group is not None)\n"
-                "except SdcError:\n"
-                "    good = [other for other in good if other != k]\n"
-                "    latents[sites.labels == k] = 0\n"
-                "    continue"
-            ),
+            "raise symbols",
+            ("good = [other for other in good if other != k]\nlatents[sites.labels == k] = 0\ncontinue"),
         ),
     ),
     mutant(

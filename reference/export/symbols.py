@@ -101,7 +101,7 @@ def _count_symbols(
     cells = np.ones((-(-crop.shape[0] // 16), -(-crop.shape[1] // 16)), np.uint8)
     sites = sites_of(cells, [quality], [0])
     targets = analysis_transform(crop, sites, encoder)
-    coder = GroupCoder(sites, model, quality)
+    coder = GroupCoder(sites, model)
     hyper = hyper_analysis(targets, coder, encoder)
     counts.add(np.tile(model.hyper_index[quality], (len(hyper), 1)).astype(np.int64), hyper)
     _, symbols = encode_group(targets, hyper, coder)

@@ -84,9 +84,15 @@ def limit_argument(command: argparse.ArgumentParser) -> None:
 
 
 def jobs_argument(command: argparse.ArgumentParser) -> None:
-    """Add ``--jobs``."""
+    """Add ``--jobs`` and ``--threads``."""
     command.add_argument(
         "--jobs", type=_count, metavar="N", help="processes for several files (default: one per core)"
+    )
+    command.add_argument(
+        "--threads",
+        type=_count,
+        metavar="N",
+        help="threads for one file (default: as many as there are cores; one in each of several processes)",
     )
 
 

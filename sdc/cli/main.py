@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from .. import core
 from .._version import __version__
 from . import analyze, answers, decode, encode, extract, info, redact, sheet, validate
 from .analysis_options import is_detailed
@@ -19,6 +20,11 @@ COMMANDS = (encode, analyze, decode, extract, redact, validate, info, sheet, ans
 """The commands of ``sdc``, in the order of its help."""
 
 
+def _version(program: str) -> str:
+    """Which version, and what computes."""
+    return f"{program} {__version__}, {core.about()}"
+
+
 def _sdc_parser() -> Parser:
     parser = Parser(
         "sdc",
@@ -26,7 +32,7 @@ def _sdc_parser() -> Parser:
         epilog="Exit status: 0 done, 1 invalid stream, 2 unsupported, 3 done in part, 64 wrong arguments, "
         "66 no input, 74 could not read or write.",
     )
-    parser.add_argument("--version", action="version", version=f"sdc {__version__}")
+    parser.add_argument("--version", action="version", version=_version("sdc"))
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add(commands)
@@ -35,7 +41,7 @@ def _sdc_parser() -> Parser:
 
 def _info_parser() -> Parser:
     parser = Parser("sdc-info", description="Describe an SDC stream, also one that is broken.")
-    parser.add_argument("--version", action="version", version=f"sdc-info {__version__}")
+    parser.add_argument("--version", action="version", version=_version("sdc-info"))
     info.add_arguments(parser)
     return parser
 
@@ -73,6 +79,7 @@ def run_command(make: Callable[[], argparse.ArgumentParser], argv: Sequence[str]
     try:
         try:
             args = _parsed(parser, argv)
+            core.use_threads(getattr(args, "threads", None))
             status = int(args.run(args))
         except SystemExit as end:  # --help and --version
             status = int(end.code or 0)

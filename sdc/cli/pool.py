@@ -10,6 +10,7 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import closing
 
+from .. import core
 from ..errors import SdcError
 from ..networks.threads import hold_one_thread
 from .files import PIPE
@@ -79,6 +80,7 @@ def _in_processes(
 def _stay_on_one_thread() -> None:
     """Hold a worker to one thread: there is one for each core."""
     hold_one_thread()
+    core.use_threads(1)
     # What analyses load later, torch for instance, reads it from here.
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 

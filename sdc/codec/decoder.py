@@ -8,6 +8,7 @@ from operator import index
 
 import numpy as np
 
+from .. import core
 from ..coding.passes import Symbols, sites_of
 from ..errors import SdcError
 from ..format.choice import Choice, ObjectNames, choose
@@ -106,6 +107,7 @@ def decode(
     limits: Limits = Limits(),
     arithmetic: str = "float32",
     runner: Runner = run,
+    threads: int | None = None,
     on_group: OnGroup | None = None,
 ) -> Decoded:
     """Decode an image, or what can be had of it.
@@ -125,6 +127,8 @@ def decode(
         limits: what the caller agrees to hold in memory.
         arithmetic: ``float32``, ``float64`` or ``int64``; the pixels are the same.
         runner: runs networks; :func:`sdc.networks.run.run` by default.
+        threads: that the compiled core may use; by default as many as the process may, and one in a worker
+            of torch's data loader.
         on_group: told of each group's symbols.
 
     Returns:
@@ -144,7 +148,14 @@ def decode(
             lazy.fetch_behind()
             stream = lazy.stream
     return decode_choice(
-        stream, choice, restore=restore, fill=fill, arithmetic=arithmetic, runner=runner, on_group=on_group
+        stream,
+        choice,
+        restore=restore,
+        fill=fill,
+        arithmetic=arithmetic,
+        runner=runner,
+        threads=threads,
+        on_group=on_group,
     )
 
 
@@ -156,12 +167,14 @@ def decode_choice(
     fill: Colour = GREY,
     arithmetic: str = "float32",
     runner: Runner = run,
+    threads: int | None = None,
     on_group: OnGroup | None = None,
 ) -> Decoded:
     """Decode the groups that were chosen of a parsed stream, as :func:`decode` does."""
     check_arithmetic(arithmetic)
     _check_colour(fill)
-    decoded = _decoded(stream, choice, restore, fill, arithmetic, runner, on_group)
+    with core.using(threads):
+        decoded = _decoded(stream, choice, restore, fill, arithmetic, runner, on_group)
     return _cropped(decoded, choice.objects, fill) if choice.objects and decoded.groups else decoded
 
 
@@ -190,10 +203,12 @@ def _decoded(
         restorer = None if restored is None else restorer_for(stream, said, restore, model)
         sites = sites_of(stream.labels, [g.quality for g in stream.groups], good)
         latents = np.empty((len(sites), model.latents), np.int16)
-        for k in good:
-            own, symbols = decode_symbols(
-                stream, model, k, arithmetic=arithmetic, runner=runner, keep_residuals=on_group is not None
-            )
+        keep = on_group is not None
+        for k, own, symbols in decode_symbols(
+            stream, model, good, arithmetic=arithmetic, runner=runner, keep_residuals=keep
+        ):
+            if isinstance(symbols, SdcError):
+                raise symbols
             latents[sites.labels == k] = symbols.latents
             if on_group is not None:
                 on_group(k, own, symbols)

@@ -47,7 +47,8 @@ def squared_error(
     ):
         part = sites.take(near)
         tape: Tape | None = [] if gradient else None
-        difference = run(network, part, latents[near], tape=tape).reshape(len(near), -1, 3)
+        pixels = run(network, part, latents[near], tape=tape).astype(np.float32, copy=False)
+        difference = pixels.reshape(len(near), -1, 3)
         difference -= _in_order_of(pixels_of(padded, part), network)
         if padded.shape[:2] != size:
             difference *= _in_order_of(_inside(part, *size), network)

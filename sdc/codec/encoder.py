@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import core
 from ..coding.passes import GroupCoder, encode_group, sites_of
 from ..errors import SdcError
 from ..format.build import build
@@ -97,6 +98,7 @@ def encode(
     effort: int | None = None,
     arithmetic: str = "float32",
     runner: Runner = run,
+    threads: int | None = None,
 ) -> Encoded:
     """Encode an image.
 
@@ -127,7 +129,7 @@ def encode(
         model: number of the model in the registry; the preset's by default, or else 1.
         effort: 0 rounds the latents; 1 to 9 search for better ones (:mod:`.search`), ever longer; the
             preset's by default, or else 3.
-        arithmetic, runner: as for :func:`decode`; gradients of the search are NumPy's in any case.
+        arithmetic, runner, threads: as for :func:`decode`; gradients of the search are NumPy's in any case.
 
     Returns:
         The stream's bytes, with ``notes`` on what the caller may want to know.
@@ -159,7 +161,8 @@ def encode(
     )
     by_level = qualities_of(quality, wanted, grouped.levels)
     groups = tuple(Group(k, level, by_level[level]) for k, level in enumerate(grouped.levels))
-    payloads = _payloads(image, grouped.labels, groups, decoder, encoder, effort, arithmetic, runner)
+    with core.using(threads):
+        payloads = _payloads(image, grouped.labels, groups, decoder, encoder, effort, arithmetic, runner)
     head = Head(width, height, model, decoder.weights)
     before, after = in_front, behind
     if restoration is not None:
@@ -268,7 +271,7 @@ def _payloads(
     payloads: list[bytes] = []
     for g in groups:
         own = sites.labels == g.index
-        coder = GroupCoder(sites.take(np.flatnonzero(own)), decoder, g.quality, arithmetic, runner)
+        coder = GroupCoder(sites.take(np.flatnonzero(own)), decoder, arithmetic, runner)
         targets = latents[own]
         hyper = hyper_analysis(targets, coder, encoder.networks, runner)
         residuals = None

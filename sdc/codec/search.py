@@ -177,6 +177,7 @@ class _Search:
         needs = [np.zeros((len(moved), 2 * (b - a)), np.float32) for _, a, b in passes]
         for k, cells, index, mean in self.coder.coding_passes(self.hyper, latents):
             _, a, b = passes[k]
+            index = index.astype(np.int64)
             m = (mean / 16).astype(np.float32)
             at = self.expected[cells, a:b] / self.step[a:b] - m
             middle, below, above = self._costs(index, at, self._slopes(gradient, cells, a, b), bend[a:b])
@@ -247,13 +248,14 @@ class _Search:
         bits, bend = 0.0, steep * self.bend
         for k, cells, index, mean in self.coder.coding_passes(self.hyper, latents):
             _, a, b = self.coder.model.passes[k]
+            index = index.astype(np.int64)
             at = self.expected[cells, a:b] / self.step[a:b] - (mean / 16).astype(np.float32)
             middle, below, above = self._costs(index, at, self._slopes(gradient, cells, a, b), bend[a:b])
             change = np.where(below < np.minimum(above, 0), -1, np.where(above < 0, 1, 0))
             r = np.where(index > 0, middle + change, 0).astype(np.int64)
             bits += float(self.costs.bits(index, r).sum(dtype=np.float64))
             residuals[cells, a:b] = r
-            latents[cells, a:b] = self.coder.dequantise(k, r, mean)
+            self.coder.put_latents(k, cells, r, mean, latents)
         return residuals, latents, bits
 
 

@@ -33,6 +33,7 @@ class SymbolCosts:
         Returns:
             ``float32`` of the same shape.
         """
+        indices = indices.astype(np.int64, copy=False)
         entry = indices * (2 * NEAR + 1) + np.clip(residuals, -NEAR, NEAR) + NEAR
         out: Array = self._near.take(entry)
         far = np.abs(residuals) > NEAR

@@ -1,15 +1,19 @@
-"""What does the serial work of entropy coding, symbol after symbol: the seam for faster implementations.
+"""What does the work of entropy coding: the seam for faster implementations.
 
-Whatever reads or writes a stream asks :func:`engine` for it and knows arrays and bytes only.  The one here is
-Python's; :func:`use_engine` puts another in its place.
+Whatever reads or writes a stream asks :func:`engine` for it and knows arrays and bytes only.  The compiled
+core has one, and the one here is Python's; :func:`use_engine` puts another in their place.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
 
+from .. import core
+from ..networks.model import Model
 from ..types import Array
+from .core_engine import CoreEngine
 from .labels import Labels, decode_map, encode_map
+from .latents import dequantised, entropy_parameters
 from .rans import Decoder, Encoder
 from .symbols import SymbolTables, read_symbols, write_symbols
 
@@ -21,10 +25,10 @@ class SymbolReader(Protocol):
         """Read the next residuals.
 
         Args:
-            indices: ``int64 [n]`` scale indices, 0..63.
+            indices: ``int [n]`` scale indices, 0..63.
 
         Returns:
-            ``int64 [n]``; 0 where the index is 0, for which nothing is coded.
+            ``int [n]``; 0 where the index is 0, for which nothing is coded.
 
         Raises:
             SdcError: ``E_ESCAPE``.
@@ -45,7 +49,7 @@ class SymbolWriter(Protocol):
         """Write the next residuals.
 
         Args:
-            indices: ``int64 [n]`` scale indices, 0..63.
+            indices: ``int [n]`` scale indices, 0..63.
             residuals: ``int [n]``, at most 32767 in magnitude, 0 where the index is 0.
         """
 
@@ -71,6 +75,29 @@ class Engine(Protocol):
 
     def encode_map(self, labels: Labels, count: int) -> bytes:
         """Code a map of labels: :func:`sdc.coding.labels.encode_map`."""
+
+    def entropy_parameters(self, raw: Array, qualities: Array, model: Model, k: int) -> tuple[Array, Array]:
+        """Scale indices and means: :func:`sdc.coding.latents.entropy_parameters`."""
+
+    def dequantise(
+        self,
+        residuals: Array,
+        mean: Array,
+        cells: Array,
+        qualities: Array,
+        model: Model,
+        k: int,
+        latents: Array,
+    ) -> None:
+        """Put the latents of a coding pass in place.
+
+        Args:
+            residuals, mean: ``int [m, C]`` of the pass's C channels.
+            cells: ``int [m]`` rows of ``latents`` that they are of.
+            qualities: ``int [m]`` of these cells' groups.
+            k: number of the pass.
+            latents: ``int16 [cells of the group, M]``, written in place.
+        """
 
 
 class _Reader:
@@ -114,17 +141,38 @@ class PythonEngine:
         """See :meth:`Engine.encode_map`."""
         return encode_map(labels, count)
 
+    def entropy_parameters(self, raw: Array, qualities: Array, model: Model, k: int) -> tuple[Array, Array]:
+        """See :meth:`Engine.entropy_parameters`."""
+        return entropy_parameters(raw, qualities, model, k)
 
-_engine: Engine = PythonEngine()
+    def dequantise(
+        self,
+        residuals: Array,
+        mean: Array,
+        cells: Array,
+        qualities: Array,
+        model: Model,
+        k: int,
+        latents: Array,
+    ) -> None:
+        """See :meth:`Engine.dequantise`."""
+        _, a, b = model.passes[k]
+        latents[cells, a:b] = dequantised(residuals, mean, qualities, model, k)
+
+
+_engine: Engine | None = None
 
 
 def engine() -> Engine:
     """The engine in use."""
+    global _engine
+    if _engine is None:
+        _engine = PythonEngine() if core.path() == core.NUMPY else CoreEngine()
     return _engine
 
 
 def use_engine(new: Engine) -> Engine:
     """Let all of this process code by ``new``; returns the engine in use until now."""
     global _engine
-    before, _engine = _engine, new
+    before, _engine = engine(), new
     return before

@@ -1,23 +1,27 @@
 """Coding passes of a group: cells, blocks, entropy parameters, latents (spec section "Latents").
 
 A group is coded alone: its symbols depend on the model, the group's quality, its cells, and
-nothing else.  Large groups are worked on in bands of rows, which changes no number.
+nothing else.  Small groups are decoded side by side, and large ones are worked on in bands of rows, which
+changes no number.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
+from ..errors import SdcError
 from ..networks.model import Model
 from ..networks.network import receptive_radius, sees_latents
 from ..networks.run import Runner, run
 from ..networks.sites import Sites
 from ..types import Array
-from .engine import engine
+from .engine import SymbolReader, engine
 from .symbols import RESIDUAL_MAX, tables_of
 
 BLOCK = 4
@@ -25,7 +29,7 @@ BLOCK = 4
 
 
 BAND_CELLS = 8192
-V_MIN, V_MAX = -65536, 65535
+"""Cells of a band, and of groups that are decoded side by side, at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,26 +62,42 @@ class Band:
 
 @dataclass(frozen=True, eq=False)
 class GroupCoder:
-    """What coding and decoding of one group share: its cells, blocks and entropy parameters.
+    """What coding and decoding of groups share: cells, blocks and entropy parameters.
 
     Attributes:
-        sites: the group's cells in raster order.
+        sites: the cells of a group in raster order; or those of several, group after group as their labels
+            ascend, and no more than ``BAND_CELLS``.
         model: the decoder's model.
     """
 
     sites: Sites
     model: Model
-    quality: int
     arithmetic: str = "float32"
     runner: Runner = run
 
+    @property
+    def quality(self) -> int:
+        """Of the group, or of the first."""
+        return int(self.sites.qualities[0])
+
     @cached_property
     def blocks(self) -> tuple[int, Array, Array]:
-        """``(number, block of each cell, place of each cell in its block)``; blocks in raster order."""
+        """``(number, block of each cell, place of each cell in its block)``; blocks in raster order, group
+        after group.
+        """
         rows, cols = self.sites.rows, self.sites.cols
-        key = (rows // BLOCK) * 65536 + cols // BLOCK
+        group = self.sites.labels.astype(np.int64) << 32
+        key = (rows // BLOCK) * 65536 + cols // BLOCK + group
         unique, inverse = np.unique(key, return_inverse=True)
         return len(unique), inverse.reshape(-1), (rows % BLOCK) * BLOCK + cols % BLOCK
+
+    @cached_property
+    def block_qualities(self) -> Array:
+        """``int64 [blocks]`` quality of the group of each block."""
+        count, block, _ = self.blocks
+        out = np.empty(count, np.int64)
+        out[block] = self.sites.qualities
+        return out
 
     @cached_property
     def bands(self) -> list[Band]:
@@ -88,10 +108,12 @@ class GroupCoder:
         out: list[Band] = []
         start = 0
         while start < len(rows):
-            stop = int(np.searchsorted(rows, rows[min(start + BAND_CELLS, len(rows)) - 1], "right"))
-            first = int(np.searchsorted(rows, rows[start] - margin, "left"))
-            past = int(np.searchsorted(rows, rows[stop - 1] + margin, "right"))
-            sites = self.sites.take(slice(first, past))
+            stop, first, past = len(rows), 0, len(rows)
+            if len(rows) > BAND_CELLS:
+                stop = int(np.searchsorted(rows, rows[min(start + BAND_CELLS, len(rows)) - 1], "right"))
+                first = int(np.searchsorted(rows, rows[start] - margin, "left"))
+                past = int(np.searchsorted(rows, rows[stop - 1] + margin, "right"))
+            sites = self.sites if past - first == len(rows) else self.sites.take(slice(first, past))
             parity = (sites.rows + sites.cols) % 2
             inner = np.zeros(len(sites), bool)
             inner[start - first : stop - first] = True
@@ -105,7 +127,7 @@ class GroupCoder:
         """Dequantised hyper-latents of hyper residuals, ``int64 [blocks, K]`` (PASS-03)."""
         m = self.model
         shift = m.shifts["hyper"]
-        scaled = residuals * m.hyper_step[self.quality] + (1 << shift - 1) >> shift
+        scaled = residuals * m.hyper_step[self.block_qualities] + (1 << shift - 1) >> shift
         values: Array = np.clip(scaled, *m.hyper_range)
         return values
 
@@ -115,7 +137,7 @@ class GroupCoder:
         block, place = block[band.outer], place[band.outer]
         first, past = int(block.min()), int(block.max()) + 1
         zeros = np.zeros(past - first, np.int64)
-        sites = Sites(zeros, zeros, zeros, np.full(past - first, self.quality))
+        sites = Sites(zeros, zeros, zeros, self.block_qualities[first:past])
         fine = self.runner(self.model.networks["hyper"], sites, hyper[first:past], arithmetic=self.arithmetic)
         own: Array = fine[(block - first) * BLOCK**2 + place]
         return own
@@ -129,7 +151,7 @@ class GroupCoder:
             features: hyper features of the band.
 
         Returns:
-            ``(scale index, mean in 1/16 steps)``, each ``int64 [cells of the parity, channels of the pass]``.
+            ``(scale index, mean in 1/16 steps)``, each ``int [cells of the parity, channels of the pass]``.
         """
         m = self.model
         parity, a, b = m.passes[k]
@@ -146,21 +168,20 @@ class GroupCoder:
             hyper=features,
             only=band.phases[parity],
             arithmetic=self.arithmetic,
-        ).astype(np.int64)
-        raw, mean = out[:, : b - a], out[:, b - a :]
-        s = m.shifts["index"]
-        index = np.clip(raw + m.offset[self.quality, a:b] + (1 << s - 1) >> s, 0, 63)
-        s = m.shifts["mean"]
-        return index, mean * m.inverse[self.quality, a:b] + (1 << s - 1) >> s
+        )
+        return engine().entropy_parameters(out, band.sites.qualities[band.phases[parity]], m, k)
 
-    def dequantise(self, k: int, residuals: Array, mean: Array) -> Array:
-        """Latents d of residuals r and means m, ``int64`` (PASS-08)."""
-        m = self.model
-        _, a, b = m.passes[k]
-        s = m.shifts["step"]
-        v = np.clip((residuals << 4) + mean, V_MIN, V_MAX)
-        values: Array = np.clip(v * m.step[self.quality, a:b] + (1 << s - 1) >> s, *m.latent_range)
-        return values
+    def put_latents(self, k: int, cells: Array, residuals: Array, mean: Array, latents: Array) -> None:
+        """Put the latents of a coding pass in place.
+
+        Args:
+            k: number of the pass.
+            cells: ``int [m]`` rows of ``latents``.
+            residuals, mean: ``int [m, channels of the pass]``.
+            latents: ``int16 [cells of the group, M]``, written in place.
+        """
+        qualities = self.sites.qualities[cells]
+        engine().dequantise(residuals, mean, cells, qualities, self.model, k, latents)
 
     def coding_passes(self, hyper: Array, latents: Array) -> Iterator[tuple[int, Array, Array, Array]]:
         """Coding passes and bands in coding order.
@@ -180,32 +201,122 @@ class GroupCoder:
                 yield k, band.phases[parity] + band.outer.start, index, mean
 
 
-def decode_group(payload: bytes, coder: GroupCoder, *, keep_residuals: bool = False) -> Symbols:
-    """Decode a group's stream.
+class _Readers:
+    """The streams of some groups, read side by side; a group whose stream is wrong reads zeros from then on.
+
+    Attributes:
+        errors: what is wrong, by the group's place.
+    """
+
+    def __init__(self, payloads: Sequence[bytes], model: Model):
+        self.errors: dict[int, SdcError] = {}
+        self._readers: list[SymbolReader | None] = []
+        for k, payload in enumerate(payloads):
+            self._readers.append(None)
+            with self._noted(k):
+                self._readers[k] = engine().reader(payload, tables_of(model))
+
+    @contextmanager
+    def _noted(self, k: int) -> Iterator[None]:
+        try:
+            yield
+        except SdcError as error:
+            self.errors[k], self._readers[k] = error, None
+
+    def read(self, indices: Array, bounds: Sequence[int]) -> Array:
+        """The next residuals of all groups.
+
+        Args:
+            indices: ``int [n, C]`` scale indices, group after group.
+            bounds: where each group's rows begin, and where the last one's end.
+
+        Returns:
+            ``int [n, C]``.
+        """
+        out = np.zeros(indices.shape, np.int16)
+        for k, (first, past) in enumerate(pairwise(bounds)):
+            reader = self._readers[k]
+            if reader is not None and past > first:
+                with self._noted(k):
+                    own = indices[first:past]
+                    out[first:past] = reader.read(own.reshape(-1)).reshape(own.shape)
+        return out
+
+    def finish(self) -> None:
+        """Check the ends of all streams."""
+        for k, reader in enumerate(self._readers):
+            if reader is not None:
+                with self._noted(k):
+                    reader.finish()
+
+
+def decode_groups(
+    payloads: Sequence[bytes], coder: GroupCoder, *, keep_residuals: bool = False
+) -> list[Symbols | SdcError]:
+    """Decode the streams of groups, side by side.
 
     Args:
-        payload: of its data.
-        coder: the group's cells, model and quality.
+        payloads: of their data, in the order of their cells.
+        coder: their cells and the model.
         keep_residuals: whether the residuals are wanted too; else they are empty.
+
+    Returns:
+        Of each group what its stream says, or what is wrong with it: ``E_RANS_*`` or ``E_ESCAPE``.
+    """
+    model, n = coder.model, len(coder.sites)
+    readers = _Readers(payloads, model)
+    labels = coder.sites.labels
+    starts = [0, *(np.flatnonzero(labels[1:] != labels[:-1]) + 1).tolist(), n]
+    blocks, block, _ = coder.blocks
+    of_blocks = [int(block[first:past].min()) for first, past in pairwise(starts)] + [blocks]
+    hyper = readers.read(model.hyper_index[coder.block_qualities], of_blocks).astype(np.int64)
+    latents = np.zeros((n, model.latents), np.int16)
+    residuals = np.zeros((n if keep_residuals else 0, model.latents), np.int16)
+    for k, cells, t, mean in coder.coding_passes(coder.hyper_values(hyper), latents):
+        r = readers.read(t, np.searchsorted(cells, starts).tolist())
+        coder.put_latents(k, cells, r, mean, latents)
+        if keep_residuals:
+            _, a, b = model.passes[k]
+            residuals[cells, a:b] = r
+    readers.finish()
+    return [
+        readers.errors.get(k)
+        or Symbols(
+            hyper[of_blocks[k] : of_blocks[k + 1]],
+            residuals[starts[k] : starts[k + 1]],
+            latents[starts[k] : starts[k + 1]],
+        )
+        for k in range(len(payloads))
+    ]
+
+
+def side_by_side(groups: Iterable[int], cells: Sequence[int]) -> Iterator[list[int]]:
+    """Groups in lots of no more than ``BAND_CELLS`` cells, in order; a larger one alone.
+
+    Args:
+        groups: their indices.
+        cells: of each group of the stream.
+    """
+    lot: list[int] = []
+    for k in groups:
+        if lot and sum(cells[other] for other in lot) + cells[k] > BAND_CELLS:
+            yield lot
+            lot = []
+        lot.append(k)
+    if lot:
+        yield lot
+
+
+def decode_group(payload: bytes, coder: GroupCoder, *, keep_residuals: bool = False) -> Symbols:
+    """Decode a group's stream: :func:`decode_groups` for one.
 
     Raises:
         SdcError: ``E_RANS_*`` or ``E_ESCAPE``.
     """
-    model, n = coder.model, len(coder.sites)
-    reader = engine().reader(payload, tables_of(model))
-    blocks = coder.blocks[0]
-    index = np.tile(model.hyper_index[coder.quality], blocks)
-    hyper = reader.read(index).reshape(blocks, model.hyper)
-    latents = np.zeros((n, model.latents), np.int16)
-    residuals = np.zeros((n if keep_residuals else 0, model.latents), np.int16)
-    for k, cells, t, mean in coder.coding_passes(coder.hyper_values(hyper), latents):
-        _, a, b = model.passes[k]
-        r = reader.read(t.reshape(-1)).reshape(t.shape)
-        latents[cells, a:b] = coder.dequantise(k, r, mean)
-        if keep_residuals:
-            residuals[cells, a:b] = r
-    reader.finish()
-    return Symbols(hyper, residuals, latents)
+    (found,) = decode_groups([payload], coder, keep_residuals=keep_residuals)
+    if isinstance(found, SdcError):
+        raise found
+    return found
 
 
 def quantise_hyper(values: Array, coder: GroupCoder) -> Array:
@@ -248,7 +359,7 @@ def encode_group(
         else:
             r = np.where(t > 0, residuals[cells, a:b], 0).astype(np.int64)
         writer.write(t.reshape(-1), r.reshape(-1))
-        latents[cells, a:b] = coder.dequantise(k, r, mean)
+        coder.put_latents(k, cells, r, mean, latents)
         chosen[cells, a:b] = r
     return writer.finish(), Symbols(hyper, chosen, latents)
 

@@ -71,10 +71,5 @@ def _symbol_errors(stream: Stream) -> list[SdcError]:
         model = model_for(stream.head.model, stream.head.weights)
     except SdcError as error:
         return [error]
-    errors = []
-    for k in complete:
-        try:
-            decode_symbols(stream, model, k)
-        except SdcError as error:
-            errors.append(error)
-    return errors
+    found = (symbols for _, _, symbols in decode_symbols(stream, model, complete))
+    return [error for error in found if isinstance(error, SdcError)]

@@ -1,7 +1,8 @@
 """How networks are run, by whatever runs them.
 
-Decoder, encoder and analyses call :func:`run`.  A faster implementation takes the place of NumPy's with
-:func:`use_runner`, or for one call as the argument ``runner`` of :func:`sdc.decode` and :func:`sdc.encode`.
+Decoder, encoder and analyses call :func:`run`.  The compiled core does the work where it is there, else
+NumPy.  Another implementation takes their place with :func:`use_runner`, or for one call as the argument
+``runner`` of :func:`sdc.decode` and :func:`sdc.encode`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ..types import Array
+from .core_runner import run_core
 from .numpy_runner import Tape, run_numpy
 from .operators import Operator
 from .sites import Sites
@@ -41,12 +43,12 @@ class Runner(Protocol):
             arithmetic: ``float32``, ``float64`` or ``int64``.
 
         Returns:
-            ``[m * f**2, channels]`` in the arithmetic's dtype, where m cells are wanted and f is the
-            output's factor.  Values are the same integers in every arithmetic.
+            ``[m * f**2, channels]`` in the arithmetic's dtype or in ``int16``, where m cells are wanted and f
+            is the output's factor.  Values are the same integers in every arithmetic.
         """
 
 
-_runner: Runner = run_numpy
+_runner: Runner = run_core
 
 
 def use_runner(runner: Runner) -> Runner:

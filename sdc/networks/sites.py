@@ -68,6 +68,11 @@ class Sites:
     def _tap_cache(self) -> dict[int, Array]:
         return {}
 
+    @cached_property
+    def kept(self) -> dict[str, Array]:
+        """What another runner makes of the cells, and keeps."""
+        return {}
+
     def taps(self, factor: int) -> Array:
         """Row of each tap of each site when a cell is split into ``factor**2`` sites.
 

@@ -88,7 +88,7 @@ def random_stream(
     groups = tuple(Group(k, levels[k], int(rng.integers(64))) for k in range(count))
     payloads = []
     for g in groups:
-        coder = GroupCoder(sites_of(labels, [g.quality for g in groups], [g.index]), loaded, g.quality)
+        coder = GroupCoder(sites_of(labels, [g.quality for g in groups], [g.index]), loaded)
         size = int(rng.choice([0, 3, 60, 700, 2047])) if amplitude is None else amplitude
         targets = rng.integers(-size, size + 1, (len(coder.sites), loaded.latents))
         targets[rng.random(targets.shape) < 0.4] = 0

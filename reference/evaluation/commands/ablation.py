@@ -38,11 +38,11 @@ def run(args: argparse.Namespace) -> None:
             cells = np.ones((-(-image.shape[0] // 16), -(-image.shape[1] // 16)), np.uint8)
             sites = sites_of(cells, [quality], [0])
             latents = analysis_transform(image, sites, encoder)
-            coder = GroupCoder(sites, model, quality)
+            coder = GroupCoder(sites, model)
             hyper = hyper_analysis(latents, coder, encoder)
             ways = [
                 (hyper, coder),
-                (hyper, NoContext(sites, model, quality)),
+                (hyper, NoContext(sites, model)),
                 (np.zeros_like(hyper), coder),
             ]
             for row, (symbols, how) in zip(sums, ways, strict=True):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sdc.coding.passes import GroupCoder
+from sdc.coding.passes import GroupCoder, Symbols
 from sdc.coding.rans import TOTAL, Decoder, Encoder
 from sdc.coding.symbols import read_symbols, tables_of, write_symbols
 from sdc.format.latn import decode_symbols
@@ -42,15 +42,16 @@ def coded_symbols(data: bytes) -> Coded:
     """All symbols of a stream's first group, hyper residuals first."""
     stream = parse(data)
     model, group = load_model(stream.head.model), stream.groups[0]
-    sites, symbols = decode_symbols(stream, model, 0, keep_residuals=True)
-    coder = GroupCoder(sites, model, group.quality)
+    ((_, sites, symbols),) = decode_symbols(stream, model, [0], keep_residuals=True)
+    assert isinstance(symbols, Symbols)
+    coder = GroupCoder(sites, model)
     indices = [np.tile(model.hyper_index[group.quality], len(symbols.hyper))]
     residuals = [symbols.hyper.reshape(-1)]
     known = np.zeros_like(symbols.latents)
     for k, cells, index, _ in coder.coding_passes(coder.hyper_values(symbols.hyper), known):
         _, a, b = model.passes[k]
         known[cells, a:b] = symbols.latents[cells, a:b]
-        indices.append(index.reshape(-1))
+        indices.append(index.reshape(-1).astype(np.int64))
         residuals.append(symbols.residuals[cells, a:b].reshape(-1).astype(np.int64))
     assert group.payload is not None
     return Coded(np.concatenate(indices), np.concatenate(residuals), group.payload, model)

@@ -1,0 +1,141 @@
+"""Entropy coding on the compiled core: :class:`sdc.coding.engine.Engine`."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from .. import core
+from ..errors import SdcError
+from ..networks.model import Model
+from ..types import Array
+from .labels import Labels
+from .symbols import SymbolTables
+
+_tables: WeakKeyDictionary[SymbolTables, Any] = WeakKeyDictionary()
+
+
+def _tables_of(tables: SymbolTables) -> Any:
+    """Symbol tables as the core wants them, made once."""
+    if tables not in _tables:
+        arrays = [core.contiguous(a, np.int32) for a in (tables.reach, tables.frequencies)]
+        _tables[tables] = core.native().tables(*map(core.address, arrays))
+    return _tables[tables]
+
+
+_quality_tables: WeakKeyDictionary[Model, tuple[Array, Array, Array]] = WeakKeyDictionary()
+
+
+def _quality_tables_of(model: Model) -> tuple[Array, Array, Array]:
+    """``int32 [64, M]`` offset, inverse and step of a model, made once."""
+    if model not in _quality_tables:
+        offset, inverse, step = (
+            core.contiguous(t, np.int32) for t in (model.offset, model.inverse, model.step)
+        )
+        _quality_tables[model] = (offset, inverse, step)
+    return _quality_tables[model]
+
+
+def _checked(code: int) -> None:
+    """Raise what a code of the core means."""
+    names = {"RANS_STATE": "E_RANS_STATE", "RANS_FINAL": "E_RANS_FINAL", "ESCAPE": "E_ESCAPE"}
+    names |= {"MASK_LABEL": "E_MASK_LABEL"}
+    for name, error in names.items():
+        if code == getattr(core.native(), name):
+            raise SdcError(error)
+    if code:
+        raise MemoryError
+
+
+class _Reader:
+    def __init__(self, payload: bytes, tables: SymbolTables):
+        self.handle, self.tables = core.native().reader(bytes(payload)), _tables_of(tables)
+        if isinstance(self.handle, int):
+            _checked(self.handle)
+
+    def read(self, indices: Array) -> Array:
+        indices = core.contiguous(indices, np.uint8)
+        out = np.empty(len(indices), np.int16)
+        where = (core.address(indices), len(indices), core.address(out))
+        _checked(core.native().read_symbols(self.handle, self.tables, *where))
+        return out
+
+    def finish(self) -> None:
+        _checked(core.native().finish_reader(self.handle))
+
+
+class _Writer:
+    def __init__(self, tables: SymbolTables):
+        self.handle, self.tables = core.native().writer(), _tables_of(tables)
+
+    def write(self, indices: Array, residuals: Array) -> None:
+        indices, residuals = core.contiguous(indices, np.uint8), core.contiguous(residuals, np.int16)
+        where = (core.address(indices), len(indices), core.address(residuals))
+        _checked(core.native().write_symbols(self.handle, self.tables, *where))
+
+    def finish(self) -> bytes:
+        data: bytes = core.native().finish_writer(self.handle)
+        return data
+
+
+class CoreEngine:
+    """The engine of the compiled core."""
+
+    def reader(self, payload: bytes, tables: SymbolTables) -> _Reader:
+        """See :meth:`.engine.Engine.reader`."""
+        return _Reader(payload, tables)
+
+    def writer(self, tables: SymbolTables) -> _Writer:
+        """See :meth:`.engine.Engine.writer`."""
+        return _Writer(tables)
+
+    def decode_map(self, data: bytes, rows: int, cols: int, count: int) -> Labels:
+        """See :meth:`.engine.Engine.decode_map`."""
+        labels = np.empty((rows, cols), np.uint8)
+        _checked(core.native().decode_map(bytes(data), rows, cols, count, core.address(labels)))
+        return labels
+
+    def encode_map(self, labels: Labels, count: int) -> bytes:
+        """See :meth:`.engine.Engine.encode_map`."""
+        labels = core.contiguous(labels, np.uint8)
+        data = core.native().encode_map(core.address(labels), *labels.shape, count)
+        if not isinstance(data, bytes):
+            raise MemoryError
+        return data
+
+    def entropy_parameters(self, raw: Array, qualities: Array, model: Model, k: int) -> tuple[Array, Array]:
+        """See :meth:`.engine.Engine.entropy_parameters`; ``uint8`` and ``int32``."""
+        raw, qualities = core.contiguous(raw, np.int16), core.contiguous(qualities, np.uint8)
+        offset, inverse, _ = _quality_tables_of(model)
+        _, a, b = model.passes[k]
+        index, mean = np.empty((len(raw), b - a), np.uint8), np.empty((len(raw), b - a), np.int32)
+        core.native().parameters(
+            *(core.address(raw), core.address(qualities), len(raw), b - a),
+            *(core.address(offset) + 4 * a, core.address(inverse) + 4 * a, model.latents),
+            *(model.shifts["index"], model.shifts["mean"], core.address(index), core.address(mean)),
+        )
+        return index, mean
+
+    def dequantise(
+        self,
+        residuals: Array,
+        mean: Array,
+        cells: Array,
+        qualities: Array,
+        model: Model,
+        k: int,
+        latents: Array,
+    ) -> None:
+        """See :meth:`.engine.Engine.dequantise`."""
+        residuals, mean = core.contiguous(residuals, np.int16), core.contiguous(mean, np.int32)
+        cells, qualities = core.contiguous(cells, np.int32), core.contiguous(qualities, np.uint8)
+        step = _quality_tables_of(model)[2]
+        _, a, b = model.passes[k]
+        assert latents.dtype == np.int16 and latents.flags.c_contiguous
+        core.native().dequantise(
+            *map(core.address, (residuals, mean, qualities, cells)),
+            *(len(cells), b - a, core.address(step) + 4 * a, model.latents, model.shifts["step"]),
+            *(*model.latent_range, core.address(latents) + 2 * a, latents.shape[1]),
+        )
