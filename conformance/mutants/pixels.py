@@ -114,7 +114,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     mutant(
         "gating-left-out",
-        "T3",
+        "T1",
         "NETW-08 NETW-02 RECO-05",
         ("Sites._cell_taps", "np.where(labels[other] == labels[:n], other, n)", "other"),
     ),

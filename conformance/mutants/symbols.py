@@ -339,7 +339,10 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             "GroupCoder.bands",
             "sites.rows + sites.cols",
-            "sites.rows + sites.cols - sites.rows[0] - sites.cols[0]",
+            (
+                "sites.rows + sites.cols - (sites.rows + sites.cols)[(lambda u: u[1][u[2]])"
+                "(np.unique(sites.labels, return_index=True, return_inverse=True))]"
+            ),
         ),
     ),
     mutant(

@@ -88,12 +88,7 @@ def jobs_argument(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--jobs", type=_count, metavar="N", help="processes for several files (default: one per core)"
     )
-    command.add_argument(
-        "--threads",
-        type=_count,
-        metavar="N",
-        help="threads for one file (default: as many as there are cores; one in each of several processes)",
-    )
+    command.add_argument("--threads", type=_count, metavar="N", help="threads for one file (likewise)")
 
 
 def _allowed(text: str) -> frozenset[str]:
@@ -149,8 +144,7 @@ def strip_argument(command: argparse.ArgumentParser) -> None:
         type=_parts,
         default=(),
         metavar="=WHAT",
-        help="leave out EXIF and XMP; --strip=gps,thumbnail: positions, thumbnails and maker notes only "
-        "(a colour profile stays: without it colours are wrong)",
+        help="leave out EXIF and XMP, or with =gps,thumbnail parts of them",
     )
 
 

@@ -193,7 +193,7 @@ def _decoded(
     good = [k for k in choice.groups if stream.groups[k].state == COMPLETE]
     missing = tuple(stream.missing(k) for k in choice.groups if stream.groups[k].state != COMPLETE)
     canvas = np.empty((head.rows * CELL, head.cols * CELL, 3), np.uint8)
-    canvas[:] = fill
+    canvas[:] = fill[0] if len(set(fill)) == 1 else fill  # a single number is copied ten times as fast
     restored = None if restore is False else canvas.copy()
     vectors: dict[int, tuple[int, ...]] = {}
     cells = np.zeros((head.rows, head.cols), bool)

@@ -132,9 +132,9 @@ class _Search:
         middle = np.clip(np.floor(at + 0.5), 1 - RESIDUAL_MAX, RESIDUAL_MAX - 1)
         slope = slope + 2 * bend * (middle - at)
         r = middle.astype(np.int64)
-        bits = self.costs.bits(index, r)
-        below = bend - slope + (self.costs.bits(index, r - 1) - bits)
-        above = bend + slope + (self.costs.bits(index, r + 1) - bits)
+        less, bits, more = self.costs.around(index, r)
+        below = bend - slope + (less - bits)
+        above = bend + slope + (more - bits)
         return middle, below, above
 
     def _slopes(self, gradient: Array, cells: Array, a: int, b: int) -> Array:
@@ -194,13 +194,10 @@ class _Search:
 
     def _slopes_of_bits(self, index: Array, middle: Array, odds: tuple[Array, ...]) -> Array:
         """Expected change of the bits with a pass's scale indices, then with its means in steps."""
-        up, down = np.minimum(index + 1, len(self.coder.model.reach) - 1), np.maximum(index - 1, 0)
-        by_index, by_mean = np.zeros(index.shape, np.float32), np.zeros(index.shape, np.float32)
-        for change, odd in zip((-1, 0, 1), odds, strict=True):
-            r = middle.astype(np.int64) + change
-            by_index += odd * (self.costs.bits(up, r) - self.costs.bits(down, r)) / (up - down)
-            by_mean -= odd * (self.costs.bits(index, r + 1) - self.costs.bits(index, r - 1)) / 2
-        return np.where(np.tile(index > 0, 2), np.concatenate([by_index, by_mean], 1), 0)
+        by_index, by_residual = self.costs.slopes(index, middle.astype(np.int64))
+        parts = [sum(odd * slope for odd, slope in zip(odds, by_index, strict=True))]
+        parts.append(-sum(odd * slope for odd, slope in zip(odds, by_residual, strict=True)))
+        return np.where(np.tile(index > 0, 2), np.concatenate(parts, 1), 0)
 
     def _later_bits(self, latents: Array, needs: Sequence[Array]) -> Array:
         """Gradient of the bits of later passes by the latents of earlier ones, ``float32 [cells, M]``.

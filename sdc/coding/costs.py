@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -15,13 +16,20 @@ NEAR = 255
 """Residuals up to this magnitude have their bits in a table."""
 
 
+Three = tuple[Array, Array, Array]
+"""Of the residuals one below, at and one above some integers."""
+
+
 class SymbolCosts:
     """Bits of residuals by the tables of a model."""
 
     def __init__(self, tables: SymbolTables):
         self.tables = tables
         scales = np.arange(len(tables.reach))[:, None]
-        self._near = self._bits(*np.broadcast_arrays(scales, np.arange(-NEAR, NEAR + 1))).reshape(-1)
+        near = np.broadcast_arrays(scales, np.arange(-NEAR, NEAR + 1))
+        self._near = self._bits(*near).reshape(-1)
+        self._by_index = self._slope_by_index(*near).reshape(-1)
+        self._by_residual = self._slope_by_residual(*near).reshape(-1)
 
     def bits(self, indices: Array, residuals: Array) -> Array:
         """Bits that residuals take, but for the coder's rounding.
@@ -40,6 +48,48 @@ class SymbolCosts:
         if far.any():
             out[far] = self._bits(indices[far], residuals[far])
         return out
+
+    def around(self, indices: Array, middle: Array) -> Three:
+        """Bits of the residuals one below, at and one above some integers.
+
+        Args:
+            indices: ``int64`` scale indices.
+            middle: ``int64`` of the same shape.
+
+        Returns:
+            Three of ``float32``.
+        """
+        return self._near_by(self._near, indices, middle, self._bits)
+
+    def slopes(self, indices: Array, middle: Array) -> tuple[Three, Three]:
+        """How the bits of such residuals change with the scale index, and with the residuals.
+
+        Returns:
+            Twice three of ``float32``: bits per index, and per residual.
+        """
+        by_index = self._near_by(self._by_index, indices, middle, self._slope_by_index)
+        return by_index, self._near_by(self._by_residual, indices, middle, self._slope_by_residual)
+
+    def _near_by(self, table: Array, indices: Array, middle: Array, far: Callable[..., Array]) -> Three:
+        """Entries of a table for ``middle - 1``, ``middle`` and ``middle + 1``."""
+        beyond = np.abs(middle) >= NEAR
+        entry = indices * (2 * NEAR + 1) + np.clip(middle, 1 - NEAR, NEAR - 1) + NEAR
+        found = table.take(entry - 1), table.take(entry), table.take(entry + 1)
+        if beyond.any():
+            for change, out in zip((-1, 0, 1), found, strict=True):
+                out[beyond] = far(indices[beyond], middle[beyond] + change)
+        return found
+
+    def _slope_by_index(self, indices: Array, residuals: Array) -> Array:
+        up, down = np.minimum(indices + 1, len(self.tables.reach) - 1), np.maximum(indices - 1, 0)
+        slope: Array = ((self._bits(up, residuals) - self._bits(down, residuals)) / (up - down)).astype(
+            np.float32
+        )
+        return slope
+
+    def _slope_by_residual(self, indices: Array, residuals: Array) -> Array:
+        slope: Array = (self._bits(indices, residuals + 1) - self._bits(indices, residuals - 1)) / 2
+        return slope
 
     def _bits(self, indices: Array, residuals: Array) -> Array:
         entry, beyond = self.tables.entries(indices, residuals)

@@ -83,7 +83,7 @@ def _answers(name: str) -> bool:
     network = _core.network(name, 32, 1, 0, (op,))
     x = (np.arange(96, dtype=np.int16).reshape(3, 32) * 29) % 211 - 105
     x, got = contiguous(x, np.int16), np.empty((3, 2), np.int16)
-    _core.run(network, 3, 0, 0, address(x), 0, 0, 3, 1, address(got))
+    _core.run(network, 3, 0, 0, address(x), 0, 0, 3, 1, address(got), None)
     sums = x.astype(np.int64) @ weight.T.astype(np.int64) + bias + (1 << shift.astype(np.int64) - 1)
     return np.array_equal(got, np.clip(sums >> shift, -2048, 2047))
 

@@ -55,6 +55,9 @@ typedef struct {
     int32_t *shift;
     float *scale;     /* 2 to the power of -shift */
     int32_t *gains, *offsets; /* of modulate */
+    /* For gradients, where they are wanted: */
+    int16_t *back;       /* of pointwise layers: weights from output to input, packed */
+    float *back_weights; /* of depthwise layers: [9][out], divided by the shift */
 } sdc_operator;
 
 /* A set of kernels for one kind of processor. */
@@ -71,6 +74,20 @@ typedef struct {
                       size_t ys, int rows);
     /* to[count] = clamp(a + b); count is a multiple of SDC_PAD */
     void (*add)(const int16_t *a, const int16_t *b, int16_t *to, size_t count, int low, int high);
+    /* y[rows][out] = sum of x * w, for packed weights; channels are padded, rows are as for pointwise */
+    void (*products)(const int16_t *weights, int in, int out, const int16_t *x, int32_t *y, int rows);
+    /* Where a clamp let values through, a bit for each; 1 where it was everywhere, and nothing is written. */
+    int (*passes)(const int16_t *x, uint8_t *to, size_t count, int low, int high);
+    /* g[count] times what passed. */
+    void (*mask)(float *g, const uint8_t *passed, size_t count);
+    /* Rows of g, times scale[channels], as integers of 15 bits and a factor for each row; g is left scaled. */
+    void (*quantise)(float *g, const float *scale, int channels, int rows, int16_t *to, float *factors);
+    /* y[rows][channels] = x * factors[row] */
+    void (*rescale)(const int32_t *x, const float *factors, int channels, int rows, float *y);
+    /* g[rows][channels] = sum over k of weights[k] * from[taps[row][8 - k]] */
+    void (*spread)(const float *weights, const float *from, int channels, const int32_t *taps, float *g, int rows);
+    /* to[count] += from */
+    void (*accumulate)(float *to, const float *from, size_t count);
 } sdc_path;
 
 extern const sdc_path sdc_path_portable, sdc_path_sse4, sdc_path_avx2, sdc_path_avx512, sdc_path_neon,
@@ -100,6 +117,9 @@ sdc_operator *sdc_operator_new(const sdc_path *, sdc_kind, int in, int out, int 
                                const int32_t *second, const uint8_t *shift, int low, int high);
 void sdc_operator_free(sdc_operator *);
 
+/* Give a layer what gradients need: the weight it was made of.  SDC_OK or SDC_NO_MEMORY. */
+int sdc_operator_differentiable(const sdc_path *, sdc_operator *, const int16_t *weight);
+
 typedef struct sdc_network sdc_network;
 
 /* An empty network, to which operators are appended that live as long as it does. */
@@ -121,7 +141,20 @@ typedef struct {
     const int32_t *only;      /* [wanted] cells whose output is wanted, or NULL for all */
     size_t wanted;
     int threads;
+    struct sdc_tape *tape;    /* is filled with what gradients need, with all cells wanted; or NULL */
 } sdc_run;
+
+/* Where the clamps of a run let values through. */
+typedef struct sdc_tape sdc_tape;
+
+sdc_tape *sdc_tape_new(const sdc_network *, size_t cells);
+void sdc_tape_free(sdc_tape *);
+
+/* Gradient at the input, [cells * factor^2][channels], from that at the output of a run with a tape; rounding
+ * counts as the identity.  Products are of integers of 15 bits, scaled by powers of two for each row, and all
+ * else is in an order that is the same everywhere, so every machine has the same gradient.  The run's x and
+ * hyper are not needed. */
+int sdc_network_backward(const sdc_network *, const sdc_run *, const float *gradient, float *out);
 
 /* Run a network; out is [wanted * output factor^2][output channels]. */
 int sdc_network_run(const sdc_network *, const sdc_run *, int16_t *out);

@@ -5,7 +5,7 @@
  *   BLOCK_ROWS     rows of a block of the pointwise product
  *   BLOCK_VECTORS  vectors of output channels of a block; LANES * BLOCK_VECTORS divides a multiple of SDC_PAD
  *   vec            a vector of int32, or of twice as many int16
- *   v_load, v_store, v_pair, v_madd, v_low, v_high, v_finish, v_join, v_put,
+ *   v_zero, v_load, v_store, v_pair, v_madd, v_low, v_high, v_finish, v_join, v_put,
  *   v_add16 (which saturates), v_clamp16
  */
 
@@ -129,7 +129,57 @@ static void NAME(add)(const int16_t *a, const int16_t *b, int16_t *to, size_t co
         v_put(to + k, v_clamp16(v_add16(v_load(a + k), v_load(b + k)), (int16_t)low, (int16_t)high));
 }
 
+/* ------------------------------------------------------------------ gradients */
+
+/* As pointwise, but for the sums themselves. */
+static INLINE void NAME(block_of_products)(const int16_t *w, int pairs, const int16_t *x, size_t xs, int32_t *y,
+                                           size_t ys, const int rows, const int vectors)
+{
+    vec sums[BLOCK_ROWS][BLOCK_VECTORS];
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vectors; v++)
+            sums[r][v] = v_zero();
+    for (int pair = 0; pair < pairs; pair++) {
+        vec ws[BLOCK_VECTORS];
+        for (int v = 0; v < vectors; v++)
+            ws[v] = v_load(w + 2 * LANES * v);
+        w += 2 * LANES * vectors;
+        for (int r = 0; r < rows; r++) {
+            const vec both = v_pair(x + (size_t)r * xs + 2 * (size_t)pair);
+            for (int v = 0; v < vectors; v++)
+                sums[r][v] = v_madd(sums[r][v], ws[v], both);
+        }
+    }
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vectors; v++)
+            v_put(y + (size_t)r * ys + v * LANES, sums[r][v]);
+}
+
+static void NAME(products)(const int16_t *weights, int in, int out, const int16_t *x, int32_t *y, int rows)
+{
+    const int pairs = (in + 1) / 2, padded = (out + SDC_PAD - 1) / SDC_PAD * SDC_PAD;
+    const size_t xs = (size_t)(in + SDC_PAD - 1) / SDC_PAD * SDC_PAD, ys = (size_t)padded;
+    for (int begin = 0; begin < padded;) {
+        const int16_t *w = weights + (size_t)begin * (size_t)pairs * 2;
+        if ((padded - begin) / LANES >= BLOCK_VECTORS) {
+            for (int r = 0; r < rows; r += BLOCK_ROWS)
+                NAME(block_of_products)(w, pairs, x + (size_t)r * xs, xs, y + (size_t)r * ys + begin, ys,
+                                        BLOCK_ROWS, BLOCK_VECTORS);
+            begin += LANES * BLOCK_VECTORS;
+        } else {
+            for (int r = 0; r < rows; r += BLOCK_ROWS)
+                NAME(block_of_products)(w, pairs, x + (size_t)r * xs, xs, y + (size_t)r * ys + begin, ys,
+                                        BLOCK_ROWS,
+                                        SDC_PAD / LANES < BLOCK_VECTORS ? SDC_PAD / LANES : BLOCK_VECTORS);
+            begin += SDC_PAD;
+        }
+    }
+}
+
+#include "gradients.h"
+
 const sdc_path JOIN(sdc_path, PATH) = {
     TEXT(PATH), LANES, NAME(supported), NAME(pack_pointwise), NAME(pack_depthwise), NAME(pointwise),
-    NAME(depthwise), NAME(add),
+    NAME(depthwise), NAME(add), NAME(products), NAME(passes), NAME(mask), NAME(quantise), NAME(rescale),
+    NAME(spread), NAME(accumulate),
 };

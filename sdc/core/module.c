@@ -125,18 +125,83 @@ static PyObject *network(PyObject *self, PyObject *args)
     return NULL;
 }
 
-static PyObject *run(PyObject *self, PyObject *args)
+#define TAPE "sdc.tape"
+
+static void free_tape(PyObject *capsule) { sdc_tape_free(PyCapsule_GetPointer(capsule, TAPE)); }
+
+/* What a run of a network on some cells fills for its gradient. */
+static PyObject *tape(PyObject *self, PyObject *args)
 {
     PyObject *capsule;
+    Py_ssize_t cells;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "On", &capsule, &cells))
+        return NULL;
+    const held_network *held = PyCapsule_GetPointer(capsule, NETWORK);
+    if (!held)
+        return NULL;
+    sdc_tape *made = sdc_tape_new(held->network, (size_t)cells);
+    if (!made)
+        return PyErr_NoMemory();
+    PyObject *found = PyCapsule_New(made, TAPE, free_tape);
+    if (!found)
+        sdc_tape_free(made);
+    return found;
+}
+
+/* Give an operator what gradients need. */
+static PyObject *differentiable(PyObject *self, PyObject *args)
+{
+    const char *name;
+    PyObject *capsule;
+    address weight;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "sOK", &name, &capsule, &weight))
+        return NULL;
+    const sdc_path *path = path_of(name);
+    sdc_operator *op = path ? PyCapsule_GetPointer(capsule, OPERATOR) : NULL;
+    return op ? failure(sdc_operator_differentiable(path, op, AT(const int16_t, weight))) : NULL;
+}
+
+static PyObject *backward(PyObject *self, PyObject *args)
+{
+    PyObject *capsule, *tape_;
+    Py_ssize_t cells;
+    address taps, gradient, out;
+    int threads, code;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OOnKiKK", &capsule, &tape_, &cells, &taps, &threads, &gradient, &out))
+        return NULL;
+    const held_network *held = PyCapsule_GetPointer(capsule, NETWORK);
+    sdc_tape *filled = held ? PyCapsule_GetPointer(tape_, TAPE) : NULL;
+    if (!filled)
+        return NULL;
+    const sdc_run r = {.cells = (size_t)cells,
+                       .taps = AT(const int32_t, taps),
+                       .wanted = (size_t)cells,
+                       .threads = threads,
+                       .tape = filled};
+    Py_BEGIN_ALLOW_THREADS
+    code = sdc_network_backward(held->network, &r, AT(const float, gradient), AT(float, out));
+    Py_END_ALLOW_THREADS
+    return failure(code);
+}
+
+static PyObject *run(PyObject *self, PyObject *args)
+{
+    PyObject *capsule, *tape_;
     Py_ssize_t cells, wanted;
     address taps, qualities, x, hyper, only, out;
     int threads, code;
     (void)self;
-    if (!PyArg_ParseTuple(args, "OnKKKKKniK", &capsule, &cells, &taps, &qualities, &x, &hyper, &only, &wanted,
-                          &threads, &out))
+    if (!PyArg_ParseTuple(args, "OnKKKKKniKO", &capsule, &cells, &taps, &qualities, &x, &hyper, &only, &wanted,
+                          &threads, &out, &tape_))
         return NULL;
     const held_network *held = PyCapsule_GetPointer(capsule, NETWORK);
     if (!held)
+        return NULL;
+    sdc_tape *filled = tape_ == Py_None ? NULL : PyCapsule_GetPointer(tape_, TAPE);
+    if (!filled && PyErr_Occurred())
         return NULL;
     const sdc_run r = {(size_t)cells,
                        AT(const int32_t, taps),
@@ -145,7 +210,8 @@ static PyObject *run(PyObject *self, PyObject *args)
                        AT(const int16_t, hyper),
                        AT(const int32_t, only),
                        (size_t)wanted,
-                       threads};
+                       threads,
+                       filled};
     Py_BEGIN_ALLOW_THREADS
     code = sdc_network_run(held->network, &r, AT(int16_t, out));
     Py_END_ALLOW_THREADS
@@ -385,6 +451,9 @@ static PyMethodDef methods[] = {
     {"operator", operator_, METH_VARARGS, NULL},
     {"network", network, METH_VARARGS, NULL},
     {"run", run, METH_VARARGS, NULL},
+    {"tape", tape, METH_VARARGS, NULL},
+    {"differentiable", differentiable, METH_VARARGS, NULL},
+    {"backward", backward, METH_VARARGS, NULL},
     {"neighbours", neighbours, METH_VARARGS, NULL},
     {"tables", tables, METH_VARARGS, NULL},
     {"reader", reader, METH_VARARGS, NULL},

@@ -116,7 +116,41 @@ void sdc_operator_free(sdc_operator *op)
     sdc_free(op->scale);
     sdc_free(op->gains);
     sdc_free(op->offsets);
+    sdc_free(op->back);
+    sdc_free(op->back_weights);
     sdc_free(op);
+}
+
+static int16_t *transposed(const int16_t *weight, int in, int out)
+{
+    int16_t *to = sdc_alloc(sizeof *to * (size_t)in * (size_t)out);
+    for (int o = 0; to && o < out; o++)
+        for (int i = 0; i < in; i++)
+            to[(size_t)i * (size_t)out + (size_t)o] = weight[(size_t)o * (size_t)in + (size_t)i];
+    return to;
+}
+
+int sdc_operator_differentiable(const sdc_path *path, sdc_operator *op, const int16_t *weight)
+{
+    if (op->kind == SDC_POINTWISE && !op->back) {
+        int16_t *turned = transposed(weight, op->in, op->out);
+        op->back = turned ? path->pack_pointwise(turned, op->out, op->in) : NULL;
+        sdc_free(turned);
+        return op->back ? SDC_OK : SDC_NO_MEMORY;
+    }
+    if (op->kind == SDC_DEPTHWISE && !op->back_weights) {
+        const size_t width = padded(op->out);
+        op->back_weights = sdc_alloc(sizeof(float) * 9 * width);
+        if (!op->back_weights)
+            return SDC_NO_MEMORY;
+        for (size_t k = 0; k < 9; k++)
+            for (size_t at = 0; at < width; at++) {
+                const int c = sdc_interleaved((int)at, path->lanes);
+                op->back_weights[k * width + (size_t)c] =
+                    c < op->out ? (float)weight[(size_t)c * 9 + k] * op->scale[at] : 0.0f;
+            }
+    }
+    return SDC_OK;
 }
 
 sdc_network *sdc_network_new(const sdc_path *path, int channels, int factor, int hyper)
@@ -173,6 +207,36 @@ int sdc_network_append(sdc_network *n, const sdc_operator *op)
         n->deepest = n->depth;
     n->places[n->count++] = p;
     return SDC_OK;
+}
+
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
+#define TILE_VALUES 16384
+
+/* Most values of a cell, anywhere in a network. */
+static size_t most_values(const sdc_network *n)
+{
+    size_t most = larger(SDC_PAD, area(n->factor) * padded(n->channels));
+    for (int k = 0; k < n->count; k++)
+        most = larger(most, area(n->places[k].behind) * padded(n->places[k].out));
+    return most;
+}
+
+/* The widest row. */
+static size_t widest_row(const sdc_network *n)
+{
+    size_t widest = larger(SDC_PAD, padded(n->channels));
+    for (int k = 0; k < n->count; k++)
+        widest = larger(widest, padded(n->places[k].out));
+    return widest;
+}
+
+/* Cells of a tile.  Their rows fill whole blocks of a kernel, but for the last tile's, so that the spare rows of a
+ * tile never reach into the next. */
+static size_t tile_of(const sdc_network *n)
+{
+    const size_t cells = TILE_VALUES / most_values(n);
+    return larger(cells / SDC_SPARE_ROWS, 1) * SDC_SPARE_ROWS;
 }
 
 /* ------------------------------------------------------------------- running */
@@ -403,6 +467,36 @@ static int16_t *step(tile *t, int k, int16_t *x)
     return to;
 }
 
+/* Whether the values of an operator are clamped. */
+static int clamps(const sdc_operator *op)
+{
+    return op->kind == SDC_POINTWISE || op->kind == SDC_DEPTHWISE || op->kind == SDC_QUALITY ||
+           op->kind == SDC_MODULATE || op->kind == SDC_ADD;
+}
+
+/* Of operators that clamp. */
+struct sdc_tape {
+    uint8_t *passed[LONGEST]; /* bits of [cells * sites][padded channels] */
+    uint8_t *all[LONGEST];    /* of each tile, whether all passed, and there are no bits */
+};
+
+static uint8_t *passed_of(const sdc_network *n, const sdc_tape *tape, int k, size_t first)
+{
+    const place *at = &n->places[k];
+    return tape->passed[k] + first * area(at->factor) * padded(at->out) / 8;
+}
+
+static void note_passes(const tile *t, int k, const int16_t *values)
+{
+    const sdc_network *n = t->p->network;
+    const place *at = &n->places[k];
+    const sdc_tape *tape = t->p->run->tape;
+    if (tape && clamps(at->op))
+        tape->all[k][t->first / t->p->tile] =
+            (uint8_t)n->path->passes(values, passed_of(n, tape, k, t->first),
+                                     t->count * area(at->factor) * padded(at->out), at->op->low, at->op->high);
+}
+
 /* The last operators but those that change the shape alone, which result in the same bytes. */
 static int before_reshapes(const part *p)
 {
@@ -443,8 +537,10 @@ static void do_tile(void *context, size_t item, int worker)
     int16_t *x = taps ? NULL : p->in->values ? rows_of(&t, p->in) : input_of(&t);
     keep_input(&t, x);
     const int end = p->last ? before_reshapes(p) : p->end;
-    for (int k = p->begin; k < end; k++)
+    for (int k = p->begin; k < end; k++) {
         x = step(&t, k, x);
+        note_passes(&t, k, x);
+    }
     if (p->last) {
         const int channels = end > p->begin ? n->places[end - 1].out : n->channels;
         const int factor = end > p->begin ? n->places[end - 1].behind : n->factor;
@@ -453,29 +549,12 @@ static void do_tile(void *context, size_t item, int worker)
     }
 }
 
-static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
-
-#define TILE_VALUES 16384
-
 /* Sizes of a part's tiles and buffers; whether there is memory for them. */
 static int prepare(part *p, int threads)
 {
     const sdc_network *n = p->network;
-    size_t most = larger(SDC_PAD, area(n->factor) * padded(n->channels)), widest = padded(n->channels);
-    if (p->begin)
-        most = widest = SDC_PAD;
-    for (int k = p->begin; k < p->end; k++) {
-        const place *at = &n->places[k];
-        widest = larger(widest, larger(padded(at->in), padded(at->out)));
-        most = larger(most, larger(area(at->factor) * padded(at->in), area(at->behind) * padded(at->out)));
-    }
-    for (int k = 0; k < p->pushes; k++)
-        most = larger(most, area(p->in[k + 1].factor) * padded(p->in[k + 1].channels));
-    p->tile = TILE_VALUES / most ? TILE_VALUES / most : 1;
-    /* Rows of a tile fill whole blocks of a kernel, but for the last tile's: spare rows never reach the next. */
-    if (p->tile % SDC_SPARE_ROWS)
-        p->tile += SDC_SPARE_ROWS - p->tile % SDC_SPARE_ROWS;
-    p->room = p->tile * most + SDC_SPARE_ROWS * widest;
+    p->tile = tile_of(n);
+    p->room = p->tile * most_values(n) + SDC_SPARE_ROWS * widest_row(n);
     const int factor = p->begin < p->end ? n->places[p->begin].factor : n->factor;
     const size_t taps = 9 * p->tile * area(factor) * (sizeof(int32_t) / sizeof(int16_t));
     p->worker_room = ((size_t)(n->deepest + 4) * p->room + taps + SDC_PAD) / SDC_PAD * SDC_PAD;
@@ -600,6 +679,340 @@ int sdc_network_run(const sdc_network *n, const sdc_run *run, int16_t *out)
     }
     free_whole(kept[0]);
     free_whole(kept[1]);
+    return result;
+}
+
+/* ----------------------------------------------------------------- gradients */
+
+sdc_tape *sdc_tape_new(const sdc_network *n, size_t cells)
+{
+    sdc_tape *tape = sdc_alloc(sizeof *tape);
+    if (!tape)
+        return NULL;
+    memset(tape, 0, sizeof *tape);
+    for (int k = 0; k < n->count; k++) {
+        const place *at = &n->places[k];
+        if (!clamps(at->op))
+            continue;
+        tape->passed[k] = sdc_alloc(cells * area(at->factor) * padded(at->out) / 8 + 1);
+        tape->all[k] = sdc_alloc(cells / tile_of(n) + 1);
+        if (!tape->passed[k] || !tape->all[k]) {
+            sdc_tape_free(tape);
+            return NULL;
+        }
+    }
+    return tape;
+}
+
+void sdc_tape_free(sdc_tape *tape)
+{
+    if (!tape)
+        return;
+    for (int k = 0; k < LONGEST; k++) {
+        sdc_free(tape->passed[k]);
+        sdc_free(tape->all[k]);
+    }
+    sdc_free(tape);
+}
+
+/* Gradients of all cells between two parts: rows of padded channels, and a row of zeros behind the last. */
+typedef struct {
+    float *values;
+    int channels, factor;
+} gradients;
+
+/* A part of a network on the way back. */
+typedef struct {
+    const sdc_network *network;
+    const sdc_run *run;
+    int begin, end;
+    size_t tile, room;       /* cells; values of a buffer */
+    const float *gradient;   /* at the output, in the last part */
+    gradients in[DEEPEST + 1]; /* at the output of the next part's taps, then at sums whose other term comes yet */
+    int sums;
+    gradients out[DEEPEST + 1];
+    int outs;                /* sums that go on */
+    float *result;           /* at the input, in the first part */
+    float *buffers;
+    size_t worker_room;
+} part_back;
+
+typedef struct {
+    const part_back *p;
+    size_t first, count;
+    float *g, *other;        /* the gradient, and room for the next */
+    float *stack[DEEPEST + 1];
+    int depth;
+    int16_t *integers;
+    float *factors;
+    int32_t *taps;
+} tile_back;
+
+static void swap(tile_back *t)
+{
+    float *g = t->g;
+    t->g = t->other;
+    t->other = g;
+}
+
+static void through_pointwise(tile_back *t, const place *at, int rows)
+{
+    const sdc_path *path = t->p->network->path;
+    int32_t *sums = (int32_t *)(void *)t->other;
+    path->quantise(t->g, at->op->scale, (int)padded(at->out), rows, t->integers, t->factors);
+    path->products(at->op->back, at->out, at->in, t->integers, sums, rows);
+    path->rescale(sums, t->factors, (int)padded(at->in), rows, t->g);
+}
+
+/* Channels to others of the same values. */
+static void reshape_back(tile_back *t, const place *at)
+{
+    const size_t front = padded(at->in), back = padded(at->out), own = (size_t)at->in, from = (size_t)at->out;
+    const size_t rows = t->count * area(at->factor), values = rows * own;
+    if (front == own && back == from)
+        return;
+    for (size_t k = 0; k < values; k++) /* the values themselves are in one order */
+        t->other[k / own * front + k % own] = t->g[k / from * back + k % from];
+    for (size_t r = 0; r < rows; r++)
+        memset(t->other + r * front + own, 0, sizeof(float) * (front - own));
+    swap(t);
+}
+
+static void without_hyper(tile_back *t, const place *at)
+{
+    const size_t front = padded(at->in), back = padded(at->out), own = (size_t)at->in;
+    for (size_t r = 0; r < t->count; r++) {
+        memcpy(t->other + r * front, t->g + r * back, sizeof(float) * own);
+        memset(t->other + r * front + own, 0, sizeof(float) * (front - own));
+    }
+    swap(t);
+}
+
+static void through_modulate(tile_back *t, const place *at, int rows)
+{
+    const size_t width = padded(at->in);
+    float *g = t->g;
+    for (int r = 0; r < rows; r++, g += width)
+        for (size_t c = 0; c < width; c++)
+            g[c] *= (float)at->op->gains[c] * at->op->scale[c];
+}
+
+static void step_back(tile_back *t, int k)
+{
+    const sdc_network *n = t->p->network;
+    const place *at = &n->places[k];
+    const int rows = (int)(t->count * area(at->factor));
+    const size_t values = (size_t)rows * padded(at->out);
+    if (clamps(at->op) && !t->p->run->tape->all[k][t->first / t->p->tile])
+        n->path->mask(t->g, passed_of(n, t->p->run->tape, k, t->first), values);
+    switch (at->op->kind) {
+    case SDC_POINTWISE:
+        through_pointwise(t, at, rows);
+        break;
+    case SDC_ADD:
+        memcpy(t->stack[t->depth++], t->g, sizeof(float) * values);
+        break;
+    case SDC_PUSH:
+        n->path->accumulate(t->g, t->stack[--t->depth], values);
+        break;
+    case SDC_SHUFFLE:
+    case SDC_UNSHUFFLE:
+        reshape_back(t, at);
+        break;
+    case SDC_HYPER:
+        without_hyper(t, at);
+        break;
+    case SDC_MODULATE:
+        through_modulate(t, at, rows);
+        break;
+    default:
+        break;
+    }
+}
+
+/* The nine rows of each site of the tile. */
+static void taps_of(tile_back *t, int factor)
+{
+    const part all = {.run = t->p->run, .last = 0};
+    tile forward = {.p = &all, .first = t->first, .count = t->count, .taps = t->taps};
+    find_taps(&forward, factor);
+}
+
+/* Rows of padded channels from rows without, and back. */
+static void pad_floats(const float *from, size_t rows, int channels, float *to)
+{
+    const size_t width = padded(channels), own = (size_t)channels;
+    for (size_t r = 0; r < rows; r++, from += own, to += width) {
+        memcpy(to, from, sizeof *to * own);
+        memset(to + own, 0, sizeof *to * (width - own));
+    }
+}
+
+static void unpad_floats(const float *from, size_t rows, int channels, float *to)
+{
+    const size_t width = padded(channels), own = (size_t)channels;
+    for (size_t r = 0; r < rows; r++, from += width, to += own)
+        memcpy(to, from, sizeof *to * own);
+}
+
+static size_t row_values(const gradients *g) { return area(g->factor) * padded(g->channels); }
+
+static void do_tile_back(void *context, size_t item, int worker)
+{
+    const part_back *p = context;
+    const sdc_network *n = p->network;
+    tile_back t;
+    memset(&t, 0, sizeof t);
+    t.p = p;
+    t.first = item * p->tile;
+    t.count = p->run->cells - t.first < p->tile ? p->run->cells - t.first : p->tile;
+    float *own = p->buffers + (size_t)worker * p->worker_room;
+    t.g = own;
+    t.other = own + p->room;
+    for (int k = 0; k <= n->deepest; k++)
+        t.stack[k] = own + (size_t)(k + 2) * p->room;
+    float *rest = own + (size_t)(n->deepest + 3) * p->room;
+    t.integers = (int16_t *)(void *)rest;
+    t.factors = rest + p->room;
+    t.taps = (int32_t *)(void *)(rest + 2 * p->room);
+    for (int k = 0; k < p->sums; k++) {
+        const gradients *sum = &p->in[k + 1];
+        memcpy(t.stack[t.depth++], sum->values + t.first * row_values(sum),
+               sizeof(float) * t.count * row_values(sum));
+    }
+    int end = p->end;
+    if (p->gradient) {
+        const part last = {.network = n, .begin = p->begin, .end = p->end};
+        end = before_reshapes(&last);
+        const int channels = end ? n->places[end - 1].out : n->channels;
+        const size_t rows = area(end ? n->places[end - 1].behind : n->factor);
+        pad_floats(p->gradient + t.first * rows * (size_t)channels, t.count * rows, channels, t.g);
+    } else {
+        const place *taps = &n->places[p->end];
+        taps_of(&t, taps->factor);
+        n->path->spread(taps->op->back_weights, p->in[0].values, (int)padded(taps->in), t.taps, t.g,
+                        (int)(t.count * area(taps->factor)));
+    }
+    for (int k = end - 1; k >= p->begin; k--)
+        step_back(&t, k);
+    for (int k = 0; k <= p->outs; k++) {
+        const gradients *to = &p->out[k];
+        if (to->values)
+            memcpy(to->values + t.first * row_values(to), k ? t.stack[k - 1] : t.g,
+                   sizeof(float) * t.count * row_values(to));
+    }
+    if (p->result) {
+        const size_t rows = area(n->factor);
+        unpad_floats(t.g, t.count * rows, n->channels, p->result + t.first * rows * (size_t)n->channels);
+    }
+}
+
+/* Sums whose other term is pushed before operator k. */
+static int open_sums(const sdc_network *n, int k, int *adders)
+{
+    int depth = 0, stack[LONGEST];
+    for (int j = n->count - 1; j >= k; j--)
+        if (n->places[j].op->kind == SDC_ADD)
+            stack[depth++] = j;
+        else if (n->places[j].op->kind == SDC_PUSH)
+            depth--;
+    for (int j = 0; j < depth && j < DEEPEST; j++)
+        adders[j] = stack[j];
+    return depth;
+}
+
+static int make_gradients(gradients *g, size_t cells, int channels, int factor)
+{
+    g->channels = channels;
+    g->factor = factor;
+    const size_t rows = cells * area(factor), width = padded(channels);
+    g->values = sdc_alloc(sizeof(float) * (rows + 1) * width);
+    if (!g->values)
+        return 0;
+    memset(g->values + rows * width, 0, sizeof(float) * width);
+    return 1;
+}
+
+/* Room for what a part gives to the one in front, and for its tiles. */
+static int prepare_back(part_back *p, int threads)
+{
+    const sdc_network *n = p->network;
+    const size_t cells = p->run->cells;
+    int adders[DEEPEST];
+    if (p->begin || (n->count && n->places[0].op->kind == SDC_DEPTHWISE)) {
+        const place *taps = &n->places[p->begin];
+        p->outs = open_sums(n, p->begin, adders);
+        if (!make_gradients(&p->out[0], cells, taps->out, taps->factor))
+            return 0;
+        for (int k = 0; k < p->outs; k++)
+            if (!make_gradients(&p->out[k + 1], cells, n->places[adders[k]].in, n->places[adders[k]].factor))
+                return 0;
+    }
+    const int factor = p->end < n->count ? n->places[p->end].factor : 1;
+    p->tile = tile_of(n);
+    p->room = p->tile * larger(most_values(n), 9 * area(factor)) + SDC_SPARE_ROWS * widest_row(n);
+    p->worker_room = ((size_t)(n->deepest + 6) * p->room + SDC_PAD) / SDC_PAD * SDC_PAD;
+    const size_t bytes = sizeof(float) * p->worker_room * (size_t)threads;
+    p->buffers = sdc_alloc(bytes);
+    if (p->buffers)
+        memset(p->buffers, 0, bytes);
+    return p->buffers != NULL;
+}
+
+static void free_gradients(gradients *g)
+{
+    for (int k = 0; k <= DEEPEST; k++)
+        sdc_free(g[k].values);
+    memset(g, 0, sizeof(gradients) * (DEEPEST + 1));
+}
+
+/* The gradient at the input of taps that begin a network. */
+static void first_taps(const sdc_network *n, const sdc_run *run, const gradients *g, float *buffer, int32_t *taps,
+                       float *out)
+{
+    const size_t rows = area(n->factor);
+    part all = {.run = run, .last = 0};
+    for (size_t cell = 0; cell < run->cells; cell++) {
+        tile t = {.p = &all, .first = cell, .count = 1, .taps = taps};
+        find_taps(&t, n->factor);
+        n->path->spread(n->places[0].op->back_weights, g->values, (int)padded(n->channels), taps, buffer,
+                        (int)rows);
+        unpad_floats(buffer, rows, n->channels, out + cell * rows * (size_t)n->channels);
+    }
+}
+
+int sdc_network_backward(const sdc_network *n, const sdc_run *run, const float *gradient, float *out)
+{
+    part_back p;
+    int result = SDC_OK;
+    const int threads = run->threads > 0 ? run->threads : 1;
+    memset(&p, 0, sizeof p);
+    p.network = n;
+    p.run = run;
+    p.gradient = gradient;
+    const int taps_first = n->count && n->places[0].op->kind == SDC_DEPTHWISE;
+    for (p.end = n->count;; p.end = p.begin) {
+        for (p.begin = p.end ? p.end - 1 : 0; p.begin && n->places[p.begin].op->kind != SDC_DEPTHWISE;)
+            p.begin--;
+        p.result = p.begin || taps_first ? NULL : out;
+        if (!prepare_back(&p, threads))
+            result = SDC_NO_MEMORY;
+        else
+            sdc_parallel((run->cells + p.tile - 1) / p.tile, threads, do_tile_back, &p);
+        if (result == SDC_OK && !p.begin && taps_first)
+            first_taps(n, run, &p.out[0], p.buffers, (int32_t *)(void *)(p.buffers + p.room), out);
+        sdc_free(p.buffers);
+        p.buffers = NULL;
+        free_gradients(p.in);
+        if (result != SDC_OK || !p.begin)
+            break;
+        memcpy(p.in, p.out, sizeof p.in);
+        memset(p.out, 0, sizeof p.out);
+        p.sums = p.outs;
+        p.outs = 0;
+        p.gradient = NULL;
+    }
+    free_gradients(p.out);
     return result;
 }
 

@@ -21,6 +21,7 @@
 
 typedef __m256i vec;
 
+#define v_zero() _mm256_setzero_si256()
 #define v_load(p) _mm256_loadu_si256((const __m256i *)(const void *)(p))
 #define v_madd(sum, a, b) _mm256_add_epi32(sum, _mm256_madd_epi16(a, b))
 #define v_low(a, b) _mm256_unpacklo_epi16(a, b)

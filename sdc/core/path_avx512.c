@@ -12,6 +12,7 @@
 #endif
 
 #include <immintrin.h>
+#include <string.h>
 
 #define PATH avx512
 #define LANES 16
@@ -20,6 +21,7 @@
 
 typedef __m512i vec;
 
+#define v_zero() _mm512_setzero_si512()
 #define v_load(p) _mm512_loadu_si512(p)
 #define v_low(a, b) _mm512_unpacklo_epi16(a, b)
 #define v_high(a, b) _mm512_unpackhi_epi16(a, b)

@@ -17,6 +17,7 @@
 /* 16 bytes, as int32. */
 typedef int32x4_t vec;
 
+#define v_zero() vdupq_n_s32(0)
 #define v_load(p) vreinterpretq_s32_u8(vld1q_u8((const uint8_t *)(const void *)(p)))
 #define v_16(v) vreinterpretq_s16_s32(v)
 #define v_low(a, b) vreinterpretq_s32_s16(vzip1q_s16(v_16(a), v_16(b)))
@@ -24,7 +25,7 @@ typedef int32x4_t vec;
 #define v_join(p, low, high) vst1q_s16(p, vcombine_s16(vmovn_s32(low), vmovn_s32(high)))
 #define v_store(p, v) vst1_s16(p, vmovn_s32(v))
 
-#define v_put(p, v) vst1q_s16(p, v_16(v))
+#define v_put(p, v) vst1q_u8((uint8_t *)(void *)(p), vreinterpretq_u8_s32(v))
 #define v_add16(a, b) vreinterpretq_s32_s16(vqaddq_s16(v_16(a), v_16(b)))
 #define v_clamp16(v, low, high) \
     vreinterpretq_s32_s16(vminq_s16(vmaxq_s16(v_16(v), vdupq_n_s16(low)), vdupq_n_s16(high)))

@@ -93,7 +93,26 @@ static void add_portable(const int16_t *a, const int16_t *b, int16_t *to, size_t
     }
 }
 
+static void products_portable(const int16_t *weights, int in, int out, const int16_t *x, int32_t *y, int rows)
+{
+    const size_t width = padded(in), all = padded(out);
+    for (size_t o = 0; o < all; o++) {
+        const int16_t *w = weights + o * width;
+        for (size_t r = 0; r < (size_t)rows; r++) {
+            int32_t sum = 0;
+            for (size_t i = 0; i < width; i++)
+                sum += w[i] * x[r * width + i];
+            y[r * all + o] = sum;
+        }
+    }
+}
+
+#define INLINE inline
+#define NAME(function) function##_portable
+#include "gradients.h"
+
 const sdc_path sdc_path_portable = {
     "portable",         1, supported_portable, pack_pointwise_portable, pack_depthwise_portable, pointwise_portable,
-    depthwise_portable, add_portable,
+    depthwise_portable, add_portable, products_portable, passes_portable, mask_portable, quantise_portable,
+    rescale_portable, spread_portable, accumulate_portable,
 };

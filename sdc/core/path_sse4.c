@@ -21,6 +21,7 @@
 
 typedef __m128i vec;
 
+#define v_zero() _mm_setzero_si128()
 #define v_load(p) _mm_loadu_si128((const __m128i *)(const void *)(p))
 #define v_madd(sum, a, b) _mm_add_epi32(sum, _mm_madd_epi16(a, b))
 #define v_low(a, b) _mm_unpacklo_epi16(a, b)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -13,9 +13,9 @@ import numpy as np
 from .. import core
 from ..errors import SdcError
 from ..types import Array
-from .numpy_runner import run_numpy
+from .numpy_runner import Tape, run_numpy
 from .operators import Flow, Modulate, Operator
-from .operators.affine import Depthwise, Pointwise
+from .operators.affine import GRADIENT_PEAK, Depthwise, Pointwise
 from .operators.quality import Quality
 from .operators.residual import Add
 from .operators.shuffle import Shuffle, Unshuffle
@@ -35,11 +35,15 @@ def run_core(
     hyper: Array | None = None,
     only: Array | None = None,
     arithmetic: str = "float32",
+    tape: Tape | None = None,
 ) -> Array:
     """Run a network: :class:`sdc.networks.run.Runner`.
 
     Networks in floating point, other arithmetics, and networks in which a sum could leave what is exact go to
     NumPy.
+
+    Args:
+        tape: is filled with what :func:`sdc.networks.gradient.backward` needs, with all cells wanted.
 
     Returns:
         ``int16`` from the core.
@@ -49,8 +53,10 @@ def run_core(
     if path != core.NUMPY and arithmetic == "float32":
         features = (0, 0) if hyper is None else (hyper.shape[1], _peak(hyper))
         compiled = _compiled(path, tuple(network), factor, (x.shape[1], _peak(x)), features)
-    if compiled is None:
-        return run_numpy(network, sites, x, factor=factor, hyper=hyper, only=only, arithmetic=arithmetic)
+    if compiled is None or (tape is not None and not _differentiable(path, tuple(network))):
+        return run_numpy(
+            network, sites, x, factor=factor, hyper=hyper, only=only, arithmetic=arithmetic, tape=tape
+        )
     handle, channels, behind = compiled
     wanted = len(sites) if only is None else len(only)
     out = np.empty((wanted * behind**2, channels), np.int16)
@@ -59,9 +65,55 @@ def run_core(
     only = None if only is None else core.contiguous(only, np.int32)
     taps, qualities = _cells(sites, network)
     arrays = [core.address(a) for a in (taps, qualities, x, hyper, only)]
-    if core.native().run(handle, len(sites), *arrays, wanted, core.threads(), core.address(out)):
+    passed = None if tape is None else core.native().tape(handle, len(sites))
+    if core.native().run(handle, len(sites), *arrays, wanted, core.threads(), core.address(out), passed):
+        raise MemoryError
+    if tape is not None:
+        tape.append(CoreTape(handle, passed, taps, (len(sites) * factor**2, x.shape[1])))
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class CoreTape:
+    """What a run on the core leaves for the gradient.
+
+    Attributes:
+        shape: of the input.
+    """
+
+    network: Any
+    passed: Any
+    taps: Array | None
+    shape: tuple[int, int]
+
+
+def core_backward(tape: CoreTape, cells: int, gradient: Array) -> Array:
+    """Gradient at the input of a network that ran on the core, ``float32``.
+
+    Args:
+        cells: that it ran on.
+        gradient: at its output.
+    """
+    gradient, out = core.contiguous(gradient, np.float32), np.empty(tape.shape, np.float32)
+    where = (core.threads(), core.address(gradient), core.address(out))
+    if core.native().backward(tape.network, tape.passed, cells, core.address(tape.taps), *where):
         raise MemoryError
     return out
+
+
+@lru_cache(maxsize=256)
+def _differentiable(path: str, network: tuple[Operator, ...]) -> bool:
+    """Make a network ready for gradients; ``False`` where one could leave the integers of the core."""
+    layers = [op for op in network if isinstance(op, Pointwise | Depthwise)]
+    for op in layers:
+        largest = np.abs(op.weight.astype(np.int64)).sum(0).max() * GRADIENT_PEAK
+        if isinstance(op, Pointwise) and largest >= 1 << 31:
+            return False
+    for op in layers:
+        weight = core.contiguous(op.weight, np.int16)
+        if core.native().differentiable(path, _handle(path, op), core.address(weight)):
+            raise MemoryError
+    return True
 
 
 def _peak(values: Array) -> int:

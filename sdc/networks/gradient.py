@@ -1,6 +1,8 @@
 """Gradients through the integer networks, for encoders (not normative).
 
-Rounding counts as the identity, and a clamp passes a gradient where it let the value through.
+Rounding counts as the identity, and a clamp passes a gradient where it let the value through.  Products with
+weights are of integers (:meth:`.operators.affine.Pointwise.backward`), and all else is in one order, so every
+machine has the same gradient.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..types import Array
+from .core_runner import CoreTape, core_backward
 from .network import segments
 from .numpy_runner import Passed, Tape
 from .operators import BackwardWork, Clamped, Operator
@@ -31,6 +34,8 @@ def backward(network: Sequence[Operator], sites: Sites, gradient: Array, tape: T
     Returns:
         ``float32 [n * factor**2, channels]``, factor being that of the input.
     """
+    if tape and isinstance(tape[0], CoreTape):
+        return core_backward(tape[0], len(sites), gradient)
     n, at = len(sites), len(tape)
     g = gradient.astype(np.float32, copy=False)
     sums: list[Array] = []

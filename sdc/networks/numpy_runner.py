@@ -12,6 +12,7 @@ sum below 2**24 (NETW-12), and ``int64``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -25,8 +26,10 @@ Passed = list[Array | None]
 """Where each clamp of a part let values through: ``bool`` of its output, or ``None`` for everywhere."""
 
 
-Tape = list[Passed]
-"""Of every part of a network and every piece of its cells, in the order of the run."""
+Tape = list[Any]
+"""A :data:`Passed` of every part of a network and every piece of its cells, in the order of the run; or what
+another runner leaves.
+"""
 
 
 @one_thread()

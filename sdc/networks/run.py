@@ -12,7 +12,7 @@ from typing import Protocol
 
 from ..types import Array
 from .core_runner import run_core
-from .numpy_runner import Tape, run_numpy
+from .numpy_runner import Tape
 from .operators import Operator
 from .sites import Sites
 
@@ -72,11 +72,11 @@ def run(
     """Run a network by the runner in use; arguments as of :class:`Runner`.
 
     Args:
-        tape: is filled with what :func:`sdc.networks.gradient.backward` needs, with all cells wanted; only
-            NumPy's runner does so, and runs the network then.
+        tape: is filled with what :func:`sdc.networks.gradient.backward` needs, with all cells wanted; the
+            core or NumPy does so, and runs the network then.
     """
     if tape is not None:
-        return run_numpy(
+        return run_core(
             network, sites, x, factor=factor, hyper=hyper, only=only, arithmetic=arithmetic, tape=tape
         )
     return _runner(network, sites, x, factor=factor, hyper=hyper, only=only, arithmetic=arithmetic)

@@ -17,6 +17,14 @@ from .base import BackwardWork, Clamped, Flow, Work
 
 Own = TypeVar("Own", bound="_Affine")
 
+GRADIENT_BITS = 14
+"""Of the magnitude of a gradient where it is multiplied with weights."""
+
+GRADIENT_PEAK = 1 << GRADIENT_BITS
+
+LEAST_GRADIENT = np.float32(1e-30)
+"""A smaller one counts as none."""
+
 
 @dataclass(frozen=True, eq=False)
 class _Affine(Clamped):
@@ -123,9 +131,26 @@ class Pointwise(_Affine):
         return self._finish(x @ ready[0], ready)
 
     def backward(self, gradient: Array, work: BackwardWork) -> Array:
-        """See :meth:`.base.Operator.backward`."""
-        back: Array = gradient @ self.ready("float32")[0].T
-        return back
+        """See :meth:`.base.Operator.backward`.
+
+        Each site's gradient is scaled by a power of two and rounded to an integer of 15 bits, so that the
+        products are exact.
+        """
+        scaled, exponent = self._integers(gradient)
+        weight = self.weight.astype(np.float64)
+        back = (scaled.astype(np.float64) @ weight).astype(np.float32)
+        return np.ldexp(back, exponent)
+
+    def _integers(self, gradient: Array) -> tuple[Array, Array]:
+        """``(float32 integers [n, out], power of two of each row [n, 1])``."""
+        g = gradient.astype(np.float32, copy=False)
+        if self.shift is not None:
+            g = np.ldexp(g, -self.shift.astype(np.int32))
+        most = np.abs(g).max(1, keepdims=True, initial=0)
+        exponent = np.where(most > LEAST_GRADIENT, np.frexp(most)[1] - GRADIENT_BITS, 0)
+        up = np.where(most > LEAST_GRADIENT, np.ldexp(np.float32(1), -exponent), np.float32(0))
+        g = g * up
+        return np.trunc(g + np.copysign(np.float32(0.5), g)), exponent
 
 
 class Depthwise(_Affine):
