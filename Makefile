@@ -80,6 +80,7 @@ check: $(VENV_TEST)/core
 	$(VENV_TEST)/bin/mypy
 	$(VENV_TEST)/bin/lint-imports --no-cache
 	$(VENV_TEST)/bin/python tests/spec_tables.py
+	$(VENV_TEST)/bin/python tests/make_share.py
 	$(VENV_TEST)/bin/python tests/make_examples.py
 	$(VENV_TEST)/bin/python -m sdc_conformance.make.registry
 	$(VENV_TEST)/bin/python -m sdc_conformance.make
@@ -87,6 +88,7 @@ check: $(VENV_TEST)/core
 
 tables: $(VENV_TEST)/core
 	$(VENV_TEST)/bin/python tests/spec_tables.py --write
+	$(VENV_TEST)/bin/python tests/make_share.py --write
 	$(VENV_TEST)/bin/python tests/make_examples.py --write
 	$(VENV_TEST)/bin/python -m sdc_conformance.make.registry --write
 	$(VENV_TEST)/bin/python -m sdc_conformance.make --write

@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 
 from .. import core
 from .._version import __version__
-from . import analyze, answers, decode, encode, extract, info, redact, sheet, validate
+from . import analyze, answers, decode, encode, extract, info, redact, share, sheet, validate
 from .analysis_options import is_detailed
 from .arguments import Parser
 from .files import read_objects_file
 from .messages import INTERRUPTED, Args, as_error, message_line, print_err, status_of
 
-COMMANDS = (encode, analyze, decode, extract, redact, validate, info, sheet, answers)
+COMMANDS = (encode, analyze, decode, extract, redact, validate, info, sheet, answers, share)
 """The commands of ``sdc``, in the order of its help."""
 
 
@@ -25,7 +25,8 @@ def _version(program: str) -> str:
     return f"{program} {__version__}, {core.about()}"
 
 
-def _sdc_parser() -> Parser:
+def sdc_parser() -> Parser:
+    """The parser of ``sdc`` with all its commands."""
     parser = Parser(
         "sdc",
         description="An image format in which the important things come first and can be decoded alone.",
@@ -102,7 +103,7 @@ def run_command(make: Callable[[], argparse.ArgumentParser], argv: Sequence[str]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command ``sdc``; returns its exit status."""
-    return run_command(_sdc_parser, argv)
+    return run_command(sdc_parser, argv)
 
 
 def info_main(argv: Sequence[str] | None = None) -> int:

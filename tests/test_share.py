@@ -1,0 +1,128 @@
+"""What lets shells and desktops know about SDC, tried with bash, zsh, file and shared-mime-info.
+
+Without one of these its tests are skipped, unless the environment variable ``SDC_REQUIRE_DESKTOP`` is set.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from sdc.cli import main as cli
+from sdc.cli.share import KINDS, NAMES
+from sdc.format.chunks import MAGIC
+from sdc.plugins.pillow import MIME
+from sdc.testing.streams import random_stream
+
+COMMANDS = [re.findall(r"\w[\w-]+", c.__name__)[-1] for c in cli.COMMANDS if c.__name__ != "sdc.cli.answers"]
+
+
+def program(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        why = f"needs {name}"
+        if os.environ.get("SDC_REQUIRE_DESKTOP"):
+            pytest.fail(why)
+        pytest.skip(why)
+    return found
+
+
+def share(kind: str, folder: Path) -> Path:
+    """A file as the command prints it."""
+    code = "import sys; from sdc.cli.main import main; sys.exit(main())"
+    done = subprocess.run([sys.executable, "-c", code, "share", kind], capture_output=True, check=True)
+    assert not done.stderr
+    (folder / NAMES[kind]).write_bytes(done.stdout)
+    return folder / NAMES[kind]
+
+
+def test_every_file_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = files("sdc").joinpath("share")
+    assert sorted(NAMES.values()) == sorted(path.name for path in folder.iterdir())
+    for kind in KINDS:
+        assert cli.main(["share", kind]) == 0
+        assert capsys.readouterr().out == folder.joinpath(NAMES[kind]).read_text("utf-8")
+    assert cli.main(["share", "fish"]) == 64
+
+
+def completed(path: Path, *words: str) -> list[str]:
+    """What bash offers in place of the last word."""
+    script = (
+        'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=()\n'
+        '_shtab_sdc "$1" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"\n'
+        'printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    argv = [program("bash"), "--norc", "-c", script, "bash", str(path), *words]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, cwd=path.parent)
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_bash_completes_commands_options_and_paths(tmp_path: Path) -> None:
+    script = share("bash", tmp_path)
+    (tmp_path / "photo.sdc").write_bytes(b"")
+    assert {*COMMANDS, "find", "stat", "to-coco"} <= set(completed(script, "sdc", ""))
+    assert completed(script, "sdc", "ex") == ["extract"]
+    assert completed(script, "sdc", "decode", "--restored") == ["--restored"]
+    assert {"--levels", "--groups"} <= set(completed(script, "sdc", "extract", "-"))
+    assert "photo.sdc" in completed(script, "sdc", "decode", "pho")
+    assert completed(script, "sdc", "encode", "--objects", "pho") == ["photo.sdc"]
+    assert set(completed(script, "sdc", "encode", "--group-by", "")) == {"level", "object"}
+    assert set(completed(script, "sdc", "share", "")) == set(KINDS)
+
+
+def test_zsh_takes_its_completion(tmp_path: Path) -> None:
+    zsh = program("zsh")
+    share("zsh", tmp_path).rename(tmp_path / "_sdc")
+    script = (
+        "fpath=($1 $fpath); autoload -Uz compinit; compinit -u -d $1/dump\n"
+        "print $_comps[sdc]; _shtab_sdc_commands() { }; autoload -Uz +X _sdc && print loaded\n"
+    )
+    done = subprocess.run(
+        [zsh, "-f", "-c", script, "zsh", tmp_path], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout.split(), done.stderr) == (["_sdc", "loaded"], "")
+    assert subprocess.run([zsh, "-f", "-n", tmp_path / "_sdc"], check=True).returncode == 0
+
+
+def test_file_knows_a_stream(tmp_path: Path) -> None:
+    magic = share("magic", tmp_path)
+    (tmp_path / "x").write_bytes(random_stream(1).data)
+    (tmp_path / "y").write_bytes(b"x" + random_stream(1).data)
+    file = [program("file"), "-m", str(magic), "-b"]
+
+    def told(*words: str) -> str:
+        return subprocess.run(
+            [*file, *words], cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout
+
+    assert told("x") == "SDC image data\n" and told("--mime-type", "x") == f"{MIME}\n"
+    assert told("--extension", "x") == "sdc\n"
+    assert told("y") == "data\n"
+
+
+def test_desktops_know_a_stream(tmp_path: Path) -> None:
+    update = program("update-mime-database")
+    (tmp_path / "packages").mkdir()
+    share("mime", tmp_path).rename(tmp_path / "packages" / "sdc.xml")
+    done = subprocess.run([update, "-V", tmp_path], capture_output=True, text=True, check=True)
+    assert "error" not in (done.stdout + done.stderr).lower()
+    assert (tmp_path / "image" / "vnd.sdc.xml").exists()
+    assert f"{MIME}:*.sdc" in (tmp_path / "globs2").read_text()
+    assert MAGIC in (tmp_path / "magic").read_bytes()
+
+
+def test_the_media_type_is_that_of_the_specification() -> None:
+    text = files("sdc_spec").joinpath("sdc.md").read_text("utf-8")
+    rows = dict(
+        re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", text.partition("## 19 Media type")[2], re.MULTILINE)
+    )
+    assert f"{rows['Type name']}/{rows['Subtype name']}" == MIME
+    assert bytes.fromhex(rows["Magic number"]) == MAGIC and rows["File extension"] == ".sdc"
