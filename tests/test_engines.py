@@ -27,6 +27,10 @@ class Counting:
     def reader(self, payload: bytes, tables: SymbolTables) -> Any:
         return self._coder("read", self.own.reader(payload, tables))
 
+    def read_side_by_side(self, readers: Any, *args: Any) -> Any:
+        self.calls["read_side_by_side"] += 1
+        return self.own.read_side_by_side(readers, *args)
+
     def writer(self, tables: SymbolTables) -> Any:
         assert len(tables.reach) == len(tables.base) == 64
         assert len(tables.starts) == len(tables.frequencies) == tables.base[-1] + 2 * tables.reach[-1] + 2
@@ -91,6 +95,7 @@ def test_an_engine_does_all_the_entropy_coding(counting: Counting) -> None:
         "decode_map": 1,
         "read": groups * passes,
         "read to its end": groups,
+        "read_side_by_side": passes,
         "entropy_parameters": side_by_side,
         "dequantise": side_by_side,
     }

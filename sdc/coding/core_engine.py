@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -38,15 +40,17 @@ def _quality_tables_of(model: Model) -> tuple[Array, Array, Array]:
     return _quality_tables[model]
 
 
+@cache
+def _errors() -> dict[int, str]:
+    """Codes of errors by those of the core."""
+    names = ("RANS_STATE", "RANS_FINAL", "ESCAPE", "MASK_LABEL")
+    return {getattr(core.native(), name): f"E_{name}" for name in names}
+
+
 def _checked(code: int) -> None:
     """Raise what a code of the core means."""
-    names = {"RANS_STATE": "E_RANS_STATE", "RANS_FINAL": "E_RANS_FINAL", "ESCAPE": "E_ESCAPE"}
-    names |= {"MASK_LABEL": "E_MASK_LABEL"}
-    for name, error in names.items():
-        if code == getattr(core.native(), name):
-            raise SdcError(error)
     if code:
-        raise MemoryError
+        raise SdcError(_errors()[code]) if code in _errors() else MemoryError
 
 
 class _Reader:
@@ -90,6 +94,21 @@ class CoreEngine:
     def writer(self, tables: SymbolTables) -> _Writer:
         """See :meth:`.engine.Engine.writer`."""
         return _Writer(tables)
+
+    def read_side_by_side(
+        self, readers: Sequence[Any], indices: Array, bounds: Sequence[int]
+    ) -> tuple[Array, dict[int, SdcError]]:
+        """See :meth:`.engine.Engine.read_side_by_side`; the residuals are ``int16``."""
+        indices, out = core.contiguous(indices, np.uint8), np.empty(len(indices), np.int16)
+        codes = np.array([0 if reader else 1 for reader in readers], np.intc)
+        tables = next((reader.tables for reader in readers if reader), None)
+        if tables is None:
+            return np.zeros(len(indices), np.int16), {}
+        handles = tuple(reader and reader.handle for reader in readers)
+        arrays = (indices, core.contiguous(np.array(bounds), np.int64), out, codes)
+        core.native().read_side_by_side(handles, tables, *map(core.address, arrays))
+        found = ((k, code) for k, code in enumerate(codes.tolist()) if code and readers[k])
+        return out, {k: SdcError(_errors()[code]) for k, code in found}
 
     def decode_map(self, data: bytes, rows: int, cols: int, count: int) -> Labels:
         """See :meth:`.engine.Engine.decode_map`."""

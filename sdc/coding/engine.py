@@ -6,9 +6,13 @@ core has one, and the one here is Python's; :func:`use_engine` puts another in t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
+
 from .. import core
+from ..errors import SdcError
 from ..networks.model import Model
 from ..types import Array
 from .core_engine import CoreEngine
@@ -69,6 +73,21 @@ class Engine(Protocol):
 
     def writer(self, tables: SymbolTables) -> SymbolWriter:
         """Begin to write a payload."""
+
+    def read_side_by_side(
+        self, readers: Sequence[SymbolReader | None], indices: Array, bounds: Sequence[int]
+    ) -> tuple[Array, dict[int, SdcError]]:
+        """Read the next residuals of several payloads, all of one model.
+
+        Args:
+            readers: of this engine; ``None`` reads zeros.
+            indices: ``int [n]`` scale indices, one payload's after another's.
+            bounds: where each payload's begin, and where the last one's end.
+
+        Returns:
+            ``(int [n] residuals, errors)``, the errors by the reader's place; residuals of a payload are 0
+            behind its error.
+        """
 
     def decode_map(self, data: bytes, rows: int, cols: int, count: int) -> Labels:
         """A map of labels: :func:`sdc.coding.labels.decode_map`."""
@@ -132,6 +151,19 @@ class PythonEngine:
     def writer(self, tables: SymbolTables) -> SymbolWriter:
         """See :meth:`Engine.writer`."""
         return _Writer(tables)
+
+    def read_side_by_side(
+        self, readers: Sequence[SymbolReader | None], indices: Array, bounds: Sequence[int]
+    ) -> tuple[Array, dict[int, SdcError]]:
+        """See :meth:`Engine.read_side_by_side`."""
+        out, errors = np.zeros(len(indices), np.int64), dict[int, SdcError]()
+        for k, (reader, first, past) in enumerate(zip(readers, bounds[:-1], bounds[1:], strict=True)):
+            if reader is not None and past > first:
+                try:
+                    out[first:past] = reader.read(indices[first:past])
+                except SdcError as error:
+                    errors[k] = error
+        return out, errors
 
     def decode_map(self, data: bytes, rows: int, cols: int, count: int) -> Labels:
         """See :meth:`Engine.decode_map`."""

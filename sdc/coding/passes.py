@@ -8,7 +8,6 @@ changes no number.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -210,18 +209,14 @@ class _Readers:
 
     def __init__(self, payloads: Sequence[bytes], model: Model):
         self.errors: dict[int, SdcError] = {}
+        self._engine = engine()
         self._readers: list[SymbolReader | None] = []
         for k, payload in enumerate(payloads):
-            self._readers.append(None)
-            with self._noted(k):
-                self._readers[k] = engine().reader(payload, tables_of(model))
-
-    @contextmanager
-    def _noted(self, k: int) -> Iterator[None]:
-        try:
-            yield
-        except SdcError as error:
-            self.errors[k], self._readers[k] = error, None
+            try:
+                self._readers.append(self._engine.reader(payload, tables_of(model)))
+            except SdcError as error:
+                self._readers.append(None)
+                self.errors[k] = error
 
     def read(self, indices: Array, bounds: Sequence[int]) -> Array:
         """The next residuals of all groups.
@@ -233,21 +228,20 @@ class _Readers:
         Returns:
             ``int [n, C]``.
         """
-        out = np.zeros(indices.shape, np.int16)
-        for k, (first, past) in enumerate(pairwise(bounds)):
-            reader = self._readers[k]
-            if reader is not None and past > first:
-                with self._noted(k):
-                    own = indices[first:past]
-                    out[first:past] = reader.read(own.reshape(-1)).reshape(own.shape)
-        return out
+        flat = [row * indices.shape[1] for row in bounds]
+        out, errors = self._engine.read_side_by_side(self._readers, indices.reshape(-1), flat)
+        for k, error in errors.items():
+            self.errors[k], self._readers[k] = error, None
+        return out.reshape(indices.shape)
 
     def finish(self) -> None:
         """Check the ends of all streams."""
         for k, reader in enumerate(self._readers):
-            if reader is not None:
-                with self._noted(k):
+            try:
+                if reader is not None:
                     reader.finish()
+            except SdcError as error:
+                self.errors[k] = error
 
 
 def decode_groups(

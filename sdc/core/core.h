@@ -195,6 +195,12 @@ int sdc_reader_finish(const sdc_reader *);
 /* Residuals in coding order, 0 where the scale index is 0. */
 int sdc_read_symbols(sdc_reader *, const sdc_tables *, const uint8_t *indices, size_t count, int16_t *residuals);
 
+/* The same of several streams, each with its own part of the indices: bounds[streams + 1] say where the parts
+ * begin.  Streams whose entry in codes is not SDC_OK are left out, with residuals 0; what goes wrong is put
+ * there. */
+void sdc_read_side_by_side(sdc_reader *const *readers, size_t streams, const sdc_tables *, const uint8_t *indices,
+                           const int64_t *bounds, int16_t *residuals, int *codes);
+
 /* Intervals that are to be written, in decoding order. */
 typedef struct {
     uint32_t *intervals; /* start << 16 | frequency */

@@ -309,6 +309,36 @@ static PyObject *read_symbols(PyObject *self, PyObject *args)
     return failure(code);
 }
 
+/* Several readers, each with its part of the indices; a list of their codes is brought up to date. */
+static PyObject *read_side_by_side(PyObject *self, PyObject *args)
+{
+    PyObject *readers, *tables_;
+    address indices, bounds, residuals, codes;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "O!OKKKK", &PyTuple_Type, &readers, &tables_, &indices, &bounds, &residuals, &codes))
+        return NULL;
+    const sdc_tables *t = PyCapsule_GetPointer(tables_, TABLES);
+    const size_t count = (size_t)PyTuple_Size(readers);
+    sdc_reader **own = t ? sdc_alloc(sizeof *own * (count + 1)) : NULL;
+    if (!own)
+        return t ? PyErr_NoMemory() : NULL;
+    for (size_t k = 0; k < count; k++) {
+        PyObject *capsule = PyTuple_GetItem(readers, (Py_ssize_t)k);
+        held_reader *held = capsule == Py_None ? NULL : PyCapsule_GetPointer(capsule, READER);
+        own[k] = held ? &held->reader : NULL;
+        if (!held && PyErr_Occurred()) {
+            sdc_free(own);
+            return NULL;
+        }
+    }
+    Py_BEGIN_ALLOW_THREADS
+    sdc_read_side_by_side(own, count, t, AT(const uint8_t, indices), AT(const int64_t, bounds),
+                          AT(int16_t, residuals), AT(int, codes));
+    Py_END_ALLOW_THREADS
+    sdc_free(own);
+    Py_RETURN_NONE;
+}
+
 static PyObject *finish_reader(PyObject *self, PyObject *capsule)
 {
     (void)self;
@@ -458,6 +488,7 @@ static PyMethodDef methods[] = {
     {"tables", tables, METH_VARARGS, NULL},
     {"reader", reader, METH_VARARGS, NULL},
     {"read_symbols", read_symbols, METH_VARARGS, NULL},
+    {"read_side_by_side", read_side_by_side, METH_VARARGS, NULL},
     {"finish_reader", finish_reader, METH_O, NULL},
     {"writer", writer, METH_NOARGS, NULL},
     {"write_symbols", write_symbols, METH_VARARGS, NULL},

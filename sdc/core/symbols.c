@@ -68,29 +68,94 @@ static int read_escape(sdc_reader *r, int reach, int16_t *residual)
     return SDC_OK;
 }
 
+static inline int read_symbol(sdc_reader *r, const sdc_tables *tables, uint8_t index, int16_t *residual)
+{
+    *residual = 0;
+    if (!index)
+        return SDC_OK;
+    const sdc_alphabet *a = &tables->alphabets[index];
+    const uint32_t slot = slot_of(r);
+    int s = a->first[slot / (TOTAL / SDC_BUCKETS)];
+    while (slot >= a->starts[s + 1])
+        s++;
+    advance(r, a->starts[s], (uint32_t)a->starts[s + 1] - a->starts[s]);
+    *residual = (int16_t)(s - a->reach);
+    return s == a->symbols - 1 ? read_escape(r, a->reach, residual) : SDC_OK;
+}
+
 int sdc_read_symbols(sdc_reader *reader, const sdc_tables *tables, const uint8_t *indices, size_t count,
                      int16_t *residuals)
 {
     sdc_reader r = *reader;
-    for (size_t k = 0; k < count; k++) {
-        residuals[k] = 0;
-        if (!indices[k])
-            continue;
-        const sdc_alphabet *a = &tables->alphabets[indices[k]];
-        const uint32_t slot = slot_of(&r);
-        int s = a->first[slot / (TOTAL / SDC_BUCKETS)];
-        while (slot >= a->starts[s + 1])
-            s++;
-        advance(&r, a->starts[s], (uint32_t)a->starts[s + 1] - a->starts[s]);
-        residuals[k] = (int16_t)(s - a->reach);
-        if (s == a->symbols - 1) {
-            const int failed = read_escape(&r, a->reach, &residuals[k]);
-            if (failed)
-                return failed;
+    int code = SDC_OK;
+    for (size_t k = 0; k < count && code == SDC_OK; k++)
+        code = read_symbol(&r, tables, indices[k], &residuals[k]);
+    *reader = r;
+    return code;
+}
+
+/* A stream at its place. */
+typedef struct {
+    sdc_reader r;
+    size_t at, end, stream;
+} strand;
+
+#define STRANDS 4
+
+/* The next stream that can be read, if any. */
+static int begin_strand(strand *s, sdc_reader *const *readers, size_t streams, const int64_t *bounds,
+                        int16_t *residuals, const int *codes, size_t *next)
+{
+    for (; *next < streams; ++*next) {
+        const size_t at = (size_t)bounds[*next], end = (size_t)bounds[*next + 1];
+        if (codes[*next] == SDC_OK && at < end) {
+            const strand found = {*readers[*next], at, end, (*next)++};
+            *s = found;
+            return 1;
+        }
+        memset(residuals + at, 0, sizeof *residuals * (end - at));
+    }
+    return 0;
+}
+
+/* Streams do not depend on each other, so several are read in turn, and one computes while another waits. */
+void sdc_read_side_by_side(sdc_reader *const *readers, size_t streams, const sdc_tables *tables,
+                           const uint8_t *indices, const int64_t *bounds, int16_t *residuals, int *codes)
+{
+    strand strands[STRANDS];
+    size_t next = 0;
+    int count = 0;
+    while (count < STRANDS && begin_strand(&strands[count], readers, streams, bounds, residuals, codes, &next))
+        count++;
+    while (count) {
+        size_t steps = strands[0].end - strands[0].at;
+        for (int k = 1; k < count; k++)
+            if (strands[k].end - strands[k].at < steps)
+                steps = strands[k].end - strands[k].at;
+        int failed = 0;
+        for (size_t step = 0; step < steps && !failed; step++)
+            for (int k = 0; k < count; k++) {
+                strand *s = &strands[k];
+                const int code = read_symbol(&s->r, tables, indices[s->at], &residuals[s->at]);
+                s->at++;
+                if (code != SDC_OK) {
+                    codes[s->stream] = code;
+                    failed = 1;
+                }
+            }
+        for (int k = count - 1; k >= 0; k--) {
+            strand *s = &strands[k];
+            if (codes[s->stream] != SDC_OK)
+                memset(residuals + s->at, 0, sizeof *residuals * (s->end - s->at));
+            else if (s->at < s->end)
+                continue;
+            *readers[s->stream] = s->r;
+            if (!begin_strand(s, readers, streams, bounds, residuals, codes, &next))
+                *s = strands[--count];
         }
     }
-    *reader = r;
-    return SDC_OK;
+    for (; next < streams; next++)
+        memset(residuals + bounds[next], 0, sizeof *residuals * (size_t)(bounds[next + 1] - bounds[next]));
 }
 
 sdc_tables *sdc_tables_new(const int32_t *reach, const int32_t *frequencies)
