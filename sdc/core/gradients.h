@@ -12,6 +12,10 @@ static int NAME(passes)(const int16_t *x, uint8_t *to, size_t count, int low, in
         stopped |= (x[k] <= a) | (x[k] >= b);
     if (!stopped)
         return 1;
+#if defined(v_passes)
+    for (size_t k = 0; k < count; k += 2 * LANES, to += LANES / 4)
+        v_passes(to, v_load(x + k), a, b);
+#else
     for (size_t k = 0; k < count; k += SDC_PAD) {
         uint8_t passed[SDC_PAD];
         for (size_t i = 0; i < SDC_PAD; i++)
@@ -23,16 +27,22 @@ static int NAME(passes)(const int16_t *x, uint8_t *to, size_t count, int low, in
             *to++ = (uint8_t)bits;
         }
     }
+#endif
     return 0;
 }
 
 static void NAME(mask)(float *g, const uint8_t *passed, size_t count)
 {
+#if defined(v_mask)
+    for (size_t k = 0; k < count; k += LANES, passed += LANES / 8)
+        v_mask(g + k, passed);
+#else
     for (size_t k = 0; k < count; k += 8, passed++) {
         const int32_t bits = *passed;
         for (int j = 0; j < 8; j++)
             g[k + (size_t)j] = bits & 1 << j ? g[k + (size_t)j] : 0.0f;
     }
+#endif
 }
 
 /* Gradients below this are none. */
@@ -88,18 +98,17 @@ static void NAME(rescale)(const int32_t *x, const float *factors, int channels, 
 static void NAME(spread)(const float *weights, const float *from, int channels, const int32_t *taps, float *g,
                          int rows)
 {
-    for (int r = 0; r < rows; r++, taps += 9, g += channels) {
-        for (int k = 0; k < 9; k++) {
-            const float *w = weights + (size_t)k * (size_t)channels;
-            const float *row = from + (size_t)taps[8 - k] * (size_t)channels;
-            if (k)
-                for (int c = 0; c < channels; c++)
-                    g[c] += w[c] * row[c];
-            else
-                for (int c = 0; c < channels; c++)
-                    g[c] = w[c] * row[c];
+    for (int r = 0; r < rows; r++, taps += 9, g += channels)
+        for (int c = 0; c < channels; c += SDC_PAD) {
+            float sums[SDC_PAD];
+            for (int k = 0; k < 9; k++) {
+                const float *w = weights + (size_t)k * (size_t)channels + c;
+                const float *row = from + (size_t)taps[8 - k] * (size_t)channels + c;
+                for (int i = 0; i < SDC_PAD; i++)
+                    sums[i] = k ? sums[i] + w[i] * row[i] : w[i] * row[i];
+            }
+            memcpy(g + c, sums, sizeof sums);
         }
-    }
 }
 
 static void NAME(accumulate)(float *to, const float *from, size_t count)

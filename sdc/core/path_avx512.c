@@ -57,6 +57,24 @@ static INLINE vec v_finish(vec sum, const int32_t *shift, const float *scale, in
     return _mm512_min_epi32(_mm512_max_epi32(sum, _mm512_set1_epi32(low)), _mm512_set1_epi32(high));
 }
 
+/* Where values lie between two, in bits. */
+static INLINE void v_passes(uint8_t *to, vec x, int16_t low, int16_t high)
+{
+    const __mmask32 bits = _mm512_cmpgt_epi16_mask(x, _mm512_set1_epi16(low)) &
+                           _mm512_cmplt_epi16_mask(x, _mm512_set1_epi16(high));
+    memcpy(to, &bits, sizeof bits);
+}
+#define v_passes v_passes
+
+/* Zeros where a bit is 0. */
+static INLINE void v_mask(float *g, const uint8_t *passed)
+{
+    __mmask16 bits;
+    memcpy(&bits, passed, sizeof bits);
+    _mm512_storeu_ps(g, _mm512_maskz_loadu_ps(bits, g));
+}
+#define v_mask v_mask
+
 static int supported_avx512(void)
 {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
