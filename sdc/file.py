@@ -29,7 +29,7 @@ from .networks.run import Runner, run
 from .objects.object import Object
 from .paths import PathLike, open_file, write_file
 from .remote.file import RemoteFile, Transfer
-from .types import Colour, Encoded, Level, LevelLike, Limits, Pixels
+from .types import Colour, Encoded, ImageLike, Level, LevelLike, Limits, Pixels
 
 BLOCK = 4096
 """Bytes that are read at least at a time in front of the groups and behind them."""
@@ -356,7 +356,7 @@ def imread(
     return decoded.pixels
 
 
-def imwrite(path: PathLike, image: Any, **options: Any) -> Encoded:
+def imwrite(path: PathLike, image: ImageLike, **options: Any) -> Encoded:
     """Encode an image into a file, whole or not at all.
 
     Args:

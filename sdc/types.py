@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from operator import index
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -134,6 +134,17 @@ class Encoded(bytes):
 Array = npt.NDArray[Any]
 Pixels = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
+
+
+class HasPixels(Protocol):
+    """What is an array by its interface, such as an image of Pillow."""
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]: ...
+
+
+ImageLike = Pixels | HasPixels
+"""``uint8 [H, W, 3]`` RGB, an array or an image of Pillow in mode RGB."""
 
 
 def largest(structure: str, field: str) -> int:

@@ -14,7 +14,6 @@ from PIL import ExifTags, Image
 
 import sdc
 from sdc.cli import main as cli
-from sdc.coding.engine import PythonEngine
 from sdc.format.build import build
 from sdc.format.chunks import EXIF, OBJS, PROV, XMPP, Chunk
 from sdc.format.parse import outline, parse
@@ -87,11 +86,12 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, fol
 
 
 @pytest.fixture
-def no_map(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No group map, no mask and no symbol may be decoded."""
-    for name in ("decode_map", "decode_symbols"):
-        assert hasattr(PythonEngine, name) or name == "decode_symbols"
-        monkeypatch.setattr(PythonEngine, name, lambda *_: pytest.fail("decodes"), raising=False)
+def no_map(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """No group map and no mask may be decoded from here on."""
+    for room in ("mask", "objs"):
+        monkeypatch.setattr(f"sdc.format.{room}.engine", lambda: pytest.fail("decodes a map or a mask"))
+    with pytest.raises(pytest.fail.Exception):
+        parse((folder / "a.sdc").read_bytes())
 
 
 # --- what stands around the groups ------------------------------------------------------------------

@@ -122,20 +122,21 @@ def test_levels_are_chosen_before_the_pixels_are_loaded(stream: bytes) -> None:
 
 
 def test_only_cells_of_the_levels_are_computed(stream: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    decoded: list[int] = []
-    real = sdc.codec.decoder.decode_symbols  # type: ignore[attr-defined]
+    decoded: list[tuple[int, ...]] = []
+    real = sdc.file.decode_choice  # type: ignore[attr-defined]
 
     def noted(*args: Any, **options: Any) -> Any:
-        decoded.append(args[2])
-        return real(*args, **options)
+        found = real(*args, **options)
+        decoded.append(found.groups)
+        return found
 
-    monkeypatch.setattr("sdc.codec.decoder.decode_symbols", noted)
+    monkeypatch.setattr("sdc.file.decode_choice", noted)
     image = opened(stream)
     image.levels = 1
     assert not decoded
     image.load()
     image.load()
-    assert decoded == [0]
+    assert decoded == [(0,)]
 
 
 def test_a_level_that_is_not_there_is_told(stream: bytes) -> None:

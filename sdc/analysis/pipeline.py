@@ -15,7 +15,7 @@ from ..codec.encoder import checked_image
 from ..codec.presets import OF_REGIONS
 from ..errors import SdcError
 from ..objects.object import Object
-from ..types import MAX_LABEL, MAX_OBJECTS, MAX_REASON, Pixels
+from ..types import MAX_LABEL, MAX_OBJECTS, MAX_REASON, ImageLike, Pixels
 from .choice import DEFAULT as DEFAULT_GROUNDING
 from .choice import check_options, chosen_providers
 from .interfaces import Options, Ranked, Scene
@@ -35,7 +35,7 @@ DEFAULT = Options()
 provider_of = lru_cache(maxsize=8)(provider)
 
 
-def analyze(pixels: Pixels, options: Options = DEFAULT) -> Analysis:
+def analyze(pixels: ImageLike, options: Options = DEFAULT) -> Analysis:
     """Find and rank the objects of an image.
 
     Args:

@@ -30,7 +30,7 @@ from ..networks.registry import load_encoder, load_model, restoration_for
 from ..networks.run import Runner, run
 from ..objects.grouping import group_map
 from ..objects.object import Object
-from ..types import LEVELS, MAX_SIDE, Array, Encoded, Level, Pixels, level_of
+from ..types import LEVELS, MAX_SIDE, Array, Encoded, ImageLike, Level, Pixels, level_of
 from .decoder import check_arithmetic
 from .distortion import squared_error
 from .presets import EQUAL, Preset, preset_for
@@ -78,7 +78,7 @@ def qualities_of(
 
 
 def encode(
-    image: Pixels,
+    image: ImageLike,
     *,
     objects: Sequence[Object] | None = None,
     quality: int | Mapping[Any, int] = 32,

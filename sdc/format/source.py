@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ..errors import SdcError
 from ..paths import PathLike, open_file
 
-Source = bytes | bytearray | memoryview | npt.NDArray[np.uint8] | BinaryIO
+Source = bytes | bytearray | memoryview | npt.NDArray[np.uint8] | BinaryIO | io.RawIOBase
 Readable = Source | PathLike
 """What a stream is read from: a path, bytes, or a seekable binary file."""
 
