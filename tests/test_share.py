@@ -5,6 +5,7 @@ Without one of these its tests are skipped, unless the environment variable ``SD
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shutil
@@ -39,14 +40,16 @@ def share(kind: str, folder: Path) -> Path:
     code = "import sys; from sdc.cli.main import main; sys.exit(main())"
     done = subprocess.run([sys.executable, "-c", code, "share", kind], capture_output=True, check=True)
     assert not done.stderr
-    (folder / NAMES[kind]).write_bytes(done.stdout)
-    return folder / NAMES[kind]
+    path = folder / NAMES.get(kind, "sdc.1")
+    path.write_bytes(done.stdout)
+    return path
 
 
 def test_every_file_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     folder = files("sdc").joinpath("share")
     assert sorted(NAMES.values()) == sorted(path.name for path in folder.iterdir())
-    for kind in KINDS:
+    assert set(KINDS) == {*NAMES, "man"}
+    for kind in NAMES:
         assert cli.main(["share", kind]) == 0
         assert capsys.readouterr().out == folder.joinpath(NAMES[kind]).read_text("utf-8")
     assert cli.main(["share", "fish"]) == 64
@@ -117,6 +120,23 @@ def test_desktops_know_a_stream(tmp_path: Path) -> None:
     assert (tmp_path / "image" / "vnd.sdc.xml").exists()
     assert f"{MIME}:*.sdc" in (tmp_path / "globs2").read_text()
     assert MAGIC in (tmp_path / "magic").read_bytes()
+
+
+def test_the_manual_has_every_command_and_option(tmp_path: Path) -> None:
+    words = [program("groff"), "-man", "-Tutf8", "-ww", "-rLL=200n", "-P-c", share("man", tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    shown = re.sub("\x1b\\[[0-9;]*m|.\b", "", done.stdout).replace("\u2010", "-").replace("\u2212", "-")
+    parser = cli.sdc_parser()
+    (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    assert set(COMMANDS) <= set(commands.choices)
+    for name, command in commands.choices.items():
+        section = shown.partition(f"sdc {name}\n")[2]
+        assert section, name
+        for action in command._actions:
+            for option in action.option_strings if action.dest != "help" else ():
+                assert option in section, (name, option)
+    assert "could not read or write" in shown
 
 
 def test_the_media_type_is_that_of_the_specification() -> None:

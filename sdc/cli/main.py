@@ -14,7 +14,7 @@ from . import analyze, answers, decode, encode, extract, info, redact, share, sh
 from .analysis_options import is_detailed
 from .arguments import Parser
 from .files import read_objects_file
-from .messages import INTERRUPTED, Args, as_error, message_line, print_err, status_of
+from .messages import INTERRUPTED, STATUSES, Args, as_error, message_line, print_err, status_of
 
 COMMANDS = (encode, analyze, decode, extract, redact, validate, info, sheet, answers, share)
 """The commands of ``sdc``, in the order of its help."""
@@ -30,8 +30,7 @@ def sdc_parser() -> Parser:
     parser = Parser(
         "sdc",
         description="An image format in which the important things come first and can be decoded alone.",
-        epilog="Exit status: 0 done, 1 invalid stream, 2 unsupported, 3 done in part, 64 wrong arguments, "
-        "66 no input, 74 could not read or write.",
+        epilog=f"Exit status: {', '.join(f'{status} {words}' for status, words in STATUSES.items())}.",
     )
     parser.add_argument("--version", action="version", version=_version("sdc"))
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

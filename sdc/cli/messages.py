@@ -28,6 +28,17 @@ Said = list[SdcError | str]
 """What a command has to say of a file: errors, notes, and lines for standard output."""
 
 
+STATUSES = {
+    0: "done",
+    1: "invalid stream",
+    2: "unsupported",
+    3: "done in part",
+    64: "wrong arguments",
+    66: "no input",
+    74: "could not read or write",
+}
+"""Exit statuses, in words."""
+
 Work = Callable[[Args, str, str], Said]
 DONE, INTERNAL, INTERRUPTED = 0, 70, 130
 WORST_FIRST = (INTERNAL, 74, 66, 64, 1, 2, 3, 0)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.resources import files
 
 from .arguments import Commands
+from .manual import manual
 from .messages import DONE, Args, print_out
 
 KINDS = {
     "bash": "completion for bash",
     "zsh": "completion for zsh",
     "magic": "an entry for file(1)",
+    "man": "a page of the manual",
     "mime": "a media type for desktops (shared-mime-info)",
 }
-"""What can be printed; each is a file of :mod:`sdc.share`."""
+"""What can be printed."""
 
 NAMES = {"bash": "completion.bash", "zsh": "completion.zsh", "magic": "magic", "mime": "mime.xml"}
+"""Files of the package, but for the manual, which is made of the parsers."""
 
 
 def add(commands: Commands) -> None:
@@ -28,10 +32,13 @@ def add(commands: Commands) -> None:
         + ". docs/desktop.md says where it goes.",
     )
     command.add_argument("kind", choices=sorted(KINDS), metavar="KIND", help=", ".join(sorted(KINDS)))
-    command.set_defaults(run=run)
+    command.set_defaults(run=partial(run, commands))
 
 
-def run(args: Args) -> int:
+def run(commands: Commands, args: Args) -> int:
     """Print the file; returns the exit status."""
+    if args.kind == "man":
+        print_out(manual(commands.choices))
+        return DONE
     print_out(files("sdc").joinpath("share").joinpath(NAMES[args.kind]).read_text("utf-8"))
     return DONE

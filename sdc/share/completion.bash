@@ -54,7 +54,7 @@ _shtab_sdc_to_coco___output_COMPGEN=_shtab_compgen_files
 
 _shtab_sdc_encode___group_by_choices=(level object)
 _shtab_sdc_encode___box_unit_choices=(1 2 4 8 16)
-_shtab_sdc_share_pos_0_choices=(bash magic mime zsh)
+_shtab_sdc_share_pos_0_choices=(bash magic man mime zsh)
 _shtab_sdc_pos_0_choices=(encode analyze decode extract redact validate info sheet find stat to-coco share)
 
 _shtab_sdc_encode__h_nargs=0

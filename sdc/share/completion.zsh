@@ -17,7 +17,7 @@ _shtab_sdc_commands() {
     find:'Print the paths of streams that describe such objects. No pixel is decoded.'
     info:'Describe a stream.'
     redact:'Withdraw the groups of some objects, with all that the stream says of them. No pixel is decoded or coded. Streams want a group for each object: sdc encode --group-by object --margin 1.'
-    share:'Print a file that lets shells or desktops know about SDC: bash, completion for bash; zsh, completion for zsh; magic, an entry for file(1); mime, a media type for desktops (shared-mime-info). docs/desktop.md says where it goes.'
+    share:'Print a file that lets shells or desktops know about SDC: bash, completion for bash; zsh, completion for zsh; magic, an entry for file(1); man, a page of the manual; mime, a media type for desktops (shared-mime-info). docs/desktop.md says where it goes.'
     sheet:'Draw a stream level by level, with the bytes that each level needs.'
     stat:'Print how many bytes each level takes. No pixel is decoded.'
     to-coco:'Print the objects of streams as COCO'"'"'s instances.json. No pixel is decoded.'
@@ -176,7 +176,7 @@ _shtab_sdc_redact_defaults_added=0
 
 _shtab_sdc_share_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  ":bash, magic, mime, zsh:(bash magic mime zsh)"
+  ":bash, magic, man, mime, zsh:(bash magic man mime zsh)"
 )
 
 # guard to ensure default positional specs are added only once per session
