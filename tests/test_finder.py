@@ -65,6 +65,12 @@ def test_boxes_divide_what_is_of_things_and_name_it() -> None:
     assert whole.mask is not None and whole.mask.all()
 
 
+def test_a_speck_in_a_box_is_no_part_of_its_thing() -> None:
+    thing = box(0.9, (10, 10, 20, 20), (10, 24, 20, 26), (3, 3, 5, 5))
+    found = things_of(maps(thing=thing, boxes=(Box("cat", 0.9, 0.0, 0.0, 1.0, 1.0),)), 400, 300)
+    assert [(o.label, o.box) for o in found] == [("cat", (100, 100, 160, 100)), ("", (30, 30, 20, 20))]
+
+
 def test_nothing_that_stands_out_is_one_scene() -> None:
     for given in ({}, {"thing": box(0.6, (5, 5, 9, 9)), "main": box(0.2, (5, 5, 9, 9))}):
         (scene,) = things_of(maps(**given), 64, 48)

@@ -39,6 +39,9 @@ RING = 3
 LEAST = 0.002
 """Share of the image under which a piece goes to its neighbour, or is left out."""
 
+SPECK = 0.1
+"""Share of the largest piece of a box under which another is none of it."""
+
 STANDS_OUT = 0.3
 """How much the main thing must be the main thing; below, nothing stands out."""
 
@@ -88,8 +91,8 @@ def things_of(found: Maps, width: int, height: int) -> list[Object]:
 def _owners(found: Maps, boxes: Sequence[Box], least: int) -> Ints:
     """Places that boxes hold, ``int [h, w]``: number of the box, -1 for none.
 
-    A small box lies on the larger ones.  One that is left with too few places holds none, and what is within
-    the places of one belongs to it.
+    A small box lies on the larger ones.  Pieces that are small, or small beside the largest of their box, are
+    left out, and what is within the places of a box belongs to it.
     """
     rows, cols = found.thing.shape
     owner = np.full((rows, cols), -1)
@@ -99,8 +102,11 @@ def _owners(found: Maps, boxes: Sequence[Box], least: int) -> Ints:
         top, bottom, left, right = box.top * rows, box.bottom * rows, box.left * cols, box.right * cols
         place = np.s_[int(top) : math.ceil(bottom), int(left) : math.ceil(right)]
         owner[place][found.thing[place] >= THING] = k
-    sizes = np.bincount(owner[owner >= 0], minlength=len(boxes) + 1)
-    owner[(owner >= 0) & (sizes[owner] < least)] = -1
+    pieces = pieces_of(owner)
+    for k in order:
+        numbers, sizes = np.unique(pieces[owner == k], return_counts=True)
+        small = numbers[sizes < max(least, SPECK * sizes.max(initial=0))]
+        owner[np.isin(pieces, small)] = -1
     for k in order:
         owner[_filled(owner == k) & (owner < 0)] = k
     return owner
