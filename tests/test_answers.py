@@ -330,6 +330,9 @@ def test_an_edge_that_may_be_left_is_told() -> None:
     (note,) = [n for n in sdc.redact(bytes(tight), "face").notes if "edge" in n]
     touched = parse(tight).labels[:3, 1:4]
     assert f": {(touched > 1).sum()};" in note and (touched > 1).sum() > 0
+    with pytest.raises(sdc.UsageError, match="edge"):
+        sdc.redact(bytes(tight), "face", strict=True)
+    assert sdc.redact(bytes(coded()), "face", strict=True) == sdc.redact(bytes(coded()), "face")
 
 
 def test_groups_that_hold_others_too() -> None:
@@ -370,6 +373,9 @@ def test_the_command_redact(run: Run, stream: bytes) -> None:
     assert err.count("describes no objects") == 1 and "gone: Face" in err
     assert run("redact", "a.sdc", "a.sdc", "--label", "face")[0] == 64
     assert run("redact", "a.sdc", "b.sdc")[0] == 64
+    Path("tight.sdc").write_bytes(coded(margin=0, objects=things(mask=None)))
+    assert run("redact", "tight.sdc", "t.sdc", "--label", "face", "--strict")[0] == 64
+    assert not Path("t.sdc").exists()
     assert Path("a.sdc").read_bytes() == stream
 
 

@@ -29,6 +29,11 @@ def add(commands: Commands) -> None:
     command.add_argument(
         "--whole-groups", action="store_true", help="also where other objects go with the same groups"
     )
+    command.add_argument(
+        "--strict",
+        action="store_true",
+        help="write nothing where an edge of them may be left in other groups",
+    )
     limit_argument(command)
     url_arguments(command)
     jobs_argument(command)
@@ -45,7 +50,7 @@ def redact_one(args: Args, source: str, target: str) -> Said:
     check_stream_output(target)
     limits = Limits(pixels=args.max_pixels)
     with open_stream(args, source) as file:
-        data = redact(file, args.label, whole_groups=args.whole_groups, limits=limits)
+        data = redact(file, args.label, whole_groups=args.whole_groups, strict=args.strict, limits=limits)
         about = fetched(file)
     write_whole(target, data)
     return [*data.missing, *data.notes, *about]

@@ -28,6 +28,7 @@ def redact(
     labels: str | Iterable[str],
     *,
     whole_groups: bool = False,
+    strict: bool = False,
     limits: Limits = Limits(),
 ) -> Encoded:
     """A stream without the objects of some labels: their groups are withdrawn.
@@ -43,6 +44,7 @@ def redact(
         source: a path, a URL, the file's bytes, or a seekable binary file.
         labels: what is to go, whatever the case.
         whole_groups: whether groups may go that hold other objects, too.
+        strict: whether to refuse a stream in which groups that stay may show an edge of these objects.
         limits: what the caller agrees to hold in memory.
 
     Returns:
@@ -51,8 +53,8 @@ def redact(
 
     Raises:
         SdcError: ``E_USAGE`` for no label, for a stream that describes no objects, so that nothing is known
-            of what it shows, and for one in which the objects share groups with others; else as
-            :func:`.edit.extract`.
+            of what it shows, for one in which the objects share groups with others, and for what ``strict``
+            refuses; else as :func:`.edit.extract`.
     """
     wanted = _folded(labels)
     with opened(source) as given:
@@ -77,7 +79,11 @@ def redact(
     kept, missing = withdraw(stream, [k for k in _there(stream) if k not in groups])
     kept, blanked = _without_texts(kept, wanted)
     masked = parse_objects(stream, masks=set(gone), limits=limits)
-    notes = _notes(stream, [masked[k] for k in gone], groups, shared, blanked)
+    things = [masked[k] for k in gone]
+    edges = _edges(_cells_left(stream, things, groups))
+    if edges and strict:
+        raise SdcError("E_USAGE", edges[0])
+    notes = [*_notes(stream, things, groups, shared, blanked), *edges]
     return Encoded(build(kept), notes, missing)
 
 
@@ -119,20 +125,24 @@ def _without_texts(stream: Stream, wanted: set[str]) -> tuple[Stream, int]:
 def _notes(
     stream: Stream, gone: Sequence[Object], groups: set[int | None], shared: Sequence[Object], blanked: int
 ) -> list[str]:
-    """What went, and what may be left, in words."""
+    """What went, in words."""
     size = sum(g.size for g in stream.groups if g.index in groups)
     notes = [f"gone: {labels_of(gone)}; objects: {len(gone)}, groups: {len(groups)}, bytes: {size}"]
     if shared:
         notes.append(f"with them went other objects of these groups: {labels_of(shared)}")
     if blanked:
         notes.append(f"texts of other objects that named one of the labels are gone: {blanked}")
-    left = _cells_left(stream, gone, groups)
-    if left:
-        notes.append(
-            f"cells that these objects touch and that are of groups that stay, and may show an edge of them: "
-            f"{left}; encode with --margin 1 or more to have such cells in their groups"
-        )
     return notes
+
+
+def _edges(left: int) -> list[str]:
+    """What may be left, in words; nothing where no cell is."""
+    if not left:
+        return []
+    return [
+        "cells that these objects touch and that are of groups that stay, and may show an edge of them: "
+        f"{left}; encode with --margin 1 or more to have such cells in their groups"
+    ]
 
 
 def _cells_left(stream: Stream, gone: Sequence[Object], groups: set[int | None]) -> int:
