@@ -17,7 +17,7 @@ endef
 
 SOURCES = pyproject.toml setup.py README.md LICENSE $(shell find sdc -name "*.py" -o -name "*.[ch]") $(wildcard sdc/models/* spec/*.* spec/examples/*)
 
-.PHONY: help demo dev test quick check wheel tables bench clean
+.PHONY: help demo dev test quick check wheel tables wasm bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo "make check      ruff, mypy, import-linter; tables, examples, registries and vectors up to date; traceability"
 	@echo "make wheel      build the wheel, and try it in an empty environment"
 	@echo "make tables     bring tables, examples, registries and vectors up to date"
+	@echo "make wasm       build the compiled core as WebAssembly, with clang and lld"
 	@echo "make dev        only make $(VENV_TEST), in which one can also train"
 	@echo "make bench      decoding and encoding times, in $(VENV_TEST)"
 	@echo "make clean      remove what was made, environments included"
@@ -83,6 +84,7 @@ check: $(VENV_TEST)/core
 	$(VENV_TEST)/bin/python tests/make_share.py
 	$(VENV_TEST)/bin/python tests/make_examples.py
 	$(VENV_TEST)/bin/python -m sdc_conformance.make.registry
+	$(VENV_TEST)/bin/python -m sdc_conformance.make.webassembly
 	$(VENV_TEST)/bin/python -m sdc_conformance.make
 	$(VENV_TEST)/bin/python -m sdc_conformance.trace
 
@@ -92,6 +94,9 @@ tables: $(VENV_TEST)/core
 	$(VENV_TEST)/bin/python tests/make_examples.py --write
 	$(VENV_TEST)/bin/python -m sdc_conformance.make.registry --write
 	$(VENV_TEST)/bin/python -m sdc_conformance.make --write
+
+wasm: $(VENV_TEST)/stamp
+	$(VENV_TEST)/bin/python -m sdc_conformance.make.webassembly --write
 
 bench: $(VENV_TEST)/core
 	$(VENV_TEST)/bin/python -m sdc_reference.evaluation speed

@@ -1,4 +1,4 @@
-"""The decoder in JavaScript: the whole suite under Node, and its page in Chromium.
+"""The decoder in JavaScript, alone and with the compiled core: the suite under Node, its page in Chromium.
 
 Without Node or Chromium the tests are skipped, unless the environment variable ``SDC_REQUIRE_JAVASCRIPT`` is
 set.
@@ -34,13 +34,14 @@ DECODER = VECTORS.parent / "decoders" / "javascript"
 FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
 --disable-component-update --disable-sync --disable-dev-shm-usage""".split()
 HARNESS = """<!doctype html><meta charset="utf-8">
-<iframe id="page" src="index.html" width="600" height="600"></iframe>
+<iframe id="page" width="600" height="600"></iframe>
 <script type="module">
 // Chooses a file in the page, as a person does, waits for its canvas and sends what is to be seen on it.
 import { sha256 } from './sdc.js';
 const tell = (body) => fetch('/seen', { method: 'POST', body: JSON.stringify(body) });
 const pause = (ms) => new Promise((done) => { setTimeout(done, ms); });
 const frame = document.getElementById('page');
+frame.src = `index.html${location.search}`;
 try {
   const there = (page) => page.readyState === 'complete' && page.getElementById('file');
   while (!there(frame.contentDocument)) await pause(20);
@@ -64,6 +65,29 @@ try {
 } catch (error) { await tell({ error: String(error.stack) }); }
 </script>
 """
+ENGINES = """<!doctype html><meta charset="utf-8">
+<script type="module">
+// Decodes files by every engine and sends the hashes of their pixels.
+import { PLAIN, decode, loadModel, sha256, useEngine } from './sdc.js';
+import { loadCore } from './core.js';
+const tell = (body) => fetch('/seen', { method: 'POST', body: JSON.stringify(body) });
+const bytes = async (name) => new Uint8Array(await (await fetch(name)).arrayBuffer());
+try {
+  const asked = new URLSearchParams(location.search);
+  const models = await Promise.all(asked.getAll('model').map(async (name) => loadModel(await bytes(name))));
+  const seen = {};
+  for (const engine of [PLAIN, await loadCore()]) {
+    useEngine(engine);
+    seen[engine.name] = {};
+    for (const name of asked.getAll('file')) {
+      const options = { models, fill: [128, 128, 128] };
+      seen[engine.name][name] = sha256(decode(await bytes(name), options).pixels);
+    }
+  }
+  await tell(seen);
+} catch (error) { await tell({ error: String(error.stack) }); }
+</script>
+"""
 
 
 def absent(name: str) -> NoReturn:
@@ -82,8 +106,10 @@ def program(*names: str) -> str:
 # --- under Node -----------------------------------------------------------------------------------
 
 
-def test_the_decoder_passes_every_tier_that_it_claims() -> None:
-    command = [program("node"), str(DECODER / "cli.js")]
+@pytest.mark.parametrize("engine", ["--no-wasm", "--wasm"])
+def test_the_decoder_passes_every_tier_that_it_claims(engine: str) -> None:
+    """Either way fails where the engine that it names cannot be had."""
+    command = [program("node"), str(DECODER / "cli.js"), engine]
     report = run(
         Suite.load(),
         Options(command, tiers=("T0", "T1", "T2", "T3", "R", "A", "M", "X", "V", "C"), progress=False),
@@ -116,6 +142,19 @@ def ask_node(op: str, data: bytes, models: Path) -> Any:
     return json.loads(done.stdout)
 
 
+def test_without_the_core_the_decoder_says_so_and_goes_on(tmp_path: Path) -> None:
+    for name in ("cli.js", "core.js", "package.json", "sdc.js"):
+        shutil.copy(DECODER / name, tmp_path)
+    words = [program("node"), str(tmp_path / "cli.js")]
+    file = str(VECTORS / "valid" / "minimal.sdc")
+    done = subprocess.run([*words, "info", file], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "so plain JavaScript computes" in done.stderr
+    refused = subprocess.run([*words, "--wasm", "info", file], capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 64 and json.loads(refused.stdout)["error"]["where"] == "--wasm"
+    quiet = subprocess.run([*words, "--no-wasm", "info", file], capture_output=True, text=True, timeout=60)
+    assert (quiet.returncode, quiet.stderr, quiet.stdout) == (0, "", done.stdout)
+
+
 # --- in a browser ---------------------------------------------------------------------------------
 
 
@@ -140,18 +179,20 @@ class Site:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        for path in (DECODER / "index.html", DECODER / "sdc.js", *models_folder().glob("sdc-model-?.*")):
+        parts = [DECODER / name for name in ("index.html", "sdc.js", "core.js", "core.wasm")]
+        for path in (*parts, *models_folder().glob("sdc-model-?.*")):
             (folder / path.name).symlink_to(path)
         (folder / "harness.html").write_text(HARNESS, "utf-8")
+        (folder / "engines.html").write_text(ENGINES, "utf-8")
         self.seen: queue.SimpleQueue[Any] = queue.SimpleQueue()
         handler = partial(Handler, directory=str(folder), seen=self.seen)
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def show(self, *names: str) -> Any:
+    def show(self, *names: str, page: str = "harness.html", query: str = "") -> Any:
         """What is to be seen after files were chosen: size, hash of the pixels, and what the page says."""
-        query = "&".join(f"file={name}" for name in names)
-        url = f"http://127.0.0.1:{self.server.server_port}/harness.html?{query}"
+        query += "".join(f"&file={name}" for name in names)
+        url = f"http://127.0.0.1:{self.server.server_port}/{page}?{query}"
         words = [program("chromium", "chromium-browser", "google-chrome"), *FLAGS]
         words += [f"--user-data-dir={self.folder / 'profile'}", "--remote-debugging-port=0", url]
         with (self.folder / "noise.txt").open("wb") as noise:
@@ -173,17 +214,49 @@ def site(tmp_path: Path) -> Iterator[Site]:
     own.server.server_close()
 
 
-@pytest.mark.parametrize("name", ["astronaut-levels", "coffee-withdrawn", "coffee-machines"])
-def test_the_page_shows_the_pixels_of_the_vectors(name: str, site: Site) -> None:
-    """On models 1 and 2, of the installed files, fetched by the page itself."""
+def right_answer(suite: Suite, file: str) -> Any:
+    """What the manifest says of decoding a whole vector."""
+    entry = next(e for e in suite.manifest["vectors"] if e["file"] == file)
+    return next(a["answer"] for a in entry["ask"] if a["op"] == "decode" and "groups" not in a)
+
+
+def show_vector(name: str, site: Site, query: str = "") -> str:
+    """What the page says of a vector, whose pixels it must show."""
     suite = Suite.load()
-    entry = next(e for e in suite.manifest["vectors"] if e["file"] == f"photo/{name}.sdc")
-    right = next(a["answer"] for a in entry["ask"] if a["op"] == "decode" and "groups" not in a)
-    (site.folder / "file.sdc").write_bytes(suite.data(entry["file"]))
-    seen = site.show("file.sdc")
+    right = right_answer(suite, name)
+    (site.folder / "file.sdc").write_bytes(suite.data(name))
+    seen = site.show("file.sdc", query=query)
     assert "error" not in seen, seen
     assert (seen["width"], seen["height"]) == (right["width"], right["height"]), seen
     assert seen["pixels"] == right["pixels"], seen["log"]
+    return str(seen["log"])
+
+
+@pytest.mark.parametrize("name", ["astronaut-levels", "coffee-withdrawn", "coffee-machines"])
+def test_the_page_shows_the_pixels_of_the_vectors(name: str, site: Site) -> None:
+    """On models 1 and 2, of the installed files, fetched by the page itself."""
+    assert "decoded by WebAssembly" in show_vector(f"photo/{name}.sdc", site)
+
+
+@pytest.mark.parametrize("why", ["asked for", "no core"])
+def test_the_page_decodes_without_the_core(why: str, site: Site) -> None:
+    if why == "no core":
+        (site.folder / "core.wasm").unlink()
+    query = "engine=javascript" if why == "asked for" else ""
+    assert "decoded by JavaScript" in show_vector("photo/coffee-machines.sdc", site, query)
+
+
+def test_both_engines_give_the_pixels_of_twenty_vectors_in_the_browser(site: Site) -> None:
+    suite = Suite.load()
+    names = [e["file"] for e in suite.manifest["vectors"] if e["file"].startswith("photo/")]
+    names += [f"valid/{name}.sdc" for name in ("four-levels", "holes", "residuals-extreme", "size-65x129")]
+    assert len(names) == 20
+    right = {}
+    for k, name in enumerate(names):
+        (site.folder / f"{k}.sdc").write_bytes(suite.data(name))
+        right[f"{k}.sdc"] = right_answer(suite, name)["pixels"]
+    models = "&".join(f"model=sdc-model-{number}.safetensors" for number in (0, 1, 2))
+    assert site.show(*right, page="engines.html", query=models) == {"JavaScript": right, "WebAssembly": right}
 
 
 def test_the_page_shows_no_pixel_of_an_invalid_file(site: Site) -> None:
@@ -206,5 +279,5 @@ def test_the_page_refuses_other_weights_than_the_registrys(site: Site) -> None:
 def test_the_files_of_the_page_are_of_types_that_web_servers_know() -> None:
     """``.mjs`` is sent as text by some, and a browser then refuses it."""
     names = {path.name for path in DECODER.iterdir()}
-    assert names == {"README.md", "cli.js", "index.html", "package.json", "sdc.js"}
+    assert names == {"README.md", "cli.js", "core.js", "core.wasm", "index.html", "package.json", "sdc.js"}
     assert json.loads((DECODER / "package.json").read_text("utf-8"))["type"] == "module"

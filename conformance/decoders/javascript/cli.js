@@ -1,12 +1,14 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: Apache-2.0
 // Speaks the protocol of the conformance suite: info, decode, serve, extract, validate, model.
+// In front of the operation: --wasm, compute by WebAssembly or fail; --no-wasm, by plain JavaScript.
 import fs from 'node:fs';
 import path from 'node:path';
 import readline from 'node:readline';
 import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import { EXIT, SdcError, parse, prepare, synthesize, restore, loadModel, extract } from './sdc.js';
+import { EXIT, SdcError, parse, prepare, synthesize, restore, loadModel, extract, useEngine } from './sdc.js';
+import { loadCore } from './core.js';
 
 const hash = (bytes) => createHash('sha256').update(bytes).digest('hex');
 const raw = (a) => new Uint8Array(a.buffer, a.byteOffset, a.byteLength); // typed arrays here are little-endian
@@ -145,7 +147,25 @@ async function serve() {
   return 0;
 }
 
-function command([op, ...args]) {
+/** Puts in the engine that an option asks for, or else the faster one that there is; whether it is there. */
+async function chooseEngine(option) {
+  if (option === '--no-wasm') return true;
+  try {
+    useEngine(await loadCore());
+    return true;
+  } catch (e) {
+    process.stderr.write(`no WebAssembly${option ? '' : ', so plain JavaScript computes'}: ${e.message}\n`);
+    return !option;
+  }
+}
+
+async function command(words) {
+  const engine = ['--wasm', '--no-wasm'].includes(words[0]) ? words[0] : null;
+  const [op, ...args] = engine ? words.slice(1) : words;
+  if (!await chooseEngine(engine)) {
+    process.stdout.write(`${JSON.stringify({ error: { code: 'E_USAGE', where: engine } })}\n`);
+    return 64;
+  }
   if (op === 'serve') return serve();
   let groups;
   let restored;
@@ -168,7 +188,7 @@ function command([op, ...args]) {
   const alpha = flag >= 0 && op === 'decode';
   if (alpha) args.splice(flag, 1);
   const count = { info: 1, decode: 2, extract: 2, validate: 1, model: 1 }[op];
-  if (count === undefined || args.length !== count) return usage('cli.js info FILE | decode FILE OUTDIR [--groups 0,2] [--alpha] [--restored stream] | serve | extract FILE OUT --groups 0,2 | validate FILE | model FILE');
+  if (count === undefined || args.length !== count) return usage('cli.js [--wasm | --no-wasm] info FILE | decode FILE OUTDIR [--groups 0,2] [--alpha] [--restored stream] | serve | extract FILE OUT --groups 0,2 | validate FILE | model FILE');
   let file;
   try { file = new Uint8Array(fs.readFileSync(args[0])); } catch (e) {
     const code = e.code === 'ENOENT' ? 'E_INPUT' : 'E_IO';

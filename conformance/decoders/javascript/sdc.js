@@ -408,7 +408,7 @@ export function loadModel(file, options = {}) {
   let total = 0;
   for (let t = 1; t < 64; t++) { if (reach[t] > 127) badModel('a reach is above 127'); total += 2 * reach[t] + 2; }
   const frequency = every('frequency', tensor('frequency', 'I16', [total]).values, 1, 32767);
-  const tables = { reach, base: new Int32Array(64), cum: new Int32Array(total + 63), first: new Uint16Array(64 * 256) };
+  const tables = { reach, frequency, base: new Int32Array(64), cum: new Int32Array(total + 63), first: new Uint16Array(64 * 256) };
   for (let t = 1, f = 0, p = 0; t < 64; t++) {
     tables.base[t] = p;
     let sum = 0;
@@ -492,7 +492,7 @@ const CLAMPED = ['pointwise', 'depthwise', 'quality', 'add', 'modulate'];
 // What may not stand in a network of Profile 2, behind `hyper`, which stands in contexts only.
 const BARRED = { derive: ['shuffle'], derived: ['shuffle', 'depthwise'], condition: ['shuffle', 'depthwise'] };
 
-/** Checks a network (section 10.4) and lays its tensors out for `runNetwork`. */
+/** Checks a network (section 10.4), with its tensors. */
 function compile(name, list, channels, X, tensor, model) {
   if (!Array.isArray(list)) badModel(`no network ${name}`);
   const context = name.startsWith('context.');
@@ -516,35 +516,18 @@ function compile(name, list, channels, X, tensor, model) {
       const taps = dw ? 9 : C;
       const bias = tensor(`${prefix}.bias`, 'I32', [out]).values;
       const shift = tensor(`${prefix}.shift`, 'U8', [out]).values;
-      const start = new Float64Array(out);
       for (let c = 0; c < out; c++) {
         if (shift[c] < 1 || shift[c] > 24) badModel(`a shift of ${prefix} is not 1 to 24`);
         let sum = 0;
         for (let i = 0; i < taps; i++) sum += Math.abs(weight.values[c * taps + i]);
         if (sum * X + Math.abs(bias[c]) + 2 ** (shift[c] - 1) >= 2 ** 24) badModel(`${prefix} breaks NETW-12`);
-        start[c] = bias[c] + 2 ** (shift[c] - 1);
       }
-      made.shift = shift;
+      made.tensors = { weight: weight.values, bias, shift };
       made.cout = out;
       if (dw) {
-        made.weight = Float64Array.from(weight.values);
-        made.start = start;
         net.depthwise++;
         net.margin += 1 / scale;
         net.lastDepthwise = index;
-      } else {
-        // Two outputs share a double: sums are below 2^24 (NETW-12), so that low + high * 2^25 is exact.
-        // Blocks of eight outputs: weight[block][input][4 pairs].
-        const blocks = Math.ceil(out / 8);
-        made.weight = new Float64Array(blocks * C * 4);
-        made.start = new Float64Array(blocks * 4);
-        made.blocks = blocks;
-        for (let c = 0; c < out; c++) {
-          const unit = c & 1 ? 33554432 : 1;
-          const pair = (c >> 1) & 3;
-          made.start[(c >> 3) * 4 + pair] += start[c] * unit;
-          for (let i = 0; i < C; i++) made.weight[((c >> 3) * C + i) * 4 + pair] += weight.values[c * C + i] * unit;
-        }
       }
       X = magnitude([lo, hi]);
     } else if (op === 'quality') {
@@ -605,9 +588,37 @@ function give(buffer) {
   if (pool.length > 12) pool.shift();
 }
 
+/** Biases of a layer with what rounds. */
+const startOf = ({ bias, shift }) => Float64Array.from(bias, (b, c) => b + 2 ** (shift[c] - 1));
+
+/** Two outputs share a double: sums are below 2^24 (NETW-12), so that low + high * 2^25 is exact. */
+function layPointwise({ cin, cout, tensors }) {
+  // Blocks of eight outputs: weight[block][input][4 pairs].
+  const blocks = Math.ceil(cout / 8);
+  const weight = new Float64Array(blocks * cin * 4);
+  const start = new Float64Array(blocks * 4);
+  startOf(tensors).forEach((own, c) => {
+    const unit = c & 1 ? 33554432 : 1;
+    const pair = (c >> 1) & 3;
+    start[(c >> 3) * 4 + pair] += own * unit;
+    for (let i = 0; i < cin; i++) weight[((c >> 3) * cin + i) * 4 + pair] += tensors.weight[c * cin + i] * unit;
+  });
+  return { weight, start, shift: tensors.shift, blocks };
+}
+
+const layDepthwise = ({ tensors }) => ({ weight: Float64Array.from(tensors.weight), start: startOf(tensors), shift: tensors.shift });
+
+const laid = new WeakMap();
+/** What `lay` makes of a layer's tensors for the functions below, once. */
+function layout(op, lay) {
+  if (!laid.has(op.tensors)) laid.set(op.tensors, lay(op));
+  return laid.get(op.tensors);
+}
+
 const spare = new Float64Array(16);
 function pointwise(x, n, op, y) {
-  const { cin, cout, weight, start, shift, lo, hi, blocks } = op;
+  const { cin, cout, lo, hi } = op;
+  const { weight, start, shift, blocks } = layout(op, layPointwise);
   const H = 33554432;
   const Q = 1 / 33554432;
   for (let b = 0; b < blocks; b++) {
@@ -671,7 +682,8 @@ function nineTaps(x, p0, p1, p2, p3, p4, p5, p6, p7, p8, weight, start, shift, C
 
 /** Row `n` of x, behind the last site, must be zero. */
 function depthwise(x, cells, f, nb, op, y) {
-  const { cin: C, weight, start, shift, lo, hi } = op;
+  const { cin: C, lo, hi } = op;
+  const { weight, start, shift } = layout(op, layDepthwise);
   const ff = f * f;
   const none = cells * ff * C;
   const tapCell = new Int32Array(ff * 9);
@@ -696,15 +708,20 @@ function depthwise(x, cells, f, nb, op, y) {
   }
 }
 
+/** Channels of what goes into a network. */
+export const inputOf = (net) => (net.bare ? 0 : net.ops.length ? net.ops[0].cin : net.channels);
+
 /**
  * Runs a network at `n` parents (cells, or blocks) of one group of quality q.
  * Finer sites of a parent stand together, row by row, so that `shuffle` moves nothing.
- * x: [n + 1][channels], given back to the pool. nb: nine neighbours of each cell, or -1.
+ * values: [n][channels]. nb: nine neighbours of each cell, or -1.
  * features: [n][F]. keep: the parents to go on with behind the last depthwise.
- * Returns the output, for the parents in `keep` if there is one.
+ * Returns the output, for the parents in `keep` if there is one; it is to be given back.
  */
-function runNetwork(net, x, n, q, nb, features, F, keep) {
-  let C = net.bare ? 0 : net.ops.length ? net.ops[0].cin : net.channels;
+function runNetwork(net, values, n, q, nb, features, F, keep) {
+  let C = inputOf(net);
+  let x = take((n + 1) * C);
+  for (let i = 0; i < n * C; i++) x[i] = values[i];
   let f = 1;
   let parents = n;
   let select = null;
@@ -798,6 +815,62 @@ function runNetwork(net, x, n, q, nb, features, F, keep) {
     if (keep && index === net.lastDepthwise) doNarrow();
   });
   return x;
+}
+
+// ---------------------------------------------------------------- latents (section 8)
+
+/** Scale indices t and means of the cells of a pass, of the output y of its network. */
+function parameters(model, q, pass, y, t, mean) {
+  const { M, SI, SM, inverse, offset } = model;
+  const [, first, past] = model.passes[pass];
+  const width = past - first;
+  for (let at = 0, p = 0; at < t.length; p += width) {
+    for (let k = q * M + first; k < q * M + past; k++, at++, p++) {
+      const a = (y[p] + offset[k] + (1 << (SI - 1))) >> SI;
+      t[at] = a < 0 ? 0 : a > 63 ? 63 : a;
+      mean[at] = (y[p + width] * inverse[k] + (1 << (SM - 1))) >> SM;
+    }
+  }
+}
+
+/** Puts the latents of a pass into d, for the cells `chosen`, of their residuals and means. */
+function dequantise(model, q, pass, r, mean, chosen, d) {
+  const { M, SS, step, latent: [lo, hi] } = model;
+  const [, first, past] = model.passes[pass];
+  let at = 0;
+  for (const i of chosen) {
+    for (let c = first; c < past; c++, at++) {
+      let v = r[at] * 16 + mean[at];
+      v = v < -65536 ? -65536 : v > 65535 ? 65535 : v;
+      v = (v * step[q * M + c] + (1 << (SS - 1))) >> SS;
+      d[i * M + c] = v < lo ? lo : v > hi ? hi : v;
+    }
+  }
+}
+
+// ---------------------------------------------------------------- engines
+
+/**
+ * What computes: networks, symbols and label maps, here in plain JavaScript. `bands` are the cells that go through
+ * the contexts and the synthesis at a time.
+ */
+export const PLAIN = {
+  name: 'JavaScript',
+  bands: { context: 2048, synthesis: 1024 },
+  run: runNetwork,
+  give,
+  reader: (data, at, end) => new Rans(data, at, end),
+  decodeMap,
+  parameters,
+  dequantise,
+};
+let engine = PLAIN;
+
+/** Puts in another engine, that of core.js or PLAIN again; returns the one until now. */
+export function useEngine(other) {
+  const before = engine;
+  engine = other;
+  return before;
 }
 
 // ---------------------------------------------------------------- DEFLATE (RFC 1951, section 14.5)
@@ -1025,7 +1098,7 @@ function readStream(d, s, maxPixels, metadata, restoration) {
   const coded = r.at;
   s.coded = d.subarray(coded, tail);
   const n = rows * cols;
-  s.map = decodeMap(d, coded, tail, rows, cols, count);
+  s.map = engine.decodeMap(d, coded, tail, rows, cols, count);
   const totals = new Int32Array(count + 1);
   for (let i = 0; i < n; i++) totals[s.map[i]]++;
   for (let k = 0; k < count; k++) if (totals[k + 1] === 0) fail('E_MASK_EMPTY_GROUP', `group ${k} has no cell`, coded, 'HEAD.map');
@@ -1185,7 +1258,7 @@ function readObjects(d, chunk, s) {
     if (o.maskLength < 0) continue;
     const end = at + o.maskLength;
     o.maskAt = at;
-    o.mask = within('masks', at, () => decodeMap(d, at, end, o.height, o.width, 1));
+    o.mask = within('masks', at, () => engine.decodeMap(d, at, end, o.height, o.width, 1));
     check(o.mask.includes(1), 'masks', at);
     at = end;
   }
@@ -1304,12 +1377,12 @@ function neighboursOf(s, g, from, to) {
  * `onResiduals(r, count)` sees all residuals in the order of decode_group; r is used again.
  */
 export function decodeLatents(s, g, model, onResiduals = null, source = null) {
-  const { M, K, SI, SM, SS, SH, step, inverse, offset, tables, features: F } = model;
+  const { M, K, SH, tables, features: F } = model;
   const q = g.quality;
   const { cols } = s;
   const cells = s.cellsOf[g.index];
   const n = cells.length;
-  const rans = source ?? new Rans(s.file, g.payload, g.tail);
+  const rans = source ?? engine.reader(s.file, g.payload, g.tail);
 
   // Hyper values, block by block
   const bcols = (cols + 3) >> 2;
@@ -1347,9 +1420,7 @@ export function decodeLatents(s, g, model, onResiduals = null, source = null) {
     }
     for (let b0 = 0; b0 < B; b0 += 256) {
       const count = Math.min(256, B - b0);
-      const x = take((count + 1) * K);
-      for (let i = 0; i < count * K; i++) x[i] = h[b0 * K + i];
-      const y = runNetwork(model.hyper, x, count, q, null, null, 0, null);
+      const y = engine.run(model.hyper, h.subarray(b0 * K, (b0 + count) * K), count, q, null, null, 0, null);
       for (let b = 0; b < count; b++) {
         for (const i of member.get(blocks[b0 + b])) {
           const row = Math.floor(cells[i] / cols);
@@ -1358,13 +1429,12 @@ export function decodeLatents(s, g, model, onResiduals = null, source = null) {
           for (let c = 0; c < F; c++) features[i * F + c] = y[from + c];
         }
       }
-      give(y);
+      engine.give(y);
     }
   }
 
   // Passes
   const d = new Int16Array(n * M);
-  const [lo, hi] = model.latent;
   model.passes.forEach(([parity, first, past], pass) => {
     const net = model.context[pass];
     const width = past - first;
@@ -1378,38 +1448,22 @@ export function decodeLatents(s, g, model, onResiduals = null, source = null) {
     const mean = new Int32Array(chosen.length * width);
     let at = 0;
     let done = 0;
-    for (const band of bandsOf(cells, cols, net.margin, 2048)) {
+    for (const band of bandsOf(cells, cols, net.margin, engine.bands.context)) {
       const count = band.to - band.from;
       const keep = [];
       while (done < chosen.length && chosen[done] < band.past) keep.push(chosen[done++] - band.from);
       if (!keep.length) continue;
-      const C = net.bare ? 0 : M;
-      const x = take((count + 1) * C);
-      for (let i = 0; i < count * C; i++) x[i] = d[band.from * M + i];
       const nb = net.depthwise ? neighboursOf(s, g, band.from, band.to) : null;
-      const y = runNetwork(net, x, count, q, nb, features.subarray(band.from * F, band.to * F), F, keep);
-      for (let i = 0; i < keep.length; i++) {
-        for (let c = 0; c < width; c++, at++) {
-          const k = q * M + first + c;
-          const a = (y[2 * width * i + c] + offset[k] + (1 << (SI - 1))) >> SI;
-          t[at] = a < 0 ? 0 : a > 63 ? 63 : a;
-          mean[at] = (y[2 * width * i + width + c] * inverse[k] + (1 << (SM - 1))) >> SM;
-        }
-      }
-      give(y);
+      const y = engine.run(net, d.subarray(band.from * M, band.to * M), count, q, nb, features.subarray(band.from * F, band.to * F), F, keep);
+      const end = at + keep.length * width;
+      engine.parameters(model, q, pass, y, t.subarray(at, end), mean.subarray(at, end));
+      engine.give(y);
+      at = end;
     }
     const r = new Int32Array(t.length);
     rans.residuals(tables, t, r, t.length);
     onResiduals?.(r, t.length);
-    at = 0;
-    for (const i of chosen) {
-      for (let c = first; c < past; c++, at++) {
-        let v = r[at] * 16 + mean[at];
-        v = v < -65536 ? -65536 : v > 65535 ? 65535 : v;
-        v = (v * step[q * M + c] + (1 << (SS - 1))) >> SS;
-        d[i * M + c] = v < lo ? lo : v > hi ? hi : v;
-      }
-    }
+    engine.dequantise(model, q, pass, r, mean, chosen, d);
   });
   rans.finish();
   return d;
@@ -1429,13 +1483,11 @@ export function synthesize(s, g, model, d, out, channels = 3, net = model.synthe
     placeY[i] = Math.floor(outer / f1) * f2 + Math.floor(inner / f2);
     placeX[i] = (outer % f1) * f2 + (inner % f2);
   }
-  for (const band of bandsOf(cells, cols, net.margin, 1024)) {
+  for (const band of bandsOf(cells, cols, net.margin, engine.bands.synthesis)) {
     const count = band.to - band.from;
-    const x = take((count + 1) * M);
-    for (let i = 0; i < count * M; i++) x[i] = d[band.from * M + i];
     const nb = net.depthwise ? neighboursOf(s, g, band.from, band.to) : null;
     const keep = Array.from({ length: band.past - band.first }, (_, i) => band.first - band.from + i);
-    const y = runNetwork(net, x, count, g.quality, nb, null, 0, keep);
+    const y = engine.run(net, d.subarray(band.from * M, band.to * M), count, g.quality, nb, null, 0, keep);
     for (let i = 0, p = 0; i < keep.length; i++) {
       const cell = cells[band.first + i];
       const row = Math.floor(cell / cols);
@@ -1452,17 +1504,15 @@ export function synthesize(s, g, model, d, out, channels = 3, net = model.synthe
         if (channels === 4) out[to + 3] = 255;
       }
     }
-    give(y);
+    engine.give(y);
   }
 }
 
 /** Runs a network at the site of a group of quality `q`: an array of its output. */
 function atGroup(net, values, q) {
-  const x = take(2 * values.length);
-  values.forEach((v, i) => { x[i] = v; });
-  const y = runNetwork(net, x, 1, q, null, null, 0, null);
+  const y = engine.run(net, values, 1, q, null, null, 0, null);
   const out = Array.from(y.subarray(0, net.channels));
-  give(y);
+  engine.give(y);
   return out;
 }
 
@@ -1471,15 +1521,13 @@ function deriveVector(s, g, model, d) {
   const { M, derive: net } = model;
   const cells = s.cellsOf[g.index];
   const sum = new Float64Array(net.channels);
-  for (const band of bandsOf(cells, s.cols, net.margin, 2048)) {
+  for (const band of bandsOf(cells, s.cols, net.margin, engine.bands.context)) {
     const count = band.to - band.from;
-    const x = take((count + 1) * M);
-    for (let i = 0; i < count * M; i++) x[i] = d[band.from * M + i];
     const nb = net.depthwise ? neighboursOf(s, g, band.from, band.to) : null;
     const keep = Array.from({ length: band.past - band.first }, (_, i) => band.first - band.from + i);
-    const y = runNetwork(net, x, count, g.quality, nb, null, 0, keep);
+    const y = engine.run(net, d.subarray(band.from * M, band.to * M), count, g.quality, nb, null, 0, keep);
     for (let i = 0, p = 0; i < keep.length; i++) for (let c = 0; c < net.channels; c++, p++) sum[c] += y[p] + 32768;
-    give(y);
+    engine.give(y);
   }
   const n = cells.length;
   return atGroup(model.derived, Array.from(sum, (v) => Math.floor((2 * v + n) / (2 * n)) - 32768), g.quality);
