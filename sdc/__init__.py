@@ -37,7 +37,7 @@ from .format.report import info
 from .format.rest import Degradation, Restoration
 from .format.validate import Validation, validate
 from .objects.object import Object
-from .remote.file import Transfer
+from .remote.file import Access, Transfer
 from .remote.url import open_url
 from .types import Encoded, Level, Limits
 
@@ -45,6 +45,7 @@ if _TYPE_CHECKING:
     from .analysis import Analysis, Options, analyze
 
 __all__ = [
+    "Access",
     "Analysis",
     "CodePoints",
     "Decoded",

@@ -28,7 +28,7 @@ from .format.stream import Stream
 from .networks.run import Runner, run
 from .objects.object import Object
 from .paths import PathLike, open_file, write_file
-from .remote.file import RemoteFile, Transfer
+from .remote.file import ORDINARY, Access, RemoteFile, Transfer
 from .types import Colour, Encoded, ImageLike, Level, LevelLike, Limits, Pixels
 
 BLOCK = 4096
@@ -49,14 +49,15 @@ class SdcFile:
         source: a path, a URL, the stream's bytes, or a binary file that can ``seek`` and ``read``, such as
             one of fsspec or :func:`sdc.open_url`.
         limits: what the caller agrees to hold in memory.
+        access: what is allowed where the source is a URL.
 
     Raises:
         SdcError: the stream is invalid or unsupported; ``E_LIMIT``; ``E_USAGE`` for what is no source;
             ``E_INPUT`` or ``E_IO`` for a path.  All that reads may raise the same.
     """
 
-    def __init__(self, source: Readable, *, limits: Limits = Limits()):
-        self._opened = open_file(source) if isinstance(source, (str, os.PathLike)) else None
+    def __init__(self, source: Readable, *, limits: Limits = Limits(), access: Access = ORDINARY):
+        self._opened = open_file(source, access) if isinstance(source, (str, os.PathLike)) else None
         try:
             self._source = source if self._opened is None else self._opened
             self._lazy = LazyStream(self._source, limits, BLOCK)  # type: ignore[arg-type]
@@ -312,17 +313,18 @@ class SdcFile:
         return self.stream.prefix(groups, levels)
 
 
-def open(source: Readable, *, limits: Limits = Limits()) -> SdcFile:
+def open(source: Readable, *, limits: Limits = Limits(), access: Access = ORDINARY) -> SdcFile:
     """Open a stream; see :class:`SdcFile`.
 
     Args:
         source: a path, a URL, the stream's bytes, or a binary file that can ``seek`` and ``read``.
         limits: what the caller agrees to hold in memory.
+        access: what is allowed where the source is a URL.
 
     Raises:
         SdcError: as :class:`SdcFile`.
     """
-    return SdcFile(source, limits=limits)
+    return SdcFile(source, limits=limits, access=access)
 
 
 def imread(

@@ -161,6 +161,15 @@ def test_two_requests_for_l1_and_a_third_for_the_objects(nginx: Nginx) -> None:
     assert file.transfer == Transfer(3, L1_END + len(STREAM) - GROUPS_END, len(STREAM))
 
 
+def test_what_is_allowed_goes_with_the_url(nginx: Nginx) -> None:
+    with sdc.open(nginx.url(), access=sdc.Access(private=True, first=100)) as file:
+        assert file.size == (800, 600) and file.transfer is not None and file.transfer.requests == 2
+        opened = file._opened
+    assert opened is not None and opened.closed
+    labels = [m.object.label for m in sdc.find(nginx.url(), access=sdc.Access(private=True))]
+    assert labels == [o.label for o in sdc.open(STREAM).objects]
+
+
 def test_objects_in_front_need_no_third(nginx: Nginx) -> None:
     things = [sdc.Object("cat", (0, 0, 20, 20), sdc.Level.L1)]
     data = sdc.encode(np.zeros((40, 40, 3), np.uint8), objects=things, metadata="first", effort=0)
@@ -312,6 +321,11 @@ def test_the_commands_take_a_url(
     assert status == 0 and "800 x 600" in out and f"of {len(STREAM)} bytes fetched" in err
     assert run(capsys, "validate", url, allow)[1] == f"{url}: valid\n"
     assert run(capsys, "sheet", url, "s.png", allow)[0] == 0
+    nginx.log(0)
+    status, out, err = run(capsys, "stat", "--json", url, allow)
+    assert status == 0 and f'"size": {len(STREAM)}' in out and len(nginx.log(2)) == 2
+    assert run(capsys, "find", "--label=thing 0", url, allow)[:2] == (0, f"{url}\n")
+    assert run(capsys, "find", url)[0] == run(capsys, "stat", url)[0] == run(capsys, "to-coco", url)[0] == 74
     for words in (["info", url], ["decode", url, "d.png"]):
         status, out, err = run(capsys, *words)
         assert (status, out) == (74, "") and "E_IO" in err and "private network" in err

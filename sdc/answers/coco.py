@@ -11,6 +11,7 @@ from ..format.stream import Outline
 from ..objects.classes import COCO_IDS
 from ..objects.object import Object
 from ..objects.raster import rle_of
+from ..remote.file import ORDINARY, Access
 from ..types import Limits
 from .streams import OnError, Streams, name_within, outlines, warn
 
@@ -19,7 +20,12 @@ FIRST_OWN_ID = max(COCO_IDS.values()) + 1
 
 
 def to_coco(
-    source: Streams, *, masks: bool = True, limits: Limits = Limits(), on_error: OnError = warn
+    source: Streams,
+    *,
+    masks: bool = True,
+    limits: Limits = Limits(),
+    access: Access = ORDINARY,
+    on_error: OnError = warn,
 ) -> dict[str, Any]:
     """Objects of streams as COCO's ``instances.json``, without decoding pixels or group maps.
 
@@ -31,6 +37,7 @@ def to_coco(
         source: a folder, a stream's path or URL, or several.
         masks: whether pixel masks are decoded.
         limits: what the caller agrees to hold in memory.
+        access: what is allowed of URLs.
         on_error: told of streams that cannot be read, which are left out; by default a warning.
 
     Returns:
@@ -42,7 +49,7 @@ def to_coco(
     images: list[dict[str, Any]] = []
     notes: list[dict[str, Any]] = []
     labels: list[str] = []
-    for path, stream in outlines(source, limits, on_error):
+    for path, stream in outlines(source, limits, access, on_error):
         for error in stream.errors:
             on_error(path, error)
         try:

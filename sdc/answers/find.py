@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ..errors import SdcError
 from ..format.objs import parse_objects
 from ..objects.object import Object
+from ..remote.file import ORDINARY, Access
 from ..types import LevelLike, Limits, levels_of
 from .streams import OnError, Streams, outlines, warn
 
@@ -31,6 +32,7 @@ def find(
     levels: LevelLike | Iterable[LevelLike] | None = None,
     score: float = 0.0,
     limits: Limits = Limits(),
+    access: Access = ORDINARY,
     on_error: OnError = warn,
 ) -> Iterator[Match]:
     """Objects that streams describe, without decoding pixels or group maps.
@@ -43,6 +45,7 @@ def find(
         levels: its level, one or several; all by default.
         score: at least this score, 0 to 1.
         limits: what the caller agrees to hold in memory.
+        access: what is allowed of URLs.
         on_error: told of streams that cannot be read; by default a warning.
 
     Yields:
@@ -53,7 +56,7 @@ def find(
     """
     wanted = _folded(label)
     of_levels = levels_of(levels)
-    for path, stream in outlines(source, limits, on_error):
+    for path, stream in outlines(source, limits, access, on_error):
         for error in stream.errors:
             on_error(path, error)
         try:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..remote.file import ORDINARY, Access
 from ..types import LEVELS, Level, Limits
 from .streams import OnError, Streams, outlines, warn
 
@@ -44,12 +45,15 @@ class Stat:
         }
 
 
-def stat(source: Streams, *, limits: Limits = Limits(), on_error: OnError = warn) -> Iterator[Stat]:
+def stat(
+    source: Streams, *, limits: Limits = Limits(), access: Access = ORDINARY, on_error: OnError = warn
+) -> Iterator[Stat]:
     """Bytes by level, without decoding pixels or group maps.
 
     Args:
         source: a folder, a stream's path or URL, or several.
         limits: what the caller agrees to hold in memory.
+        access: what is allowed of URLs.
         on_error: told of streams that cannot be read; by default a warning.
 
     Yields:
@@ -58,7 +62,7 @@ def stat(source: Streams, *, limits: Limits = Limits(), on_error: OnError = warn
     Raises:
         SdcError: ``E_INPUT`` for a folder without streams.
     """
-    for path, stream in outlines(source, limits, on_error):
+    for path, stream in outlines(source, limits, access, on_error):
         for error in stream.errors:
             on_error(path, error)
         groups = stream.groups

@@ -11,6 +11,7 @@ from ..folders import files_below
 from ..format.parse import outline
 from ..format.stream import Outline
 from ..paths import PathLike, is_stream_name, open_file
+from ..remote.file import Access
 from ..types import Limits
 
 Streams = PathLike | Iterable[PathLike]
@@ -25,7 +26,9 @@ def warn(path: str, error: SdcError) -> None:
     warnings.warn(f"{path}: {error}", stacklevel=2)
 
 
-def outlines(source: Streams, limits: Limits, on_error: OnError) -> Iterator[tuple[str, Outline]]:
+def outlines(
+    source: Streams, limits: Limits, access: Access, on_error: OnError
+) -> Iterator[tuple[str, Outline]]:
     """What stands around the groups of each stream, with its path.
 
     Raises:
@@ -34,7 +37,7 @@ def outlines(source: Streams, limits: Limits, on_error: OnError) -> Iterator[tup
     for path, error in _paths(source):
         if error is None:
             try:
-                with open_file(path) as file:
+                with open_file(path, access) as file:
                     found = outline(file, limits=limits)
             except SdcError as wrong:
                 error = wrong

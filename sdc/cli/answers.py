@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from ..answers.coco import to_coco
 from ..answers.find import find
@@ -13,8 +14,8 @@ from ..answers.stat import stat, table_of
 from ..errors import SdcError
 from ..format.text import printable
 from ..types import Limits
-from .arguments import Commands, label_argument, levels_argument, limit_argument
-from .files import PIPE, write_whole
+from .arguments import Commands, label_argument, levels_argument, limit_argument, url_arguments
+from .files import PIPE, access_of, write_whole
 from .messages import DONE, Args, message_line, print_err, print_out, worst_status
 
 Answer = Callable[[Args, Callable[[str, SdcError], None]], None]
@@ -61,17 +62,17 @@ def _add_to_coco(commands: Commands) -> None:
     _sources(command)
     command.add_argument("-o", "--output", default=PIPE, metavar="FILE", help="file, in place of printing")
     command.add_argument("--no-masks", action="store_true", help="leave pixel masks out, which is faster")
-    limit_argument(command)
     command.set_defaults(run=partial(_run, _to_coco))
 
 
 def _sources(command: argparse.ArgumentParser) -> None:
     command.add_argument("sources", nargs="+", metavar="FOLDER", help="folders, streams, or URLs")
+    limit_argument(command)
+    url_arguments(command)
 
 
 def _json(command: argparse.ArgumentParser, words: str) -> None:
     command.add_argument("--json", action="store_true", help=words)
-    limit_argument(command)
 
 
 def _score(text: str) -> float:
@@ -96,11 +97,15 @@ def _run(answer: Answer, args: Args) -> int:
     return worst_status(statuses)
 
 
+def _how(args: Args) -> dict[str, Any]:
+    """Limits, and what is allowed of URLs."""
+    return {"limits": Limits(pixels=args.max_pixels), "access": access_of(args)}
+
+
 def _find(args: Args, tell: Callable[[str, SdcError], None]) -> None:
-    limits = Limits(pixels=args.max_pixels)
     last = None
     matches = find(
-        args.sources, args.label, levels=args.levels, score=args.score, limits=limits, on_error=tell
+        args.sources, args.label, levels=args.levels, score=args.score, **_how(args), on_error=tell
     )
     for path, o in matches:
         if args.json:
@@ -114,7 +119,7 @@ def _find(args: Args, tell: Callable[[str, SdcError], None]) -> None:
 
 
 def _stat(args: Args, tell: Callable[[str, SdcError], None]) -> None:
-    stats = stat(args.sources, limits=Limits(pixels=args.max_pixels), on_error=tell)
+    stats = stat(args.sources, **_how(args), on_error=tell)
     if args.json:
         for one in stats:
             print_out(json.dumps(one.as_dict()) + "\n")
@@ -124,6 +129,5 @@ def _stat(args: Args, tell: Callable[[str, SdcError], None]) -> None:
 
 def _to_coco(args: Args, tell: Callable[[str, SdcError], None]) -> None:
     sources = args.sources[0] if len(args.sources) == 1 else args.sources
-    limits = Limits(pixels=args.max_pixels)
-    found = to_coco(sources, masks=not args.no_masks, limits=limits, on_error=tell)
+    found = to_coco(sources, masks=not args.no_masks, **_how(args), on_error=tell)
     write_whole(args.output, (json.dumps(found, ensure_ascii=False) + "\n").encode("utf-8", "replace"))

@@ -19,6 +19,11 @@ from .messages import Args, need_output
 PIPE = "-"
 
 
+def access_of(args: Args) -> Access:
+    """What is allowed of URLs."""
+    return Access("private" in args.allow, "redirects" in args.allow, args.timeout)
+
+
 def open_source(path: str, access: Access = ORDINARY) -> BinaryIO:
     """A file, what is at a URL, or standard input, seekable.
 
@@ -42,7 +47,7 @@ def open_stream(args: Args, path: str) -> BinaryIO:
         SdcError: ``E_INPUT`` or ``E_IO``.
     """
     if path != PIPE or sys.stdin is None:
-        return open_source(path, Access("private" in args.allow, "redirects" in args.allow, args.timeout))
+        return open_source(path, access_of(args))
     start = sys.stdin.buffer.read(len(MAGIC))
     return io.BytesIO(start + sys.stdin.buffer.read() if start == MAGIC else start)
 

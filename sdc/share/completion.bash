@@ -15,9 +15,9 @@ _shtab_sdc_redact_option_strings=(-h --help --label --whole-groups --strict --ma
 _shtab_sdc_validate_option_strings=(-h --help --shallow --max-pixels --allow --timeout --jobs --threads)
 _shtab_sdc_info_option_strings=(-h --help --json --trace --max-pixels --allow --timeout)
 _shtab_sdc_sheet_option_strings=(-h --help --original --max-pixels --allow --timeout)
-_shtab_sdc_find_option_strings=(-h --help --label --levels --score --json --max-pixels)
-_shtab_sdc_stat_option_strings=(-h --help --json --max-pixels)
-_shtab_sdc_to_coco_option_strings=(-h --help -o --output --no-masks --max-pixels)
+_shtab_sdc_find_option_strings=(-h --help --max-pixels --allow --timeout --label --levels --score --json)
+_shtab_sdc_stat_option_strings=(-h --help --max-pixels --allow --timeout --json)
+_shtab_sdc_to_coco_option_strings=(-h --help --max-pixels --allow --timeout -o --output --no-masks)
 _shtab_sdc_share_option_strings=(-h --help)
 _shtab_sdc_option_strings=(-h --help --version)
 

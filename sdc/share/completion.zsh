@@ -134,11 +134,13 @@ _shtab_sdc_extract_defaults_added=0
 
 _shtab_sdc_find_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--max-pixels[refuse larger images (default 268435456)]:N:"
+  "--allow[of a URL\: private (hosts of this machine and its network), redirects, or both with a comma]:WHAT:"
+  "--timeout[of a URL\: seconds to wait for an answer (default 20)]:S:"
   "*--label[what it is, such as dog\; given again\: or this]:LABEL:"
   "--levels[its level\: 1, 2, 3, other, or several]:1,2:"
   "--score[at least this, 0 to 1]:S:"
   "--json[a line of JSON for each object, in place of paths]"
-  "--max-pixels[refuse larger images (default 268435456)]:N:"
   "(*):folders, streams, or URLs:_files"
 )
 
@@ -198,8 +200,10 @@ _shtab_sdc_sheet_defaults_added=0
 
 _shtab_sdc_stat_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--json[a line of JSON for each stream, in place of the table]"
   "--max-pixels[refuse larger images (default 268435456)]:N:"
+  "--allow[of a URL\: private (hosts of this machine and its network), redirects, or both with a comma]:WHAT:"
+  "--timeout[of a URL\: seconds to wait for an answer (default 20)]:S:"
+  "--json[a line of JSON for each stream, in place of the table]"
   "(*):folders, streams, or URLs:_files"
 )
 
@@ -208,9 +212,11 @@ _shtab_sdc_stat_defaults_added=0
 
 _shtab_sdc_to_coco_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--max-pixels[refuse larger images (default 268435456)]:N:"
+  "--allow[of a URL\: private (hosts of this machine and its network), redirects, or both with a comma]:WHAT:"
+  "--timeout[of a URL\: seconds to wait for an answer (default 20)]:S:"
   {-o,--output}"[file, in place of printing]:FILE:_files"
   "--no-masks[leave pixel masks out, which is faster]"
-  "--max-pixels[refuse larger images (default 268435456)]:N:"
   "(*):folders, streams, or URLs:_files"
 )
 
