@@ -296,8 +296,8 @@ static void give(tile *t, int16_t *buffer)
     for (int k = 0; k < t->depth; k++)
         if (t->stack[k] == buffer)
             return;
-    const ptrdiff_t from = buffer - t->own;
-    if (from >= 0 && from < (ptrdiff_t)t->p->worker_room)
+    const uintptr_t at = (uintptr_t)buffer, own = (uintptr_t)t->own;
+    if (at >= own && at - own < sizeof *buffer * t->p->worker_room)
         t->idle[t->idle_count++] = buffer;
 }
 

@@ -25,6 +25,9 @@ from .sites import Sites
 PEAK = 32767
 """Largest magnitude of what the core takes."""
 
+MOST_CELLS = (1 << 31) // 16**2 - 1
+"""Cells whose sites the core can number."""
+
 
 def run_core(
     network: Sequence[Operator],
@@ -50,7 +53,7 @@ def run_core(
     """
     path = core.path()
     compiled = None
-    if path != core.NUMPY and arithmetic == "float32":
+    if path != core.NUMPY and arithmetic == "float32" and len(sites) <= MOST_CELLS:
         features = (0, 0) if hyper is None else (hyper.shape[1], _peak(hyper))
         compiled = _compiled(path, tuple(network), factor, (x.shape[1], _peak(x)), features)
     if compiled is None or (tape is not None and not _differentiable(path, tuple(network))):
