@@ -160,6 +160,24 @@ def test_a_network_that_is_too_long_for_the_core_runs_all_the_same() -> None:
     assert ask(body) == [True] * 4
 
 
+def test_sums_beyond_sixteen_bits_are_clamped() -> None:
+    body = """
+    const extremes = [-32768, -32767, -1, 0, 1, 32767];
+    const table = Int32Array.from({ length: 64 * 6 }, (_, i) => extremes[i % 6]);
+    const x = Int16Array.from({ length: 36 }, (_, i) => extremes[Math.floor(i / 6)]);
+    const shape = { cin: 6, cout: 6 };
+    const seen = [[-32768, 32767], [-300, 200]].map(([lo, hi]) => {
+      const clamped = { ...shape, lo, hi };
+      const ops = [{ op: 'push', ...shape }, { op: 'quality', table, ...clamped }, { op: 'add', ...clamped }];
+      const net = { ops, channels: 6, lastDepthwise: -1 };
+      const run = (engine) => Array.from(engine.run(net, x, 6, 9, null, null, 0, null).subarray(0, 36));
+      return same(run(core), run(PLAIN));
+    });
+    tell(seen);
+    """
+    assert ask(body) == [True, True]
+
+
 def test_a_module_that_computes_wrongly_is_refused(tmp_path: Path) -> None:
     """One that multiplies numbers of 32 bits where pairs of 16 bits are meant."""
     module = webassembly.MODULE.read_bytes()

@@ -91,8 +91,8 @@ class Core {
   /** An operator in memory; one that is not kept goes into `own`. */
   operatorFor(op, own) {
     const { tensors, table } = op;
-    if (tensors) return this.keep(tensors, 'sdc_operator_free', () => this.operator(op, Int16Array, tensors.weight, tensors.bias, tensors.shift));
-    if (table) return this.keep(table, 'sdc_operator_free', () => this.operator(op, Int16Array, table));
+    if (tensors) return this.keep(op, 'sdc_operator_free', () => this.operator(op, Int16Array, tensors.weight, tensors.bias, tensors.shift));
+    if (table) return this.keep(op, 'sdc_operator_free', () => this.operator(op, Int16Array, table));
     own.push(this.within(() => this.operator(op, Int32Array, op.g, op.o, op.op === 'modulate' ? op.shift : null)));
     return own[own.length - 1];
   }
