@@ -820,6 +820,14 @@ def test_fitted_tables_code_the_same_photographs_in_fewer_bits() -> None:
     assert size(fitted) < size(plain)
 
 
+def test_symbols_are_counted_whatever_type_their_indices_have() -> None:
+    counts = symbols._Counts()
+    for kind in (np.uint8, np.int16, np.int64):
+        counts.add(np.array([[63, 40]], kind), np.array([[3, -2]], np.int16))
+    assert counts.seen.sum() == 6
+    assert counts.seen[63, symbols.PAST + 3] == counts.seen[40, symbols.PAST - 2] == 3
+
+
 def test_random_cells_cover_enough() -> None:
     rng = np.random.default_rng(0)
     shares = [data.random_cells(12, 12, rng).mean() for _ in range(200)]

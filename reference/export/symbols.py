@@ -90,7 +90,8 @@ class _Counts:
         self.seen = np.zeros((SCALES, 2 * PAST + 1), np.int64)
 
     def add(self, index: Integers, residuals: Integers) -> None:
-        flat = index.reshape(-1) * (2 * PAST + 1) + np.clip(residuals.reshape(-1), -PAST, PAST) + PAST
+        places = np.clip(residuals.reshape(-1), -PAST, PAST) + PAST
+        flat = index.reshape(-1).astype(np.int64) * (2 * PAST + 1) + places
         self.seen.reshape(-1)[:] += np.bincount(flat, minlength=self.seen.size)
 
 
@@ -103,10 +104,10 @@ def _count_symbols(
     targets = analysis_transform(crop, sites, encoder)
     coder = GroupCoder(sites, model)
     hyper = hyper_analysis(targets, coder, encoder)
-    counts.add(np.tile(model.hyper_index[quality], (len(hyper), 1)).astype(np.int64), hyper)
+    counts.add(np.tile(model.hyper_index[quality], (len(hyper), 1)), hyper)
     _, symbols = encode_group(targets, hyper, coder)
     latents = np.zeros_like(symbols.latents)
     for k, at, index, _ in coder.coding_passes(coder.hyper_values(hyper), latents):
         _, a, b = model.passes[k]
-        counts.add(index, symbols.residuals[at, a:b].astype(np.int64))
+        counts.add(index, symbols.residuals[at, a:b])
         latents[at, a:b] = symbols.latents[at, a:b]
