@@ -30,10 +30,13 @@ from .layers import (
     QualityBias,
     interpolate_anchors,
 )
-from .quantisation import HYPER_STEP_FRAC, SCALE_MIN, SCALE_STEP, STEP_FRAC
+from .quantisation import HYPER_STEP_FRAC, SCALE_MIN, SCALE_STEP, STEP_FRAC, TABLE_MAX
 from .reference import ReferenceModel
 from .sizes import Sizes
 from .transforms import AnalysisTransform, SynthesisTransform
+
+CUT_ROUNDS = 1000
+"""Rounds that fit anchors to a table which cuts off what is beyond its largest entry."""
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 
@@ -178,16 +181,25 @@ class _Reader:
 
     def _tables(self, model: ReferenceModel) -> None:
         """Steps and scales, which are trained as logarithms."""
-        step = self._of("step").clamp_min(0.5) * 2.0**-STEP_FRAC
-        model.log_step.copy_(anchors_of(step.log()))
+        step = self._of("step")
+        model.log_step.copy_(anchors_of((step.clamp_min(0.5) * 2.0**-STEP_FRAC).log(), step >= TABLE_MAX))
         hyper_step = self._of("hyper_step").clamp_min(0.5) * 2.0**-HYPER_STEP_FRAC
         model.hyper_log_step.copy_(anchors_of(hyper_step.log()))
         model.hyper_log_scale.copy_(anchors_of(self._of("hyper_index") * SCALE_STEP + math.log(SCALE_MIN)))
 
 
-def anchors_of(rows: Tensor) -> Tensor:
-    """Anchors ``[ANCHORS, C]`` whose interpolation is nearest to the rows ``[64, C]`` of a table."""
+def anchors_of(rows: Tensor, cut: Tensor | None = None) -> Tensor:
+    """Anchors ``[ANCHORS, C]`` whose interpolation is nearest to the rows ``[64, C]`` of a table.
+
+    Args:
+        rows: of the table, float.
+        cut: ``bool [64, C]``, entries that are the most that the table can hold: anchors may be beyond.
+    """
     at = torch.arange(QUALITIES, dtype=torch.float64)
     basis = interpolate_anchors(torch.eye(ANCHORS, dtype=torch.float64), at)
-    anchors: Tensor = torch.linalg.lstsq(basis, rows.double()).solution
+    nearest, rows = torch.linalg.pinv(basis), rows.double()
+    anchors = nearest @ rows
+    if cut is not None:
+        for _ in range(CUT_ROUNDS):
+            anchors = nearest @ torch.where(cut, torch.maximum(basis @ anchors, rows), rows)
     return anchors
