@@ -164,7 +164,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "T0",
         "HEAD-06",
         (
-            "Parser.front",
+            "Parser._header",
             "check_area(head, payload, self.limits.pixels)",
             (
                 "check_area(head, payload, self.limits.pixels)\n"
