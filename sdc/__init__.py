@@ -10,39 +10,40 @@
 ...     first, things = file.read(levels="L1"), file.objects
 """
 
+from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 from ._version import __version__ as __version__
-from .answers.coco import to_coco
-from .answers.find import Match, find
-from .answers.stat import Stat, stat
-from .codec.decoder import Decoded, decode
-from .codec.encoder import encode
-from .codec.presets import Preset
-from .errors import (
-    InputError,
-    InvalidError,
-    IoError,
-    PartialError,
-    SdcError,
-    UnsupportedError,
-    UsageError,
-)
-from .file import SdcFile, imread, imwrite, open
-from .format.colr import CodePoints
-from .format.edit import extract
-from .format.redact import redact
-from .format.report import info
-from .format.rest import Degradation, Restoration
-from .format.validate import Validation, validate
-from .objects.object import Object
-from .remote.file import Access, Transfer
-from .remote.url import open_url
-from .types import Encoded, Level, Limits
 
 if _TYPE_CHECKING:
     from .analysis import Analysis, Options, analyze
+    from .answers.coco import to_coco
+    from .answers.find import Match, find
+    from .answers.stat import Stat, stat
+    from .codec.decoder import Decoded, decode
+    from .codec.encoder import encode
+    from .codec.presets import Preset
+    from .errors import (
+        InputError,
+        InvalidError,
+        IoError,
+        PartialError,
+        SdcError,
+        UnsupportedError,
+        UsageError,
+    )
+    from .file import SdcFile, imread, imwrite, open
+    from .format.colr import CodePoints
+    from .format.edit import extract
+    from .format.redact import redact
+    from .format.report import info
+    from .format.rest import Degradation, Restoration
+    from .format.validate import Validation, validate
+    from .objects.object import Object
+    from .remote.file import Access, Transfer
+    from .remote.url import open_url
+    from .types import Encoded, Level, Limits
 
 __all__ = [
     "Access",
@@ -85,14 +86,39 @@ __all__ = [
     "validate",
 ]
 
+_FROM = {
+    "analysis": "Analysis Options analyze",
+    "answers.coco": "to_coco",
+    "answers.find": "Match find",
+    "answers.stat": "Stat stat",
+    "codec.decoder": "Decoded decode",
+    "codec.encoder": "encode",
+    "codec.presets": "Preset",
+    "errors": "InputError InvalidError IoError PartialError SdcError UnsupportedError UsageError",
+    "file": "SdcFile imread imwrite open",
+    "format.colr": "CodePoints",
+    "format.edit": "extract",
+    "format.redact": "redact",
+    "format.report": "info",
+    "format.rest": "Degradation Restoration",
+    "format.validate": "Validation validate",
+    "objects.object": "Object",
+    "remote.file": "Access Transfer",
+    "remote.url": "open_url",
+    "types": "Encoded Level Limits",
+}
+"""Public names by the module that has them, which is imported when the first of them is needed."""
+
+_MODULE = {_name: _module for _module, _names in _FROM.items() for _name in _names.split()}
+
 
 def __getattr__(name: str) -> _Any:
-    """Import the analysis when it is needed."""
-    if name in ("Analysis", "Options", "analyze"):
-        from . import analysis
-
-        return getattr(analysis, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Import what a public name stands for when it is needed: ``import sdc`` takes no time."""
+    if name not in _MODULE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(_import_module(f".{_MODULE[name]}", __name__), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

@@ -125,8 +125,11 @@ def _check_model(model: Model) -> None:
         raise model_error("the synthesis does not end in bytes", "synthesis")
 
 
-def parse_model(data: bytes, number: int) -> Model:
+def parse_model(data: bytes, number: int, sha256: str | None = None) -> Model:
     """Read and check a decoder's model file.
+
+    Args:
+        sha256: of the file, in hex, from a caller who has it.
 
     Raises:
         SdcError: ``E_MODEL_FILE``.
@@ -148,7 +151,7 @@ def parse_model(data: bytes, number: int) -> Model:
         model = Model(
             name if isinstance(name, str) else "",
             number,
-            hashlib.sha256(data).hexdigest(),
+            sha256 or hashlib.sha256(data).hexdigest(),
             m,
             k,
             passes,

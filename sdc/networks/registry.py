@@ -36,8 +36,8 @@ RESTORES = 2
 """Profile of restoration models; any other number is left to the reader of Profile 1."""
 
 
-def _model_file(number: int, where: str) -> bytes:
-    """A model file of a registry number, which has the registry's weights.
+def _model_file(number: int, where: str) -> tuple[bytes, str]:
+    """A model file of a registry number, which has the registry's weights, and its SHA-256 in hex.
 
     Raises:
         SdcError: ``E_MODEL`` for a number this decoder does not have, ``E_MODEL_FILE`` for other weights.
@@ -47,9 +47,10 @@ def _model_file(number: int, where: str) -> bytes:
     if path is None or (number not in registered and number < PRIVATE):
         raise SdcError("E_MODEL", f"model {number} is not known", where)
     data = path.read_bytes()
-    if number in registered and hashlib.sha256(data).hexdigest() != registered[number]:
+    sha256 = hashlib.sha256(data).hexdigest()
+    if number in registered and sha256 != registered[number]:
         raise model_error(f"not the weights that the registry names for model {number}", path.name)
-    return data
+    return data, sha256
 
 
 @cache
@@ -60,10 +61,10 @@ def load_model(number: int) -> Model:
         SdcError: ``E_MODEL`` for a number this decoder does not have, or one of a restoration model;
             ``E_MODEL_FILE`` for other weights than the registry's.
     """
-    data = _model_file(number, "HEAD.model")
+    data, sha256 = _model_file(number, "HEAD.model")
     if profile_of(data) == RESTORES:
         raise SdcError("E_MODEL", f"model {number} restores what another decodes", "HEAD.model")
-    return parse_model(data, number)
+    return parse_model(data, number, sha256)
 
 
 @cache
@@ -73,10 +74,10 @@ def load_restoration(number: int) -> RestorationModel:
     Raises:
         SdcError: as :func:`load_model`, with ``E_MODEL`` for a model that restores nothing.
     """
-    data = _model_file(number, "REST.model")
+    data, sha256 = _model_file(number, "REST.model")
     if profile_of(data) != RESTORES:
         raise SdcError("E_MODEL", f"model {number} restores nothing", "REST.model")
-    return parse_restoration(data, number)
+    return parse_restoration(data, number, sha256)
 
 
 def restoration_for(number: int, weights: bytes | None, base: Model) -> RestorationModel:

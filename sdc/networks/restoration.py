@@ -47,15 +47,18 @@ class RestorationModel:
         return bytes.fromhex(self.sha256[:8])
 
 
-def parse_restoration(data: bytes, number: int) -> RestorationModel:
+def parse_restoration(data: bytes, number: int, sha256: str | None = None) -> RestorationModel:
     """Read and check a restoration model's file.
+
+    Args:
+        sha256: of the file, in hex, from a caller who has it.
 
     Raises:
         SdcError: ``E_MODEL_FILE``.
     """
     tensors, description = read_tensors(data)
     try:
-        model = _read(tensors, description, number, hashlib.sha256(data).hexdigest())
+        model = _read(tensors, description, number, sha256 or hashlib.sha256(data).hexdigest())
         _check(model)
     except MALFORMED as error:
         raise model_error(f"not described as it must be ({type(error).__name__}: {error})") from None

@@ -60,7 +60,7 @@ def read_tensors(data: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
                 np.prod(shape, dtype=np.int64)
             ):
                 raise model_error("the tensor lies outside the file", name)
-            tensors[name] = np.frombuffer(body[start:end], dtype).reshape(shape)
+            tensors[name] = np.frombuffer(bytes(body[start:end]), dtype).reshape(shape)
     except MALFORMED as error:
         raise model_error(f"not a model file ({type(error).__name__}: {error})") from None
     return tensors, description
@@ -75,13 +75,13 @@ def _no_number(name: str) -> Any:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _parts(data: bytes) -> tuple[dict[str, Any], dict[str, Any], bytes]:
+def _parts(data: bytes) -> tuple[dict[str, Any], dict[str, Any], memoryview]:
     """Entries of the tensors, description, and bytes of the tensors."""
     size = int.from_bytes(data[:8], "little")
     if len(data) < 8 or size > len(data) - 8:
         raise model_error("the header is cut off")
     header = strict_json(data[8 : 8 + size].decode("utf-8"))
-    return header, strict_json(header.pop("__metadata__")["sdc"]), data[8 + size :]
+    return header, strict_json(header.pop("__metadata__")["sdc"]), memoryview(data)[8 + size :]
 
 
 def profile_of(data: bytes) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import isqrt
 from typing import Any, TypeVar
 
@@ -64,13 +65,19 @@ class _Affine(Clamped):
         ):
             raise model_error(f"shapes do not fit {flow.channels} channels", where)
 
+    @cached_property
+    def _magnitudes(self) -> Array:
+        """``int64 [out]``: the sum of the magnitudes of each output channel's weights."""
+        total: Array = np.abs(self.weight.astype(np.int32)).sum(1, dtype=np.int64)
+        return total
+
     def _check_sums(self, peak: int, where: str) -> None:
         """No sum may leave what ``float32`` holds exactly (NETW-12)."""
         assert self.shift is not None
         shift = self.shift.astype(np.int64)
         if shift.min() < 1 or shift.max() > 24:
             raise model_error("a shift outside 1 to 24", where)
-        total = np.abs(self.weight.astype(np.int64)).sum(1) * peak
+        total = self._magnitudes * peak
         total += np.abs(self.bias.astype(np.int64)) + (np.int64(1) << shift - 1)
         if int(total.max()) >= BOUND:
             raise model_error(
