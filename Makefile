@@ -7,6 +7,7 @@ VENV ?= .venv
 VENV_TEST ?= .venv-test
 OUT ?= out
 TESTS ?=
+BENCH ?= --short
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 define venv
@@ -29,7 +30,7 @@ help:
 	@echo "make tables     bring tables, examples, registries and vectors up to date"
 	@echo "make wasm       build the compiled core as WebAssembly, with clang and lld"
 	@echo "make dev        only make $(VENV_TEST), in which one can also train"
-	@echo "make bench      decoding and encoding times, in $(VENV_TEST)"
+	@echo "make bench      decoding and encoding times, in $(VENV_TEST); BENCH=\"--data FOLDER --short\" for options"
 	@echo "make clean      remove what was made, environments included"
 
 # The light install, as users get it: a copy, not the folder itself.
@@ -99,7 +100,7 @@ wasm: $(VENV_TEST)/stamp
 	$(VENV_TEST)/bin/python -m sdc_conformance.make.webassembly --write
 
 bench: $(VENV_TEST)/core
-	$(VENV_TEST)/bin/python -m sdc_reference.evaluation speed
+	$(VENV_TEST)/bin/python -m sdc_reference.evaluation speed $(BENCH)
 
 clean:
 	rm -rf $(VENV) $(VENV_TEST) $(OUT) build dist *.egg-info

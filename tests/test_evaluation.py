@@ -18,8 +18,9 @@ from sdc.codec.encoder import encode
 from sdc.networks.registry import load_model
 from sdc_reference.evaluation import curves, encoders, metrics, published, rate_file
 from sdc_reference.evaluation.cli import main
-from sdc_reference.evaluation.commands import entropy, partial, peers, speed, work
+from sdc_reference.evaluation.commands import entropy, partial, peers, work
 from sdc_reference.evaluation.plots import draw_rates
+from sdc_reference.evaluation.speed.process import others
 from sdc_reference.evaluation.store import Store
 
 # The first example of https://github.com/FAU-LMS/bjontegaard: kbit/s and PSNR of libx265 with two presets.
@@ -323,7 +324,7 @@ def test_others_compute_only_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[subprocess.Popen[bytes]] = []
     real = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: begun.append(real(*a, **k)) or begun[-1])
-    with pytest.raises(KeyError), speed._others(2):
+    with pytest.raises(KeyError), others(2):
         assert len(begun) == 2 and all(other.poll() is None for other in begun)
         raise KeyError
     assert all(other.poll() is not None for other in begun)

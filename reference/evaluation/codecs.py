@@ -50,6 +50,18 @@ def _pillow(name: str, kind: str, feature: str, settings: tuple[float, ...], **o
     return Codec(name, settings, version, encode, decode)
 
 
+def jpeg(optimize: bool = True) -> Codec:
+    """JPEG of Pillow, with Huffman tables made for each image or not."""
+    settings = (5, 8, 12, 18, 25, 35, 45, 55, 65, 75, 85, 90)
+    return _pillow("JPEG", "JPEG", "jpg", settings, optimize=optimize)
+
+
+def avif(speed: int = 4) -> Codec:
+    """AVIF of Pillow, with a speed of the encoder from 0 to 10."""
+    settings = (3, 10, 18, 25, 32, 40, 46, 52, 58, 64, 70, 78)
+    return _pillow("AVIF", "AVIF", "avif", settings, speed=speed)
+
+
 def _jpeg_xl() -> Codec:
     effort = 7
 
@@ -73,9 +85,9 @@ def _jpeg_xl() -> Codec:
 
 
 PEERS = {
-    "jpeg": _pillow("JPEG", "JPEG", "jpg", (5, 8, 12, 18, 25, 35, 45, 55, 65, 75, 85, 90), optimize=True),
+    "jpeg": jpeg(),
     "webp": _pillow("WebP", "WEBP", "webp", (0, 5, 10, 20, 30, 40, 50, 60, 70, 80, 85, 90), method=6),
-    "avif": _pillow("AVIF", "AVIF", "avif", (3, 10, 18, 25, 32, 40, 46, 52, 58, 64, 70, 78), speed=4),
+    "avif": avif(),
     "jxl": _jpeg_xl(),
 }
 """Codecs beside SDC: chroma is halved both ways (4:2:0) by the first three, as is their default."""

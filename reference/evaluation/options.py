@@ -32,7 +32,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "jobs": {"type": int, "default": 2, "help": "processes"},
     "device": {"default": "cpu", "help": "of torch"},
     "threads": {"type": int, "help": argparse.SUPPRESS},
-    "decode": {"help": argparse.SUPPRESS},
 }
 
 

@@ -1,85 +1,66 @@
-"""Times of NumPy and torch in the same run against their targets; fails when one is missed."""
+"""Times of decoding and encoding on every path of the compiled core, beside other codecs, in one run.
+
+Each engine computes in a process of its own, and the first column names it.  Each run has fresh bytes and,
+where there are so many, another image.  Nothing else should compute meanwhile.
+"""
 
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import tempfile
+from pathlib import Path
 
-import numpy as np
+from sdc.codec.search import EFFORTS
 
-from sdc.codec.decoder import decode
-from sdc.format.parse import parse
-from sdc.objects.object import Object
-from sdc.types import Level
-
-from ..encoders import encoder_of, four_levels
+from ..encoders import encoder_of
 from ..options import add
-from ..timing import first_image, median_time
+from ..speed.inputs import prepared, sources
+from ..speed.large import measured
+from ..speed.report import machine, put_figures, tables_of
+from ..speed.survey import Survey, processes
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
-    add(parser, "data device effort model")
+    add(parser, "data coco model")
+    parser.add_argument("--qualities", type=int, nargs="+", default=[16, 32, 48])
+    parser.add_argument("--quality", type=int, default=32, help="one of them, for what is measured once")
+    parser.add_argument("--images", type=int, default=8, help="of each source, and runs of each thing")
     parser.add_argument(
-        "--beside", type=int, default=0, metavar="N", help="other processes that compute meanwhile"
+        "--effort", type=int, default=3, choices=range(len(EFFORTS)), help="of the streams that are decoded"
     )
-
-
-@contextmanager
-def _others(count: int) -> Iterator[None]:
-    """Processes that compute and do nothing else."""
-    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
-    try:
-        yield
-    finally:
-        for other in others:
-            other.kill()
-            other.wait()
+    parser.add_argument("--short", action="store_true", help="one quality, three images: about a minute")
+    parser.add_argument("--large", action="store_true", help="also images of 6, 25 and 100 megapixels")
+    parser.add_argument("--markdown", type=Path, help="file for the tables, or page with a place for them")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Times of NumPy and torch in the same run, against their targets; fails when one is missed."""
-    with _others(args.beside):
-        _run(args)
+    """Times of decoding and encoding on every path of the compiled core, beside other codecs, in one run."""
+    qualities = [args.quality] if args.short else args.qualities
+    count = min(args.images, 3) if args.short else args.images
+    if args.quality not in qualities or count < 1:
+        sys.exit("speed: --quality is one of --qualities, and --images at least 1")
+    about = machine()
+    print(about, flush=True)
+    with tempfile.TemporaryDirectory() as name, processes(Path(name)) as (children, peers, variables):
+        folder, coder = Path(name), encoder_of(args.model, args.effort)
+        inputs = [
+            prepared(source, images, folder, qualities, coder)
+            for source, images in sources(args.data, args.coco, count)
+        ]
+        survey = Survey(children, peers, inputs, args.quality, count, args.model, variables)
+        survey.everything(folder)
+        if args.large:
+            _large(survey, args, folder)
+        text = "\n\n".join([about, *(f"### {title}\n\n{table}" for title, table in tables_of(survey))])
+    print(f"\n{text}")
+    if args.markdown:
+        put_figures(args.markdown, text)
 
 
-def _run(args: argparse.Namespace) -> None:
-    image, coder = first_image(args.data), encoder_of(args.model, args.effort)
-    rows, cols = image.shape[0] // 16, image.shape[1] // 16
-    objects = four_levels(*image.shape[:2])
-    data = coder(image, objects=objects, quality=32)
-    late: list[str] = []
-
-    def report(what: str, work: Callable[[], object], target: float) -> float:
-        seconds = median_time(work)
-        print(f"{what:44s} {seconds:.3f} s, target {target:.3f}", flush=True)
-        if seconds > target:
-            late.append(what)
-        return seconds
-
-    def report_l1(what: str, stream: bytes, full: float) -> None:
-        share = float((parse(stream).labels == 1).mean())
-        what = f"numpy decode L1{what}, {share:.1%} of the cells"
-        report(what, lambda: decode(stream, levels=["L1"]), 0.1 + 1.2 * share * full)
-
-    print(f"{image.shape[1]}x{image.shape[0]}, quality 32, {len(data)} bytes, four groups; median of five")
-    full = report("numpy decode", lambda: decode(data), 0.4)
-    report("numpy encode", lambda: coder(image, objects=objects), 1.5)
-    report_l1("", data, full)
-    rng = np.random.default_rng(0)
-    places = [(int(rng.integers(rows - 2)), int(rng.integers(cols - 2))) for _ in range(20)]
-    islands = [Object("island", (16 * x, 16 * y, 48, 48), Level.L1) for y, x in places]
-    scattered = coder(image, objects=islands, quality=32, metadata=False)
-    report_l1(" as 20 islands", scattered, median_time(lambda: decode(scattered)))
-    try:
-        from ...runner import TorchRunner
-    except ImportError:
-        print("torch is not installed")
-    else:
-        runner = TorchRunner(args.device)
-        report(f"torch decode on {args.device}", lambda: decode(data, runner=runner), 0.15)
-    if late:
-        sys.exit("slower than the target: " + ", ".join(late))
+def _large(survey: Survey, args: argparse.Namespace, folder: Path) -> None:
+    (_, ((image, _), *_)), *_ = sources(args.data, None, 1)
+    for one in measured(image, folder, args.quality, 0, args.model, survey.variables):
+        survey.large.append(one)
+        print(one, flush=True)
