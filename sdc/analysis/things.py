@@ -27,7 +27,7 @@ Ints = npt.NDArray[np.int64]
 THING = 0.4
 """From here on a place is of a thing."""
 
-FAINT = 0.25
+FAINT = 0.2
 """From here on a place may be: what is found only so is of L3."""
 
 EDGE = 0.4
@@ -36,7 +36,7 @@ EDGE = 0.4
 RING = 3
 """Places around a sure thing in which nothing faint is looked for."""
 
-LEAST = 0.002
+LEAST = 0.001
 """Share of the image under which a piece goes to its neighbour, or is left out."""
 
 SPECK = 0.1
