@@ -10,12 +10,13 @@ from glob import glob
 from setuptools import Extension, setup
 
 WANTED = os.environ.get("SDC_BUILD_CORE", "")
-GCC = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-strict-aliasing", "-fvisibility=hidden"]
+GCC = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-strict-aliasing", "-fvisibility=hidden", "-pthread"]
 CORE = Extension(
     "sdc.core._core",
     sorted(glob("sdc/core/*.c")),
     depends=glob("sdc/core/*.h"),
     extra_compile_args=["/O2", "/std:c11", "/fp:precise"] if sys.platform == "win32" else GCC,
+    extra_link_args=[] if sys.platform == "win32" else ["-pthread"],
     py_limited_api=True,
     optional=WANTED != "1",
 )

@@ -10,6 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Which paths are compiled in, beside the portable one. */
+#if defined(__x86_64__) || (defined(_M_X64) && !defined(_M_ARM64EC))
+#define SDC_X86
+#endif
+#if (defined(__ARM_NEON) && defined(__aarch64__) && !defined(__AARCH64EB__)) || defined(_M_ARM64)
+#define SDC_NEON
+#endif
+
 /* ------------------------------------------------------------------ results */
 
 enum {
@@ -103,6 +111,13 @@ static inline int sdc_interleaved(int place, int lanes)
 
 /* The path of a name, or the best that this processor has for NULL; NULL if there is none. */
 const sdc_path *sdc_find_path(const char *name);
+
+#if defined(SDC_X86)
+enum { SDC_HAS_BEEN_ASKED = 1, SDC_HAS_SSE4 = 2, SDC_HAS_AVX2 = 4, SDC_HAS_AVX512 = 8 };
+
+/* Whether processor and operating system have what a path needs. */
+int sdc_processor_has(int what);
+#endif
 
 /* Names of all paths that this processor has, the best first; NULL ends them. */
 const sdc_path *const *sdc_paths(void);
@@ -215,7 +230,7 @@ size_t sdc_writer_bound(const sdc_writer *);
 size_t sdc_writer_finish(const sdc_writer *, uint8_t *to);
 void sdc_writer_free(sdc_writer *);
 
-/* Maps of labels 0 to count (spec section 7.1). */
+/* Maps of labels 0 to count (spec section 7.1); SDC_USAGE where one is beyond it. */
 int sdc_decode_map(const uint8_t *data, size_t size, size_t rows, size_t cols, int count, uint8_t *labels);
 int sdc_encode_map(const uint8_t *labels, size_t rows, size_t cols, int count, sdc_writer *);
 
@@ -240,7 +255,10 @@ void sdc_free(void *);
 
 typedef void (*sdc_task)(void *context, size_t item, int worker);
 
-/* Do items 0 .. count - 1 by some threads, the caller's among them. */
+/* Threads that work at once at most. */
+#define SDC_MOST_THREADS 64
+
+/* Do items 0 .. count - 1 by some threads, the caller's among them; workers have numbers below their number. */
 void sdc_parallel(size_t count, int threads, sdc_task task, void *context);
 
 #endif

@@ -6,10 +6,10 @@
 #include "core.h"
 
 static const sdc_path *const all[] = {
-#if defined(__x86_64__) || defined(_M_X64)
+#if defined(SDC_X86)
     &sdc_path_avx512, &sdc_path_avx2, &sdc_path_sse4,
 #endif
-#if defined(__ARM_NEON)
+#if defined(SDC_NEON)
     &sdc_path_neon,
 #endif
 #if defined(__wasm_simd128__)
@@ -70,11 +70,54 @@ void sdc_parallel(size_t count, int threads, sdc_task task, void *context)
 
 #else
 
+/* Threads and what keeps them apart, of the system. */
+#if defined(_WIN32)
+#include <process.h>
+#include <windows.h>
+
+typedef SRWLOCK lock_type;
+typedef HANDLE thread_type;
+#define LOCK_START SRWLOCK_INIT
+#define lock(l) AcquireSRWLockExclusive(l)
+#define unlock(l) ReleaseSRWLockExclusive(l)
+#define THREAD_RESULT unsigned __stdcall
+#define THREAD_DONE 0
+
+static int start_thread(thread_type *thread, unsigned(__stdcall *function)(void *), void *argument)
+{
+    const uintptr_t started = _beginthreadex(NULL, 0, function, argument, 0, NULL);
+    *thread = (HANDLE)started;
+    return started != 0;
+}
+
+static void wait_for(thread_type thread)
+{
+    WaitForSingleObject(thread, INFINITE);
+    CloseHandle(thread);
+}
+
+#else
 #include <pthread.h>
+
+typedef pthread_mutex_t lock_type;
+typedef pthread_t thread_type;
+#define LOCK_START PTHREAD_MUTEX_INITIALIZER
+#define lock(l) pthread_mutex_lock(l)
+#define unlock(l) pthread_mutex_unlock(l)
+#define THREAD_RESULT void *
+#define THREAD_DONE NULL
+
+static int start_thread(thread_type *thread, void *(*function)(void *), void *argument)
+{
+    return !pthread_create(thread, NULL, function, argument);
+}
+
+static void wait_for(thread_type thread) { pthread_join(thread, NULL); }
+#endif
 
 typedef struct {
     size_t count, next;
-    pthread_mutex_t lock;
+    lock_type lock;
     sdc_task task;
     void *context;
 } work;
@@ -84,25 +127,23 @@ typedef struct {
     int number;
 } worker;
 
-static void *work_on(void *argument)
+static THREAD_RESULT work_on(void *argument)
 {
     const worker *w = argument;
     for (;;) {
-        pthread_mutex_lock(&w->shared->lock);
+        lock(&w->shared->lock);
         const size_t item = w->shared->next < w->shared->count ? w->shared->next++ : w->shared->count;
-        pthread_mutex_unlock(&w->shared->lock);
+        unlock(&w->shared->lock);
         if (item == w->shared->count)
-            return NULL;
+            return THREAD_DONE;
         w->shared->task(w->shared->context, item, w->number);
     }
 }
 
-#define MOST_THREADS 64
-
 void sdc_parallel(size_t count, int threads, sdc_task task, void *context)
 {
-    if (threads > MOST_THREADS)
-        threads = MOST_THREADS;
+    if (threads > SDC_MOST_THREADS)
+        threads = SDC_MOST_THREADS;
     if ((size_t)threads > count)
         threads = (int)count;
     if (threads < 2) {
@@ -110,14 +151,14 @@ void sdc_parallel(size_t count, int threads, sdc_task task, void *context)
             task(context, k, 0);
         return;
     }
-    work shared = {count, 0, PTHREAD_MUTEX_INITIALIZER, task, context};
-    worker workers[MOST_THREADS];
-    pthread_t started[MOST_THREADS];
+    work shared = {count, 0, LOCK_START, task, context};
+    worker workers[SDC_MOST_THREADS];
+    thread_type started[SDC_MOST_THREADS];
     int running = 0;
     for (int k = 1; k < threads; k++) {
         workers[k].shared = &shared;
         workers[k].number = k;
-        if (pthread_create(&started[running], NULL, work_on, &workers[k]))
+        if (!start_thread(&started[running], work_on, &workers[k]))
             break; /* the others do its share */
         running++;
     }
@@ -125,8 +166,7 @@ void sdc_parallel(size_t count, int threads, sdc_task task, void *context)
     workers[0].number = 0;
     work_on(&workers[0]);
     for (int k = 0; k < running; k++)
-        pthread_join(started[k], NULL);
-    pthread_mutex_destroy(&shared.lock);
+        wait_for(started[k]);
 }
 
 #endif

@@ -643,11 +643,18 @@ static int run_part(part *p, int threads)
     return SDC_OK;
 }
 
+/* Threads that a run can have. */
+static int threads_of(const sdc_run *run)
+{
+    return run->threads < 1 ? 1 : run->threads > SDC_MOST_THREADS ? SDC_MOST_THREADS : run->threads;
+}
+
 int sdc_network_run(const sdc_network *n, const sdc_run *run, int16_t *out)
 {
     whole kept[2][DEEPEST + 1];
     int side = 0, begin = 0, pushes = 0, result = SDC_OK;
     memset(kept, 0, sizeof kept);
+    const int threads = threads_of(run);
     if (n->deepest > DEEPEST)
         return SDC_USAGE;
     if (n->count && n->places[0].op->kind == SDC_DEPTHWISE) {
@@ -671,7 +678,7 @@ int sdc_network_run(const sdc_network *n, const sdc_run *run, int16_t *out)
         p.pushes = pushes;
         p.out = kept[side];
         p.result = out;
-        result = run_part(&p, run->threads > 0 ? run->threads : 1);
+        result = run_part(&p, threads);
         free_whole(kept[1 - side]);
         pushes = p.outs - 1;
         begin = p.end;
@@ -985,7 +992,7 @@ int sdc_network_backward(const sdc_network *n, const sdc_run *run, const float *
 {
     part_back p;
     int result = SDC_OK;
-    const int threads = run->threads > 0 ? run->threads : 1;
+    const int threads = threads_of(run);
     memset(&p, 0, sizeof p);
     p.network = n;
     p.run = run;

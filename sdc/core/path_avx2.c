@@ -2,17 +2,22 @@
 
 #include "core.h"
 
-#if defined(__x86_64__) || defined(_M_X64)
+#if defined(SDC_X86)
+
+#include <immintrin.h>
+#include <string.h>
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC target("avx2")
+#endif
 
 #if defined(__GNUC__)
-#pragma GCC target("avx2")
 #define INLINE inline __attribute__((always_inline))
 #else
 #define INLINE __forceinline
 #endif
-
-#include <immintrin.h>
-#include <string.h>
 
 #define PATH avx2
 #define LANES 8
@@ -52,8 +57,12 @@ static INLINE vec v_finish(vec sum, const int32_t *shift, const float *scale, in
     return _mm256_min_epi32(_mm256_max_epi32(sum, _mm256_set1_epi32(low)), _mm256_set1_epi32(high));
 }
 
-static int supported_avx2(void) { return __builtin_cpu_supports("avx2") != 0; }
+static int supported_avx2(void) { return sdc_processor_has(SDC_HAS_AVX2); }
 
 #include "kernels.h"
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
 
 #endif

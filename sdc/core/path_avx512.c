@@ -2,17 +2,22 @@
 
 #include "core.h"
 
-#if defined(__x86_64__) || defined(_M_X64)
+#if defined(SDC_X86)
+
+#include <immintrin.h>
+#include <string.h>
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
+#endif
 
 #if defined(__GNUC__)
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
 #define INLINE inline __attribute__((always_inline))
 #else
 #define INLINE __forceinline
 #endif
-
-#include <immintrin.h>
-#include <string.h>
 
 #define PATH avx512
 #define LANES 16
@@ -46,7 +51,7 @@ static INLINE vec v_madd(vec sum, vec a, vec b)
 static INLINE vec v_pair(const int16_t *p)
 {
     int32_t both;
-    __builtin_memcpy(&both, p, sizeof both);
+    memcpy(&both, p, sizeof both);
     return _mm512_set1_epi32(both);
 }
 
@@ -75,13 +80,12 @@ static INLINE void v_mask(float *g, const uint8_t *passed)
 }
 #define v_mask v_mask
 
-static int supported_avx512(void)
-{
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-           __builtin_cpu_supports("avx512vnni");
-}
+static int supported_avx512(void) { return sdc_processor_has(SDC_HAS_AVX512); }
 
 #include "kernels.h"
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
 
 #endif

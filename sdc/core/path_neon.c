@@ -2,9 +2,13 @@
 
 #include "core.h"
 
-#if defined(__ARM_NEON) && defined(__aarch64__)
+#if defined(SDC_NEON)
 
+#if defined(__GNUC__)
 #define INLINE inline __attribute__((always_inline))
+#else
+#define INLINE __forceinline
+#endif
 
 #include <arm_neon.h>
 #include <string.h>

@@ -2,17 +2,22 @@
 
 #include "core.h"
 
-#if defined(__x86_64__) || defined(_M_X64)
+#if defined(SDC_X86)
+
+#include <smmintrin.h>
+#include <string.h>
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("sse4.1"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC target("sse4.1")
+#endif
 
 #if defined(__GNUC__)
-#pragma GCC target("sse4.1")
 #define INLINE inline __attribute__((always_inline))
 #else
 #define INLINE __forceinline
 #endif
-
-#include <smmintrin.h>
-#include <string.h>
 
 #define PATH sse4
 #define LANES 4
@@ -49,8 +54,12 @@ static INLINE vec v_finish(vec sum, const int32_t *shift, const float *scale, in
     return _mm_min_epi32(_mm_max_epi32(sum, _mm_set1_epi32(low)), _mm_set1_epi32(high));
 }
 
-static int supported_sse4(void) { return __builtin_cpu_supports("sse4.1") != 0; }
+static int supported_sse4(void) { return sdc_processor_has(SDC_HAS_SSE4); }
 
 #include "kernels.h"
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
 
 #endif
