@@ -120,6 +120,8 @@ class CoreEngine:
         """See :meth:`.engine.Engine.encode_map`."""
         labels = core.contiguous(labels, np.uint8)
         data = core.native().encode_map(core.address(labels), *labels.shape, count)
+        if data == core.native().USAGE:
+            raise ValueError(f"a label is beyond {count}")
         if not isinstance(data, bytes):
             raise MemoryError
         return data

@@ -1,7 +1,7 @@
 /* What gradients need of a path, in C that compilers make vectors of; NAME is that of the path.
  *
  * Nothing here may be contracted to a multiply-add or summed in another order: every machine has the same
- * numbers. */
+ * numbers.  Each result is put into a float of its own, since some compilers compute with more digits between. */
 
 /* One bit for each value; counts are multiples of SDC_PAD. */
 static int NAME(passes)(const int16_t *x, uint8_t *to, size_t count, int low, int high)
@@ -81,7 +81,8 @@ static void NAME(quantise)(float *g, const float *scale, int channels, int rows,
         factors[r] = NAME(power)(exponent - 14);
         for (int c = 0; c < channels; c++) {
             const float value = g[c] * up;
-            to[c] = (int16_t)(int32_t)(value + (value < 0.0f ? -0.5f : 0.5f));
+            const float rounded = value + (value < 0.0f ? -0.5f : 0.5f);
+            to[c] = (int16_t)(int32_t)rounded;
         }
     }
 }
@@ -104,8 +105,10 @@ static void NAME(spread)(const float *weights, const float *from, int channels, 
             for (int k = 0; k < 9; k++) {
                 const float *w = weights + (size_t)k * (size_t)channels + c;
                 const float *row = from + (size_t)taps[8 - k] * (size_t)channels + c;
-                for (int i = 0; i < SDC_PAD; i++)
-                    sums[i] = k ? sums[i] + w[i] * row[i] : w[i] * row[i];
+                for (int i = 0; i < SDC_PAD; i++) {
+                    const float product = w[i] * row[i];
+                    sums[i] = k ? sums[i] + product : product;
+                }
             }
             memcpy(g + c, sums, sizeof sums);
         }

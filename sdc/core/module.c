@@ -543,6 +543,7 @@ PyMODINIT_FUNC PyInit__core(void)
         PyModule_AddIntConstant(module, "RANS_FINAL", SDC_RANS_FINAL);
         PyModule_AddIntConstant(module, "ESCAPE", SDC_ESCAPE);
         PyModule_AddIntConstant(module, "MASK_LABEL", SDC_MASK_LABEL);
+        PyModule_AddIntConstant(module, "USAGE", SDC_USAGE);
     }
     return module;
 }

@@ -49,7 +49,8 @@ static void pointwise_portable(const sdc_operator *l, const int16_t *x, size_t x
     for (size_t o = 0; o < (size_t)l->out_padded; o += 2) {
         const int16_t *w = l->weights + o * width, *w2 = w + width;
         for (int r = 0; r < rows; r += 2) {
-            const int16_t *a = x + (size_t)r * xs, *b = a + xs;
+            /* A spare row holds what it happens to hold, and sums of that may overflow. */
+            const int16_t *a = x + (size_t)r * xs, *b = r + 1 < rows ? a + xs : a;
             int32_t s = 0, t = 0, u = 0, v = 0;
             for (size_t i = 0; i < width; i++) {
                 s += w[i] * a[i];

@@ -448,10 +448,13 @@ static int put_label(sdc_writer *w, bits *b, const known *k, int count, int labe
         if (failed || label == k->candidates[i])
             return failed;
     }
+    const int rest = count + 1 - among(k, count);
+    if (label > count || rest < 1)
+        return SDC_USAGE;
     uint32_t place = 0;
     for (int other = 0; other < label; other++)
         place += !is_candidate(k, other);
-    return put_uniform(w, place, (uint32_t)(count + 1 - among(k, count)));
+    return put_uniform(w, place, (uint32_t)rest);
 }
 
 int sdc_encode_map(const uint8_t *labels, size_t rows, size_t cols, int count, sdc_writer *w)

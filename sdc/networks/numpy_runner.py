@@ -54,6 +54,8 @@ def run_numpy(
         hyper = hyper.astype(arithmetic, copy=False)
     pushed: list[Array] = []
     parts = segments(network)
+    if not parts and only is not None and len(sites):
+        return rows_of(x, len(sites), only)
     if parts and parts[0][0].radius:
         x = np.concatenate([x, np.zeros((1, x.shape[1]), x.dtype)])
     for number, operators in enumerate(parts):
