@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from .. import core
 from .._version import __version__
@@ -20,9 +21,12 @@ COMMANDS = (encode, analyze, decode, extract, redact, validate, info, sheet, ans
 """The commands of ``sdc``, in the order of its help."""
 
 
-def _version(program: str) -> str:
-    """Which version, and what computes."""
-    return f"{program} {__version__}, {core.about()}"
+class _Version(argparse._VersionAction):
+    """Prints which version it is and what computes, which is looked at only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *args: Any, **kwargs: Any) -> None:
+        print(f"{parser.prog} {__version__}, {core.about()}")
+        parser.exit()
 
 
 def sdc_parser() -> Parser:
@@ -32,7 +36,7 @@ def sdc_parser() -> Parser:
         description="An image format in which the important things come first and can be decoded alone.",
         epilog=f"Exit status: {', '.join(f'{status} {words}' for status, words in STATUSES.items())}.",
     )
-    parser.add_argument("--version", action="version", version=_version("sdc"))
+    parser.add_argument("--version", action=_Version)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add(commands)
@@ -41,7 +45,7 @@ def sdc_parser() -> Parser:
 
 def _info_parser() -> Parser:
     parser = Parser("sdc-info", description="Describe an SDC stream, also one that is broken.")
-    parser.add_argument("--version", action="version", version=_version("sdc-info"))
+    parser.add_argument("--version", action=_Version)
     info.add_arguments(parser)
     return parser
 

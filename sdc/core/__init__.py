@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,14 @@ import numpy as np
 from ..errors import SdcError
 from ..types import Array
 
-_core: Any
+_core: Any = None
+_missing = "was not built; SDC_BUILD_CORE=1 pip install . says why"
 try:
-    from . import _core
+    _core = import_module("._core", __name__)
+except ModuleNotFoundError:
+    pass
 except ImportError as error:
-    _core, _missing = None, str(error)
+    _missing = f"cannot be loaded: {error}"
 
 NUMPY = "numpy"
 """Name of the path that is none."""
@@ -57,7 +61,7 @@ def path() -> str:
 def about() -> str:
     """Which path runs, and why, in words."""
     if _core is None:
-        return f"{NUMPY}: the compiled core is not there ({_missing})"
+        return f"{NUMPY}: the compiled core {_missing}"
     why = "SDC_CORE names it" if os.environ.get("SDC_CORE") else "the best"
     return f"{path()}: {why} of {', '.join(paths())}"
 
