@@ -20,8 +20,8 @@ import pytest
 from PIL import Image
 
 import sdc
-from sdc.analysis.boxes import distinct
 from sdc.analysis.providers import detector
+from sdc.analysis.providers.detector import distinct
 from sdc.codec.presets import PRESETS, Preset
 from sdc.objects.object import Object
 from sdc.types import LEVELS

@@ -24,12 +24,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     make.add_argument("--out", type=Path, required=True)
     run = steps.add_parser("train", help="train, or go on")
     run.add_argument("--samples", type=Path, required=True)
-    run.add_argument("--start", type=Path, required=True, help="yolox_nano.onnx, or last.pt of another run")
+    run.add_argument(
+        "--start", type=Path, required=True, help="torchvision's weights of MobileNetV2, or another run"
+    )
     run.add_argument("--out", type=Path, required=True)
-    run.add_argument("--steps", type=int, default=1500)
+    run.add_argument("--minutes", type=float, required=True)
     run.add_argument("--batch", type=int, default=12)
     run.add_argument("--rate", type=float, default=2e-3)
-    run.add_argument("--detector-rate", type=float, default=0.0, help="of YOLOX-nano's layers; 0 keeps them")
+    run.add_argument("--backbone-rate", type=float, default=1e-4)
     run.add_argument("--seed", type=int, default=1)
     run.add_argument("--threads", type=int, default=1)
     run.add_argument("--single", action="store_true", help="compute in single precision, not in bfloat16")

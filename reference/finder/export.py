@@ -1,16 +1,16 @@
 """From the trained network to integers: what :mod:`sdc.analysis.finder` reads.
 
-A weight has 8 bits and each channel of a layer a shift of its own, the largest for which weights and sums
-fit.  A channel of a node has a unit, the integer that stands for 1: a power of two, from the largest value
-that samples give.  The activation is a table for each unit.
+Statistics of the images are folded into the weights.  A weight has 8 bits and each channel of a layer a shift
+of its own, the largest for which weights and sums fit.  A value of 1 behind a clipped rectifier is
+:data:`UNIT`; what is added up has a scale for each chain of sums, from the largest value that samples give.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,24 +20,30 @@ from sdc.networks.profile import BOUND
 from sdc.networks.tensors import write_tensors
 from sdc.types import Array
 
+from ..training.features import DEVIATION, MEAN, TAPPED
 from .classes import CLASSES
-from .graph import Node
-from .network import SOURCE, FinderNetwork
+from .network import FinderNetwork
 from .samples import load
 
-PEAKS = ((64, 4095), (256, 2047), (512, 1023))
-"""Terms of a sum, and the largest magnitude of each so that weights of 8 bits keep sums exact."""
+UNIT = 85
+"""Value of 1 behind a clipped rectifier, whose 6 is then 510."""
 
-FEW, WIDE, NARROW = 128, 2047, 127
-"""Weights of a channel that may be large, and the largest magnitudes of these and of others."""
-
-LARGEST_UNIT = 256
+PEAK = 1023
+"""Largest magnitude of a value that is no rectifier's."""
 
 LOGIT = 32
 """Value of 1 in what comes out."""
 
-EXAMPLES, EXAMPLE_SIZE = 24, (320, 416)
+CHAINS = ((1,), (2, 3), (4, 5, 6), (7, 8, 9, 10), (11, 12, 13), (14, 15, 16))
+"""Layers of the features that add to one another."""
+
+NETWORKS = ((1,), (2,), (3,), (4,), (5, 6), (7,), (8, 9, 10, 11, 12, 13), (14,), (15, 16))
+"""Layers of the features by network: a stride begins one, and a tap ends one."""
+
+EXAMPLES, EXAMPLE_SIZE = 24, (256, 320)
 """Samples by which ranges are set, and rows and columns of what the network sees of them."""
+
+Ops = list[dict[str, Any]]
 
 
 @dataclass
@@ -46,91 +52,82 @@ class _File:
 
     tensors: dict[str, Array] = field(default_factory=dict)
 
-    def layer(self, name: str, conv: nn.Conv2d, units: tuple[Array, Array], peak: int) -> None:
+    def layer(
+        self,
+        name: str,
+        conv: nn.Conv2d,
+        norm: nn.BatchNorm2d | None,
+        scales: tuple[float, float],
+        peak: int,
+        clamp: tuple[int, int],
+    ) -> dict[str, Any]:
         """Add a layer.
 
         Args:
             name: of its tensors.
             conv: its weights, ``[out, in / groups, kh, kw]``.
-            units: value of 1 at each channel of its input and of its output.
+            norm: statistics to fold into them.
+            scales: value of 1 at its input and its output.
             peak: largest magnitude of an input.
+            clamp: of its output.
         """
-        weight = conv.weight.detach().double().numpy()
-        bias = np.zeros(len(weight)) if conv.bias is None else conv.bias.detach().double().numpy()
-        of_input = units[0][:, None, None, None] if conv.groups > 1 else units[0][None, :, None, None]
-        real = (weight / of_input).transpose(0, 2, 3, 1).reshape(len(weight), -1) * units[1][:, None]
+        weight, bias = folded(conv, norm)
+        real = weight.reshape(len(weight), -1) * (scales[1] / scales[0])
+        depthwise = conv.groups > 1
         largest = np.abs(real).max(1)
-        most = WIDE if conv.weight[0].numel() <= FEW else NARROW
-        shift = np.clip(np.floor(np.log2(most / np.maximum(largest, 1e-9))), 1, 24).astype(np.int64)
+        shift = np.clip(np.floor(np.log2(127 / np.maximum(largest, 1e-9))), 1, 24).astype(np.int64)
         while True:
             power = np.exp2(shift)[:, None]
-            whole = np.clip(np.round(real * power), -most, most)
-            whole_bias = np.round(bias * units[1] * power[:, 0])
+            whole = np.clip(np.round(real * power), -127, 127)
+            whole_bias = np.round(bias * scales[1] * power[:, 0])
             sums = np.abs(whole).sum(1) * peak + np.abs(whole_bias) + power[:, 0] / 2
             if (sums < BOUND).all():
                 break
             shift = np.where(sums < BOUND, shift, shift - 1)
         self.tensors |= {
-            f"{name}.weight": whole.astype(np.int8 if most == NARROW else "<i2"),
+            f"{name}.weight": whole.astype(np.int8),
             f"{name}.bias": whole_bias.astype(np.int32),
             f"{name}.shift": shift.astype(np.uint8),
         }
+        return {"op": "depthwise" if depthwise else "pointwise", "name": name, "clamp": list(clamp)}
+
+
+def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d | None) -> tuple[Array, Array]:
+    """Weights and biases of a layer with the statistics behind it."""
+    weight = conv.weight.detach().double()
+    bias = torch.zeros(len(weight)).double() if conv.bias is None else conv.bias.detach().double()
+    if norm is not None:
+        gain = norm.weight.detach().double() / (norm.running_var.double() + norm.eps).sqrt()
+        weight = weight * gain[:, None, None, None]
+        bias = (bias - norm.running_mean.double()) * gain + norm.bias.detach().double()
+    return weight.numpy(), bias.numpy()
 
 
 @torch.inference_mode()
-def _largest(network: FinderNetwork, batches: Sequence[Tensor]) -> dict[str, Array]:
-    """The largest magnitudes of every node's channels."""
-    out: dict[str, Array] = {}
+def _peaks(network: FinderNetwork, batches: Sequence[Tensor]) -> tuple[dict[int, float], list[float]]:
+    """Nearly the largest magnitudes behind the layers of the features and the filters of the decoder."""
+    features: dict[int, float] = {}
+    filters: dict[int, float] = {}
+    hooks = []
+
+    def note(store: dict[int, float], k: int) -> Any:
+        def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
+            values = output.abs().flatten().float()
+            store[k] = max(
+                store.get(k, 0.0), float(values.kthvalue(max(1, int(0.99995 * len(values)))).values)
+            )
+
+        return hook
+
+    for k, layer in enumerate(network.features):
+        hooks.append(layer.register_forward_hook(note(features, k)))
+    for k, block in enumerate(network.blocks):
+        hooks.append(cast(nn.Sequential, block)[0].register_forward_hook(note(filters, k)))
     for images in batches:
-        for name, values in network.values(images).items():
-            most = values.abs().amax((0, 2, 3)).double().numpy()
-            out[name] = np.maximum(out.get(name, 1e-6), most)
-    return out
-
-
-def _outputs(network: FinderNetwork) -> set[str]:
-    """Nodes of the detector's outputs."""
-    return {name for head in network.heads for name in (head.classes, head.boxes, head.certainty)}
-
-
-def _needed(network: FinderNetwork) -> list[Node]:
-    """Nodes on which the maps and the boxes depend, in order."""
-    wanted, out = {network.last} | _outputs(network), []
-    for node in network.nodes[::-1]:
-        if node.name in wanted:
-            wanted |= set(node.inputs)
-            out.append(node)
-    return out[::-1]
-
-
-def _limits(network: FinderNetwork, nodes: Sequence[Node]) -> dict[str, int]:
-    """The largest magnitude that a node's values may have, by the sums that they go into."""
-    limits = {node.name: PEAKS[0][1] for node in nodes} | {SOURCE: 255}
-    for node in nodes[::-1]:
-        most = limits[node.name]
-        if node.kind == "conv":
-            terms = network.conv(node.name).weight[0].numel()
-            most = next(peak for count, peak in PEAKS if terms <= count or count == PEAKS[-1][0])
-        for name in node.inputs:
-            limits[name] = min(limits[name], most)
-    return limits | {network.last: 16 * LOGIT}
-
-
-def _units(
-    nodes: Sequence[Node], largest: Mapping[str, Array], limits: Mapping[str, int]
-) -> dict[str, Array]:
-    """Values of 1 of every node's channels; sums, repetitions and maxima have those of what goes in."""
-    units: dict[str, Array] = {SOURCE: np.ones(3)}
-    for node in nodes:
-        room = limits[node.name] / largest[node.name]
-        units[node.name] = np.exp2(np.floor(np.log2(room))).clip(1, LARGEST_UNIT)
-    units[nodes[-1].name][:] = LOGIT
-    for _ in nodes:
-        for node in nodes:
-            if node.kind != "conv":
-                chain = (node.name, *node.inputs)
-                units |= dict.fromkeys(chain, np.minimum.reduce([units[name] for name in chain]))
-    return units
+        network(images)
+    for hook in hooks:
+        hook.remove()
+    return features, [filters[k] for k in range(len(network.blocks))]
 
 
 def export(network: FinderNetwork, batches: Sequence[Tensor], name: str) -> bytes:
@@ -141,51 +138,61 @@ def export(network: FinderNetwork, batches: Sequence[Tensor], name: str) -> byte
         batches: ``float [B, 3, H, W]`` samples, by which ranges are set.
         name: of the network, for information.
     """
-    nodes = _needed(network)
-    limits = _limits(network, nodes)
-    units = _units(nodes, _largest(network, batches), limits)
     file = _File()
-    networks: dict[str, list[dict[str, Any]]] = {}
-    heads = _outputs(network)
-    rows = []
-    for node in nodes:
-        row = {"name": node.name, "kind": node.kind, "inputs": list(node.inputs), "size": node.size}
-        if node.kind == "conv":
-            of_input = np.concatenate([units[of] for of in node.inputs])
-            peak = max(limits[of] for of in node.inputs)
-            file.layer(node.name, network.conv(node.name), (of_input, units[node.name]), peak)
-            op = "depthwise" if node.depthwise else "pointwise"
-            bounds = [-limits[node.name], limits[node.name]]
-            networks[node.name] = [{"op": op, "name": node.name, "clamp": bounds}]
-            row |= {"stride": node.stride, "depthwise": node.depthwise, "act": node.act}
-            if node.act or node.name in heads:
-                file.tensors[f"{node.name}.unit"] = np.log2(units[node.name]).astype(np.uint8)
-        elif node.kind == "add":
-            row["peak"] = limits[node.name]
-        rows.append(row)
-    file.tensors["swish"] = swish()
+    networks: dict[str, Ops] = {}
+    peaks, filters = _peaks(network.eval(), batches)
+    scale_of = {}
+    for chain in CHAINS:
+        unit = PEAK / max(peaks[k] for k in chain)
+        scale_of |= dict.fromkeys(chain, float(unit))
+    six = (0, 6 * UNIT)
+    stem = cast(nn.Sequential, network.features[0])
+    first = nn.Conv2d(27, 32, 1, bias=False)
+    deviation = torch.tensor(DEVIATION)[None, :, None, None]
+    first.weight.data = (stem[0].weight.detach() / deviation / 255).permute(0, 2, 3, 1).reshape(32, 27, 1, 1)
+    networks["stem"] = [file.layer("stem", first, stem[1], (1.0, UNIT), 255, six)]
+    scale, peak = float(UNIT), 6 * UNIT
+    for number, members in enumerate(NETWORKS):
+        ops: Ops = []
+        for k in members:
+            layer: Any = network.features[k]
+            if layer.skip:
+                ops.append({"op": "push"})
+            *inner, conv, norm = layer.conv
+            for i, part in enumerate(inner):
+                ops.append(file.layer(f"f{k}.{i}", part[0], part[1], (scale, UNIT), peak, six))
+                scale, peak = float(UNIT), 6 * UNIT
+            out = (scale, scale_of[k])
+            ops.append(file.layer(f"f{k}.{len(inner)}", conv, norm, out, peak, (-PEAK, PEAK)))
+            scale, peak = scale_of[k], PEAK
+            if layer.skip:
+                ops.append({"op": "add", "clamp": [-PEAK, PEAK]})
+        networks[f"features.{number}"] = ops
+    for k, tap in enumerate(TAPPED):
+        lateral = cast(nn.Conv2d, network.laterals[k])
+        block = cast(nn.Sequential, network.blocks[k])
+        unit = PEAK / max(filters[k], 1e-6)
+        sums = (-2 * PEAK, 2 * PEAK)
+        networks[f"lateral.{k}"] = [file.layer(f"l{k}", lateral, None, (scale_of[tap], UNIT), PEAK, sums)]
+        networks[f"block.{k}"] = [
+            file.layer(f"b{k}.0", cast(nn.Conv2d, block[0]), None, (UNIT, unit), 2 * PEAK, (-PEAK, PEAK)),
+            file.layer(f"b{k}.1", cast(nn.Conv2d, block[1]), None, (unit, UNIT), PEAK, six),
+        ]
+    networks["last"] = [
+        file.layer("last", network.last, None, (UNIT, LOGIT), 6 * UNIT, (-16 * LOGIT, 16 * LOGIT))
+    ]
     description = {
         "name": name,
+        "mean": [round(255 * m) for m in MEAN],
+        "strides": [
+            2 if cast(Any, network.features[m[0]]).conv[-3][0].stride[0] == 2 else 1 for m in NETWORKS
+        ],
+        "taps": [k for k, m in enumerate(NETWORKS) if m[-1] in TAPPED],
         "logit": LOGIT,
         "classes": list(CLASSES),
-        "heads": [vars(head) for head in network.heads],
-        "last": network.last,
-        "nodes": rows,
         "networks": networks,
     }
     return write_tensors(file.tensors, description)
-
-
-def swish() -> Array:
-    """The activation, a value times its logistic function, as tables.
-
-    Returns:
-        ``int16 [units, values]``: for the units 1, 2, 4 and so on, and the integers from the least that a
-        node may have to the greatest.
-    """
-    units = np.exp2(np.arange(int(np.log2(LARGEST_UNIT)) + 1))[:, None]
-    x = np.arange(-PEAKS[0][1], PEAKS[0][1] + 1) / units
-    return np.round(units * x / (1 + np.exp(-x.clip(-64)))).astype("<i2")
 
 
 def export_run(last: Path, samples: Path) -> bytes:
@@ -196,7 +203,7 @@ def export_run(last: Path, samples: Path) -> bytes:
         samples: folder of samples, some of which set ranges.
     """
     network = FinderNetwork()
-    network.begin(last)
+    network.load_state_dict(torch.load(last, weights_only=True)["average"])
     paths = sorted(samples.glob("*.npz"))
     batches = []
     for path in paths[:: max(1, len(paths) // EXAMPLES)]:

@@ -3,7 +3,7 @@
 Of the maps: share of the objects' pixels in the best 40 % of all cells of all images together, in the best
 40 % of each image's own cells (the mean over images), and share of the best 10 % of all cells that lies on
 objects.  Of the levels: share of the cells of L1, how much of it lies on true objects, bytes of the group
-map, and how many names are wrong, by the true object whose pixels are most like a named thing's.
+map, and how many names are wrong, by the class of the true object that a named thing covers most.
 """
 
 from __future__ import annotations
@@ -20,14 +20,13 @@ from PIL import Image
 from sdc.analysis.finder import Finder
 from sdc.analysis.things import things_of
 from sdc.coding.labels import encode_map
-from sdc.objects.classes import COCO
 from sdc.objects.grouping import group_map
 from sdc.objects.object import Object
-from sdc.objects.ranking import rank_objects
 from sdc.types import CELL, Level
 
 from ..evaluation.commands.analysis import truth_of
 from ..evaluation.images import coco_images
+from .classes import CLASSES, class_of
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -63,9 +62,7 @@ def looked_at(coco: Path, finder: Finder) -> Iterator[Looked]:
         found = finder.maps(pixels)
         maps = {name: by_cell(getattr(found, name), *union.shape) for name in ("thing", "main")}
         maps["centre"] = centre(*union.shape)
-        yield Looked(
-            maps, rank_objects(things_of(found, width, height), width, height), objects, union, width, height
-        )
+        yield Looked(maps, things_of(found, width, height), objects, union, width, height)
 
 
 def by_cell(values: Floats, rows: int, cols: int) -> Floats:
@@ -104,21 +101,19 @@ def shares(
 
 
 def names_of(images: Sequence[Looked]) -> Counter[tuple[str, bool]]:
-    """How many things got which name, and whether it is that of the true object that is most like them."""
+    """How many things got which name, and whether it is right."""
     out: Counter[tuple[str, bool]] = Counter()
     for image in images:
         for thing in image.things:
-            if thing.label in COCO:
-                alike = [(_overlap(thing, true, image), true.label) for true in image.true]
-                most, name = max(alike, default=(0.0, ""))
-                out[thing.label, most > 0 and name == thing.label] += 1
+            if thing.label not in CLASSES:
+                continue
+            inside = _canvas(thing, image)
+            held = Counter[str]()
+            for true in image.true:
+                held[CLASSES[class_of(true.label)]] += int((_canvas(true, image) & inside).sum())
+            best = held.most_common(1)
+            out[thing.label, bool(best and best[0][0] == thing.label and best[0][1])] += 1
     return out
-
-
-def _overlap(one: Object, other: Object, image: Looked) -> float:
-    """Intersection over union of two objects' pixels."""
-    a, b = _canvas(one, image), _canvas(other, image)
-    return float((a & b).sum() / max(1, (a | b).sum()))
 
 
 def _canvas(thing: Object, image: Looked) -> npt.NDArray[np.bool_]:
@@ -147,6 +142,5 @@ def measure(coco: Path, finder: Finder) -> None:
     tenths = np.histogram(first, 10, (0, 1))[0].tolist()
     print(f"L1 takes {np.mean(first):.3f} of an image's cells; images by tenths of it: {tenths}")
     print(f"{np.mean(on):.3f} of L1 lies on true objects; a map has {np.mean(sizes):.1f} bytes")
-    names = names_of(images)
-    wrong = {name: count for (name, right), count in sorted(names.items()) if not right}
-    print(f"{sum(names.values())} names, of which {sum(wrong.values())} wrong: {wrong}")
+    for (name, right), count in sorted(names_of(images).items()):
+        print(f"  {name:8} {'right' if right else 'wrong'} {count}")

@@ -17,9 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sdc.analysis.boxes import OVERLAP, distinct
-from sdc.analysis.providers.detector import GREY, session_of
-from sdc.objects.classes import COCO
+from sdc.analysis.providers.detector import COCO, GREY, OVERLAP, distinct, session_of
 from sdc.objects.object import Object
 from sdc.objects.ranking import rank_objects
 from sdc.types import Pixels

@@ -24,7 +24,7 @@ from .samples import Sample, load
 SIZE = 256
 """Side of a crop as the network sees it."""
 
-LABELLED = 0.85
+LABELLED = 0.4
 """Part of the crops that come from images that people have outlined."""
 
 LEAST_SPAN = 0.4
@@ -108,8 +108,9 @@ def batch_of(
         else int(rng.integers(len(samples)))
         for _ in range(count)
     ]
-    crops = [crop_of(samples[k], rng) for k in chosen]
-    return Batch(*(torch.stack(list(t)) for t in zip(*crops, strict=True)))
+    return Batch(
+        *(torch.stack(list(t)) for t in zip(*(crop_of(samples[k], rng) for k in chosen), strict=True))
+    )
 
 
 def losses(found: Maps, want: Batch) -> dict[str, Tensor]:
@@ -139,18 +140,19 @@ def train(args: argparse.Namespace) -> None:
     network.begin(args.start)
     network = channels_last(network)
     average = copy.deepcopy(network).eval().requires_grad_(False)
-    detector, decoder = network.parts()
-    for parameter in detector:
-        parameter.requires_grad_(args.detector_rate > 0)
-    groups = [{"params": decoder, "peak": args.rate}, {"params": detector, "peak": args.detector_rate}]
-    optimiser = torch.optim.AdamW(groups[: 2 if args.detector_rate else 1], weight_decay=0.03)
-    step, last = 0, args.out / "last.pt"
+    backbone = list(network.features.parameters())
+    own = [p for name, p in network.named_parameters() if not name.startswith("features.")]
+    optimiser = torch.optim.AdamW(
+        [{"params": backbone, "peak": args.backbone_rate}, {"params": own, "peak": args.rate}],
+        weight_decay=0.03,
+    )
+    step, seconds, last = 0, 0.0, args.out / "last.pt"
     if last.exists():
         state = torch.load(last, weights_only=True)
         network.load_state_dict(state["network"])
         average.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
-        step = state["step"]
+        step, seconds = state["step"], state["seconds"]
 
     def save() -> None:
         save_state(
@@ -160,16 +162,18 @@ def train(args: argparse.Namespace) -> None:
                 "average": average.state_dict(),
                 "optimiser": optimiser.state_dict(),
                 "step": step,
+                "seconds": seconds,
             },
         )
 
     print(f"{len(samples)} samples, {len(labelled)} of them outlined, from step {step}", flush=True)
+    network.train()
     sums: dict[str, float] = {}
-    began = saved = time.monotonic()
+    saved = tick = time.monotonic()
     with Stop() as stop:
-        while not stop.requested and step < args.steps:
+        while not stop.requested and (part := seconds / (60 * args.minutes)) < 1:
             rng = np.random.default_rng([args.seed, step])
-            rate = min(1.0, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * step / args.steps))
+            rate = min(1.0, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * part))
             for group in optimiser.param_groups:
                 group["lr"] = group["peak"] * rate
             want = batch_of(samples, labelled, args.batch, rng)
@@ -178,19 +182,18 @@ def train(args: argparse.Namespace) -> None:
             parts = losses(found, want)
             optimiser.zero_grad(set_to_none=True)
             torch.stack([WEIGHTS[name] * value for name, value in parts.items()]).sum().backward()
-            torch.nn.utils.clip_grad_norm_(
-                [p for group in optimiser.param_groups for p in group["params"]], 2.0
-            )
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
             optimiser.step()
             step += 1
             decay = min(0.998, (1 + step) / (10 + step))
             torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)
             now = time.monotonic()
+            seconds, tick = seconds + min(now - tick, 10.0), now
             for name, value in parts.items():
                 sums[name] = sums.get(name, 0.0) + float(value.detach())
             if step % EVERY == 0:
                 means = " ".join(f"{name} {value / EVERY:.4f}" for name, value in sums.items())
-                print(f"step {step} {(now - began) / 60:.1f} min {means}", flush=True)
+                print(f"step {step} {seconds / 60:.1f} min {means}", flush=True)
                 sums = {}
             if now - saved > 300:
                 saved = now

@@ -1,17 +1,16 @@
 """The network of the default analysis: what is a thing, what is the main thing, where edges and text are.
 
-A small copy of the image goes through YOLOX-nano to stride 32 and a decoder back to stride 4, in the
-integers and operators of the codec's networks, so that every machine finds the same.  The graph of the layers
-and their activation, a table, stand in the network's file.  ``reference/finder`` trains it.
+A small copy of the image goes through MobileNetV2 to stride 32 and a decoder back to stride 4, in the
+integers and operators of the codec's networks, so that every machine finds the same.  ``reference/finder``
+trains it.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -21,46 +20,21 @@ from ..networks.registry import models_folder
 from ..networks.run import run
 from ..networks.sites import Sites
 from ..networks.tensors import read_tensors
-from ..objects.classes import COCO
 from ..types import Array, Pixels
-from .boxes import OVERLAP, distinct
 from .cielab import Floats
 
 FILE = "sdc-finder.safetensors"
 
-LONG_SIDE = 416
+LONG_SIDE = 320
 """Of the copy that the network sees, at most."""
 
 COARSEST = 32
 """The copy's sides are multiples of this."""
 
 
-FLOOR = 0.25
-"""Certainty from which on a box is one."""
-
-MOST_BOXES = 50
-
-
-class Box(NamedTuple):
-    """A thing that the detector has found.
-
-    Attributes:
-        label: its name, one of COCO's 80.
-        score: how sure it is, 0 to 1.
-        left, top, right, bottom: of the image's width and height, 0 to 1.
-    """
-
-    label: str
-    score: float
-    left: float
-    top: float
-    right: float
-    bottom: float
-
-
 @dataclass(frozen=True, eq=False)
 class Maps:
-    """What the network finds, maps at a quarter of its copy's sides.
+    """What the network finds, at a quarter of its copy's sides.
 
     Attributes:
         thing: how surely a place is of a thing, ``float32 [h, w]``, 0 to 1; so the next three.
@@ -69,7 +43,6 @@ class Maps:
         text: how surely it is of text.
         classes: how surely it is of each of :attr:`names`, ``float32 [n, h, w]``, in all 1.
         names: of the classes.
-        boxes: of things, the surest first.
     """
 
     thing: Floats
@@ -78,107 +51,49 @@ class Maps:
     text: Floats
     classes: Floats
     names: tuple[str, ...]
-    boxes: tuple[Box, ...] = ()
-
-
-Values = tuple[Array, tuple[int, int]]
-"""Values of a node, ``[h * w, channels]``, and ``(h, w)``."""
 
 
 @dataclass(frozen=True, eq=False)
 class Finder:
-    """The network, as its file holds it.
-
-    Attributes:
-        nodes: its steps; of a convolution the operator stands in ``networks``, by the step's name.
-        tables: activations, ``float32 [units, values]``: what stands for the integers from ``-n`` to ``n``.
-        units: rows of the tables for the channels of a step, by its name.
-    """
+    """The network, as its file holds it."""
 
     networks: dict[str, Network]
-    tables: Array
-    units: dict[str, Array]
     description: dict[str, Any]
     sha256: str
 
     def maps(self, pixels: Pixels) -> Maps:
         """What is in an image, ``uint8 [H, W, 3]`` RGB of any size."""
-        values = self._run(_copy_of(pixels))
-        logits, (h, w) = values[self.description["last"]]
-        out = logits.reshape(h, w, -1).astype(np.float64) / self.description["logit"]
+        out = self._run(_copy_of(pixels)).astype(np.float64) / self.description["logit"]
         powers = np.exp(out[..., 4:] - out[..., 4:].max(-1, keepdims=True))
         classes = _rounded(powers / powers.sum(-1, keepdims=True)).transpose(2, 0, 1)
-        thing, main, edge, text = _rounded(_logistic(out[..., :4])).transpose(2, 0, 1)
+        thing, main, edge, text = _rounded(1 / (1 + np.exp(-out[..., :4]))).transpose(2, 0, 1)
         names = tuple(self.description["classes"])
-        return Maps(thing, main, edge, text, classes, names, self._boxes(values))
+        return Maps(thing, main, edge, text, classes, names)
 
-    def _boxes(self, values: Mapping[str, Values]) -> tuple[Box, ...]:
-        """Boxes of the detector's outputs."""
-        corners, scores, labels = [], [], []
-        for head in self.description["heads"]:
-            kind, place, sure = (self._real(values, head[of]) for of in ("classes", "boxes", "certainty"))
-            h, w = values[head["boxes"]][1]
-            at = np.stack(np.divmod(np.arange(h * w), w)[::-1], 1)
-            middle, half = (place[:, :2] + at) / (w, h), np.exp(place[:, 2:]) / (2 * w, 2 * h)
-            corners.append(np.concatenate([middle - half, middle + half], 1))
-            best = kind.argmax(1)
-            labels.append(best)
-            scores.append(_logistic(kind[np.arange(h * w), best]) * _logistic(sure[:, 0]))
-        places = (np.round(np.concatenate(corners) * 4096) / 4096).clip(0, 1)
-        certain = _rounded(np.concatenate(scores))
-        order = np.argsort(-certain, kind="stable")
-        order = order[certain[order] >= FLOOR]
-        kinds = np.concatenate(labels)[order]
-        kept = distinct(places[order], kinds, OVERLAP, MOST_BOXES)
-        return tuple(Box(COCO[kinds[k]], float(certain[order[k]]), *places[order[k]].tolist()) for k in kept)
-
-    def _real(self, values: Mapping[str, Values], name: str) -> Array:
-        """Values of a node in units of 1."""
-        real: Array = np.ldexp(values[name][0].astype(np.float64), -self.units[name])
-        return real
-
-    def _run(self, image: Pixels) -> dict[str, Values]:
-        """Values of every node."""
-        grid = image.shape[0], image.shape[1]
-        values: dict[str, Values] = {"image": (image.reshape(-1, 3).astype(np.float32), grid)}
-        for row in self.description["nodes"]:
-            values[row["name"]] = self._value(row, [values[of] for of in row["inputs"]])
-        return values
-
-    def _value(self, row: Mapping[str, Any], inputs: Sequence[Values]) -> Values:
-        """What comes out of a node."""
-        x, (h, w) = inputs[0]
-        if row["kind"] == "conv":
-            x = x if len(inputs) == 1 else np.concatenate([values for values, _ in inputs], 1)
-            return self._convolved(row, x, (h, w))
-        if row["kind"] == "add":
-            return np.clip(x + inputs[1][0], -row["peak"], row["peak"]), (h, w)
-        if row["kind"] == "pool":
-            return _largest(x.reshape(h, w, -1), row["size"]).reshape(h * w, -1), (h, w)
-        finer = x.reshape(h, 1, w, 1, -1).repeat(2, 1).repeat(2, 3)
-        return finer.reshape(4 * h * w, -1), (2 * h, 2 * w)
-
-    def _convolved(self, row: Mapping[str, Any], x: Array, grid: tuple[int, int]) -> Values:
-        """What comes out of a convolution and its activation."""
-        stride = row["stride"]
-        coarse = grid[0] // stride, grid[1] // stride
-        only = None
-        if row["depthwise"] and stride > 1:
-            only = np.arange(grid[0] * grid[1]).reshape(grid)[::stride, ::stride].ravel()
-        elif not row["depthwise"]:
-            x = _patches(x.reshape(*grid, -1), row["size"], stride)
-        at = grid if row["depthwise"] else coarse
-        y = run(self.networks[row["name"]], _sites(*at), x, only=only)
-        if row["act"]:
-            length = self.tables.shape[1]
-            middles = self.units[row["name"]] * length + length // 2
-            y = self.tables.take(y.astype(np.intp) + middles)
-        return y, coarse
-
-
-def _logistic(values: Array) -> Array:
-    out: Array = 1 / (1 + np.exp(-values))
-    return out
+    def _run(self, image: Pixels) -> Array:
+        """Logits, ``[h, w, 4 + classes]``."""
+        mean = np.array(self.description["mean"], np.int16)
+        x = _patches(image.astype(np.int16) - mean)
+        grid = image.shape[0] // 2, image.shape[1] // 2
+        x = run(self.networks["stem"], _sites(*grid), x)
+        taps = []
+        for k, stride in enumerate(self.description["strides"]):
+            kept = None if stride == 1 else np.arange(grid[0] * grid[1]).reshape(grid)[::2, ::2].ravel()
+            x = run(self.networks[f"features.{k}"], _sites(*grid), x, only=kept)
+            grid = grid if stride == 1 else (grid[0] // 2, grid[1] // 2)
+            if k in self.description["taps"]:
+                taps.append((grid, x))
+        y: Array | None = None
+        for k in reversed(range(len(taps))):
+            grid, tap = taps[k]
+            side = run(self.networks[f"lateral.{k}"], _sites(*grid), tap)
+            if y is not None:
+                finer = y.reshape(grid[0] // 2, 1, grid[1] // 2, 1, -1).repeat(2, 1).repeat(2, 3)
+                side = side + finer.reshape(side.shape)
+            y = run(self.networks[f"block.{k}"], _sites(*grid), side)
+        assert y is not None
+        out: Array = run(self.networks["last"], _sites(*grid), y).reshape(*grid, -1)
+        return out
 
 
 def _rounded(values: Array) -> Floats:
@@ -196,27 +111,13 @@ def _copy_of(pixels: Pixels) -> Pixels:
     return copy
 
 
-def _patches(values: Array, size: int, stride: int) -> Array:
-    """Squares of values around every so many places and rows, ``[h * w / stride**2, size**2 * channels]``.
-
-    Outside there is 0.
-    """
+def _patches(values: Array) -> Array:
+    """The 3x3 neighbourhoods of every second pixel and row, ``[h * w / 4, 27]``; 0 outside the image."""
     height, width, channels = values.shape
-    before, span = (size - 1) // 2, range(size)
-    padded = np.pad(values, ((before, size - 1 - before), (before, size - 1 - before), (0, 0)))
-    parts = [padded[dy : dy + height : stride, dx : dx + width : stride] for dy in span for dx in span]
-    patches: Array = np.stack(parts, 2).reshape(-1, size**2 * channels)
+    padded = np.pad(values, ((1, 1), (1, 1), (0, 0)))
+    parts = [padded[dy : dy + height : 2, dx : dx + width : 2] for dy in range(3) for dx in range(3)]
+    patches: Array = np.stack(parts, 2).reshape(-1, 9 * channels)
     return patches
-
-
-def _largest(values: Array, size: int) -> Array:
-    """The largest value of the square around each place, ``[h, w, channels]``."""
-    height, width, _ = values.shape
-    side = size // 2
-    padded = np.pad(values, ((side, side), (side, side), (0, 0)), mode="edge")
-    across = np.maximum.reduce([padded[:, k : k + width] for k in range(size)])
-    most: Array = np.maximum.reduce([across[k : k + height] for k in range(size)])
-    return most
 
 
 @cache
@@ -247,7 +148,4 @@ def read_finder(data: bytes) -> Finder:
     # Weights have 8 bits in the file and the type of the codec's networks here.
     wide = {name: t.astype("<i2") if t.dtype == np.int8 else t for name, t in tensors.items()}
     networks = networks_of(wide, description, description["networks"])
-    units = {name.removesuffix(".unit"): t.astype(np.intp) for name, t in tensors.items() if ".unit" in name}
-    return Finder(
-        networks, tensors["swish"].astype(np.float32), units, description, hashlib.sha256(data).hexdigest()
-    )
+    return Finder(networks, description, hashlib.sha256(data).hexdigest())

@@ -1,15 +1,12 @@
 """Things of an image, whole, with levels and names, from the maps of :mod:`.finder`.
 
-A thing is what the network takes for things within a box of its detector, or else a connected piece of
-that, divided where there is an edge.  Things get their levels by the rule for objects of files, but for what
-is only perhaps a thing and for text, which are of L3.  Where nothing stands out the image is one thing of L1,
-the whole scene.
+A thing is a connected piece of what the network takes for things, divided where it sees an edge.  It is of
+L1, L2 or L3 by how much of the main thing it is, against the most of the image; so how much of an image is of
+L1 depends on the image.  Where nothing stands out the image is one thing of L1, the whole scene.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,17 +14,17 @@ import numpy.typing as npt
 
 from ..objects.object import Object
 from ..types import Level
-from .finder import Box, Maps
+from .finder import Maps
 from .masks import cut_to_mask
 from .regions import pieces_of
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
-THING = 0.4
+THING = 0.35
 """From here on a place is of a thing."""
 
-FAINT = 0.2
+FAINT = 0.15
 """From here on a place may be: what is found only so is of L3."""
 
 EDGE = 0.4
@@ -36,23 +33,23 @@ EDGE = 0.4
 RING = 3
 """Places around a sure thing in which nothing faint is looked for."""
 
-LEAST = 0.001
+LEAST = 0.002
 """Share of the image under which a piece goes to its neighbour, or is left out."""
 
-SPECK = 0.1
-"""Share of the largest piece of a box under which another is none of it."""
-
-STANDS_OUT = 0.3
+STANDS_OUT = 0.4
 """How much the main thing must be the main thing; below, nothing stands out."""
 
-BOX = 0.4
-"""Certainty from which on a box is of a thing."""
+FIRST, SECOND = 0.6, 0.3
+"""Of the most that is main: from here on a thing is of L1, or of L2."""
 
 TEXT = 0.5
 """From here on a place is text."""
 
 SURE = 0.8
-"""Certainty of a box with which a thing gets its name."""
+"""Mean certainty of its class with which a thing gets its name."""
+
+NAMED = ("person", "animal", "vehicle", "food")
+"""Classes that are names of things; test images bear out no others."""
 
 SCENE = "scene"
 
@@ -65,79 +62,45 @@ def things_of(found: Maps, width: int, height: int) -> list[Object]:
         width, height: of the image in pixels.
 
     Returns:
-        Things, those of boxes first, without levels but for what is of L3; where nothing stands out one
-        object, the whole scene, of L1.
+        Things, the most important first; where nothing stands out one object, the whole scene, of L1.
     """
     least = max(1, round(LEAST * found.thing.size))
-    boxes = [box for box in found.boxes if box.score >= BOX]
-    owner = _owners(found, boxes, least)
-    rest = _divided((found.thing >= THING) & (owner < 0), found.edge >= EDGE, least)
-    most = max((float(found.main[rest == k].mean()) for k in _numbers(rest)), default=0.0)
-    if most < STANDS_OUT and (owner < 0).all():
+    sure = _divided(found.thing >= THING, found.edge >= EDGE, least)
+    things = [_thing(found, sure == k, width, height) for k in _numbers(sure)]
+    most = max((main for _, main in things), default=0.0)
+    if most < STANDS_OUT:
         return [Object(SCENE, (0, 0, width, height), Level.L1, 1.0, reason="nothing stands out")]
-    objects = [_boxed(found, owner == k, boxes[k], width, height) for k in _numbers(owner)]
-    objects += [_thing(found, rest == k, width, height) for k in _numbers(rest)]
+    objects = [_levelled(thing, main / most) for thing, main in things]
     # What is faint around a sure thing is its blurred edge.
-    faint = (found.thing >= FAINT) & ~_widened((owner >= 0) | (rest >= 0), RING)
-    for label, places in (("text", (found.text >= TEXT) & (owner < 0) & (rest < 0)), ("", faint)):
+    faint = (found.thing >= FAINT) & ~_widened(sure >= 0, RING)
+    for label, places in (("text", (found.text >= TEXT) & (sure < 0)), ("", faint)):
         pieces = _divided(places, np.zeros_like(places), 2 * least)
         for k in _numbers(pieces):
-            thing = _thing(found, pieces == k, width, height)
+            thing, _ = _thing(found, pieces == k, width, height)
             why = "text" if label else "perhaps a thing"
             objects.append(replace(thing, label=label, level=Level.L3, reason=why))
-    return objects
+    return sorted(objects, key=lambda o: (o.level.code if o.level else 3, -o.score))
 
 
-def _owners(found: Maps, boxes: Sequence[Box], least: int) -> Ints:
-    """Places that boxes hold, ``int [h, w]``: number of the box, -1 for none.
-
-    A small box lies on the larger ones.  Pieces that are small, or small beside the largest of their box, are
-    left out, and what is within the places of a box belongs to it.
-    """
-    rows, cols = found.thing.shape
-    owner = np.full((rows, cols), -1)
-    order = sorted(range(len(boxes)), key=lambda k: -_area(boxes[k]))
-    for k in order:
-        box = boxes[k]
-        top, bottom, left, right = box.top * rows, box.bottom * rows, box.left * cols, box.right * cols
-        place = np.s_[int(top) : math.ceil(bottom), int(left) : math.ceil(right)]
-        owner[place][found.thing[place] >= THING] = k
-    pieces = pieces_of(owner)
-    for k in order:
-        numbers, sizes = np.unique(pieces[owner == k], return_counts=True)
-        small = numbers[sizes < max(least, SPECK * sizes.max(initial=0))]
-        owner[np.isin(pieces, small)] = -1
-    for k in order:
-        owner[_filled(owner == k) & (owner < 0)] = k
-    return owner
+def _levelled(thing: Object, share: float) -> Object:
+    """A thing with its level, by its share of the most that is main."""
+    level = Level.L1 if share >= FIRST else Level.L2 if share >= SECOND else Level.L3
+    why = "the main thing" if level == Level.L1 else f"{share:.2f} as main as the main thing"
+    return replace(thing, level=level, reason=why)
 
 
-def _filled(places: Bools) -> Bools:
-    """Places, and those from which no way leads out around them."""
-    pieces = _connected(~np.pad(places, 1))
-    filled: Bools = (pieces != pieces[0, 0])[1:-1, 1:-1]
-    return filled
-
-
-def _area(box: Box) -> float:
-    return (box.right - box.left) * (box.bottom - box.top)
-
-
-def _boxed(found: Maps, places: Bools, box: Box, width: int, height: int) -> Object:
-    """The thing of a box at some places; its score is the better one of network and detector."""
-    thing = _thing(found, places, width, height)
-    label = box.label if box.score >= SURE else ""
-    return replace(thing, label=label, score=round(max(thing.score, box.score), 4))
-
-
-def _thing(found: Maps, places: Bools, width: int, height: int) -> Object:
-    """The thing at some places."""
+def _thing(found: Maps, places: Bools, width: int, height: int) -> tuple[Object, float]:
+    """The thing at some places, and how much of it is main."""
+    score, main = float(found.thing[places].mean()), float(found.main[places].mean())
+    certain = found.classes[:, places].mean(1)
+    best = int(certain.argmax())
+    label = found.names[best] if certain[best] >= SURE and found.names[best] in NAMED else ""
     (top, rows), (left, cols) = _span(places.any(1), height), _span(places.any(0), width)
     mask = places[np.ix_(rows, cols)]
     box = (left, top, len(cols), len(rows))
-    score = round(float(found.thing[places].mean()), 4)
     # Of a small image a pixel is more than a place, and a thing may have no pixel's middle: the box is left.
-    return cut_to_mask(Object("", box, None, score, mask=mask if mask.any() else None))
+    thing = Object(label, box, None, round(score, 4), mask=mask if mask.any() else None)
+    return cut_to_mask(thing), main
 
 
 def _span(some: Bools, size: int) -> tuple[int, Ints]:

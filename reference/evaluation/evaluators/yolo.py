@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sdc.analysis.boxes import distinct
-from sdc.analysis.providers.detector import fitted, read_outputs, session_of
+from sdc.analysis.providers.detector import distinct, fitted, read_outputs, session_of
 from sdc.types import Pixels
 
 from .base import Answer
