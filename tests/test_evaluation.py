@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 from dataclasses import asdict
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pandas as pd
@@ -16,8 +19,9 @@ from PIL import Image
 from sdc.codec.decoder import decode
 from sdc.codec.encoder import encode
 from sdc.networks.registry import load_model
-from sdc_reference.evaluation import curves, encoders, metrics, published, rate_file
+from sdc_reference.evaluation import curves, encoders, metrics, published, rate_file, throttle
 from sdc_reference.evaluation.cli import main
+from sdc_reference.evaluation.codecs import PEERS
 from sdc_reference.evaluation.commands import entropy, partial, peers, work
 from sdc_reference.evaluation.plots import draw_rates
 from sdc_reference.evaluation.speed.process import others
@@ -328,3 +332,32 @@ def test_others_compute_only_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(begun) == 2 and all(other.poll() is None for other in begun)
         raise KeyError
     assert all(other.poll() is not None for other in begun)
+
+
+@pytest.mark.slow
+def test_a_data_loader_is_timed_from_disk_and_from_a_store(
+    coco: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch")
+    main(["loader", "--coco", str(coco), "--count", "3"])
+    rows = {
+        line[:16].strip(): [float(word) for word in line[16:].split()]
+        for line in capsys.readouterr().out.splitlines()[2:]
+    }
+    assert list(rows) == ["SDC whole", "SDC L1 to L3", "SDC L1", "SDC L1, boxes", "JPEG", "AVIF"]
+    assert all(figure > 0 for row in rows.values() for figure in row)
+    pixels = np.asarray(Image.open(coco / "images" / "a.png"))
+    assert rows["JPEG"][0] == round(len(PEERS["jpeg"].encode(pixels, 75)) / 1000, 1)
+    assert rows["SDC L1"][0] <= rows["SDC L1, boxes"][0] <= rows["SDC whole"][0] < rows["JPEG"][0]
+
+
+def test_a_line_sends_no_more_than_its_rate(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(bytes(range(200)) * 100)
+    with throttle.served(tmp_path, 8 * 100_000) as (url, line):
+        start = time.perf_counter()
+        assert urlopen(f"{url}x").read() == (tmp_path / "x").read_bytes()
+        assert time.perf_counter() - start >= 0.2 and line.sent == 20_000
+        part = urlopen(Request(f"{url}x", headers={"Range": "bytes=3-5"}))
+        assert part.status == 206 and part.read() == bytes([3, 4, 5])
+        with pytest.raises(HTTPError, match="404"):
+            urlopen(f"{url}../{tmp_path.name}.txt")

@@ -34,7 +34,7 @@ def outlines(
     Raises:
         SdcError: ``E_INPUT`` for a folder without streams.
     """
-    for path, error in _paths(source):
+    for path, error in stream_paths(source):
         if error is None:
             try:
                 with open_file(path, access) as file:
@@ -49,10 +49,15 @@ def outlines(
             yield path, found
 
 
-def _paths(source: Streams) -> Iterator[tuple[str, SdcError | None]]:
+def stream_paths(source: Streams) -> Iterator[tuple[str, SdcError | None]]:
+    """Paths of streams, those of a folder sorted; what a folder lists and cannot be read with the error.
+
+    Raises:
+        SdcError: ``E_INPUT`` for a folder without streams.
+    """
     if not isinstance(source, (str, os.PathLike)):
         for one in source:
-            yield from _paths(one)
+            yield from stream_paths(one)
         return
     path = os.fspath(source)
     if not os.path.isdir(path):

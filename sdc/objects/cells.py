@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
 from ..types import CELL
 from .object import Object
-from .values import Bools
 
 Counts = npt.NDArray[np.uint16]
 Area = tuple[slice, slice]
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 def cell_areas(width: int, height: int) -> Counts:
@@ -22,8 +24,8 @@ def cell_areas(width: int, height: int) -> Counts:
     return np.multiply.outer(down, across)
 
 
-def to_pixels(cells: Bools) -> Bools:
-    """A mask of cells as a mask of their pixels, ``bool [16 * rows, 16 * cols]``."""
+def to_pixels(cells: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
+    """A mask or map of cells as one of their pixels, ``[16 * rows, 16 * cols]``, of the same dtype."""
     return np.repeat(np.repeat(cells, CELL, 0), CELL, 1)
 
 
