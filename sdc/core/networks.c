@@ -541,7 +541,7 @@ static void do_tile(void *context, size_t item, int worker)
         x = step(&t, k, x);
         note_passes(&t, k, x);
     }
-    if (p->last) {
+    if (p->last && x) {
         const int channels = end > p->begin ? n->places[end - 1].out : n->channels;
         const int factor = end > p->begin ? n->places[end - 1].behind : n->factor;
         const size_t rows = area(factor);
@@ -876,8 +876,8 @@ static void do_tile_back(void *context, size_t item, int worker)
     float *own = p->buffers + (size_t)worker * p->worker_room;
     t.g = own;
     t.other = own + p->room;
-    for (int k = 0; k <= n->deepest; k++)
-        t.stack[k] = own + (size_t)(k + 2) * p->room;
+    for (int k = 0; k <= DEEPEST; k++) /* those beyond the deepest are not needed */
+        t.stack[k] = own + (size_t)((k < n->deepest ? k : n->deepest) + 2) * p->room;
     float *rest = own + (size_t)(n->deepest + 3) * p->room;
     t.integers = (int16_t *)(void *)rest;
     t.factors = rest + p->room;
