@@ -271,15 +271,17 @@ def _payloads(
     payloads: list[bytes] = []
     for g in groups:
         own = sites.labels == g.index
-        coder = GroupCoder(sites.take(np.flatnonzero(own)), decoder, arithmetic, runner)
         targets = latents[own]
+        coder = GroupCoder(sites.take(np.flatnonzero(own)), decoder, arithmetic, runner)
+        if g is groups[-1]:
+            del latents, own, sites  # of large images, a tenth of all that encoding holds
         hyper = hyper_analysis(targets, coder, encoder.networks, runner)
         residuals = None
         if effort:
             size = (image.shape[0], image.shape[1])
             measure = partial(squared_error, sites=coder.sites, model=decoder, padded=padded, size=size)
             residuals = rate_distortion_search(targets, hyper, coder, measure, effort, encoder.error_weight)
-        payloads.append(encode_group(targets, hyper, coder, residuals)[0])
+        payloads.append(encode_group(targets, hyper, coder, residuals, keep_residuals=False)[0])
     return payloads
 
 

@@ -323,7 +323,12 @@ def quantise_hyper(values: Array, coder: GroupCoder) -> Array:
 
 
 def encode_group(
-    targets: Array, hyper: Array, coder: GroupCoder, residuals: Array | None = None
+    targets: Array,
+    hyper: Array,
+    coder: GroupCoder,
+    residuals: Array | None = None,
+    *,
+    keep_residuals: bool = True,
 ) -> tuple[bytes, Symbols]:
     """Code a group.
 
@@ -333,16 +338,16 @@ def encode_group(
         coder: the group's cells, model and quality.
         residuals: ``int [cells, M]`` chosen by a search (:mod:`sdc.codec.search`); by default those nearest
             to the targets.
+        keep_residuals: whether they are wanted as a result too; else they are empty.
 
     Returns:
         ``(payload, what a decoder will read)``.
     """
     model, q = coder.model, coder.quality
     writer = engine().writer(tables_of(model))
-    index = np.tile(model.hyper_index[q], len(hyper))
-    writer.write(index, hyper.reshape(-1))
+    writer.write(np.tile(model.hyper_index[q], len(hyper)), hyper.reshape(-1))
     latents = np.zeros((len(coder.sites), model.latents), np.int16)
-    chosen = np.zeros_like(latents)
+    chosen = np.zeros((len(latents) if keep_residuals else 0, model.latents), np.int16)
     scale = (1 << model.shifts["step"]) / np.maximum(model.step[q], 1) / 16.0
     for k, cells, t, mean in coder.coding_passes(coder.hyper_values(hyper), latents):
         _, a, b = model.passes[k]
@@ -354,7 +359,8 @@ def encode_group(
             r = np.where(t > 0, residuals[cells, a:b], 0).astype(np.int64)
         writer.write(t.reshape(-1), r.reshape(-1))
         coder.put_latents(k, cells, r, mean, latents)
-        chosen[cells, a:b] = r
+        if keep_residuals:
+            chosen[cells, a:b] = r
     return writer.finish(), Symbols(hyper, chosen, latents)
 
 
