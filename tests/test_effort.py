@@ -33,6 +33,7 @@ from sdc.networks.sites import Sites
 from sdc.networks.tensors import read_tensors, write_tensors
 from sdc.objects.object import Object
 from sdc.types import Array
+from sdc_conformance.runner.suite import VECTORS
 
 HEIGHT, WIDTH = 70, 100
 SLACK = 64
@@ -263,10 +264,10 @@ def test_search_on_a_network_that_codes_nothing_well() -> None:
         assert costs[1] <= costs[0] + SLACK
 
 
-def search_after_a_move(quality: int) -> _Search:
+def search_after_a_move(quality: int, pixels: Array) -> _Search:
     model, encoder = load_model(1), load_encoder(1).networks
-    padded = pad_to_cells(photograph())
-    sites = sites_of(np.ones((5, 7), np.uint8), [quality], [0])
+    padded = pad_to_cells(pixels)
+    sites = sites_of(np.ones([side // 16 for side in padded.shape[:2]], np.uint8), [quality], [0])
     coder = GroupCoder(sites, model)
     targets = analysis_transform(padded, sites, encoder)
     search = _Search(targets, hyper_analysis(targets, coder, encoder), coder, weight_of(quality))
@@ -277,8 +278,11 @@ def search_after_a_move(quality: int) -> _Search:
 @pytest.mark.slow
 @pytest.mark.parametrize(("quality", "least"), [(12, 0.5), (30, 0.6), (45, 0.6), (60, 0.6)])
 def test_later_passes_take_the_bits_that_their_gradient_says(quality: int, least: float) -> None:
-    """At low qualities less than it says, one reason why the search counts it for less."""
-    search = search_after_a_move(quality)
+    """At low qualities less than it says, one reason why the search counts it for less.
+
+    On a real photograph, and over so many draws that another seed moves the share by a few hundredths.
+    """
+    search = search_after_a_move(quality, np.asarray(Image.open(VECTORS / "picture" / "astronaut.png")))
     _, _, early = search.coder.model.passes[0]
 
     def bits(latents: Array) -> float:
@@ -299,7 +303,7 @@ def test_later_passes_take_the_bits_that_their_gradient_says(quality: int, least
     uphill = np.sign(search.later[:, :early]) * np.rint(np.maximum(0.2 * search.step[:early], 1))
     rng = np.random.default_rng(0)
     told = found = 0.0
-    for _ in range(40):  # a few latents at a time: many together change too much for a gradient
+    for _ in range(120):  # a few latents at a time: many together change too much for a gradient
         change = np.zeros_like(search.expected)
         change[:, :early] = uphill * (rng.random(uphill.shape) < 0.01)
         change[parity == 1] = 0
@@ -309,9 +313,9 @@ def test_later_passes_take_the_bits_that_their_gradient_says(quality: int, least
 
 
 def test_the_gradient_of_later_passes_is_the_same_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = search_after_a_move(30)
+    whole = search_after_a_move(30, photograph())
     monkeypatch.setattr("sdc.coding.passes.BAND_CELLS", 7)
-    parts = search_after_a_move(30)
+    parts = search_after_a_move(30, photograph())
     assert len(parts.coder.bands) == 5 > len(whole.coder.bands)
     assert np.array_equal(parts.expected, whole.expected)
     assert np.allclose(parts.later, whole.later, rtol=0, atol=ROUNDED * np.abs(whole.later).max())
