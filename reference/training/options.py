@@ -120,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--config", type=Path, help="TOML file of options")
-    add("--data", type=Path, nargs="+", help="folders of photographs")
+    add("--data", type=Path, nargs="+", help="folders of photographs; every image below them is taken")
     add("--out", type=Path, help="folder of checkpoints and log")
     add(
         "--start",
