@@ -6,7 +6,7 @@
                                                           garbage, with AddressSanitizer and
                                                           UndefinedBehaviorSanitizer, against NumPy
     python tests/try_core.py target [--seconds N]         libFuzzer, needs clang
-    python tests/try_core.py analyse                      warnings of gcc and clang, and their analysers
+    python tests/try_core.py lint                         warnings of gcc and clang, and their static analyzers
 
 The builds: ``plain`` as it is; ``address`` and ``thread`` with sanitizers of gcc; ``memory`` with one of
 clang; ``aarch64`` and ``s390x``, which is big-endian, by Debian's cross compilers under ``qemu-user``;
@@ -192,8 +192,8 @@ def target(seconds: int, folder: Path) -> subprocess.CompletedProcess[str]:
     return run([program, where, f"-max_total_time={seconds}", "-max_len=300", "-verbosity=0"])
 
 
-def analysed() -> list[str]:
-    """What compilers and their analysers say of the core; nothing, as a rule."""
+def linted() -> list[str]:
+    """What compilers and their static analyzers say of the core; nothing, as a rule."""
     include = f"-I{sysconfig.get_path('include')}"
     said = []
     ways = [["gcc", "-O1", "-c"], ["clang", "-fsyntax-only"], ["clang", "--analyze"]]
@@ -240,7 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, number in (("count", 10_000), ("seed", 1), ("first", 0)):
         fuzz.add_argument(f"--{name}", type=int, default=number)
     commands.add_parser("target").add_argument("--seconds", type=int, default=60)
-    commands.add_parser("analyse")
+    commands.add_parser("lint")
     given = parser.parse_args(arguments)
     for name in getattr(given, "builds", ()):
         if name not in BUILDS:
@@ -249,7 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "replay": lambda folder: _replay(given, folder),
         "fuzz": lambda folder: _finished(fuzzed(given.count, given.seed, given.first, folder)),
         "target": lambda folder: _finished(target(given.seconds, folder)),
-        "analyse": lambda folder: print("\n".join(analysed()) or "nothing is said") or 0,
+        "lint": lambda folder: print("\n".join(linted()) or "nothing is said") or 0,
     }
     with tempfile.TemporaryDirectory(prefix="sdc-core-") as name:
         return work[given.command](Path(name))
