@@ -67,9 +67,9 @@ def test_garbage_under_sanitizers(tmp_path: Path) -> None:
         assert said in done.stdout
 
 
-def test_compilers_and_analysers_say_nothing() -> None:
+def test_compilers_and_static_analyzers_say_nothing() -> None:
     wanted([] if shutil.which("gcc") else ["gcc"])
-    assert try_core.analysed() == []
+    assert try_core.linted() == []
 
 
 def test_a_fuzzer_that_follows_the_code(tmp_path: Path) -> None:

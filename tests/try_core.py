@@ -6,7 +6,7 @@
                                                           garbage, with AddressSanitizer and
                                                           UndefinedBehaviorSanitizer, against NumPy
     python tests/try_core.py target [--seconds N]         libFuzzer, needs clang
-    python tests/try_core.py lint                         warnings of gcc and clang, and their static analyzers
+    python tests/try_core.py lint                         warnings and static analyzers of gcc and clang
 
 The builds: ``plain`` as it is; ``address`` and ``thread`` with sanitizers of gcc; ``memory`` with one of
 clang; ``aarch64`` and ``s390x``, which is big-endian, by Debian's cross compilers under ``qemu-user``;
