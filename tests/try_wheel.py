@@ -38,7 +38,11 @@ from PIL import Image
 import sdc
 for module in pkgutil.walk_packages(sdc.__path__, "sdc."):
     if "__main__" not in module.name and "._" not in module.name:
-        importlib.import_module(module.name)
+        try:
+            importlib.import_module(module.name)
+        except ImportError as error:  # what plugs into torch says which extra it needs
+            assert module.name in ("sdc.plugins.torch", "sdc.plugins.webdataset"), module.name
+            assert "sdc-codec[loader]" in str(error), error
 assert not {"torch", "onnxruntime", "transformers"} & set(sys.modules)
 with open("picture.sdc", "rb") as file:
     pixels = sdc.decode(file.read()).pixels
