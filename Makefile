@@ -18,12 +18,13 @@ endef
 
 SOURCES = pyproject.toml setup.py README.md LICENSE $(shell find sdc -name "*.py" -o -name "*.[ch]") $(wildcard sdc/models/* spec/*.* spec/examples/*)
 
-.PHONY: help demo dev test quick check wheel tables wasm bench clean
+.PHONY: help demo dev test long quick check wheel tables wasm bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo       encode and decode a photograph in $(VENV), without torch; results in $(OUT)"
 	@echo "make test       run the tests in $(VENV_TEST); TESTS=\"tests/test_sheet.py -k tiny\" for some"
+	@echo "make long       the tests that take half a minute or more: the core on other processors, under sanitizers"
 	@echo "make quick      ruff, and the tests of format and objects, under a minute; TESTS as above"
 	@echo "make check      ruff, mypy, import-linter; tables, examples, registries and vectors up to date; traceability"
 	@echo "make wheel      build the wheel, and try it in an empty environment"
@@ -66,6 +67,9 @@ dev: $(VENV_TEST)/core
 
 test: $(VENV_TEST)/core
 	$(VENV_TEST)/bin/pytest $(TESTS)
+
+long: $(VENV_TEST)/core
+	SDC_REQUIRE_BUILDS=1 SDC_REQUIRE_CORE=1 $(VENV_TEST)/bin/pytest -m long
 
 QUICK = $(patsubst %,tests/test_%.py,conformance container edit examples info objects spec)
 

@@ -647,7 +647,7 @@ def test_a_preset_is_searched_on_one_half_and_reported_on_the_other(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    words = "--sources masks --draws 30 --qualities sdc=2,25,50 jpeg=5,80 --codecs jpeg --between 0.3 0.6"
+    words = "--sources masks --draws 30 --qualities sdc=2,30,63 jpeg=5,80 --codecs jpeg --between 0.3 0.6"
     words += " --axis other+0 other-20 other-60 --axis margin0 margin1"
     command = ["presets", "--task", "text", "--network", f"{__name__}:spell", "--data", str(folder)]
     main([*command, "--out", str(out), *words.split()])

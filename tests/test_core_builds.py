@@ -31,6 +31,7 @@ def tape(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["address", "thread", "aarch64", "s390x", "nehalem"])
 def test_the_same_numbers(name: str, tape: Path, tmp_path: Path) -> None:
     """On NEON, with the other order of bytes, on an old processor; and under sanitizers, with threads."""
@@ -41,6 +42,7 @@ def test_the_same_numbers(name: str, tape: Path, tmp_path: Path) -> None:
     assert len(calls) == 1 and min(calls) > 1000
 
 
+@pytest.mark.long
 def test_a_difference_is_found(tape: Path, tmp_path: Path) -> None:
     """A number of the tape that is not what the core makes, and a tape that ends early."""
     wanted(try_core.BUILDS["plain"].missing())
@@ -67,11 +69,13 @@ def test_garbage_under_sanitizers(tmp_path: Path) -> None:
         assert said in done.stdout
 
 
+@pytest.mark.long
 def test_compilers_and_static_analyzers_say_nothing() -> None:
     wanted([] if shutil.which("gcc") else ["gcc"])
     assert try_core.linted() == []
 
 
+@pytest.mark.long
 def test_a_fuzzer_that_follows_the_code(tmp_path: Path) -> None:
     """Some seconds of libFuzzer: no crash, and what is read without an error is written as it was."""
     wanted([] if shutil.which("clang") else ["clang"])

@@ -187,6 +187,7 @@ def test_transforms_turn_all_parts_alike(folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_detector_of_torchvision_learns_from_a_batch(folder: Path) -> None:
     from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 
