@@ -73,7 +73,7 @@ def crop_of(sample: Sample, rng: np.random.Generator) -> list[Tensor]:
     side = SIZE // STRIDE
     image = F.interpolate(image[None], (SIZE, SIZE), mode="bilinear", antialias=True)[0]
     small = F.interpolate(values[None], (side, side), mode="area")[0] / 255
-    known = torch.full((1, side, side), float(sample.labelled))
+    known = torch.full((1, side, side), float((sample.edge != UNSURE).any()))
     classes = torch.from_numpy(sample.classes[part].astype(np.float32))
     numbers = F.interpolate(classes[None, None], (side, side), mode="nearest")[0, 0].long()
     thin = F.adaptive_max_pool2d(values[2:3], side) / 255
