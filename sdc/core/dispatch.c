@@ -76,68 +76,99 @@ void sdc_parallel(size_t count, int threads, sdc_task task, void *context)
 #include <windows.h>
 
 typedef SRWLOCK lock_type;
-typedef HANDLE thread_type;
-#define LOCK_START SRWLOCK_INIT
+typedef CONDITION_VARIABLE event_type;
+#define lock_start(l) InitializeSRWLock(l)
 #define lock(l) AcquireSRWLockExclusive(l)
 #define unlock(l) ReleaseSRWLockExclusive(l)
+#define lock_end(l) ((void)(l))
+#define event_start(e) InitializeConditionVariable(e)
+#define await(e, l) SleepConditionVariableSRW(e, l, INFINITE, 0)
+#define tell(e) WakeConditionVariable(e)
+#define event_end(e) ((void)(e))
 #define THREAD_RESULT unsigned __stdcall
 #define THREAD_DONE 0
 
-static int start_thread(thread_type *thread, unsigned(__stdcall *function)(void *), void *argument)
+static int start_thread(unsigned(__stdcall *function)(void *), void *argument)
 {
     const uintptr_t started = _beginthreadex(NULL, 0, function, argument, 0, NULL);
-    *thread = (HANDLE)started;
+    if (started)
+        CloseHandle((HANDLE)started);
     return started != 0;
-}
-
-static void wait_for(thread_type thread)
-{
-    WaitForSingleObject(thread, INFINITE);
-    CloseHandle(thread);
 }
 
 #else
 #include <pthread.h>
 
 typedef pthread_mutex_t lock_type;
-typedef pthread_t thread_type;
-#define LOCK_START PTHREAD_MUTEX_INITIALIZER
+typedef pthread_cond_t event_type;
+#define lock_start(l) pthread_mutex_init(l, NULL)
 #define lock(l) pthread_mutex_lock(l)
 #define unlock(l) pthread_mutex_unlock(l)
+#define lock_end(l) pthread_mutex_destroy(l)
+#define event_start(e) pthread_cond_init(e, NULL)
+#define await(e, l) pthread_cond_wait(e, l)
+#define tell(e) pthread_cond_signal(e)
+#define event_end(e) pthread_cond_destroy(e)
 #define THREAD_RESULT void *
 #define THREAD_DONE NULL
 
-static int start_thread(thread_type *thread, void *(*function)(void *), void *argument)
+static int start_thread(void *(*function)(void *), void *argument)
 {
-    return !pthread_create(thread, NULL, function, argument);
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, function, argument))
+        return 0;
+    pthread_detach(thread);
+    return 1;
 }
-
-static void wait_for(thread_type thread) { pthread_join(thread, NULL); }
 #endif
 
+/*
+ * Items that threads take one after another.  Who asked for them waits for those that were taken, and not for
+ * a thread that came too late to take one: on a busy machine that would be a slice of the scheduler's time.
+ */
 typedef struct {
-    size_t count, next;
+    size_t count, next, taken; /* items, the next one, those that threads have at hand */
+    int workers, users;        /* threads that began, and those that may still look at this */
     lock_type lock;
+    event_type done;
     sdc_task task;
     void *context;
 } work;
 
-typedef struct {
-    work *shared;
-    int number;
-} worker;
+/* Do items until none is left; the lock is held before and after. */
+static void do_items(work *w, int number)
+{
+    while (w->next < w->count) {
+        const size_t item = w->next++;
+        w->taken++;
+        unlock(&w->lock);
+        w->task(w->context, item, number);
+        lock(&w->lock);
+        w->taken--;
+    }
+}
+
+/* Let go of it, the lock being held; the last one frees it. */
+static void leave(work *w)
+{
+    const int last = !--w->users;
+    unlock(&w->lock);
+    if (last) {
+        event_end(&w->done);
+        lock_end(&w->lock);
+        free(w);
+    }
+}
 
 static THREAD_RESULT work_on(void *argument)
 {
-    const worker *w = argument;
-    for (;;) {
-        lock(&w->shared->lock);
-        const size_t item = w->shared->next < w->shared->count ? w->shared->next++ : w->shared->count;
-        unlock(&w->shared->lock);
-        if (item == w->shared->count)
-            return THREAD_DONE;
-        w->shared->task(w->shared->context, item, w->number);
-    }
+    work *w = argument;
+    lock(&w->lock);
+    do_items(w, ++w->workers);
+    if (!w->taken)
+        tell(&w->done);
+    leave(w);
+    return THREAD_DONE;
 }
 
 void sdc_parallel(size_t count, int threads, sdc_task task, void *context)
@@ -146,27 +177,27 @@ void sdc_parallel(size_t count, int threads, sdc_task task, void *context)
         threads = SDC_MOST_THREADS;
     if ((size_t)threads > count)
         threads = (int)count;
-    if (threads < 2) {
+    work *w = threads < 2 ? NULL : malloc(sizeof *w);
+    if (!w) {
         for (size_t k = 0; k < count; k++)
             task(context, k, 0);
         return;
     }
-    work shared = {count, 0, LOCK_START, task, context};
-    worker workers[SDC_MOST_THREADS];
-    thread_type started[SDC_MOST_THREADS];
-    int running = 0;
+    *w = (work){.count = count, .users = 1, .task = task, .context = context};
+    lock_start(&w->lock);
+    event_start(&w->done);
+    lock(&w->lock);
     for (int k = 1; k < threads; k++) {
-        workers[k].shared = &shared;
-        workers[k].number = k;
-        if (!start_thread(&started[running], work_on, &workers[k]))
+        w->users++;
+        if (!start_thread(work_on, w)) {
+            w->users--;
             break; /* the others do its share */
-        running++;
+        }
     }
-    workers[0].shared = &shared;
-    workers[0].number = 0;
-    work_on(&workers[0]);
-    for (int k = 0; k < running; k++)
-        wait_for(started[k]);
+    do_items(w, 0);
+    while (w->taken)
+        await(&w->done, &w->lock);
+    leave(w);
 }
 
 #endif
