@@ -87,6 +87,7 @@ check: $(VENV_TEST)/core
 	$(VENV_TEST)/bin/lint-imports --no-cache
 	$(VENV_TEST)/bin/python tests/spec_tables.py
 	$(VENV_TEST)/bin/python tests/make_share.py
+	$(VENV_TEST)/bin/python tests/make_situations.py
 	$(VENV_TEST)/bin/python tests/make_examples.py
 	$(VENV_TEST)/bin/python -m sdc_conformance.make.registry
 	$(VENV_TEST)/bin/python -m sdc_conformance.make.webassembly
@@ -96,6 +97,7 @@ check: $(VENV_TEST)/core
 tables: $(VENV_TEST)/core
 	$(VENV_TEST)/bin/python tests/spec_tables.py --write
 	$(VENV_TEST)/bin/python tests/make_share.py --write
+	$(VENV_TEST)/bin/python tests/make_situations.py --write
 	$(VENV_TEST)/bin/python tests/make_examples.py --write
 	$(VENV_TEST)/bin/python -m sdc_conformance.make.registry --write
 	$(VENV_TEST)/bin/python -m sdc_conformance.make --write

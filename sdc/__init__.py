@@ -40,6 +40,7 @@ if _TYPE_CHECKING:
     from .format.report import info
     from .format.rest import Degradation, Restoration
     from .format.validate import Validation, validate
+    from .images.read import SourceImage, read_image
     from .objects.object import Object
     from .remote.file import Access, Transfer
     from .remote.url import open_url
@@ -65,6 +66,7 @@ __all__ = [
     "Restoration",
     "SdcError",
     "SdcFile",
+    "SourceImage",
     "Stat",
     "Transfer",
     "UnsupportedError",
@@ -80,6 +82,7 @@ __all__ = [
     "info",
     "open",
     "open_url",
+    "read_image",
     "redact",
     "stat",
     "to_coco",
@@ -102,6 +105,7 @@ _FROM = {
     "format.report": "info",
     "format.rest": "Degradation Restoration",
     "format.validate": "Validation validate",
+    "images.read": "SourceImage read_image",
     "objects.object": "Object",
     "remote.file": "Access Transfer",
     "remote.url": "open_url",

@@ -23,7 +23,9 @@ OF_SDC = ("types", "objects")
 """Parts of ``sdc`` on which the result of an analysis depends."""
 
 
-def analyze_cached(pixels: Pixels, options: Options, folder: str | Path | None) -> Analysis:
+def analyze_cached(
+    pixels: Pixels, options: Options, folder: str | Path | None, *, strict: bool = False
+) -> Analysis:
     """Analyze an image, or take the same result from a cache.
 
     A result with warnings is not kept: the next time may go well.
@@ -32,17 +34,18 @@ def analyze_cached(pixels: Pixels, options: Options, folder: str | Path | None) 
         pixels: ``uint8 [H, W, 3]`` RGB.
         options: what is asked for.
         folder: the cache, made if it is not there; ``None`` for none.
+        strict: whether what would be a note is an error.
 
     Raises:
         SdcError: as :func:`.pipeline.analyze`; ``E_IO`` when the cache cannot be written.
     """
     if folder is None:
-        return analyze(pixels, options)
+        return analyze(pixels, options, strict=strict)
     place = Path(folder, f"{_fingerprint(pixels, options)}.json")
     height, width = pixels.shape[:2]
     with suppress(OSError, ValueError, RecursionError, SdcError):
         return Analysis.from_dict(json.loads(place.read_bytes()), width, height)
-    result = analyze(pixels, options)
+    result = analyze(pixels, options, strict=strict)
     if not result.warnings:
         _keep(place, json.dumps(result.as_dict()))
     return result

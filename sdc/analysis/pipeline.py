@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from ..codec.encoder import checked_image
 from ..codec.presets import OF_REGIONS
 from ..errors import SdcError
+from ..notes import Notes
 from ..objects.object import Object
 from ..types import MAX_LABEL, MAX_OBJECTS, MAX_REASON, ImageLike, Pixels
 from .choice import DEFAULT as DEFAULT_GROUNDING
@@ -35,19 +36,20 @@ DEFAULT = Options()
 provider_of = lru_cache(maxsize=8)(provider)
 
 
-def analyze(pixels: ImageLike, options: Options = DEFAULT) -> Analysis:
+def analyze(pixels: ImageLike, options: Options = DEFAULT, *, strict: bool = False) -> Analysis:
     """Find and rank the objects of an image.
 
     Args:
         pixels: ``uint8 [H, W, 3]`` RGB, an array or an image of Pillow in mode RGB.
         options: what is asked for; by default the regions that stand out.
+        strict: whether what would be a note, of a provider that failed for instance, is an error.
 
     Raises:
         SdcError: ``E_PICTURE`` for what is no such image; ``E_USAGE`` for a provider that does not exist or
             lacks a package, and for an option without effect; ``E_INPUT`` for a file that is not there or not
-            what it should be.
+            what it should be; ``E_OBJECTS`` for a note, where ``strict``.
     """
-    return _Run(checked_image(pixels), options).analysis()
+    return _Run(checked_image(pixels), options, Notes("E_OBJECTS", strict=strict)).analysis()
 
 
 class _Run:
@@ -56,24 +58,23 @@ class _Run:
     Attributes:
         names: of the provider that each step asks for.
         used: of the one that did the work of each step that was taken.
-        warnings: what went wrong and was made good.
+        notes: what went wrong and was made good.
     """
 
-    def __init__(self, pixels: Pixels, options: Options):
-        self.options = options
+    def __init__(self, pixels: Pixels, options: Options, notes: Notes):
+        self.options, self.notes = options, notes
         self.names = chosen_providers(options)
         check_options(options, self.names)
         self.steps = {step: provider_of(step, name, options) for step, name in self.names.items() if name}
         self.used = {step: name for step, name in self.names.items() if name}
         self.scene = Scene(pixels)
         self.height, self.width = pixels.shape[:2]
-        self.warnings: list[str] = []
 
     def analysis(self) -> Analysis:
         """Take the steps, each with what the one before has found."""
         words = self._words()
         ranked = self._ranked(self._masked(self._found(words)))
-        self.warnings += [_cut(text, LONGEST_WARNING) for text in ranked.warnings]
+        self.notes.take(_cut(text, LONGEST_WARNING) for text in ranked.warnings)
         provenance = self._provenance(words, ranked)
         return Analysis(self.width, self.height, settled(ranked.objects), provenance)
 
@@ -82,7 +83,7 @@ class _Run:
         try:
             return work()
         except Exception as error:  # whatever a network, a server or somebody's provider may do
-            self.warnings.append(f"{step} by {self.names[step]} failed: {_reason(error)}")
+            self.notes.add(f"{step} by {self.names[step]} failed: {_reason(error)}")
             return otherwise()
 
     def _words(self) -> Sequence[str]:
@@ -101,7 +102,7 @@ class _Run:
         name = self.names["grounding"]
         if found or name == DEFAULT_GROUNDING:
             return found
-        self.warnings.append(f"{name} found no object, so these are by the default")
+        self.notes.add(f"{name} found no object, so these are by the default")
         self.used["grounding"] = DEFAULT_GROUNDING
         return list(provider_of("grounding", DEFAULT_GROUNDING, self.options).locate(self.scene, ()))
 
@@ -147,7 +148,7 @@ class _Run:
                 ("find", [_cut(word, MAX_LABEL) for word in words[:MOST_WORDS]]),
                 ("for", _cut(self.options.purpose, MAX_REASON) if by_words else ""),
                 ("captions", ranked.captions),
-                ("warnings", self.warnings),
+                ("warnings", list(self.notes)),
             )
             if value
         }

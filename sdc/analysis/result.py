@@ -32,6 +32,11 @@ class Analysis:
         """What went wrong and was made good."""
         return list(self.provenance.get("warnings", []))
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The same under the name that it has elsewhere."""
+        return tuple(self.warnings)
+
     def as_dict(self) -> dict[str, Any]:
         """The JSON of ``spec/objects.md``; :meth:`from_dict` gives the same analysis again."""
         return {**Object.dump(self.objects, self.width, self.height), "analysis": self.provenance}

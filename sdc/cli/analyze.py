@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import SdcError
 from ..paths import is_stream_name
 from .analysis_options import add_options
-from .arguments import Commands, jobs_argument, limit_argument
+from .arguments import Commands, jobs_argument, limit_argument, strict_argument
 from .batch import run_all
 from .encode import unused_purpose
 from .files import PIPE, is_image_name, read_source, write_whole
@@ -35,6 +35,7 @@ def add(commands: Commands) -> None:
         "--draw", dest="image", metavar="FILE", help="draw the objects, with levels and reasons"
     )
     limit_argument(command)
+    strict_argument(command)
     jobs_argument(command)
     add_options(command)
     command.set_defaults(run=run)
@@ -64,11 +65,13 @@ def analyze_one(args: Args, source: str, target: str) -> Said:
         check_output(args, source, args.image)
         if args.image == target or is_same(args.image, target):
             raise SdcError("E_USAGE", "the drawing and the JSON need two files", args.image)
-    image = read_image(read_source(source), background=(255, 255, 255), max_pixels=args.max_pixels)
-    found = analyze_cached(image.pixels, options_of(args), args.cache)
+    image = read_image(
+        read_source(source), background=(255, 255, 255), max_pixels=args.max_pixels, strict=args.strict
+    )
+    found = analyze_cached(image.pixels, options_of(args), args.cache, strict=args.strict)
     if args.image is not None:
         drawn = objects_sheet(image.pixels, found.objects, found.provenance)
         data = write_image(np.asarray(drawn), None, None, Path(args.image).suffix)[0]
         write_whole(args.image, data)
     write_whole(target, (json.dumps(found.as_dict(), indent=1, ensure_ascii=False) + "\n").encode())
-    return [*image.notes, *found.warnings, *unused_purpose(args, found.provenance, "")]
+    return [*image.notes, *found.notes, *unused_purpose(args, found.provenance, "")]

@@ -109,6 +109,15 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def strict_argument(command: argparse.ArgumentParser) -> None:
+    """Add ``--strict``."""
+    command.add_argument(
+        "--strict",
+        action="store_true",
+        help="refuse an image where there would be a note on it or its objects",
+    )
+
+
 def url_arguments(command: argparse.ArgumentParser) -> None:
     """Add ``--allow`` and ``--timeout``, for streams at URLs."""
     command.add_argument(

@@ -11,6 +11,7 @@ from ..errors import SdcError
 from ..file import SdcFile
 from ..format.choice import ALL_WITHDRAWN, Choice
 from ..format.chunks import EXIF, XMPP
+from ..notes import Notes
 from ..paths import is_stream_name
 from ..types import Colour, Limits
 from .arguments import (
@@ -112,7 +113,7 @@ def decode_one(args: Args, source: str, target: str) -> Said:
     restore: bool | int = args.restored is not None
     if args.restoration_model is not None:
         restore = args.restoration_model
-    about: list[str] = []
+    about = Notes("E_PICTURE")
     with open_stream(args, source) as opened:
         file = SdcFile(opened, limits=Limits(pixels=args.max_pixels))
         icc_profile = _profile(file, about)
@@ -120,7 +121,7 @@ def decode_one(args: Args, source: str, target: str) -> Said:
         attached = _attached(args, file, choice, about)
         if args.restored is not None:
             file.fetch_restoration()
-        about += fetched(opened)
+        about.take(fetched(opened))
     decoded = decode_choice(file.stream, choice, restore=restore, fill=args.fill or (0, 0, 0))
     if not decoded.groups:
         # There is nothing to show; when every group is withdrawn, none was asked for either.
@@ -135,7 +136,7 @@ def decode_one(args: Args, source: str, target: str) -> Said:
         return [*missing, *told]
     if len(decoded.groups) < len(file.groups) or args.objects is not None:
         if file.stream.chunk(EXIF) or file.stream.chunk(XMPP):
-            about.append("EXIF and XMP describe the whole image and are not written with a part of it")
+            about.add("EXIF and XMP describe the whole image and are not written with a part of it")
         attached = NOTHING
     covered = decoded.covered if args.fill is None else None
     said: Said = [*decoded.missing, *decoded.notes, *about]
@@ -147,17 +148,17 @@ def decode_one(args: Args, source: str, target: str) -> Said:
     return said
 
 
-def _profile(file: SdcFile, notes: list[str]) -> bytes | None:
+def _profile(file: SdcFile, notes: Notes) -> bytes | None:
     """Colour profile to write into an image file; ``None`` for sRGB."""
     from ..colour.profiles import profile_for
 
     colour = file.colour
     if colour is not None and colour.name is None:
-        notes.append(f"the colour space {tuple(colour)} is not known: no profile is written")
+        notes.add(f"the colour space {tuple(colour)} is not known: no profile is written")
     return profile_for(colour, file.icc_profile)
 
 
-def _attached(args: Args, file: SdcFile, choice: Choice, notes: list[str]) -> Attached:
+def _attached(args: Args, file: SdcFile, choice: Choice, notes: Notes) -> Attached:
     """EXIF and XMP of a stream, as far as they are to be written; not read where they are not."""
     from ..images.metadata import NOTHING, Attached, stripped
 

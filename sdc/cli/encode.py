@@ -10,8 +10,9 @@ from ..codec.encoder import encode
 from ..codec.presets import EQUAL, PRESETS
 from ..codec.search import DEFAULT_EFFORT
 from ..errors import SdcError
+from ..notes import Notes
 from ..objects.document import load_provenance
-from ..objects.object import Object
+from ..objects.object import Object, Objects
 from ..paths import STREAM_SUFFIX
 from ..types import Pixels
 from .analysis_options import add_main_options
@@ -21,6 +22,7 @@ from .arguments import (
     file_arguments,
     jobs_argument,
     limit_argument,
+    strict_argument,
     strip_argument,
 )
 from .batch import run_all
@@ -58,8 +60,8 @@ def add(commands: Commands) -> None:
         "encode",
         help="image to stream",
         description="Encode an image. The objects found in it, or given, are coded in order of importance.",
-        epilog=f"--for {', '.join(PRESETS)}: also sets qualities by level, margin, model and effort, where "
-        "no option does. --quality is then that of the most important level, and the others are lower.",
+        epilog=f"--for {', '.join(PRESETS)}: also sets qualities by level, margin, model and effort "
+        "not given. --quality is then that of the most important level; others are lower.",
     )
     file_arguments(
         command, "image, folder, or - for standard input", "stream, folder, or - for standard output"
@@ -74,6 +76,7 @@ def add(commands: Commands) -> None:
     _description_arguments(command)
     strip_argument(command)
     limit_argument(command)
+    strict_argument(command)
     jobs_argument(command)
     add_main_options(command)
     command.set_defaults(run=run)
@@ -152,12 +155,13 @@ def encode_one(args: Args, source: str, target: str) -> Said:
     if args.metadata_first and args.no_metadata:
         raise SdcError("E_USAGE", "--metadata-first and --no-metadata exclude each other; use one")
     check_stream_output(target)
-    image = read_image(read_source(source), background=args.background, max_pixels=args.max_pixels)
-    told = list(image.notes)
+    image = read_image(
+        read_source(source), background=args.background, max_pixels=args.max_pixels, strict=args.strict
+    )
+    told = Notes("E_PICTURE", strict=args.strict)
     about = stripped(image.attached, args.strip, told)
-    notes: Said = [*told]
-    objects, provenance, warnings = _described(args, source, image.pixels)
-    notes += warnings
+    objects, provenance = _described(args, source, image.pixels)
+    notes: Said = [*image.notes, *told]
     task = args.purpose.strip().casefold()
     if task not in PRESETS:
         ranked = None if args.objects_file is not None else provenance
@@ -179,30 +183,25 @@ def encode_one(args: Args, source: str, target: str) -> Said:
         restoration=None if args.restoration is None else read_restoration_file(args.restoration),
         model=args.model,
         effort=args.effort,
+        strict=args.strict,
     )
     write_whole(target, data)
     return [*notes, *data.notes]
 
 
-def _described(
-    args: Args, source: str, pixels: Pixels
-) -> tuple[Sequence[Object], dict[str, Any] | None, list[str]]:
-    """The objects of an image by its file of objects, or by the analysis.
-
-    Returns:
-        ``(objects, how they were found, warnings of the analysis)``.
-    """
+def _described(args: Args, source: str, pixels: Pixels) -> tuple[Sequence[Object], dict[str, Any] | None]:
+    """The objects of an image by its file of objects, or by the analysis, with notes; how they were found."""
     if args.objects_file == "none":
-        return (), None, []
+        return (), None
     path = objects_path(args, source)
     if path is None:
         from ..analysis.cache import analyze_cached
         from .analysis_options import options_of
 
-        found = analyze_cached(pixels, options_of(args), args.cache)
-        return found.objects, found.provenance, found.warnings
+        found = analyze_cached(pixels, options_of(args), args.cache, strict=args.strict)
+        return Objects(found.objects, found.notes), found.provenance
     described = read_objects_file(path)
     height, width = pixels.shape[:2]
     name = None if source == PIPE else source
     provenance = load_provenance(described)
-    return Object.load(described, width, height, name), provenance, []
+    return Object.load(described, width, height, name, strict=args.strict), provenance

@@ -28,6 +28,7 @@ from ..format.stream import Stream
 from ..networks.model import Encoder, Model
 from ..networks.registry import load_encoder, load_model, restoration_for
 from ..networks.run import Runner, run
+from ..notes import Notes
 from ..objects.grouping import group_map
 from ..objects.object import Object
 from ..types import LEVELS, MAX_SIDE, Array, Encoded, ImageLike, Level, Pixels, level_of
@@ -99,6 +100,7 @@ def encode(
     arithmetic: str = "float32",
     runner: Runner = run,
     threads: int | None = None,
+    strict: bool = False,
 ) -> Encoded:
     """Encode an image.
 
@@ -130,9 +132,11 @@ def encode(
         effort: 0 rounds the latents; 1 to 9 search for better ones (:mod:`.search`), ever longer; the
             preset's by default, or else 3.
         arithmetic, runner, threads: as for :func:`decode`; gradients of the search are NumPy's in any case.
+        strict: whether notes on the objects are an error.
 
     Returns:
-        The stream's bytes, with ``notes`` on what the caller may want to know.
+        The stream's bytes, with ``notes`` on what the caller may want to know, those of
+        :meth:`sdc.Object.load` among them.
 
     Raises:
         SdcError: ``E_USAGE``, ``E_PICTURE``, ``E_OBJECTS``, ``E_MODEL`` or ``E_MODEL_FILE``.
@@ -146,7 +150,9 @@ def encode(
         raise SdcError("E_USAGE", f'metadata is True, False or "first", not {metadata!r}')
     if box_unit not in BOX_UNITS:
         raise SdcError("E_USAGE", f"the unit of boxes is 1, 2, 4, 8 or 16 pixels, not {box_unit!r}")
-    wanted, notes = preset_for(preset, provenance)
+    notes = Notes("E_OBJECTS", strict=strict)
+    notes.take(getattr(objects, "notes", ()))
+    wanted, about_preset = preset_for(preset, provenance)
     effort = _checked_effort(effort, wanted)
     height, width = image.shape[:2]
     if model is None:
@@ -173,7 +179,9 @@ def encode(
         (before if metadata == "first" else after).append(Chunk(OBJS, described))
     if metadata and provenance:
         after.append(Chunk(PROV, provenance_payload(provenance)))
-    return Encoded(assemble(head, groups, payloads, grouped.labels, before, [*after, *about]), notes)
+    return Encoded(
+        assemble(head, groups, payloads, grouped.labels, before, [*after, *about]), [*notes, *about_preset]
+    )
 
 
 def _restoration(restoration: Restoration, groups: int, decoder: Model) -> bytes:

@@ -10,6 +10,7 @@ from PIL import Image, ImageCms, TiffImagePlugin
 from ..colour.profiles import profile_for
 from ..colour.recognise import is_profile, recognised
 from ..errors import SdcError
+from ..notes import Notes
 from ..types import Pixels
 
 
@@ -19,7 +20,7 @@ def has_16_bits(data: bytes, image: Image.Image) -> bool:
     return 16 in bits or (data[:4] == b"\x89PNG" and data[24] == 16)
 
 
-def narrowed(image: Image.Image, notes: list[str]) -> Image.Image:
+def narrowed(image: Image.Image, notes: Notes) -> Image.Image:
     """16-bit grey samples as 8-bit ones."""
     if not image.mode.startswith(("I", "F")):
         return image
@@ -28,7 +29,7 @@ def narrowed(image: Image.Image, notes: list[str]) -> Image.Image:
         raise SdcError(
             "E_PICTURE", f"samples of type {values.dtype} have no known range; convert them to 8 or 16 bits"
         )
-    notes.append("16-bit samples are rounded to 8 bits")
+    notes.add("16-bit samples are rounded to 8 bits")
     narrow = Image.fromarray(((values.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8))
     clear = image.info.get("transparency")
     if isinstance(clear, int):
@@ -46,16 +47,16 @@ def without_alpha(image: Image.Image) -> tuple[Image.Image, Pixels | None]:
     return image.convert("RGB"), np.array(image.getchannel("A"))
 
 
-def in_rgb(image: Image.Image, icc: bytes | None, notes: list[str]) -> tuple[Image.Image, bytes | None]:
+def in_rgb(image: Image.Image, icc: bytes | None, notes: Notes) -> tuple[Image.Image, bytes | None]:
     """An image in RGB, and its colour profile if that is for RGB, or for grey and a known one."""
     if image.mode not in ("L", "RGB", "CMYK", "YCbCr", "HSV", "LAB"):
         raise SdcError("E_PICTURE", f"images of mode {image.mode} are not read; convert the image to RGB")
     if image.mode == "CMYK":
-        notes.append("CMYK is converted to RGB")
+        notes.add("CMYK is converted to RGB")
     if icc is None:
         return image.convert("RGB"), None
     if not is_profile(icc):
-        notes.append("the colour profile is damaged or too large and is dropped")
+        notes.add("the colour profile is damaged or too large and is dropped")
         return image.convert("RGB"), None
     space = icc[16:20].decode("latin-1").strip()
     if space == "RGB":
@@ -71,9 +72,9 @@ def in_rgb(image: Image.Image, icc: bytes | None, notes: list[str]) -> tuple[Ima
     except Exception:  # a profile that is not for these samples
         turned = None
     if turned is not None:
-        notes.append(f"the {space} colour profile is converted to sRGB")
+        notes.add(f"the {space} colour profile is converted to sRGB")
         return turned, None
-    notes.append(f"the {space} colour profile is dropped")
+    notes.add(f"the {space} colour profile is dropped")
     return image.convert("RGB"), None
 
 

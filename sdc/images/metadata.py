@@ -11,6 +11,7 @@ from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
 from ..format.chunks import EXIF, XMPP
 from ..format.deflated import content_sizes
+from ..notes import Notes
 from .exif import GPS, THUMBNAIL, Unreadable, upright, without, without_orientation
 
 PREFIX = b"Exif\0\0"
@@ -51,7 +52,7 @@ class Attached:
 NOTHING = Attached()
 
 
-def attached(image: Image.Image, notes: list[str]) -> Attached:
+def attached(image: Image.Image, notes: Notes) -> Attached:
     """EXIF and XMP of an image file as it was opened, with an orientation of 1.
 
     Args:
@@ -61,7 +62,7 @@ def attached(image: Image.Image, notes: list[str]) -> Attached:
     return Attached(_exif_of(image, notes), _xmp_of(image, notes))
 
 
-def _exif_of(image: Image.Image, notes: list[str]) -> bytes | None:
+def _exif_of(image: Image.Image, notes: Notes) -> bytes | None:
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         block = _exif_of_tiff(image)
     else:
@@ -74,7 +75,7 @@ def _exif_of(image: Image.Image, notes: list[str]) -> bytes | None:
             raise Unreadable("a wrong size")
         return upright(block)
     except Unreadable:
-        notes.append("EXIF is damaged or too large and is dropped")
+        notes.add("EXIF is damaged or too large and is dropped")
         return None
 
 
@@ -98,7 +99,7 @@ def _tags_of_image(own: Image.Exif) -> Image.Exif:
     return out
 
 
-def _xmp_of(image: Image.Image, notes: list[str]) -> bytes | None:
+def _xmp_of(image: Image.Image, notes: Notes) -> bytes | None:
     packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
     packet = packet.encode() if isinstance(packet, str) else bytes(packet)
     if not packet:
@@ -109,12 +110,12 @@ def _xmp_of(image: Image.Image, notes: list[str]) -> bytes | None:
     except UnicodeDecodeError:
         most = 0
     if len(packet) > most:
-        notes.append("XMP is damaged or too large and is dropped")
+        notes.add("XMP is damaged or too large and is dropped")
         return None
     return _TURNED.sub(rb"\g<1>1", packet)
 
 
-def stripped(whole: Attached, parts: Collection[str] | None, notes: list[str]) -> Attached:
+def stripped(whole: Attached, parts: Collection[str] | None, notes: Notes) -> Attached:
     """EXIF and XMP without some of their parts.
 
     Args:
@@ -128,24 +129,24 @@ def stripped(whole: Attached, parts: Collection[str] | None, notes: list[str]) -
     return Attached(_without_in_exif(whole.exif, parts, notes), _without_in_xmp(whole.xmp, parts, notes))
 
 
-def _without_in_exif(block: bytes | None, parts: Collection[str], notes: list[str]) -> bytes | None:
+def _without_in_exif(block: bytes | None, parts: Collection[str], notes: Notes) -> bytes | None:
     if block is None:
         return None
     try:
         return without(block, parts)
     except Unreadable:
-        notes.append(f"EXIF is damaged and is dropped, since {' or '.join(parts)} might be left in it")
+        notes.add(f"EXIF is damaged and is dropped, since {' or '.join(parts)} might be left in it")
         return None
 
 
-def _without_in_xmp(packet: bytes | None, parts: Collection[str], notes: list[str]) -> bytes | None:
+def _without_in_xmp(packet: bytes | None, parts: Collection[str], notes: Notes) -> bytes | None:
     if packet is None:
         return None
     for part in parts:
         for pattern in _PARTS_OF_XMP[part]:
             packet = re.sub(pattern, b"", packet, flags=re.DOTALL)
         if re.search(_LEFT_IN_XMP[part], packet):
-            notes.append(f"XMP is dropped, since {part} might be left in it")
+            notes.add(f"XMP is dropped, since {part} might be left in it")
             return None
     return packet
 

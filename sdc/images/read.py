@@ -12,13 +12,15 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import SdcError
+from ..notes import Notes
+from ..paths import PathLike, open_file
 from ..types import MAX_SIDE, Colour, Limits, Pixels
 from .colour import has_16_bits, in_rgb, narrowed, without_alpha
 from .exif import ORIENTATION
@@ -87,18 +89,27 @@ def _unguarded() -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = limit
 
 
-def read_image(data: bytes, *, background: Colour | None = None, max_pixels: int = MAX_PIXELS) -> SourceImage:
+def read_image(
+    source: bytes | PathLike,
+    *,
+    background: Colour | None = None,
+    max_pixels: int = MAX_PIXELS,
+    strict: bool = False,
+) -> SourceImage:
     """Read an image file.
 
     Args:
-        data: its bytes, in one of the formats of :func:`readable`.
+        source: its bytes or its path, in one of the formats of :func:`readable`.
         background: colour to put behind transparent pixels; without one they are refused.
         max_pixels: largest image accepted.
+        strict: whether what would be a note is an error.
 
     Raises:
-        SdcError: ``E_PICTURE``.
+        SdcError: ``E_PICTURE``; ``E_INPUT`` or ``E_IO`` for a path.
         MemoryError: there is not enough of it.
     """
+    data = _bytes_of(source)
+    notes = Notes("E_PICTURE", strict=strict)
     try:
         with _unguarded(), Image.open(io.BytesIO(data), formats=readable()) as image:
             width, height = image.size
@@ -106,10 +117,9 @@ def read_image(data: bytes, *, background: Colour | None = None, max_pixels: int
                 raise SdcError(
                     "E_PICTURE", f"{width} x {height} pixels are more than the limit, {max_pixels}"
                 )
-            found = _converted(image, background)
             if len(image.getbands()) > 1 and has_16_bits(data, image):
-                found = replace(found, notes=("16-bit samples are cut to 8 bits", *found.notes))
-            return found
+                notes.add("16-bit samples are cut to 8 bits")
+            return _converted(image, background, notes)
     except UnidentifiedImageError:
         raise SdcError("E_PICTURE", "not an image in a format that is read here; convert it to PNG") from None
     except (SdcError, MemoryError):
@@ -119,11 +129,17 @@ def read_image(data: bytes, *, background: Colour | None = None, max_pixels: int
         raise SdcError("E_PICTURE", f"the image cannot be read: {what}") from None
 
 
-def _converted(image: Image.Image, background: Colour | None) -> SourceImage:
-    notes: list[str] = []
+def _bytes_of(source: bytes | PathLike) -> bytes:
+    if isinstance(source, (str, os.PathLike)):
+        with open_file(source) as file:
+            return file.read()
+    return bytes(source)
+
+
+def _converted(image: Image.Image, background: Colour | None, notes: Notes) -> SourceImage:
     frames = int(getattr(image, "n_frames", 1))
     if frames > 1:
-        notes.append(f"only the first of {frames} frames is read")
+        notes.add(f"only the first of {frames} frames is read")
     image.load()
     icc = image.info.get("icc_profile") or None
     turn = TURNS.get(_orientation(image))
@@ -142,7 +158,7 @@ def _converted(image: Image.Image, background: Colour | None) -> SourceImage:
         weight = alpha.astype(np.uint32)[:, :, None]
         mixed = pixels * weight + np.array(background, np.uint32) * (255 - weight)
         pixels = ((mixed + 127) // 255).astype(np.uint8)
-        notes.append("transparent pixels are put on the background colour")
+        notes.add("transparent pixels are put on the background colour")
     return SourceImage(np.ascontiguousarray(pixels), icc, about, tuple(notes))
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..errors import SdcError
+from ..notes import Notes
 from ..types import Pixels
 from .metadata import NOTHING, Attached, options_of
 
@@ -89,7 +90,7 @@ def write_image(
         MemoryError: there is not enough of it.
     """
     name = format_of(suffix)
-    notes: list[str] = []
+    notes = Notes("E_PICTURE")
     if covered is not None and not covered.all():
         if name not in WITH_ALPHA:
             raise SdcError(
@@ -102,10 +103,10 @@ def write_image(
     if icc_profile is not None and name in WITH_PROFILE:
         options["icc_profile"] = icc_profile
     elif icc_profile is not None:
-        notes.append(f"{name} does not hold the colour profile")
+        notes.add(f"{name} does not hold the colour profile")
     options |= options_of(name, _fitting(name, attached, notes))
     if name in LOSSY:
-        notes.append(f"{name} is lossy: its pixels are not those of the stream")
+        notes.add(f"{name} is lossy: its pixels are not those of the stream")
     out = io.BytesIO()
     try:
         image.save(out, name, **options)
@@ -119,14 +120,14 @@ def write_image(
     return out.getvalue(), tuple(notes)
 
 
-def _fitting(name: str, attached: Attached, notes: list[str]) -> Attached:
+def _fitting(name: str, attached: Attached, notes: Notes) -> Attached:
     """EXIF and XMP as far as a format holds them; what it does not hold is said."""
     exif, xmp = attached.exif, attached.xmp
     limit = LARGEST.get(name, sys.maxsize) if name in WITH_ATTACHED else -1
     if exif is not None and len(exif) > limit:
-        notes.append(f"{name} does not hold the EXIF")
+        notes.add(f"{name} does not hold the EXIF")
         exif = None
     if xmp is not None and len(xmp) > limit:
-        notes.append(f"{name} does not hold the XMP")
+        notes.add(f"{name} does not hold the XMP")
         xmp = None
     return Attached(exif, xmp)

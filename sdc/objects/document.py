@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import SdcError
+from ..notes import Notes
 from ..types import LEVELS, MAX_LABEL, MAX_OBJECTS, MAX_REASON, Level
 from .coco import coco_annotations
 from .raster import box_shape, polygon_shape, rle_of, rle_shape
@@ -66,9 +67,17 @@ def _object(item: dict[str, Any], at: str, frame: Frame, names: dict[str, str]) 
 
 
 def read_document(
-    source: Path | str | dict[str, Any] | list[Any], width: int, height: int, image_name: str | None = None
+    source: Path | str | dict[str, Any] | list[Any],
+    width: int,
+    height: int,
+    image_name: str | None,
+    notes: Notes,
 ) -> list[Described]:
-    """What a file says of the objects of an image: :meth:`.object.Object.load`."""
+    """What a file says of the objects of an image: :meth:`.object.Object.load`.
+
+    Args:
+        notes: what is assumed or left out is said here.
+    """
     data = _read_json(Path(source)) if isinstance(source, (str, Path)) else source
     if isinstance(data, (list, tuple)):
         data = {"objects": data}

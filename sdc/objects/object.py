@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import index
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..notes import Notes
 from ..paths import write_file
 from ..types import LEVELS, Level
 from .classes import COCO_IDS
@@ -82,8 +83,13 @@ class Object:
 
     @staticmethod
     def load(
-        source: Path | str | dict[str, Any] | list[Any], width: int, height: int, name: str | None = None
-    ) -> list[Object]:
+        source: Path | str | dict[str, Any] | list[Any],
+        width: int,
+        height: int,
+        name: str | None = None,
+        *,
+        strict: bool = False,
+    ) -> Objects:
         """Read the objects of an image from a file (``spec/objects.md``).
 
         Pixels outside the image are cut off. An object wholly outside is left out, but a file whose objects
@@ -95,16 +101,21 @@ class Object:
             width: width of the image in pixels.
             height: height of the image in pixels.
             name: name of the image's file, by which it is found in a COCO file of several images.
+            strict: whether what would be a note is an error.
 
         Returns:
-            The objects in the order of the file; level is None where the file gives none.
+            The objects in the order of the file, with ``notes`` on what was assumed or left out; level is
+            None where the file gives none.
 
         Raises:
             SdcError: E_INPUT when there is no such file, E_IO when it cannot be read, E_OBJECTS with the path
                 of the field when its content is wrong.
         """
-        found = read_document(source, width, height, name)
-        return [Object(d.label, d.box, d.level, d.score, d.reason, mask=d.mask) for d in found]
+        notes = Notes("E_OBJECTS", strict=strict)
+        found = read_document(source, width, height, name, notes)
+        return Objects(
+            (Object(d.label, d.box, d.level, d.score, d.reason, mask=d.mask) for d in found), notes
+        )
 
     @staticmethod
     def dump(objects: Sequence[Object], width: int, height: int) -> dict[str, Any]:
@@ -127,3 +138,17 @@ class Object:
         """
         text = json.dumps(Object.dump(objects, width, height), indent=1, ensure_ascii=False)
         write_file(path, (text + "\n").encode())
+
+
+class Objects(list[Object]):
+    """Objects as they were read, with what there is to say about them.
+
+    Attributes:
+        notes: what was assumed or left out, in words.
+    """
+
+    notes: tuple[str, ...]
+
+    def __init__(self, objects: Iterable[Object] = (), notes: Iterable[str] = ()):
+        super().__init__(objects)
+        self.notes = tuple(notes)

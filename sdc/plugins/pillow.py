@@ -27,6 +27,7 @@ from ..images.exif import ORIENTATION, Unreadable, upright, without_orientation
 from ..images.metadata import PREFIX
 from ..images.read import TURNS
 from ..images.write import rgba
+from ..notes import Notes
 from ..objects.object import Object
 from ..types import Level, LevelLike, Limits, levels_of
 
@@ -255,14 +256,16 @@ def _save(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
     fp.write(data)
 
 
-def _pixels_of(im: Image.Image, given: Mapping[str, Any]) -> tuple[Any, bytes | None, list[str]]:
+def _pixels_of(im: Image.Image, given: Mapping[str, Any]) -> tuple[Any, bytes | None, Notes]:
     """Pixels ``uint8 [H, W, 3]``, their profile, and what was done to them that loses something."""
     if im.mode not in MODES:
         raise OSError(
             f"cannot write mode {im.mode} as SDC, which holds RGB without transparency; convert the image "
             "to RGB first"
         )
-    notes = ["the transparent colour is not kept"] if "transparency" in im.info else []
+    notes = Notes("E_PICTURE")
+    if "transparency" in im.info:
+        notes.add("the transparent colour is not kept")
     plain = im.convert({"1": "L", "RGBX": "RGB"}[im.mode]) if im.mode in ("1", "RGBX") else im
     icc_profile = given.get("icc_profile", im.info.get("icc_profile"))
     image, icc_profile = in_rgb(plain, icc_profile or None, notes)

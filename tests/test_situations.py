@@ -1,0 +1,108 @@
+"""What is assumed, dropped or converted is said; and the page that lists what happens when."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import make_situations
+import numpy as np
+import pytest
+from PIL import Image
+from situations import Situation, check, images
+
+import sdc
+from sdc.cli import main as cli
+from sdc.errors import SdcError
+from sdc.images.read import SourceImage, read_image
+from sdc.notes import Notes
+from sdc.objects.object import Objects
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert make_situations.PAGE.read_text("utf-8") == make_situations.page(), "make tables"
+
+
+def test_no_row_is_there_twice() -> None:
+    for title, table in make_situations.rows().items():
+        given = [row.given for row in table]
+        assert len(set(given)) == len(given), title
+
+
+@pytest.mark.parametrize(
+    ("notes", "error"),
+    [([], None), (["b"], None), (["a", "a"], None), ([], SdcError("E_PICTURE", "a"))],
+)
+def test_a_row_is_held_to_what_it_says(notes: list[str], error: SdcError | None) -> None:
+    check(Situation("", "", "a…"), ["a, and so on"])
+    with pytest.raises(AssertionError):
+        check(Situation("", "", "a…"), notes, error)
+
+
+def outcome(row: Situation, *, strict: bool = False) -> tuple[SourceImage | None, SdcError | None]:
+    try:
+        return read_image(row.make(), strict=strict, **row.options), None
+    except SdcError as error:
+        return None, error
+
+
+@pytest.mark.parametrize("row", images.ROWS, ids=str)
+def test_image_files(row: Situation) -> None:
+    found, error = outcome(row)
+    check(row, found.notes if found else (), error)
+    _, refused = outcome(row, strict=True)
+    assert (refused.code if refused else "") == ("E_PICTURE" if row.said else "")
+    assert error is None or str(refused) == str(error)
+
+
+# --- notes ----------------------------------------------------------------------------------------
+def test_notes_are_kept_once_or_are_errors() -> None:
+    notes = Notes("E_OBJECTS")
+    notes.add("left out", "objects[3]")
+    notes.take(["a", "left out (objects[3])", "a"])
+    assert list(notes) == ["left out (objects[3])", "a"] and len(notes) == 2
+    with pytest.raises(SdcError, match=r"E_OBJECTS: left out \(objects\[3\]\)"):
+        Notes("E_OBJECTS", strict=True).add("left out", "objects[3]")
+
+
+@pytest.fixture
+def deep(tmp_path: Path) -> Path:
+    path = tmp_path / "deep.png"
+    Image.fromarray(np.zeros((16, 16), np.uint16) + 65535).save(path)
+    return path
+
+
+@pytest.mark.parametrize("command", ["encode", "analyze"])
+def test_strict_commands_refuse_what_would_be_said(
+    deep: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = deep.with_suffix(".sdc" if command == "encode" else ".json")
+    given = [str(out), "--objects", "none"] if command == "encode" else ["-o", str(out)]
+    assert cli.main([command, str(deep), *given, "--strict"]) == 64
+    assert "E_PICTURE: 16-bit samples are rounded" in capsys.readouterr().err and not out.exists()
+    assert cli.main([command, str(deep), *given]) == 0
+    assert "note: 16-bit samples are rounded to 8 bits" in capsys.readouterr().err and out.exists()
+
+
+def test_python_gets_the_notes(deep: Path) -> None:
+    image = sdc.read_image(deep)
+    assert image.notes == ("16-bit samples are rounded to 8 bits",)
+    with pytest.raises(sdc.UsageError, match="E_PICTURE: 16-bit"):
+        sdc.read_image(deep, strict=True)
+    thing = sdc.Object("a", (0, 0, 8, 8))
+    said = Objects([thing], ["one is left out"])
+    assert sdc.encode(image.pixels, objects=said).notes == ("one is left out",)
+    with pytest.raises(sdc.UsageError, match="E_OBJECTS: one is left out"):
+        sdc.encode(image.pixels, objects=said, strict=True)
+
+
+def test_a_provider_that_fails_is_an_error_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sdc.analysis.providers.ranking import DefaultRanking
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(DefaultRanking, "rank", fail)
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    pixels[16:48, 16:48] = (250, 40, 40)
+    with pytest.raises(sdc.UsageError, match="E_OBJECTS: ranking by default failed"):
+        sdc.analyze(pixels, strict=True)
