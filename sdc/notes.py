@@ -7,6 +7,10 @@ from collections.abc import Iterable, Iterator
 from .errors import SdcError
 
 
+class Passing(str):
+    """A note of what may go well the next time, though nothing changes: a server that did not answer."""
+
+
 class Notes:
     """What there is to say about one image, or about the objects of one image.
 

@@ -6,6 +6,7 @@ import io
 import os
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -16,6 +17,9 @@ from .remote.url import is_url, open_with
 STREAM_SUFFIX = ".sdc"
 
 PathLike = str | os.PathLike[str]
+
+_TEMPORARY = ".sdc-"
+_mark = ""
 
 
 def is_stream_name(name: str) -> bool:
@@ -59,7 +63,7 @@ def write_file(path: PathLike, data: bytes) -> None:
         if target.exists() and not target.is_file() and not target.is_dir():
             target.write_bytes(data)  # a device or a named pipe
             return
-        handle, temporary = tempfile.mkstemp(prefix=".sdc-", dir=target.parent)
+        handle, temporary = tempfile.mkstemp(prefix=_TEMPORARY + _mark, dir=target.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
@@ -70,6 +74,19 @@ def write_file(path: PathLike, data: bytes) -> None:
             raise
     except OSError as error:
         raise SdcError("E_IO", f"could not write: {error.strerror}", os.fspath(path)) from None
+
+
+def mark_temporaries(mark: str) -> None:
+    """Put a mark into the names of this process's temporary files, by which another can remove them."""
+    global _mark
+    _mark = f"{mark}-"
+
+
+def remove_temporaries(folder: PathLike, mark: str) -> None:
+    """Remove what a process with a mark has left in a folder: one that was killed while it wrote."""
+    for left in Path(folder).glob(f"{_TEMPORARY}{mark}-*"):
+        with suppress(OSError):
+            left.unlink()
 
 
 def _mode(target: Path) -> int:

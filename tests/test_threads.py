@@ -178,12 +178,12 @@ def test_workers_of_a_batch_stay_on_one_thread() -> None:
     """NumPy and what is loaded later; products in between change nothing."""
     code = """
 import os
-from sdc.cli.pool import _stay_on_one_thread
+from sdc.cli.workers import stay_on_one_thread
 from sdc.networks import threads
 libraries = threads._libraries()
 for library in libraries:
     library.set_num_threads(2)
-_stay_on_one_thread()
+stay_on_one_thread()
 with threads.one_thread():
     pass
 assert libraries and all(library.get_num_threads() == 1 for library in libraries)

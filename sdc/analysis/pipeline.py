@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from ..codec.encoder import checked_image
 from ..codec.presets import OF_REGIONS
 from ..errors import SdcError
-from ..notes import Notes
+from ..notes import Notes, Passing
 from ..objects.object import Object
 from ..types import MAX_LABEL, MAX_OBJECTS, MAX_REASON, ImageLike, Pixels
 from .choice import DEFAULT as DEFAULT_GROUNDING
@@ -74,7 +74,7 @@ class _Run:
         """Take the steps, each with what the one before has found."""
         words = self._words()
         ranked = self._ranked(self._masked(self._found(words)))
-        self.notes.take(_cut(text, LONGEST_WARNING) for text in ranked.warnings)
+        self.notes.take(Passing(_cut(text, LONGEST_WARNING)) for text in ranked.warnings)
         provenance = self._provenance(words, ranked)
         return Analysis(self.width, self.height, settled(ranked.objects), provenance)
 
@@ -83,7 +83,7 @@ class _Run:
         try:
             return work()
         except Exception as error:  # whatever a network, a server or somebody's provider may do
-            self.notes.add(f"{step} by {self.names[step]} failed: {_reason(error)}")
+            self.notes.add(Passing(f"{step} by {self.names[step]} failed: {_reason(error)}"))
             return otherwise()
 
     def _words(self) -> Sequence[str]:

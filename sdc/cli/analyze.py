@@ -43,7 +43,7 @@ def add(commands: Commands) -> None:
 
 def run(args: Args) -> int:
     """Analyze an image or a folder of them; returns the exit status."""
-    return run_all(analyze_one, args, is_image_name, ".json")
+    return run_all(analyze_one, args, is_image_name, ".json", record="analyze")
 
 
 def analyze_one(args: Args, source: str, target: str) -> Said:

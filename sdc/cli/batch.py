@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from ..errors import SdcError
 from ..folders import files_below
 from .files import PIPE, is_image_name, objects_path
 from .jobs import Job, attempt, refused, show
+from .manifest import Manifest
 from .messages import Args, Work, worst_status
 from .pool import run_jobs
 from .refusals import file_identity, is_same
+from .resume import run_what_is_left
 
 Found = Sequence[tuple[str, SdcError | None]]
 """Files of a folder, and why some of them cannot be read."""
@@ -28,12 +31,18 @@ def run_one(work: Work, args: Args) -> int:
     return show(attempt(work, args, Job(args.input, args.output)))
 
 
-def run_all(work: Work, args: Args, takes: Callable[[str], bool], suffix: str) -> int:
+def run_all(
+    work: Work, args: Args, takes: Callable[[str], bool], suffix: str, *, record: str | None = None
+) -> int:
     """Do one file, or all files of a folder into a folder of the same shape.
 
     Args:
+        work: what is done with each.
+        args: arguments of the command.
         takes: which files of a folder are meant, by name.
         suffix: of the outputs.
+        record: name of a command that keeps a record of a folder, so that a second run does only what is
+            left to do.
 
     Raises:
         SdcError: ``E_USAGE`` or ``E_INPUT``.
@@ -47,10 +56,11 @@ def run_all(work: Work, args: Args, takes: Callable[[str], bool], suffix: str) -
     found = list(files_below(args.input, takes))
     if is_same(args.input, args.output):
         _check_in_place(found, suffix)
-    jobs, statuses = _plan(args, found, suffix)
+    jobs, statuses = _plan(args, found, suffix, recorded=record is not None)
     if not jobs and not statuses:
         raise SdcError("E_INPUT", "the folder holds no file for this command", args.input)
-    return worst_status([*statuses, *run_jobs(work, args, jobs)])
+    run = run_jobs if record is None else partial(run_what_is_left, Manifest.of(args, record))
+    return worst_status([*statuses, *run(work, args, jobs)])
 
 
 def _check_in_place(found: Found, suffix: str) -> None:
@@ -63,7 +73,7 @@ def _check_in_place(found: Found, suffix: str) -> None:
             )
 
 
-def _plan(args: Args, found: Found, suffix: str) -> tuple[list[Job], list[int]]:
+def _plan(args: Args, found: Found, suffix: str, *, recorded: bool) -> tuple[list[Job], list[int]]:
     """Jobs for the files of a folder, and statuses of those that are refused, which are told at once."""
     jobs: dict[str, Job] = {}
     statuses: list[int] = []
@@ -78,10 +88,16 @@ def _plan(args: Args, found: Found, suffix: str) -> tuple[list[Job], list[int]]:
         if error is None:
             error = _make_folder_of(target)
         if error is None:
-            jobs[target] = Job(path, target, name)
+            jobs[target] = Job(path, target, name, _read_for(args, path) if recorded else ())
         else:
             statuses.append(show(refused(args, error, name)))
     return list(jobs.values()), statuses
+
+
+def _read_for(args: Args, path: str) -> tuple[str, ...]:
+    """What is read for one image alone: itself, and the file of its objects in a folder of them."""
+    objects = objects_path(args, path)
+    return (path,) if objects in (None, getattr(args, "objects_file", None)) else (path, str(objects))
 
 
 def _make_folder_of(target: str) -> SdcError | None:

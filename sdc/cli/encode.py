@@ -137,7 +137,7 @@ def _description_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: Args) -> int:
     """Encode an image or a folder of them; returns the exit status."""
-    return run_all(encode_one, args, is_image_name, STREAM_SUFFIX)
+    return run_all(encode_one, args, is_image_name, STREAM_SUFFIX, record="encode")
 
 
 def unused_purpose(args: Args, provenance: dict[str, Any] | None, what: str) -> Said:

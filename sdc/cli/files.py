@@ -14,7 +14,7 @@ from ..format.chunks import MAGIC
 from ..objects.values import parse_json
 from ..paths import open_file, write_file
 from ..remote.file import ORDINARY, Access, RemoteFile
-from .messages import Args, need_output
+from .messages import Args, OutputClosed, need_output
 
 PIPE = "-"
 
@@ -68,6 +68,7 @@ def write_whole(path: str, data: bytes) -> None:
 
     Raises:
         SdcError: ``E_IO``.
+        OutputClosed: nobody reads standard output any more.
     """
     if path != PIPE:
         write_file(path, data)
@@ -76,6 +77,8 @@ def write_whole(path: str, data: bytes) -> None:
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise OutputClosed from None
     except OSError as error:
         raise SdcError("E_IO", f"could not write: {error.strerror}", path) from None
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..errors import SdcError
+from ..notes import Passing
+from .identity import Identity, identity_of
 from .messages import (
     DONE,
+    IN_PART,
     Args,
     InternalError,
     Out,
@@ -23,24 +28,60 @@ from .refusals import check_output
 
 @dataclass(frozen=True)
 class Job:
-    """A file to work on: where it is, where its output goes (nowhere for some commands), what to call it."""
+    """A file to work on.
+
+    Attributes:
+        source: where it is.
+        target: where its output goes; nowhere for some commands.
+        name: what to call it.
+        read: files that decide what the output is, for those who keep a record of it; may be empty.
+    """
 
     source: str
     target: str = ""
     name: str = ""
+    read: tuple[str, ...] = ()
 
 
 @dataclass
 class Result:
-    """What came of a file: exit status, and lines for standard output and standard error."""
+    """What came of a file.
+
+    Attributes:
+        status: exit status.
+        out, err: lines for standard output and standard error.
+        passing: whether it may go better the next time, though nothing changes.
+        seconds: that it took.
+        read, made: the files that were read and the one that was written, where a record is kept.
+    """
 
     status: int = DONE
     out: list[str] = field(default_factory=list)
     err: list[str] = field(default_factory=list)
+    passing: bool = False
+    seconds: float = 0.0
+    read: Sequence[Identity | None] = ()
+    made: Identity | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it came to nothing."""
+        return self.status not in (DONE, IN_PART)
 
 
 def attempt(work: Work, args: Args, job: Job) -> Result:
     """Do one file."""
+    began = time.monotonic()
+    # Before: what changes while it is read is then another file the next time.
+    read = [identity_of(path) for path in job.read]
+    result = _attempt(work, args, job)
+    if job.read:
+        result.read, result.made = read, identity_of(job.target)
+    result.seconds = time.monotonic() - began
+    return result
+
+
+def _attempt(work: Work, args: Args, job: Job) -> Result:
     try:
         if job.target:
             check_output(args, job.source, job.target)
@@ -49,6 +90,7 @@ def attempt(work: Work, args: Args, job: Job) -> Result:
         return refused(args, as_error(error), job.name)
     result = Result(worst_status(status_of(s) for s in said))
     for s in said:
+        result.passing |= isinstance(s, Passing)
         if isinstance(s, Out):
             result.out.append(s)
         else:

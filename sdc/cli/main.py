@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from .. import core
@@ -15,7 +16,18 @@ from . import analyze, answers, decode, encode, extract, info, redact, share, sh
 from .analysis_options import is_detailed
 from .arguments import Parser
 from .files import read_objects_file
-from .messages import INTERRUPTED, STATUSES, Args, as_error, message_line, print_err, status_of
+from .messages import (
+    CLOSED_PIPE,
+    INTERRUPTED,
+    STATUSES,
+    Args,
+    OutputClosed,
+    as_error,
+    message_line,
+    print_err,
+    status_of,
+)
+from .signals import Ended, ended_in_order
 
 COMMANDS = (encode, analyze, decode, extract, redact, validate, info, sheet, answers, share)
 """The commands of ``sdc``, in the order of its help."""
@@ -81,27 +93,45 @@ def run_command(make: Callable[[], argparse.ArgumentParser], argv: Sequence[str]
     read_objects_file.cache_clear()
     parser = make()
     try:
-        try:
-            args = _parsed(parser, argv)
-            core.use_threads(getattr(args, "threads", None))
-            status = int(args.run(args))
-        except SystemExit as end:  # --help and --version
-            status = int(end.code or 0)
-        if sys.stdout is not None:
-            sys.stdout.flush()
-        return status
+        with ended_in_order():
+            return _run(parser, argv)
     except KeyboardInterrupt:
         print_err(f"{parser.prog}: interrupted")
         return INTERRUPTED
+    except Ended as end:
+        print_err(f"{parser.prog}: ended by {end.name}")
+        return end.exit_status
+    except (OutputClosed, BrokenPipeError):  # by a reader that has read enough, such as head
+        _drop_output()
+        return CLOSED_PIPE
     except Exception as error:
         known = as_error(error)
         try:
             if sys.stdout is not None:
                 sys.stdout.flush()
         except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its end
+            _drop_output()
         print_err(message_line(parser.prog, known))
         return status_of(known)
+
+
+def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
+    """Parse arguments and run the command; returns its exit status when all output is written."""
+    try:
+        args = _parsed(parser, argv)
+        core.use_threads(getattr(args, "threads", None))
+        status = int(args.run(args))
+    except SystemExit as end:  # --help and --version
+        status = int(end.code or 0)
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    return status
+
+
+def _drop_output() -> None:
+    """Leave what was not written unwritten, or Python complains at its end."""
+    with suppress(OSError, ValueError):  # the latter where standard output is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,8 +1,9 @@
 """What commands say: errors and notes as one line each, and exit statuses.
 
 Exit status, the same everywhere: 0 done, 1 invalid stream, 2 valid but unsupported, 3 done in part (what is
-missing is named), 64 wrong arguments, 66 no input, 74 could not read or write; besides, 130 interrupted and
-70 an internal error.
+missing is named), 64 wrong arguments, 66 no input, 74 could not read or write; besides, 70 an internal error,
+and 128 and the number of a signal that ended the command: 130 an interrupt, 143 a termination, 141 where
+whoever reads standard output has closed it.
 Of several files, the first of 70, 74, 66, 64, 1, 2, 3, 0 that one of them gave.
 """
 
@@ -40,12 +41,18 @@ STATUSES = {
 """Exit statuses, in words."""
 
 Work = Callable[[Args, str, str], Said]
-DONE, INTERNAL, INTERRUPTED = 0, 70, 130
+DONE, IN_PART, INTERNAL, INTERRUPTED = 0, 3, 70, 130
+CLOSED_PIPE = 141
+"""As shells tell of a program that SIGPIPE ended."""
 WORST_FIRST = (INTERNAL, 74, 66, 64, 1, 2, 3, 0)
 
 
 class InternalError(Exception):
     """An exception that nobody expected, told in one line."""
+
+
+class OutputClosed(BaseException):
+    """Who reads standard output has closed it; nothing is wrong."""
 
 
 def as_error(error: BaseException) -> SdcError | InternalError:
@@ -98,10 +105,14 @@ def print_out(text: str) -> None:
 
     Raises:
         SdcError: ``E_IO``.
+        OutputClosed: nobody reads it any more.
     """
     need_output()
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise OutputClosed from None
 
 
 def need_output() -> None:

@@ -1,43 +1,53 @@
-"""Several files at once: one process per core, and a progress bar."""
+"""Several files at once: one process per core, and how far they have come."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-import sys
-from collections.abc import Generator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 
-from .. import core
-from ..errors import SdcError
-from ..networks.threads import hold_one_thread
 from .files import PIPE
-from .jobs import Job, Result, attempt, refused, show
+from .jobs import Job, Result, attempt, show
 from .messages import Args, Work
+from .progress import Progress
+from .workers import Workers
 
-BAR = 40
-"""Characters of the progress bar."""
+Heard = Callable[[Job, Result], None]
+"""Told of each file as it is done."""
 
 
-def run_jobs(work: Work, args: Args, jobs: Sequence[Job]) -> list[int]:
-    """Do files on several cores if there are, and print what is said of them, in their order."""
+def run_jobs(work: Work, args: Args, jobs: Sequence[Job], on_done: Heard | None = None) -> list[int]:
+    """Do files on several cores if there are, and print what is said of them, in their order.
+
+    Args:
+        work: what is done with each.
+        args: arguments of the command.
+        jobs: the files.
+        on_done: is told of each as it is done, in any order.
+
+    Returns:
+        The exit status of each, in any order.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = min(len(jobs), args.jobs or cores)
-    done: dict[int, Result] = {}
+    ahead: dict[int, Result] = {}
+    statuses: list[int] = []
     shown = 0
     way = _in_processes if workers > 1 else _one_by_one
+    progress = Progress(args.program, len(jobs))
     with closing(way(work, args, jobs, workers)) as results:
-        _draw_bar(0, len(jobs))
         for k, result in results:
-            done[k] = result
-            _clear_bar()
-            while shown in done:
-                show(done[shown])
+            if on_done is not None:
+                on_done(jobs[k], result)
+            ahead[k] = result
+            statuses.append(result.status)
+            progress.add(result.failed)
+            progress.clear()
+            while shown in ahead:
+                show(ahead.pop(shown))
                 shown += 1
-            _draw_bar(len(done), len(jobs))
-    return [result.status for result in done.values()]
+            progress.draw()
+    return statuses
 
 
 def _one_by_one(
@@ -52,52 +62,8 @@ def _in_processes(
 ) -> Generator[tuple[int, Result], None, None]:
     """The same on several cores, with one thread on each, as they are done."""
     bare = Args(**{name: value for name, value in vars(args).items() if name != "run"})
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _stay_on_one_thread)
-    try:
-        # An interrupt concerns this process, which ends the others: they inherit that it is ignored.
-        interrupts = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        futures: dict[Future[Result], int] = {}
-        try:
-            for k, job in enumerate(jobs):
-                if job.source != PIPE:  # which only this process has
-                    futures[pool.submit(attempt, work, bare, job)] = k
-        finally:
-            signal.signal(signal.SIGINT, interrupts)
-        for k, job in enumerate(jobs):
-            if job.source == PIPE:
-                yield k, attempt(work, args, job)
-        for future in as_completed(futures):
-            k = futures[future]
-            try:
-                result = future.result()
-            except Exception as error:  # the process died, from want of memory for instance
-                result = refused(args, SdcError("E_IO", str(error)), jobs[k].name)
-            yield k, result
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _stay_on_one_thread() -> None:
-    """Hold a worker to one thread: there is one for each core."""
-    hold_one_thread()
-    core.use_threads(1)
-    # What analyses load later, torch for instance, reads it from here.
-    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-
-
-def _bar_is_seen() -> bool:
-    return sys.stderr is not None and sys.stderr.isatty()
-
-
-def _clear_bar() -> None:
-    if _bar_is_seen():
-        sys.stderr.write("\r\x1b[K")
-        sys.stderr.flush()
-
-
-def _draw_bar(done: int, total: int) -> None:
-    """A bar of the files done, when standard error is a terminal."""
-    if total and _bar_is_seen():
-        bar = ("#" * (BAR * done // total)).ljust(BAR, ".")
-        sys.stderr.write(f"[{bar}] {done}/{total}" + ("\n" if done == total else ""))
-        sys.stderr.flush()
+    for k, job in enumerate(jobs):
+        if job.source == PIPE:  # which only this process has
+            yield k, attempt(work, args, job)
+    others = [(k, job) for k, job in enumerate(jobs) if job.source != PIPE]
+    yield from Workers(work, bare, workers).run(others)

@@ -1,0 +1,85 @@
+"""How far a run over many files has come: a bar on a terminal, else a line every so often."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+
+from .messages import message_line, print_err
+
+BAR = 24
+"""Characters of the bar."""
+
+EVERY = 30.0
+"""Seconds between two lines where standard error is no terminal."""
+
+
+class Progress:
+    """Progress of a run.
+
+    Args:
+        program: its name, for lines.
+        total: files that are to be done.
+    """
+
+    def __init__(self, program: str, total: int):
+        self._program, self._total = program, total
+        self._began = self._said = time.monotonic()
+        self._done = self._failed = 0
+        self.draw()
+
+    def add(self, failed: bool) -> None:
+        """A file is done, or has failed."""
+        self._done += 1
+        self._failed += failed
+
+    def clear(self) -> None:
+        """Take the bar away, so that something can be printed."""
+        if _is_terminal():
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def draw(self) -> None:
+        """Show how far it is, where that is wanted now."""
+        if _is_terminal():
+            self._draw_bar()
+        elif 0 < self._done < self._total and time.monotonic() - self._said >= EVERY:
+            self._said = time.monotonic()
+            print_err(message_line(self._program, f"note: {self._done} of {self._total} files{self._rate()}"))
+
+    def _draw_bar(self) -> None:
+        if self._total:
+            bar = ("#" * (BAR * self._done // self._total)).ljust(BAR, ".")
+            line = f"[{bar}] {self._done}/{self._total}{self._rate()}"
+            columns = max(shutil.get_terminal_size().columns, BAR + 16)
+            # A line that wraps could not be taken away again.
+            sys.stderr.write(line[: columns - 1] + ("\n" if self._done == self._total else ""))
+            sys.stderr.flush()
+
+    def _rate(self) -> str:
+        """Rate, time left or time taken, and failures, in words."""
+        failed = f", {self._failed} failed" if self._failed else ""
+        seconds = time.monotonic() - self._began
+        if not self._done or seconds <= 0:
+            return failed
+        each = seconds / self._done
+        rate = f"{1 / each:.3g} a second" if each < 1 else f"{each:.3g} s each"
+        left = (self._total - self._done) * each
+        when = f"about {duration(left)} left" if self._done < self._total else f"{duration(seconds)} in all"
+        return f", {rate}, {when}{failed}"
+
+
+def duration(seconds: float) -> str:
+    """A time in words, such as ``2 h 5 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole < 600 else f"{whole // 60} min"
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} days {hours % 24} h"
+
+
+def _is_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
