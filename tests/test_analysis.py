@@ -10,11 +10,10 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +21,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from chat_server import CAPTIONS, GOOD, THINGS, Server, ask, completion, fails, levels, send
+from chat_server import server as server
 from PIL import Image, ImageDraw
 
 import sdc
@@ -68,7 +69,7 @@ def picture(width: int = 192, height: int = 128) -> np.ndarray[Any, np.dtype[np.
 
 @pytest.fixture
 def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    for name in ("SDC_CHAT_URL", "SDC_CHAT_MODEL", "SDC_CHAT_KEY"):
+    for name in ("SDC_CHAT_URL", "SDC_CHAT_MODEL", "SDC_CHAT_KEY", "SDC_CHAT_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     Image.fromarray(picture()).save("photo.png")
@@ -730,96 +731,6 @@ def test_heads_are_the_upper_fifth_of_people() -> None:
 
 
 # --- A model behind an endpoint ------------------------------------------------------------------------
-
-Answer = Callable[[BaseHTTPRequestHandler], None]
-
-
-class Server:
-    """A chat endpoint that answers what a test tells it, in turn, the last answer again and again."""
-
-    def __init__(self) -> None:
-        self.answers: list[Any] = []
-        self.asked: list[dict[str, Any]] = []
-        self.keys: list[str | None] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *args: Any) -> None:
-                pass
-
-            def do_GET(self) -> None:
-                send(self, json.dumps({"data": [{"id": "tiny"}]}))
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                outer.asked.append(json.loads(body))
-                outer.keys.append(self.headers.get("Authorization"))
-                answer = outer.answers.pop(0) if len(outer.answers) > 1 else outer.answers[0]
-                try:
-                    answer(self) if callable(answer) else send(self, completion(answer))
-                except OSError:
-                    pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
-
-
-def send(
-    handler: BaseHTTPRequestHandler, text: str, status: int = 200, claim: int | None = None, **headers: str
-) -> None:
-    data = text.encode()
-    handler.send_response(status)
-    handler.send_header("Content-Length", str(len(data) if claim is None else claim))
-    for name, value in headers.items():
-        handler.send_header(name.replace("_", "-"), value)
-    handler.end_headers()
-    handler.wfile.write(data)
-
-
-def completion(text: Any) -> str:
-    text = text if isinstance(text, str) else json.dumps(text)
-    return json.dumps({"choices": [{"message": {"role": "assistant", "content": text}}]})
-
-
-def fails(status: int, **headers: str) -> Answer:
-    return lambda handler: send(handler, "the key is secret-key", status, **headers)
-
-
-CAPTIONS = {"short": "A disc.", "detailed": "A red disc on grass."}
-
-
-def levels(*rows: tuple[Any, Any]) -> dict[str, Any]:
-    return {"objects": [{"id": k, "level": level, "reason": f"because {k}"} for k, level in rows]}
-
-
-THINGS = [Object("sky", (0, 0, 192, 32)), Object("disc", (70, 40, 72, 48)), Object("grass", (0, 96, 192, 32))]
-GOOD = levels((0, "L3"), (1, "L1"), (2, "L2"))
-
-
-class Things(Fixed):
-    def locate(self, scene: Scene, words: Sequence[str]) -> list[Object]:
-        return THINGS
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    pipeline.provider_of.cache_clear()
-    monkeypatch.setattr(endpoint, "WAIT", 0.001)
-    monkeypatch.setattr(endpoint, "LONGEST_WAIT", 0.01)
-    things = SimpleNamespace(name="things", load=lambda: Things)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [things])
-    made = Server()
-    thread = threading.Thread(target=made.http.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield made
-    made.http.shutdown()
-    made.http.server_close()
-
-
-def ask(server: Server, *answers: Any, **options: Any) -> pipeline.Analysis:
-    server.answers = list(answers)
-    given = {"grounding": "things", "masks": "things", "url": server.url, "key": "secret-key", "timeout": 5.0}
-    return analyze(picture(), Options(**{**given, **options}))
 
 
 def test_a_model_ranks_with_reasons(server: Server) -> None:

@@ -53,7 +53,7 @@ def analyze_cached(
 
 def _fingerprint(pixels: Pixels, options: Options) -> str:
     """SHA-256 of an image, of what was asked (but not of the key), of files named, and of the code."""
-    asked = replace(options, key="", timeout=0.0)
+    asked = replace(options, key="", proxy="", timeout=0.0)
     code = f"{code_hash('sdc.analysis')} {code_hash('sdc', OF_SDC)}"
     hashed = hashlib.sha256(f"{__version__} {code} {pixels.shape} {asked!r}".encode())
     hashed.update(np.ascontiguousarray(pixels).data)

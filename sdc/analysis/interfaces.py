@@ -33,6 +33,7 @@ class Options:
         url: base of a chat endpoint, such as ``http://localhost:8000/v1``.
         model: name of the model there, or folder or name of one of transformers.
         key: key of the endpoint; never shown or written.
+        proxy: address of a proxy to the endpoint; those of the environment are not used.
         text_only: whether the model has no eyes.
         timeout: seconds for one request.
         device: where networks of transformers run.
@@ -52,6 +53,7 @@ class Options:
     url: str = ""
     model: str = ""
     key: str = field(default="", repr=False)
+    proxy: str = ""
     text_only: bool = False
     timeout: float = 60.0
     device: str = "cpu"

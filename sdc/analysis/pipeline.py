@@ -74,7 +74,7 @@ class _Run:
         """Take the steps, each with what the one before has found."""
         words = self._words()
         ranked = self._ranked(self._masked(self._found(words)))
-        self.notes.take(Passing(_cut(text, LONGEST_WARNING)) for text in ranked.warnings)
+        self.notes.take(type(text)(_cut(text, LONGEST_WARNING)) for text in ranked.warnings)
         provenance = self._provenance(words, ranked)
         return Analysis(self.width, self.height, settled(ranked.objects), provenance)
 
@@ -173,7 +173,9 @@ def _same(before: Sequence[Object], after: Sequence[Object]) -> list[Object]:
 
 def _reason(error: BaseException) -> str:
     """An exception in one line."""
-    text = f"{error.message}" if isinstance(error, SdcError) else f"{type(error).__name__}: {error}"
+    own = type(error).__module__.startswith(f"{__package__}.")
+    text = f"{error}" if own else f"{type(error).__name__}: {error}"
+    text = error.message if isinstance(error, SdcError) else text
     return _cut(text, LONGEST_WARNING)
 
 

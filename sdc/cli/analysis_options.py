@@ -12,7 +12,12 @@ from ..analysis.interfaces import Options
 from ..analysis.registry import PROVIDERS
 from ..errors import SdcError
 
-SETTINGS = {"url": "SDC_CHAT_URL", "model": "SDC_CHAT_MODEL", "key": "SDC_CHAT_KEY"}
+SETTINGS = {
+    "url": "SDC_CHAT_URL",
+    "model": "SDC_CHAT_MODEL",
+    "key": "SDC_CHAT_KEY",
+    "proxy": "SDC_CHAT_PROXY",
+}
 """Variables of the environment that stand for options not given."""
 
 
@@ -65,6 +70,10 @@ STEPS: tuple[Option, ...] = (
 
 REQUESTS: tuple[Option, ...] = (
     ("--chat-key", {"dest": "key", "metavar": "KEY", "help": "key of the endpoint; better in SDC_CHAT_KEY"}),
+    (
+        "--chat-proxy",
+        {"dest": "proxy", "metavar": "URL", "help": "proxy to the endpoint; else none, whatever is set"},
+    ),
     ("--text-only", {"action": "store_true", "help": "the model cannot see: send it no image"}),
     (
         "--timeout",
@@ -123,7 +132,7 @@ def options_of(args: argparse.Namespace) -> Options:
         for name in Options.__dataclass_fields__
         if name not in SETTINGS and hasattr(args, name)
     }
-    given = {"url": args.url, "model": args.chat_model, "key": args.key}
+    given = {"url": args.url, "model": args.chat_model, "key": args.key, "proxy": args.proxy}
     for name, variable in SETTINGS.items():
         found[name] = given[name] if given[name] is not None else os.environ.get(variable, "")
     options = Options(**found)
@@ -133,6 +142,7 @@ def options_of(args: argparse.Namespace) -> Options:
         for option, value, takers in (
             ("--chat", args.url, {"chat"}),
             ("--chat-key", args.key, {"chat"}),
+            ("--chat-proxy", args.proxy, {"chat"}),
             ("--chat-model", args.chat_model, {"chat", "internvl"}),
             ("--text-only", args.text_only, {"chat", "internvl"}),
         ):

@@ -24,7 +24,7 @@ from .jobs import Job, Result
 from .messages import DONE, Args
 
 _NO_MATTER = frozenset(
-    ("input", "output", "run", "program", "jobs", "threads", "key", "timeout", "cache", "max_pixels")
+    ("input", "output", "run", "program", "jobs", "threads", "key", "proxy", "timeout", "cache", "max_pixels")
 )
 """Arguments that do not change what comes out."""
 
@@ -145,7 +145,7 @@ def _options(args: Args) -> dict[str, Any]:
     """Arguments that matter; of files that they name, the hash of the bytes."""
     options = {name: value for name, value in vars(args).items() if name not in _NO_MATTER}
     for name, variable in SETTINGS.items():
-        if name != "key" and variable in os.environ:
+        if name not in _NO_MATTER and variable in os.environ:
             options[variable] = os.environ[variable]
     for name in _FILES:
         value = options.get(name)

@@ -57,6 +57,7 @@ _shtab_sdc_analyze_options=(
   "--masks-model[network of sam, sam2\: a folder or a name]:NAME:"
   "--device[where networks of transformers run (default cpu)]:device:"
   "--chat-key[key of the endpoint\; better in SDC_CHAT_KEY]:KEY:"
+  "--chat-proxy[proxy to the endpoint\; else none, whatever is set]:URL:"
   "--text-only[the model cannot see\: send it no image]"
   "--timeout[seconds for a request (default 60)]:S:"
   "--cache[keep results there, by image and options]:FOLDER:_files"

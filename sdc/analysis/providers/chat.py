@@ -10,12 +10,14 @@ from http.client import HTTPException
 from typing import Any
 
 from ...errors import SdcError
+from ...notes import Passing
 from ...objects.object import Object
 from ...types import Level, Pixels
 from ..interfaces import Options, Ranked, Scene
 from . import prompts
 from .endpoint import ChatModel, Endpoint, Message
 from .ranking import DefaultRanking
+from .replies import CutOff
 
 MOST = 100
 """Objects that a model is asked about; the default ranks the others."""
@@ -73,8 +75,12 @@ class ModelRanking:
             {"role": "system", "content": prompts.ROLE},
             {"role": "user", "content": describe},
         ]
-        captions = prompts.read_captions(self._ask(talk, image, prompts.CAPTIONS_SCHEMA))
-        warnings = [] if captions else ["the answer to the first question has no caption"]
+        try:
+            captions = prompts.read_captions(self._ask(talk, image, prompts.CAPTIONS_SCHEMA))
+            warnings = [] if captions else ["the answer to the first question has no caption"]
+        except CutOff as error:
+            captions, warnings = {}, [f"there are no captions: {error}"]
+        warnings += getattr(self._model, "notes", [])
         purpose = f"{prompts.SERVE}{self._options.purpose}\n" if self._options.purpose else ""
         # What was understood of the first answer goes back, not whatever else it held.
         talk += [
@@ -83,7 +89,7 @@ class ModelRanking:
         ]
         levels, wrong = self._levels(talk, image, len(asked))
         if wrong:
-            warnings.append(f"of the answer to the second question, {wrong}")
+            warnings.append(type(wrong)(f"of the answer to the second question, {wrong}"))
         ranked = list(default.objects)
         for k, (level, reason) in levels.items():
             ranked[asked[k]] = replace(objects[asked[k]], level=level, reason=reason)
@@ -113,7 +119,7 @@ class ModelRanking:
         try:
             better, wrong = prompts.read_levels(self._ask(talk, image, schema), count)
         except (OSError, ValueError, HTTPException) as error:
-            better, wrong = {}, f"{wrong}; asked again: {error}"
+            better, wrong = {}, Passing(f"{wrong}; asked again: {error}")
         return {**levels, **better}, wrong
 
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from ...objects.object import Object
 from ...objects.ranking import area_of
 from ...types import Level
+from .thoughts import without_thoughts
 
 LEVELS = (Level.L1, Level.L2, Level.L3)
 
@@ -38,6 +40,9 @@ ROLE = (
 SHORT = "one sentence"
 DETAILED = "three to five sentences that name the things in it, where they are and what they do"
 DESCRIBE = f'Describe the picture. Answer as {{"short": "{SHORT}", "detailed": "{DETAILED}"}}.'
+
+_BROKEN = re.compile(r"\s*(?:```\w*\s*)?[{\[]")
+"""What begins as JSON."""
 
 ECHOES = ("", SHORT, DETAILED)
 """What stands for an answer in the prompts, without the dots at its end; a small model gives it back."""
@@ -108,32 +113,38 @@ def table(objects: Sequence[Object], width: int, height: int) -> str:
 
 
 def find_json(text: str, key: str) -> dict[str, Any] | None:
-    """The first JSON object with a key in an answer, whatever stands around it."""
+    """The last JSON object with a key in an answer, whatever stands around it: those before are drafts."""
     decoder = json.JSONDecoder()
-    at = -1
+    found, end = None, 0
     for _ in range(TRIES):
-        at = text.find("{", at + 1)
+        at = text.find("{", end)
         if at < 0:
             break
         try:
-            value, _ = decoder.raw_decode(text, at)
+            value, end = decoder.raw_decode(text, at)
         except (ValueError, RecursionError):
+            end = at + 1
             continue
         if isinstance(value, dict) and key in value:
-            return value
-    return None
+            found = value
+        elif isinstance(value, dict):  # it may hold what is looked for
+            end = at + 1
+    return found
 
 
 def read_captions(text: str) -> dict[str, str]:
-    """Captions of an answer; of one that is not as asked, the text itself as the short one.
+    """Captions of an answer; of one that is prose, the text itself as the short one.
 
-    What only repeats the prompt is left out.
+    What only repeats the prompt is left out, and so is JSON that breaks off.
     """
-    found = find_json(text, "short") or {"short": text}
+    text = without_thoughts(text)
+    found = find_json(text, "short") or {"short": "" if _BROKEN.match(text) else text}
     captions = {}
     for key in ("short", "detailed"):
-        if isinstance(found.get(key), str) and not _is_echo(found[key]):
-            captions[key] = _plain(found[key], LONGEST_CAPTION)
+        caption = found.get(key)
+        caption = without_thoughts(caption) if isinstance(caption, str) else ""
+        if not _is_echo(caption):
+            captions[key] = _plain(caption, LONGEST_CAPTION)
     return captions
 
 
@@ -148,7 +159,7 @@ def read_tags(text: str) -> list[str]:
     Raises:
         ValueError: there are none.
     """
-    found = (find_json(text, "tags") or {}).get("tags")
+    found = (find_json(without_thoughts(text), "tags") or {}).get("tags")
     tags = [_plain(tag, 64) for tag in found if isinstance(tag, str)] if isinstance(found, list) else []
     tags = list(dict.fromkeys(tag for tag in tags if tag))[:20]
     if not tags:
@@ -167,7 +178,7 @@ def read_levels(text: str, count: int) -> tuple[dict[int, tuple[Level, str]], st
         ``({id: (level, reason)}, what is wrong)``; the latter is empty when nothing is.
         Of an id that occurs twice, the first entry counts.
     """
-    found = (find_json(text, "objects") or {}).get("objects")
+    found = (find_json(without_thoughts(text), "objects") or {}).get("objects")
     if not isinstance(found, list):
         return {}, 'there is no JSON object with "objects"'
     levels: dict[int, tuple[Level, str]] = {}
@@ -187,7 +198,7 @@ def read_levels(text: str, count: int) -> tuple[dict[int, tuple[Level, str]], st
             wrong.append(number)
         else:
             reason = row.get("reason")
-            told = _plain(reason, LONGEST_REASON) if isinstance(reason, str) else ""
+            told = _plain(without_thoughts(reason), LONGEST_REASON) if isinstance(reason, str) else ""
             levels[number] = (Level(level), "" if _is_echo(told) else told)
     missing = [k for k in range(count) if k not in levels and k not in wrong]
     faults = (
