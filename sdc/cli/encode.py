@@ -30,8 +30,8 @@ from .files import (
     PIPE,
     is_image_name,
     objects_path,
+    read_image_source,
     read_objects_file,
-    read_source,
     write_whole,
 )
 from .messages import Args, Said, shortened
@@ -156,7 +156,7 @@ def encode_one(args: Args, source: str, target: str) -> Said:
         raise SdcError("E_USAGE", "--metadata-first and --no-metadata exclude each other; use one")
     check_stream_output(target)
     image = read_image(
-        read_source(source), background=args.background, max_pixels=args.max_pixels, strict=args.strict
+        read_image_source(source), background=args.background, max_pixels=args.max_pixels, strict=args.strict
     )
     told = Notes("E_PICTURE", strict=args.strict)
     about = stripped(image.attached, args.strip, told)
