@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,24 @@ _mark = ""
 def is_stream_name(name: str) -> bool:
     """Whether a name ends as those of streams."""
     return name.lower().endswith(STREAM_SUFFIX)
+
+
+def cache_folder() -> Path:
+    """The user's folder for what can be made anew: ``SDC_CACHE``, or where the system has its caches.
+
+    It need not be there.
+    """
+    given = os.environ.get("SDC_CACHE")
+    if given:
+        return Path(given)
+    home = Path(os.path.expanduser("~"))
+    if not home.is_absolute():  # a user without a home
+        return Path(tempfile.gettempdir(), "sdc")
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local", "sdc", "cache")
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches" / "sdc"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache", "sdc")
 
 
 def open_file(path: PathLike, access: Access = ORDINARY) -> BinaryIO:

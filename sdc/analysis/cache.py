@@ -29,7 +29,6 @@ def analyze_cached(
     """Analyze an image, or take the same result from a cache.
 
     A result with warnings is not kept: the next time may go well.
-    A cache that cannot be written is a note.
 
     Args:
         pixels: ``uint8 [H, W, 3]`` RGB.
@@ -38,7 +37,7 @@ def analyze_cached(
         strict: whether what would be a note is an error.
 
     Raises:
-        SdcError: as :func:`.pipeline.analyze`.
+        SdcError: as :func:`.pipeline.analyze`; ``E_IO`` when the cache cannot be written.
     """
     if folder is None:
         return analyze(pixels, options, strict=strict)
@@ -47,12 +46,8 @@ def analyze_cached(
     with suppress(OSError, ValueError, RecursionError, SdcError):
         return Analysis.from_dict(json.loads(place.read_bytes()), width, height)
     result = analyze(pixels, options, strict=strict)
-    if result.warnings:
-        return result
-    try:
+    if not result.warnings:
         _keep(place, json.dumps(result.as_dict()))
-    except SdcError as error:
-        return replace(result, told=(f"the result is not kept: {error.message} ({folder})",))
     return result
 
 

@@ -20,14 +20,12 @@ class Analysis:
         objects: what is in it, with levels and reasons.
         provenance: how they were found, as the stream keeps it: providers and models of the steps, what was
             looked for, captions, warnings.
-        told: what else there is to say, and does not belong into a stream.
     """
 
     width: int
     height: int
     objects: tuple[Object, ...]
     provenance: dict[str, Any]
-    told: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> list[str]:
@@ -36,8 +34,8 @@ class Analysis:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """All that there is to say: the warnings, and what does not belong into a stream."""
-        return (*self.warnings, *self.told)
+        """The same under the name that it has elsewhere."""
+        return tuple(self.warnings)
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON of ``spec/objects.md``; :meth:`from_dict` gives the same analysis again."""

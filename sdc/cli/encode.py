@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..codec.encoder import encode
 from ..codec.presets import EQUAL, PRESETS
 from ..codec.search import DEFAULT_EFFORT
 from ..errors import SdcError
 from ..notes import Notes
-from ..objects.document import load_provenance
+from ..objects.document import index_large
 from ..objects.object import Object, Objects
 from ..paths import STREAM_SUFFIX
-from ..types import Pixels
 from .analysis_options import add_main_options
 from .arguments import (
     Commands,
@@ -30,13 +30,16 @@ from .files import (
     PIPE,
     is_image_name,
     objects_path,
-    read_image_source,
-    read_objects_file,
+    open_objects,
+    read_source,
     write_whole,
 )
-from .messages import Args, Said, shortened
+from .messages import Args, Said, message_line, print_err, shortened
 from .refusals import check_stream_output
 from .restoration import read_restoration_file
+
+if TYPE_CHECKING:
+    from ..images.read import SourceImage
 
 
 def _quality(text: str) -> int | dict[str, int]:
@@ -137,7 +140,32 @@ def _description_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: Args) -> int:
     """Encode an image or a folder of them; returns the exit status."""
+    _check_useless(args)
+    args.objects_index = None
+    path = args.objects_file
+    if path not in (None, "none", PIPE) and not os.path.isdir(path):
+        args.objects_index, unkept = index_large(path)
+        if unkept is not None:
+            print_err(message_line(args.program, f"note: {unkept}"))
     return run_all(encode_one, args, is_image_name, STREAM_SUFFIX, record="encode")
+
+
+def _check_useless(args: Args) -> None:
+    """Refuse options of an analysis that is not made, since the objects are given.
+
+    Raises:
+        SdcError: ``E_USAGE``.
+    """
+    if args.objects_file is None:
+        return
+    for option, value in (
+        ("--find", args.find),
+        ("--detector", args.detector),
+        ("--chat", args.url),
+        ("--chat-model", args.chat_model),
+    ):
+        if value:
+            raise SdcError("E_USAGE", "has no effect: --objects says what is in the image", option)
 
 
 def unused_purpose(args: Args, provenance: dict[str, Any] | None, what: str) -> Said:
@@ -156,11 +184,11 @@ def encode_one(args: Args, source: str, target: str) -> Said:
         raise SdcError("E_USAGE", "--metadata-first and --no-metadata exclude each other; use one")
     check_stream_output(target)
     image = read_image(
-        read_image_source(source), background=args.background, max_pixels=args.max_pixels, strict=args.strict
+        read_source(source), background=args.background, max_pixels=args.max_pixels, strict=args.strict
     )
     told = Notes("E_PICTURE", strict=args.strict)
     about = stripped(image.attached, args.strip, told)
-    objects, provenance = _described(args, source, image.pixels)
+    objects, provenance = _described(args, source, image)
     notes: Said = [*image.notes, *told]
     task = args.purpose.strip().casefold()
     if task not in PRESETS:
@@ -189,7 +217,7 @@ def encode_one(args: Args, source: str, target: str) -> Said:
     return [*notes, *data.notes]
 
 
-def _described(args: Args, source: str, pixels: Pixels) -> tuple[Sequence[Object], dict[str, Any] | None]:
+def _described(args: Args, source: str, image: SourceImage) -> tuple[Sequence[Object], dict[str, Any] | None]:
     """The objects of an image by its file of objects, or by the analysis, with notes; how they were found."""
     if args.objects_file == "none":
         return (), None
@@ -198,10 +226,11 @@ def _described(args: Args, source: str, pixels: Pixels) -> tuple[Sequence[Object
         from ..analysis.cache import analyze_cached
         from .analysis_options import options_of
 
-        found = analyze_cached(pixels, options_of(args), args.cache, strict=args.strict)
+        found = analyze_cached(image.pixels, options_of(args), args.cache, strict=args.strict)
         return Objects(found.objects, found.notes), found.provenance
-    described = read_objects_file(path)
-    height, width = pixels.shape[:2]
-    name = None if source == PIPE else source
-    provenance = load_provenance(described)
-    return Object.load(described, width, height, name, strict=args.strict), provenance
+    described = open_objects(path, args.objects_index)
+    height, width = image.pixels.shape[:2]
+    name = None if source == PIPE else os.path.abspath(source)
+    alone = not os.path.isdir(args.input)
+    loaded = Object.load(described, width, height, name, turned=image.turned, alone=alone, strict=args.strict)
+    return loaded, described.provenance

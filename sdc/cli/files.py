@@ -5,16 +5,18 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from ..errors import SdcError
 from ..format.chunks import MAGIC
+from ..objects.document import Document, open_document
+from ..objects.names import near_names
 from ..objects.values import parse_json
 from ..paths import open_file, write_file
 from ..remote.file import ORDINARY, Access, RemoteFile
+from ..remote.url import is_url
 from .messages import Args, OutputClosed, need_output
 
 PIPE = "-"
@@ -64,31 +66,6 @@ def read_source(path: str) -> bytes:
         return file.read()
 
 
-def read_image_source(path: str) -> bytes:
-    """All bytes of an image file; of standard input no more than the first where these are of no image."""
-    from ..images.start import BYTES, may_be_image
-
-    return _read_if(path, BYTES, may_be_image)
-
-
-def read_json_source(path: str) -> bytes:
-    """All bytes of a JSON file; of standard input no more than the first where these are not of an object."""
-    return _read_if(
-        path, 64, lambda start: start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"", b"{", b"[")
-    )
-
-
-def _read_if(path: str, count: int, takes: Callable[[bytes], bool]) -> bytes:
-    """All bytes of a file; of standard input only so many where they are not what is wanted.
-
-    Whoever reads the bytes then says what they are; an input that never ends is not read for ever.
-    """
-    if path != PIPE or sys.stdin is None:
-        return read_source(path)
-    start = sys.stdin.buffer.read(count)
-    return start + sys.stdin.buffer.read() if takes(start) else start
-
-
 def write_whole(path: str, data: bytes) -> None:
     """Write a whole file or nothing, or to standard output.
 
@@ -110,9 +87,28 @@ def write_whole(path: str, data: bytes) -> None:
 
 
 @cache
-def read_objects_file(path: str) -> Any:
-    """A file of objects, read once for all images of a folder."""
-    return parse_json(read_json_source(path), path)
+def open_objects(path: str, index: str | None = None) -> Document:
+    """A file of objects, opened once for all images of a folder.
+
+    Args:
+        path: of the file, or of standard input.
+        index: of a large COCO file, where another process has made it.
+
+    Raises:
+        SdcError: ``E_INPUT`` with names that are near, ``E_IO`` or ``E_OBJECTS``.
+    """
+    if path == PIPE or is_url(path):
+        return Document(parse_json(read_source(path), path))
+    try:
+        return open_document(path, index)
+    except SdcError as error:
+        if error.code != "E_INPUT":
+            raise
+        try:
+            near = near_names(os.path.basename(path), os.listdir(os.path.dirname(path) or "."))
+        except (OSError, ValueError):
+            raise error from None
+        raise SdcError("E_INPUT", f"{error.message}; in its folder {near}", path) from None
 
 
 def objects_path(args: Args, source: str) -> str | None:

@@ -24,7 +24,20 @@ from .jobs import Job, Result
 from .messages import DONE, Args
 
 _NO_MATTER = frozenset(
-    ("input", "output", "run", "program", "jobs", "threads", "key", "proxy", "timeout", "cache", "max_pixels")
+    (
+        "input",
+        "output",
+        "run",
+        "program",
+        "jobs",
+        "threads",
+        "key",
+        "proxy",
+        "timeout",
+        "cache",
+        "max_pixels",
+        "objects_index",
+    )
 )
 """Arguments that do not change what comes out."""
 

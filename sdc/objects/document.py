@@ -1,110 +1,159 @@
-"""The JSON document of objects (``spec/objects.md``), read and written."""
+"""The document of objects (``spec/objects.md``) or COCO's, read for one image or many, and written."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import atexit
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import SdcError
 from ..notes import Notes
-from ..types import LEVELS, MAX_LABEL, MAX_OBJECTS, MAX_REASON, Level
-from .coco import coco_annotations
-from .raster import box_shape, polygon_shape, rle_of, rle_shape
-from .values import Bools, Box, Frame, checked_text, dict_list, number, objects_error, parse_json
-
-MAX_MASKS = 2**30
-
-
-class Described(NamedTuple):
-    """What a document says of an object; the names are those of :class:`.object.Object`."""
-
-    label: str
-    box: Box
-    level: Level | None
-    score: float
-    reason: str
-    mask: Bools | None
+from ..paths import open_file
+from ..types import MAX_OBJECTS
+from .coco import FIELDS, ParsedRows, Rows, coco_items
+from .coco_index import IndexedRows, index_of, is_large
+from .described import Described, Item, doubted, note_turned, read_items
+from .gathering import Gathering
+from .kin import kin_of_json, unknown
+from .raster import rle_of
+from .values import Frame, objects_error, parse_json
 
 
-def _read_json(path: Path) -> Any:
-    try:
-        text = path.read_bytes()
-    except (FileNotFoundError, ValueError):  # the latter for a path with a NUL
-        raise SdcError("E_INPUT", "no such file of objects", str(path)) from None
-    except OSError as error:
-        raise SdcError("E_IO", f"could not read: {error.strerror}", str(path)) from None
-    return parse_json(text, str(path))
-
-
-def _object(item: dict[str, Any], at: str, frame: Frame, names: dict[str, str]) -> Described | None:
-    """One object of the JSON; None when it is outside the image.
-
-    `names`: what the file calls a field, where that is not our name.
-    """
-
-    def where(field: str) -> str:
-        return f"{at}.{names.get(field, field)}"
-
-    given = {field: value for field, value in item.items() if value is not None}
-    label = checked_text(given.get("label"), where("label"), MAX_LABEL)
-    reason = checked_text(given.get("reason", ""), where("reason"), MAX_REASON)
-    score = number(given.get("score", 1), where("score"), 0, 1)
-    level = given.get("level")
-    if level is not None and level not in LEVELS:
-        raise objects_error(where("level"), f"must be one of {', '.join(LEVELS)}")
-    # Every geometry given is checked; the most exact one is used.
-    readers = {"box": box_shape, "polygon": polygon_shape, "rle": rle_shape}
-    shapes = [read(given[field], where(field), frame) for field, read in readers.items() if field in given]
-    if not shapes:
-        raise objects_error(at, f"needs one of {', '.join(names.get(field, field) for field in readers)}")
-    if "polygon" in given and "rle" in given:
-        raise objects_error(at, "has both polygon and rle")
-    if shapes[-1] is None:
-        return None
-    box, mask = shapes[-1]
-    return Described(label, box, None if level is None else Level(level), score, reason, mask)
-
-
-def read_document(
-    source: Path | str | dict[str, Any] | list[Any],
-    width: int,
-    height: int,
-    image_name: str | None,
-    notes: Notes,
-) -> list[Described]:
-    """What a file says of the objects of an image: :meth:`.object.Object.load`.
+class Document:
+    """A document of objects, opened once for all images that it is about.
 
     Args:
-        notes: what is assumed or left out is said here.
+        data: what its JSON parses to, or the rows of a COCO file.
+        unkept: why the index of a large file is made anew each time, in a line, or nothing.
+
+    Raises:
+        SdcError: ``E_OBJECTS`` where it is no such document.
     """
-    data = _read_json(Path(source)) if isinstance(source, (str, Path)) else source
-    if isinstance(data, (list, tuple)):
-        data = {"objects": data}
-    if not isinstance(data, dict) or ("objects" in data) == ("annotations" in data):
-        raise objects_error("", 'must have either "objects" or, as COCO has it, "annotations"')
-    frame = Frame(width, height)
-    names: dict[str, str] = {}
-    if "objects" in data:
-        items = [(item, f"objects[{i}]") for i, item in enumerate(dict_list(data["objects"], "objects"))]
-        frame = frame.described_by(data, "")
-    else:
-        items, frame = coco_annotations(data, frame, image_name)
-        names = {"label": "category_id", "box": "bbox", "polygon": "segmentation", "rle": "segmentation"}
-    if len(items) > MAX_OBJECTS:
-        raise objects_error("", f"{len(items)} objects in one image; {MAX_OBJECTS} are allowed")
-    objects = []
-    pixels = 0
-    for item, at in items:
-        found = _object(item, at, frame, names)
-        if found is not None:
-            objects.append(found)
-            pixels += 0 if found.mask is None else found.mask.size
-            if pixels > MAX_MASKS:
-                raise objects_error(at, f"the masks up to here fill {pixels} pixels, {MAX_MASKS} are allowed")
-    if items and not objects:
-        raise objects_error("", f"all {len(items)} objects are outside the image of {width} x {height}")
-    return objects
+
+    def __init__(self, data: Any, unkept: str = ""):
+        self.unkept = [unkept] if unkept else []
+        self._data: dict[str, Any] = {}
+        self._rows: Rows | None = None
+        if isinstance(data, IndexedRows):
+            self._rows = data
+            return
+        kin = kin_of_json(data)
+        if isinstance(data, (list, tuple)) and kin is None:
+            data = {"objects": data}
+        if kin is not None or not isinstance(data, dict) or not {"objects", "annotations"} & set(data):
+            raise objects_error("", unknown(data))
+        if {"objects", "annotations"} <= set(data):
+            raise objects_error("", 'has both "objects" and "annotations"; one says what is in the image')
+        self._data = data
+        if "annotations" in data:
+            self._rows = ParsedRows(data)
+
+    @property
+    def provenance(self) -> dict[str, Any] | None:
+        """How the objects were found, where the document says so.
+
+        Raises:
+            SdcError: ``E_OBJECTS`` when it is not an object of JSON.
+        """
+        return load_provenance(self._data)
+
+    def read(
+        self,
+        width: int,
+        height: int,
+        image_name: str | None,
+        notes: Notes,
+        *,
+        alone: bool = True,
+        turned: int = 1,
+    ) -> list[Described]:
+        """What it says of an image.
+
+        Args:
+            width, height: of the image in pixels.
+            image_name: name or path of its file, by which it is found in a COCO file of several images.
+            notes: what is assumed or left out is said here.
+            alone: whether this image is the only one that is asked about.
+            turned: EXIF orientation by which the image has been turned, 1 where it has not.
+
+        Raises:
+            SdcError: ``E_OBJECTS`` with the path of the field, where the document as a whole is in doubt or
+                no object of it can be used.
+        """
+        gathered = Gathering()
+        frame = Frame(width, height)
+        names: Mapping[str, str] = {}
+        items: Sequence[Item]
+        if self._rows is None:
+            rows = self._data["objects"]
+            if not isinstance(rows, (list, tuple)):
+                raise objects_error("objects", "must be a list")
+            items = [(_item(row, f"objects[{i}]"), f"objects[{i}]") for i, row in enumerate(rows)]
+            frame = frame.described_by(self._data, "", gathered)
+        else:
+            items, frame = coco_items(self._rows, frame, image_name, alone, gathered)
+            names = FIELDS
+        if len(items) > MAX_OBJECTS:
+            raise objects_error("", f"{len(items)} objects in one image; {MAX_OBJECTS} are allowed")
+        if items and self.provenance is None:
+            note_turned(frame, turned, gathered)
+        frame = doubted(items, frame, gathered)
+        found = read_items(items, frame, names, gathered)
+        gathered.tell(notes)
+        return found
+
+
+def _item(row: Any, at: str) -> dict[str, Any] | SdcError:
+    return row if isinstance(row, dict) else objects_error(at, "must be an object of JSON")
+
+
+def index_large(path: str) -> tuple[str | None, str | None]:
+    """Make the index of a file that is too large to parse whole, if it is COCO's, for all processes.
+
+    Returns:
+        ``(the index, why it is not kept)``; None for a file that is parsed whole, and for an index that is.
+
+    Raises:
+        SdcError: as :func:`.coco_index.index_of`.
+    """
+    if not is_large(path):
+        return None, None
+    index, why = index_of(path)
+    if index is not None and why is not None:  # in the folder of temporary files
+        atexit.register(index.unlink, missing_ok=True)
+    return None if index is None else str(index), why
+
+
+def open_document(path: str, index: str | None = None) -> Document:
+    """The document in a file, which is read anew when the file changes.
+
+    Args:
+        path: of the file.
+        index: of a large file, where another process has made it.
+
+    Raises:
+        SdcError: ``E_INPUT`` when there is no such file, ``E_IO`` when it cannot be read, ``E_OBJECTS`` when
+            it is no such document.
+    """
+    with suppress(OSError, ValueError):
+        about = os.stat(path)
+        return _opened(path, index, (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns))
+    return _opened.__wrapped__(path, index, ())
+
+
+@lru_cache(maxsize=2)
+def _opened(path: str, index: str | None, identity: tuple[int, ...]) -> Document:
+    unkept: str | None = None
+    if index is None:
+        index, unkept = index_large(path)
+    if index is not None:
+        return Document(IndexedRows(path, Path(index)), unkept or "")
+    with open_file(path) as file:
+        return Document(parse_json(file.read(), path))
 
 
 def load_provenance(data: Any) -> dict[str, Any] | None:

@@ -15,7 +15,8 @@ from ..notes import Notes
 from ..paths import write_file
 from ..types import LEVELS, Level
 from .classes import COCO_IDS
-from .document import Described, dump_document, read_document
+from .described import Described
+from .document import Document, dump_document, open_document
 from .values import Bools, Box, objects_error
 
 
@@ -83,24 +84,31 @@ class Object:
 
     @staticmethod
     def load(
-        source: Path | str | dict[str, Any] | list[Any],
+        source: Path | str | dict[str, Any] | list[Any] | Document,
         width: int,
         height: int,
         name: str | None = None,
         *,
+        turned: int = 1,
+        alone: bool = True,
         strict: bool = False,
     ) -> Objects:
         """Read the objects of an image from a file (``spec/objects.md``).
 
         Pixels outside the image are cut off. An object wholly outside is left out, but a file whose objects
         are all outside is refused, since it is hardly this image's.
+        An object that cannot be used is left out too, and oddities that have one meaning are mended; notes
+        say so.
 
         Args:
             source: a file, or what its JSON parses to: the JSON of ``spec/objects.md`` (or its list of
-                objects alone), or COCO's ``instances.json``, of which ``iscrowd`` annotations are left out.
+                objects alone), or COCO's ``instances.json``. Of a file of 32 MB or more an index is made,
+                once, in the user's folder of caches.
             width: width of the image in pixels.
             height: height of the image in pixels.
-            name: name of the image's file, by which it is found in a COCO file of several images.
+            name: name or path of the image's file, by which it is found in a COCO file of several images.
+            turned: EXIF orientation by which the image has been turned, 1 where it has not.
+            alone: whether no other image is asked about: then a COCO file of one image is about this one.
             strict: whether what would be a note is an error.
 
         Returns:
@@ -112,10 +120,12 @@ class Object:
                 of the field when its content is wrong.
         """
         notes = Notes("E_OBJECTS", strict=strict)
-        found = read_document(source, width, height, name, notes)
-        return Objects(
-            (Object(d.label, d.box, d.level, d.score, d.reason, mask=d.mask) for d in found), notes
-        )
+        document = open_document(str(source)) if isinstance(source, (str, Path)) else source
+        if not isinstance(document, Document):
+            document = Document(document)
+        found = document.read(width, height, name, notes, alone=alone, turned=turned)
+        made = (Object(d.label, d.box, d.level, d.score, d.reason, mask=d.mask) for d in found)
+        return Objects(made, (*notes, *document.unkept))
 
     @staticmethod
     def dump(objects: Sequence[Object], width: int, height: int) -> dict[str, Any]:

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import SdcError
+from .gathering import Gathering
+from .kin import kin_of_bytes
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -24,18 +26,26 @@ def objects_error(where: str, message: str) -> SdcError:
     return SdcError("E_OBJECTS", message, where)
 
 
+def not_json(message: str, where: str, start: bytes = b"") -> SdcError:
+    """``E_OBJECTS`` for a file that is no JSON, with what it is where its first bytes tell."""
+    kin = kin_of_bytes(start) if start else None
+    return objects_error(where, f"not JSON: {message}" if kin is None else f"not JSON but {kin}")
+
+
 def parse_json(text: bytes, where: str) -> Any:
     """What the JSON of a file says.
 
     Raises:
         SdcError: ``E_OBJECTS``.
     """
+    if not text.strip():
+        raise objects_error(where, "the file is empty")
     try:
         return json.loads(text)
     except RecursionError:
         raise objects_error(where, "the JSON is nested too deeply") from None
     except ValueError as error:  # bad JSON, bad UTF-8, integers of thousands of digits
-        raise objects_error(where, f"not JSON: {error}") from None
+        raise not_json(str(error), where, text[:4096]) from None
 
 
 def number(value: Any, where: str, low: float = -MAX_NUMBER, high: float = MAX_NUMBER) -> float:
@@ -85,20 +95,33 @@ def dict_list(value: Any, where: str) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Frame:
-    """An image's size, and the factors from an objects file's coordinates to pixels."""
+    """An image's size, and the factors from an objects file's coordinates to pixels.
+
+    Attributes:
+        stated: width and height of the image that the file says it is for, or None.
+    """
 
     width: int
     height: int
     scale: tuple[float, float] = (1.0, 1.0)
+    stated: tuple[int, int] | None = None
 
-    def described_by(self, data: dict[str, Any], at: str) -> Frame:
+    def described_by(self, data: dict[str, Any], at: str, notes: Gathering) -> Frame:
         """The same image for a file that may state another width and height."""
         if "width" not in data and "height" not in data:
             return self
-        width = integer(data.get("width"), f"{at}width", 1, MAX_NUMBER)
-        height = integer(data.get("height"), f"{at}height", 1, MAX_NUMBER)
+        sides = [_side(data.get(name), f"{at}{name}", notes) for name in ("width", "height")]
+        width, height = sides
+        if width is None or height is None:
+            notes.add("no size is stated, and that of this image is taken", f"{at}width, {at}height")
+            return self
         self.refuse_turned(width, height, f"{at}width")
-        return replace(self, scale=(self.width / width, self.height / height))
+        self.note_ratio(width, height, f"{at}width", notes)
+        return replace(self, scale=(self.width / width, self.height / height), stated=(width, height))
+
+    def of_shares(self) -> Frame:
+        """The same image where coordinates are shares of its width and height."""
+        return replace(self, scale=(float(self.width), float(self.height)))
 
     def refuse_turned(self, width: int, height: int, where: str) -> None:
         """Refuse a frame that is this one turned by 90 degrees."""
@@ -109,3 +132,25 @@ class Frame:
                 f"the objects are for an image of {width}x{height}, this one is {self.width}x{self.height}:"
                 " turned by its EXIF orientation?",
             )
+
+    def note_ratio(self, width: int, height: int, where: str, notes: Gathering) -> None:
+        """Say that a frame is not this one scaled: its sides have another ratio, beyond rounding."""
+        across, down = width / self.width, height / self.height
+        if abs(across - down) * max(self.width, self.height) > 1:
+            notes.add(
+                f"the objects are for an image of {width}x{height}, whose sides have another ratio than "
+                f"{self.width}x{self.height}; they are stretched, and displaced if that one had borders",
+                where,
+            )
+
+
+def _side(value: Any, where: str, notes: Gathering) -> int | None:
+    """A width or a height that a file states; None where it is none."""
+    if isinstance(value, str) and value.strip().isdecimal() and len(value) < 10:
+        notes.add("a side that is written as a text is read", where)
+        value = int(value)
+    elif isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if type(value) is int and 1 <= value <= MAX_NUMBER:
+        return value
+    return None

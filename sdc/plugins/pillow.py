@@ -28,7 +28,7 @@ from ..images.metadata import PREFIX
 from ..images.read import TURNS
 from ..images.write import rgba
 from ..notes import Notes
-from ..objects.object import Object
+from ..objects.object import Object, Objects
 from ..types import Level, LevelLike, Limits, levels_of
 
 FORMAT = "SDC"
@@ -282,7 +282,10 @@ def _objects_to_write(im: Image.Image, given: Mapping[str, Any]) -> list[Object]
         return None if level is None else [Object("image", (0, 0, *im.size), level)]
     if not (isinstance(objects, (list, tuple)) and all(isinstance(o, Object) for o in objects)):
         objects = Object.load(objects, *im.size)
-    return [o if level is None or o.level is not None else replace(o, level=level) for o in objects]
+    notes = getattr(objects, "notes", ())
+    return Objects(
+        (o if level is None or o.level is not None else replace(o, level=level) for o in objects), notes
+    )
 
 
 def _exif_to_write(exif: Any) -> bytes | None:
