@@ -248,6 +248,7 @@ class SdcFile:
         objects: ObjectNames | None = None,
         *,
         restore: bool | int = False,
+        strength: float = 1.0,
         fill: Colour = GREY,
         arithmetic: str = "float32",
         runner: Runner = run,
@@ -261,7 +262,7 @@ class SdcFile:
             groups: or indices of the groups wanted.
             objects: or objects wanted, by label or index: their cells alone, cut to the rectangle around
                 them.
-            restore, fill, arithmetic, runner, threads, on_group: as for :func:`sdc.decode`.
+            restore, strength, fill, arithmetic, runner, threads, on_group: as for :func:`sdc.decode`.
 
         Returns:
             As :func:`sdc.decode`.
@@ -273,6 +274,7 @@ class SdcFile:
             self.stream,
             choice,
             restore=restore,
+            strength=strength,
             fill=fill,
             arithmetic=arithmetic,
             runner=runner,

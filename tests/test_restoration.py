@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,8 @@ from PIL import Image
 
 import sdc
 from sdc.cli.restoration import read_restoration_file
-from sdc.codec.restoration import conditioned, derived_vector
+from sdc.codec.restoration import FOUND, conditioned, degradations_of, derived_vector
+from sdc.coding.passes import Symbols
 from sdc.format.build import build
 from sdc.format.chunks import REST, Chunk
 from sdc.format.parse import parse
@@ -26,6 +28,7 @@ from sdc.networks.registry import load_restoration
 from sdc.networks.restoration import parse_restoration
 from sdc.networks.run import Tape, run
 from sdc.networks.sites import Sites
+from sdc.networks.tensors import read_tensors, write_tensors
 from sdc.testing.streams import random_stream
 from sdc.testing.synthetic_restoration import NUMBER, VECTOR, synthetic_restoration_file
 
@@ -205,6 +208,84 @@ def test_what_no_stream_can_hold_is_refused(change: dict[str, object], words: st
         restoration_payload(replace(SAID, **{"weights": bytes(4), **change}), 3)  # type: ignore[arg-type]
 
 
+PRIVATE = (1 << 24) + 9
+
+
+@pytest.fixture
+def telling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The synthetic restoration model under a private number, which also says what changes nothing, and what
+    is wrong: noise as strong as twice the first value, and haze as strong as twice the second.
+    """
+    tensors, description = read_tensors(synthetic_restoration_file())
+    description |= {"none": [10, -20, 0, 127], "degradations": [1, 7]}
+    description["networks"]["degradations"] = [{"op": "pointwise", "name": "tell", "clamp": [0, 255]}]
+    tensors |= {
+        "tell.weight": np.array([[4, 0, 0, 0], [0, 4, 0, 0]], "<i2"),
+        "tell.bias": np.zeros(2, "<i4"),
+        "tell.shift": np.ones(2, "u1"),
+    }
+    (tmp_path / f"sdc-model-{PRIVATE}.safetensors").write_bytes(write_tensors(tensors, description))
+    monkeypatch.setenv("SDC_MODELS", str(tmp_path))
+    load_restoration.cache_clear()
+    yield tmp_path
+    load_restoration.cache_clear()
+
+
+def test_half_the_strength_is_half_way_to_what_changes_nothing(telling: Path) -> None:
+    full = sdc.decode(PLAIN, groups=[1], restore=PRIVATE).vectors[1]
+    half = sdc.decode(PLAIN, groups=[1], restore=PRIVATE, strength=0.5)
+    none = (10, -20, 0, 127)
+    assert half.vectors[1] == tuple((n + v + 1) // 2 for n, v in zip(none, full, strict=True))
+    said = with_rest(PLAIN, sdc.Restoration(PRIVATE, vectors={1: half.vectors[1]}))
+    assert np.array_equal(sdc.decode(said, groups=[1], restore=True).restored, half.restored)
+    assert sdc.decode(said, groups=[1], restore=True, strength=0).vectors[1] == none
+    with sdc.open(PLAIN) as file:
+        again = file.read(groups=[1], restore=PRIVATE, strength=0.5).restored
+    assert np.array_equal(again, half.restored)
+
+
+def test_a_strength_that_cannot_be_had_is_refused() -> None:
+    for strength, words in (
+        (0.5, "model 3 restores with a strength of 1 alone"),
+        (1.5, "a strength of restoration is 0 to 1, not 1.5"),
+        ("1", "a strength of restoration is 0 to 1, not '1'"),
+        (float("nan"), "a strength of restoration is 0 to 1, not nan"),
+        (True, "a strength of restoration is 0 to 1, not True"),
+    ):
+        with pytest.raises(sdc.UsageError, match=words):
+            sdc.decode(PLAIN, restore=NUMBER, strength=strength)  # type: ignore[arg-type]
+
+
+def test_what_decoders_ignore_refuses_no_model() -> None:
+    tensors, description = read_tensors(synthetic_restoration_file())
+    description |= {"none": [1, 2], "degradations": [1, 1]}
+    description["networks"]["degradations"] = [{"op": "fluff"}]
+    for _ in range(2):
+        model = parse_restoration(write_tensors(tensors, description), NUMBER)
+        assert model.none is None and model.degradations == () and model.kinds == ()
+        description["networks"]["degradations"] = description["networks"]["condition"]
+
+
+def test_a_vector_says_what_is_wrong(telling: Path) -> None:
+    with pytest.raises(sdc.UnsupportedError, match="belongs to another model than 1"):
+        sdc.encode(np.zeros((9, 9, 3), np.uint8), restoration=PRIVATE)
+    stream = parse(PLAIN)
+    model = load_restoration(PRIVATE)
+    told = []
+
+    def note(group: int, sites: Sites, symbols: Symbols) -> None:
+        quality = stream.groups[group].quality
+        vector = derived_vector(symbols.latents, sites, model)
+        told.append((vector, degradations_of(vector, quality, model)))
+
+    sdc.decode(PLAIN, on_group=note)
+    assert len(told) == 3
+    for vector, found in told:
+        right = {kind: min(2 * v, 255) / 255 for kind, v in zip((1, 7), vector, strict=False)}
+        assert found == {kind: strength for kind, strength in right.items() if strength >= FOUND}
+    assert any(found for _, found in told)
+
+
 def test_the_encoder_writes_it_in_front_of_the_groups() -> None:
     image = np.full((20, 20, 3), 90, np.uint8)
     with pytest.raises(sdc.UnsupportedError, match="E_MODEL: model 3 belongs to another model than 1"):
@@ -291,12 +372,18 @@ def test_the_command_writes_both_images(tmp_path: Path) -> None:
         found = sdc.decode(source.read_bytes(), restore=by, fill=(0, 0, 0))
         assert np.array_equal(np.asarray(Image.open(one).convert("RGB")), found.pixels)
         assert np.array_equal(np.asarray(Image.open(two).convert("RGB")), found.restored)
+    done = ran("decode", plain, tmp_path / "three.png", "--restore", "--restoration-model", 3)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    assert (tmp_path / "three-restored.png").read_bytes() == two.read_bytes()
     assert "restoration\n  model 3 (synthetic-restoration), weights" in ran("info", named).stdout
     assert json.loads(ran("info", "--json", named).stdout)["restoration"]["model"]["number"] == 3
     two.unlink()
     for words, status, said in (
         ((plain, one, "--restored", two), 2, "E_MODEL: the stream names no restoration model"),
         ((named, one, "--restoration-model", 3), 64, "--restoration-model wants --restored"),
+        ((named, one, "--strength", 0.5), 64, "--strength wants --restored"),
+        ((named, one, "--restored", two, "--strength", 0.5), 64, "restores with a strength of 1 alone"),
+        ((named, "-", "--restore"), 64, "--restore writes beside the output"),
         ((tmp_path, tmp_path, "--restored", two), 64, "the input is a folder"),
         ((named, "-", "--restored", "-"), 64, "both images cannot go to standard output"),
         ((named, one, "--restored", one), 64, "names a file that is read or written already"),

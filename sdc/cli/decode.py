@@ -61,12 +61,22 @@ def add(commands: Commands) -> None:
         help="for what is not decoded: transparent (default) or #rrggbb",
     )
     strip_argument(command)
-    command.add_argument("--restored", metavar="FILE", help="also write the restored image, to this file")
+    where = command.add_mutually_exclusive_group()
+    where.add_argument(
+        "--restore", action="store_true", help="also write the restored image, as NAME-restored beside NAME"
+    )
+    where.add_argument("--restored", metavar="FILE", help="also write the restored image, to this file")
+    command.add_argument(
+        "--strength",
+        type=float,
+        metavar="S",
+        help="how much is restored, 0 to 1 (default 1)",
+    )
     command.add_argument(
         "--restoration-model",
         type=int,
         metavar="N",
-        help="number of the model that restores (default: the one that the stream names)",
+        help="number of the model that restores (default: that of the stream, or the one for its model)",
     )
     limit_argument(command)
     url_arguments(command)
@@ -87,8 +97,13 @@ def _check_restored(args: Args) -> None:
         SdcError: ``E_USAGE``.
     """
     if args.restored is None:
-        if args.restoration_model is not None:
-            raise SdcError("E_USAGE", "--restoration-model wants --restored, a file for what it makes")
+        for option, value in (("--restoration-model", args.restoration_model), ("--strength", args.strength)):
+            if value is not None and not args.restore:
+                raise SdcError(
+                    "E_USAGE", f"{option} wants --restored, a file for what it makes, or --restore"
+                )
+        if args.restore and args.output == PIPE:
+            raise SdcError("E_USAGE", "--restore writes beside the output; name a file by --restored")
         return
     if args.input != PIPE and os.path.isdir(args.input):
         raise SdcError("E_USAGE", "--restored is one file, and the input is a folder")
@@ -101,16 +116,32 @@ def _check_restored(args: Args) -> None:
             )
 
 
+def _restored_target(args: Args, source: str, target: str) -> str | None:
+    """Where the restored image goes, if it is wanted.
+
+    Raises:
+        SdcError: ``E_USAGE`` where another stream of the folder is decoded to there.
+    """
+    if not args.restore:
+        name: str | None = args.restored
+        return name
+    path, other = (Path(name).with_stem(f"{Path(name).stem}-restored") for name in (target, source))
+    if other.exists():
+        raise SdcError("E_USAGE", f"its restored image would be taken for that of {other.name}", str(path))
+    return str(path)
+
+
 def decode_one(args: Args, source: str, target: str) -> Said:
     """Decode one stream into an image file."""
     from ..images.metadata import NOTHING
     from ..images.write import format_of, write_image
 
-    targets = [target] if args.restored is None else [target, args.restored]
+    second = _restored_target(args, source, target)
+    targets = [target] if second is None else [target, second]
     suffixes = [".png" if name == PIPE else Path(name).suffix for name in targets]
     for suffix in suffixes:
         format_of(suffix)
-    restore: bool | int = args.restored is not None
+    restore: bool | int = second is not None
     if args.restoration_model is not None:
         restore = args.restoration_model
     about = Notes("E_PICTURE")
@@ -119,10 +150,13 @@ def decode_one(args: Args, source: str, target: str) -> Said:
         icc_profile = _profile(file, about)
         choice = file.fetch(args.levels, args.groups, args.objects)
         attached = _attached(args, file, choice, about)
-        if args.restored is not None:
+        if second is not None:
             file.fetch_restoration()
         about.take(fetched(opened))
-    decoded = decode_choice(file.stream, choice, restore=restore, fill=args.fill or (0, 0, 0))
+    strength = 1.0 if args.strength is None else args.strength
+    decoded = decode_choice(
+        file.stream, choice, restore=restore, strength=strength, fill=args.fill or (0, 0, 0)
+    )
     if not decoded.groups:
         # There is nothing to show; when every group is withdrawn, none was asked for either.
         missing = decoded.missing

@@ -25,6 +25,7 @@ def add(commands: Commands) -> None:
         command, "stream, its URL, or - for standard input", "image, or - for standard output (PNG)"
     )
     command.add_argument("--original", metavar="IMAGE", help="what was encoded, shown beside")
+    command.add_argument("--restore", action="store_true", help="show the restored image, too")
     limit_argument(command)
     url_arguments(command)
     command.set_defaults(run=run)
@@ -51,7 +52,7 @@ def sheet_one(args: Args, source: str, target: str) -> Said:
     if args.original is not None:
         white = (255, 255, 255)
         original = read_image(read_source(args.original), background=white, max_pixels=args.max_pixels).pixels
-    drawn = sheet(stream, original, limits=limits)
+    drawn = sheet(stream, original, restore=args.restore, limits=limits)
     # What a format loses matters little here.
     write_whole(target, write_image(np.asarray(drawn), None, drawn.info.get("icc_profile"), suffix)[0])
     return [*stream.errors, *about]

@@ -103,6 +103,7 @@ def decode(
     groups: Iterable[int] | None = None,
     objects: ObjectNames | None = None,
     restore: bool | int = False,
+    strength: float = 1.0,
     fill: Colour = GREY,
     limits: Limits = Limits(),
     arithmetic: str = "float32",
@@ -121,8 +122,9 @@ def decode(
         levels: level or levels wanted, each in one of the ways of :class:`sdc.Level`; all by default.
         groups: or indices of the groups wanted.
         objects: or objects wanted, by label or index: their cells alone, cut to the rectangle around them.
-        restore: whether to restore as well, by the model that the stream names (REST); or the number of a
-            restoration model.
+        restore: whether to restore as well, by the model that the stream names (REST), or else by the one
+            that comes with this package for the stream's model; or the number of a restoration model.
+        strength: of the restoration, 0 (as captured) to 1; below 1 only with a model that can do less.
         fill: colour of what is not decoded.  (The command leaves that transparent.)
         limits: what the caller agrees to hold in memory.
         arithmetic: ``float32``, ``float64`` or ``int64``; the pixels are the same.
@@ -151,6 +153,7 @@ def decode(
         stream,
         choice,
         restore=restore,
+        strength=strength,
         fill=fill,
         arithmetic=arithmetic,
         runner=runner,
@@ -164,6 +167,7 @@ def decode_choice(
     choice: Choice,
     *,
     restore: bool | int = False,
+    strength: float = 1.0,
     fill: Colour = GREY,
     arithmetic: str = "float32",
     runner: Runner = run,
@@ -174,7 +178,7 @@ def decode_choice(
     check_arithmetic(arithmetic)
     _check_colour(fill)
     with core.using(threads):
-        decoded = _decoded(stream, choice, restore, fill, arithmetic, runner, on_group)
+        decoded = _decoded(stream, choice, restore, strength, fill, arithmetic, runner, on_group)
     return _cropped(decoded, choice.objects, fill) if choice.objects and decoded.groups else decoded
 
 
@@ -182,13 +186,14 @@ def _decoded(
     stream: Stream,
     choice: Choice,
     restore: bool | int,
+    strength: float,
     fill: Colour,
     arithmetic: str,
     runner: Runner,
     on_group: OnGroup | None,
 ) -> Decoded:
     """The whole image with the groups that were chosen, as far as they are complete."""
-    check_restore(restore)
+    check_restore(restore, strength)
     head = stream.head
     good = [k for k in choice.groups if stream.groups[k].state == COMPLETE]
     missing = tuple(stream.missing(k) for k in choice.groups if stream.groups[k].state != COMPLETE)
@@ -200,7 +205,7 @@ def _decoded(
     said = None if restored is None else read_restoration(stream).whole()
     if good:
         model = model_for(head.model, head.weights)
-        restorer = None if restored is None else restorer_for(stream, said, restore, model)
+        restorer = None if restored is None else restorer_for(stream, said, restore, model, strength)
         sites = sites_of(stream.labels, [g.quality for g in stream.groups], good)
         latents = np.empty((len(sites), model.latents), np.int16)
         keep = on_group is not None

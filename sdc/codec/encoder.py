@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from operator import index
@@ -23,11 +23,13 @@ from ..format.mask import map_payload
 from ..format.objs import objects_payload
 from ..format.objs_rows import BOX_UNITS, Bounds
 from ..format.prov import provenance_payload
-from ..format.rest import Restoration, restoration_payload
+from ..format.rest import Degradation, Restoration, restoration_payload
 from ..format.stream import Stream
 from ..networks.model import Encoder, Model
 from ..networks.registry import load_encoder, load_model, restoration_for
+from ..networks.restoration import RestorationModel
 from ..networks.run import Runner, run
+from ..networks.sites import Sites
 from ..notes import Notes
 from ..objects.grouping import group_map
 from ..objects.object import Object
@@ -35,6 +37,7 @@ from ..types import LEVELS, MAX_SIDE, Array, Encoded, ImageLike, Level, Pixels, 
 from .decoder import check_arithmetic
 from .distortion import squared_error
 from .presets import EQUAL, Preset, preset_for
+from .restoration import check_restore, degradations_of, derived_vector
 from .search import DEFAULT_EFFORT, EFFORTS, rate_distortion_search
 from .tiles import pad_to_cells
 from .transforms import analysis_transform, hyper_analysis
@@ -94,7 +97,7 @@ def encode(
     pixel_masks: bool = False,
     box_unit: int = 1,
     provenance: Mapping[str, Any] | None = None,
-    restoration: Restoration | None = None,
+    restoration: Restoration | int | None = None,
     model: int | None = None,
     effort: int | None = None,
     arithmetic: str = "float32",
@@ -128,6 +131,8 @@ def encode(
             two bytes less for each.
         provenance: how the objects were found, what ``spec/objects.md`` calls ``analysis``.
         restoration: what restores the image, and what is wrong with it; it stands in front of the groups.
+            With the number of a restoration model the stream names that model and, as far as the model can
+            tell, the degradations of each group; the preset's by default.
         model: number of the model in the registry; the preset's by default, or else 1.
         effort: 0 rounds the latents; 1 to 9 search for better ones (:mod:`.search`), ever longer; the
             preset's by default, or else 3.
@@ -167,12 +172,15 @@ def encode(
     )
     by_level = qualities_of(quality, wanted, grouped.levels)
     groups = tuple(Group(k, level, by_level[level]) for k, level in enumerate(grouped.levels))
+    finder = _Degradations(wanted.restoration if restoration is None else restoration, decoder)
     with core.using(threads):
-        payloads = _payloads(image, grouped.labels, groups, decoder, encoder, effort, arithmetic, runner)
+        payloads = _payloads(
+            image, grouped.labels, groups, decoder, encoder, effort, arithmetic, runner, finder.note
+        )
     head = Head(width, height, model, decoder.weights)
     before, after = in_front, behind
-    if restoration is not None:
-        before.append(Chunk(REST, _restoration(restoration, len(groups), decoder)))
+    if finder.said is not None:
+        before.append(Chunk(REST, _restoration(finder.said, len(groups), decoder)))
     if metadata and grouped.objects:
         bounds = Bounds(width, height, len(groups), BOX_UNITS.index(box_unit))
         described = objects_payload(grouped.objects, bounds, pixel_masks=pixel_masks)
@@ -182,6 +190,40 @@ def encode(
     return Encoded(
         assemble(head, groups, payloads, grouped.labels, before, [*after, *about]), [*notes, *about_preset]
     )
+
+
+class _Degradations:
+    """What a stream is to say about restoring it.
+
+    Args:
+        wanted: that itself, or the number of the model that tells degradations.
+        decoder: of the stream.
+
+    Attributes:
+        said: it, as far as groups were coded.
+
+    Raises:
+        SdcError: as :func:`.restoration_for`.
+    """
+
+    def __init__(self, wanted: Restoration | int | None, decoder: Model):
+        self._model: RestorationModel | None = None
+        self.said: Restoration | None
+        if isinstance(wanted, int):
+            check_restore(wanted)
+            self._model = restoration_for(wanted, None, decoder)
+            self.said = Restoration(self._model.number)
+        else:
+            self.said = wanted
+
+    def note(self, group: Group, latents: Array, sites: Sites) -> None:
+        """Look at the latents of a group that was coded, ``int [cells, M]``."""
+        if self._model is None or self.said is None or not self._model.degradations:
+            return
+        vector = derived_vector(latents, sites, self._model)
+        found = degradations_of(vector, group.quality, self._model)
+        rows = [Degradation(kind, strength, group.index) for kind, strength in found.items()]
+        self.said = replace(self.said, degradations=(*self.said.degradations, *rows))
 
 
 def _restoration(restoration: Restoration, groups: int, decoder: Model) -> bytes:
@@ -266,12 +308,14 @@ def _payloads(
     effort: int,
     arithmetic: str,
     runner: Runner,
+    note: Callable[[Group, Array, Sites], None],
 ) -> list[bytes]:
     """Payload of each group.
 
     Args:
         labels: ``uint8 [rows, cols]`` group map.
         decoder, encoder: of the model.
+        note: told of each group, of its latents as decoders have them, and of its cells.
     """
     sites = sites_of(labels, [g.quality for g in groups], range(len(groups)))
     padded = pad_to_cells(image)
@@ -289,7 +333,9 @@ def _payloads(
             size = (image.shape[0], image.shape[1])
             measure = partial(squared_error, sites=coder.sites, model=decoder, padded=padded, size=size)
             residuals = rate_distortion_search(targets, hyper, coder, measure, effort, encoder.error_weight)
-        payloads.append(encode_group(targets, hyper, coder, residuals, keep_residuals=False)[0])
+        payload, symbols = encode_group(targets, hyper, coder, residuals, keep_residuals=False)
+        payloads.append(payload)
+        note(g, symbols.latents, coder.sites)
     return payloads
 
 

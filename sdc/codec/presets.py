@@ -5,7 +5,8 @@ A preset is written as its options with commas between, each of which may be lef
 - ``L2-6``, ``other-20``: how far the quality index of a level is from those of the others; the most
   important level of an image always gets the quality that is asked for (:func:`.encoder.qualities_of`);
 - ``margin1``: cells of background around objects that are coded as theirs are;
-- ``model2``, ``effort0``: the number of the model, and the encoder's effort, where none is asked for.
+- ``model2``, ``effort0``: the number of the model, and the encoder's effort, where none is asked for;
+- ``restoration4``: the number of the restoration model that streams name and that tells degradations.
 
 ``docs/accuracy.md`` says where each preset comes from, and how to search for better ones
 (``python -m sdc_reference.evaluation presets``).
@@ -33,12 +34,14 @@ class Preset:
         margin: cells of background around objects of L1 to L3 that are coded with them.
         model: number of the model, or None for the usual one.
         effort: of the encoder, or None for the usual one.
+        restoration: number of the restoration model that streams name, or None.
     """
 
     offsets: tuple[int, int, int, int] = (0, 0, 0, 0)
     margin: int = 0
     model: int | None = None
     effort: int | None = None
+    restoration: int | None = None
 
     def __str__(self) -> str:
         """The options; :func:`parse_preset` gives the same preset again."""
@@ -49,6 +52,8 @@ class Preset:
             parts.append(f"model{self.model}")
         if self.effort is not None:
             parts.append(f"effort{self.effort}")
+        if self.restoration is not None:
+            parts.append(f"restoration{self.restoration}")
         return ",".join(parts)
 
 
@@ -69,6 +74,8 @@ def with_option(preset: Preset, option: str) -> Preset | None:
         return replace(preset, model=int(number[1]))
     if effort := re.fullmatch(r"effort(\d)", option):
         return replace(preset, effort=int(effort[1]))
+    if restorer := re.fullmatch(r"restoration(\d{1,10})", option):
+        return replace(preset, restoration=int(restorer[1]))
     return None
 
 

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from ..codec.decoder import Decoded
 from ..format.chunks import OBJS
 from ..format.grps import COMPLETE, WITHDRAWN, Group
+from ..format.rest import read_restoration
 from ..format.stream import Stream
 from ..format.text import printable, provenance_lines
 from ..objects.cells import to_pixels
@@ -146,3 +147,20 @@ def level_panel(
     if missing:
         items.append((_missing(missing), ALARM))
     return Panel(panel_image(decoded.pixels, covered, size), heading, items)
+
+
+def restored_panels(
+    stream: Stream, decoded: Decoded, original: Pixels | None, size: tuple[int, int]
+) -> list[Panel]:
+    """The restored image and what was found wrong with it; nothing where nothing was restored."""
+    if decoded.restored is None or not decoded.groups:
+        return []
+    items: Line = []
+    if original is not None and (psnr := _psnr(original, decoded.restored, decoded.covered)):
+        items.append((psnr, INK))
+    said = read_restoration(stream).whole()
+    for d in () if said is None else said.degradations:
+        where = "" if d.group is None else f" in group {d.group}"
+        if d.strength:
+            items.append((f"{d.kind} {d.strength:.2f}{where}", INK))
+    return [Panel(panel_image(decoded.restored, decoded.covered, size), "restored", items)]

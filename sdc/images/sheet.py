@@ -23,11 +23,16 @@ from ..objects.object import Object
 from ..types import Limits, Pixels
 from .drawing import draw_objects, frame_size, legend_colour, panel_image, tinted
 from .layout import ALARM, INK, Line, Panel, compose
-from .panels import bpp_text, bytes_text, level_panel, map_panel, reasons_panel
+from .panels import bpp_text, bytes_text, level_panel, map_panel, reasons_panel, restored_panels
 
 
 def sheet(
-    source: Readable | Stream, original: Pixels | None = None, *, limits: Limits = Limits()
+    source: Readable | Stream,
+    original: Pixels | None = None,
+    *,
+    restore: bool | int = False,
+    strength: float = 1.0,
+    limits: Limits = Limits(),
 ) -> Image.Image:
     """Draw the contact sheet of a stream.
 
@@ -41,6 +46,8 @@ def sheet(
         source: a path, the file's bytes, a seekable binary file, or a parsed stream; a partial stream will
             do, and what is missing is named.
         original: ``uint8 [H, W, 3]`` RGB; adds a panel, and the PSNR of the decoded cells to the captions.
+        restore, strength: adds the restored image beside what was captured, restored as
+            :func:`sdc.codec.decoder.decode` does it.
         limits: as for :func:`sdc.codec.decoder.decode`.
 
     Returns:
@@ -50,7 +57,7 @@ def sheet(
         SdcError: the stream is invalid or unsupported; ``E_LIMIT``; ``E_PICTURE`` when the original is of
             another size.
     """
-    decoded = decode(source, limits=limits)
+    decoded = decode(source, restore=restore, strength=strength, limits=limits)
     stream = decoded.stream
     head = stream.head
     if original is not None and original.shape != (head.height, head.width, 3):
@@ -70,6 +77,7 @@ def sheet(
     panels.append(map_panel(stream, decoded, things, trouble, size))
     panels += reasons_panel(things, parse_provenance(stream), size)
     panels += [level_panel(stream, decoded, k, original, size) for k in stream.levels]
+    panels += restored_panels(stream, decoded, original, size)
     out = compose(_title(stream), panels, size)
     profile = profile_for(parse_colour(stream), icc_profile(stream))
     if profile is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -78,6 +79,10 @@ def load_restoration(number: int) -> RestorationModel:
     if profile_of(data) != RESTORES:
         raise SdcError("E_MODEL", f"model {number} restores nothing", "REST.model")
     return parse_restoration(data, number, sha256)
+
+
+RESTORERS: Mapping[int, int] = {}
+"""Numbers of the restoration models that are taken for streams of a model where nobody names one."""
 
 
 def restoration_for(number: int, weights: bytes | None, base: Model) -> RestorationModel:

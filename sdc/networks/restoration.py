@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import SdcError
 from ..types import Array
 from .network import Network, check_network, check_pixels, networks_of
 from .operators import Clamped, Pool
@@ -27,6 +28,10 @@ class RestorationModel:
         derived: from there to the vector, at one site for the group.
         condition: from a vector to the features of a group.
         restore: from latents and features to samples.
+        none: the vector that changes nothing, if the file says which; half-way to it is half the strength.
+        degradations: from a vector to strengths in 1/255, at one site for the group; empty where the file
+            has none.  For encoders: no decoder needs it.
+        kinds: their numbers in the registry.
     """
 
     name: str
@@ -40,6 +45,9 @@ class RestorationModel:
     derived: Network
     condition: Network
     restore: Network
+    none: tuple[int, ...] | None = None
+    degradations: Network = ()
+    kinds: tuple[int, ...] = ()
 
     @property
     def weights(self) -> bytes:
@@ -82,6 +90,7 @@ def _read(
     if len(pools) != 1:
         raise model_error("wants one pool", "derive")
     name = description.get("name")
+    size = whole_number(description["vector"])
     return RestorationModel(
         name if isinstance(name, str) else "",
         number,
@@ -89,12 +98,36 @@ def _read(
         (base["model"], base["sha256"]),
         whole_number(description["latents"]),
         clamp_pair(description["ranges"]["latent"]),
-        whole_number(description["vector"]),
+        size,
         derive[: pools[0]],
         derive[pools[0] + 1 :],
         networks["condition"],
         networks["restore"],
+        _none(description.get("none"), size),
+        *_degradations(tensors, description, size),
     )
+
+
+def _none(values: Any, size: int) -> tuple[int, ...] | None:
+    """The vector that changes nothing; what is none, in a key that decoders ignore, is as if not there."""
+    low, high = VECTOR_RANGE
+    right = isinstance(values, list) and all(type(v) is int and low <= v <= high for v in values)
+    return tuple(values) if right and len(values) == size else None
+
+
+def _degradations(
+    tensors: dict[str, Array], description: dict[str, Any], size: int
+) -> tuple[Network, tuple[int, ...]]:
+    """The network that names degradations, and their kinds; empty where there is none that could be run."""
+    kinds = description.get("degradations")
+    if not isinstance(kinds, list) or not all(type(kind) is int and 1 <= kind <= 255 for kind in kinds):
+        return (), ()
+    try:
+        network = networks_of(tensors, description, ["degradations"])["degradations"]
+        channels, _ = check_network("condition", network, size, -VECTOR_RANGE[0])
+    except SdcError:
+        return (), ()
+    return (network, tuple(kinds)) if channels == len(kinds) == len(set(kinds)) else ((), ())
 
 
 def _check(model: RestorationModel) -> None:
