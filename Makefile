@@ -18,7 +18,7 @@ endef
 
 SOURCES = pyproject.toml setup.py README.md LICENSE $(shell find sdc -name "*.py" -o -name "*.[ch]") $(wildcard sdc/models/* spec/*.* spec/examples/*)
 
-.PHONY: help demo dev test long quick check wheel tables wasm bench clean
+.PHONY: help demo dev test long quick check wheel tables wasm viewer bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo "make wheel      build the wheel, and try it in an empty environment"
 	@echo "make tables     bring tables, examples, registries and vectors up to date"
 	@echo "make wasm       build the compiled core as WebAssembly, with clang and lld"
+	@echo "make viewer     put the viewer, the decoder and the models into build/viewer, for any web server"
 	@echo "make dev        only make $(VENV_TEST), in which one can also train"
 	@echo "make bench      decoding and encoding times, in $(VENV_TEST); BENCH=\"--data FOLDER --short\" for options"
 	@echo "make clean      remove what was made, environments included"
@@ -88,6 +89,7 @@ check: $(VENV_TEST)/core
 	$(VENV_TEST)/bin/python tests/spec_tables.py
 	$(VENV_TEST)/bin/python tests/make_share.py
 	$(VENV_TEST)/bin/python tests/make_situations.py
+	$(VENV_TEST)/bin/python tests/make_viewer.py
 	$(VENV_TEST)/bin/python tests/make_examples.py
 	$(VENV_TEST)/bin/python -m sdc_conformance.make.registry
 	$(VENV_TEST)/bin/python -m sdc_conformance.make.webassembly
@@ -98,12 +100,16 @@ tables: $(VENV_TEST)/core
 	$(VENV_TEST)/bin/python tests/spec_tables.py --write
 	$(VENV_TEST)/bin/python tests/make_share.py --write
 	$(VENV_TEST)/bin/python tests/make_situations.py --write
+	$(VENV_TEST)/bin/python tests/make_viewer.py --write
 	$(VENV_TEST)/bin/python tests/make_examples.py --write
 	$(VENV_TEST)/bin/python -m sdc_conformance.make.registry --write
 	$(VENV_TEST)/bin/python -m sdc_conformance.make --write
 
 wasm: $(VENV_TEST)/stamp
 	$(VENV_TEST)/bin/python -m sdc_conformance.make.webassembly --write
+
+viewer:
+	$(PYTHON) docs/viewer/assemble.py build/viewer
 
 bench: $(VENV_TEST)/core
 	$(VENV_TEST)/bin/python -m sdc_reference.evaluation speed $(BENCH)

@@ -582,6 +582,14 @@ def test_command_file_cache_and_python_write_one_stream(
     assert Object.load(told, 192, 128) == [thing]
 
 
+def test_a_cache_that_cannot_be_written_is_a_note(photo: str, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("kept").write_text("in the way")
+    status, out, err = main(capfd, "analyze", photo, "-o", "o.json", "--cache", "kept", "--strict")
+    assert (status, out, err.count("\n")) == (0, "", 1) and "note: the result is not kept" in err
+    assert main(capfd, "analyze", photo, "-o", "p.json") == (0, "", "")
+    assert Path("o.json").read_bytes() == Path("p.json").read_bytes()
+
+
 def test_a_cache_that_cannot_be_read_is_filled_anew(photo: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(capfd, "analyze", photo, "-o", "o.json", "--cache", "kept")[0] == 0
     (kept,) = Path("kept").iterdir()

@@ -41,6 +41,7 @@ from sdc.format.objs import objects_payload, parse_objects
 from sdc.format.objs_rows import Bounds
 from sdc.format.parse import parse
 from sdc.format.validate import validate
+from sdc.images.start import BYTES, may_be_image
 from sdc.objects.object import Object
 from sdc.testing.streams import random_stream
 
@@ -237,27 +238,75 @@ def test_damage_that_concerns_nothing_asked_for(run: Run, coded: str) -> None:
     assert (image("o.png")[whole.covered][:, :3] == whole.pixels[whole.covered]).all()
 
 
+class Endless(io.RawIOBase):
+    """Standard input that nobody may read for ever."""
+
+    def __init__(self) -> None:
+        self.sent = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        assert not self.sent
+        buffer[:] = self.sent = b"no stream".ljust(len(buffer))
+        return len(buffer)
+
+
 @pytest.mark.parametrize("command", [["decode", "-", "-"], ["extract", "-", "-"], ["validate", "-"],
                                      ["info", "-"], ["sheet", "-", "-"]])  # fmt: skip
 def test_standard_input_that_is_no_stream_is_refused_at_once(run: Run, command: list[str]) -> None:
     """It is not read to its end, which never comes."""
 
-    class Endless(io.RawIOBase):
-        def __init__(self) -> None:
-            self.sent = b""
-
-        def readable(self) -> bool:
-            return True
-
-        def readinto(self, buffer: Any) -> int:
-            assert not self.sent
-            buffer[:] = self.sent = b"no stream".ljust(len(buffer))
-            return len(buffer)
-
     ran = run(*command, stdin=io.BufferedReader(Endless()))
     assert (ran.status, ran.codes) == (1, ["E_MAGIC"])
     for start, code in ((b"", "E_MAGIC"), (FULL[:2], "E_TRUNCATED"), (FULL[:-1], "E_GROUP_TRUNCATED")):
         assert code in run("validate", "-", stdin=start).codes
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["encode", "-", "o.sdc"], "E_PICTURE"), (["analyze", "-", "-o", "o.json"], "E_PICTURE"),
+        (["encode", "in.png", "o.sdc", "--objects", "-"], "E_OBJECTS"),
+        (["encode", "in.png", "o.sdc", "--restoration", "-"], "E_OBJECTS"),
+        (["sheet", "c.sdc", "o.png", "--original", "-"], "E_PICTURE"),
+    ],
+)  # fmt: skip
+def test_standard_input_that_is_no_image_or_json_is_refused_at_once(
+    run: Run, coded: str, command: list[str], code: str
+) -> None:
+    ran = run(*command, stdin=io.BufferedReader(Endless()))
+    assert (ran.status, ran.codes) == (64, [code]), ran.err
+
+
+@pytest.mark.parametrize(
+    "suffix", ["png", "jpg", "webp", "tif", "bmp", "gif", "ppm", "jp2", "avif", "tga", "qoi"]
+)
+def test_images_of_every_format_come_from_standard_input(run: Run, suffix: str) -> None:
+    if Image.registered_extensions().get(f".{suffix}") not in Image.SAVE:
+        pytest.skip("this Pillow does not write it")
+    Image.fromarray(gradient()).save(f"in.{suffix}")
+    assert may_be_image(Path(f"in.{suffix}").read_bytes()[:BYTES])
+    ran = run("encode", "-", "o.sdc", "--objects", "none", stdin=Path(f"in.{suffix}").read_bytes())
+    assert ran.status == 0, ran.err
+
+
+def test_files_that_look_like_options(run: Run, coded: str) -> None:
+    Image.fromarray(gradient(16, 16)).save("-x.jpg")
+    Path("--odd").write_bytes(Path(coded).read_bytes())
+    for argv, name in (
+        (["encode", "-x.jpg", "o.sdc"], "-x.jpg"), (["encode", "in.png", "-y.sdc"], "-y.sdc"),
+        (["decode", "--odd", "o.png"], "--odd"), (["info", "-x.sdc"], "-x.sdc"),
+        (["encode", "in.png", "o.sdc", "--objects", "-o.json"], "-o.json"),
+    ):  # fmt: skip
+        ran = run(*argv)
+        assert (ran.status, ran.codes) == (64, ["E_USAGE"])
+        assert ran.err.endswith(f"; a file whose name begins with a dash is ./{name}\n")
+    assert "dash" not in run("encode", "--nonsense", "in.png", "o.sdc").err
+    assert (
+        run("encode", "./-x.jpg", "o.sdc").status == 0 and run("encode", "--", "-x.jpg", "o.sdc").status == 0
+    )
 
 
 def test_levels_and_groups(run: Run, coded: str) -> None:

@@ -481,5 +481,5 @@ def test_the_commands_still_take_a_stream_for_none_of_their_images(path: Path) -
     from sdc.images.read import is_image, read_image
 
     assert not is_image("x.sdc")
-    with pytest.raises(sdc.UsageError, match="not an image"):
+    with pytest.raises(sdc.UsageError, match="a stream of SDC is not read here"):
         read_image(path.read_bytes())

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import make_situations
 import numpy as np
 import pytest
+from image_files import jpeg
 from PIL import Image
 from situations import Situation, check, images
+from skimage.data import astronaut
 
 import sdc
 from sdc.cli import main as cli
+from sdc.colour.recognise import recognised
 from sdc.errors import SdcError
 from sdc.images.read import SourceImage, read_image
 from sdc.notes import Notes
@@ -40,15 +45,26 @@ def test_a_row_is_held_to_what_it_says(notes: list[str], error: SdcError | None)
 
 def outcome(row: Situation, *, strict: bool = False) -> tuple[SourceImage | None, SdcError | None]:
     try:
-        return read_image(row.make(), strict=strict, **row.options), None
+        return read_image(row.make(), strict=strict, **row.options["read"]), None
     except SdcError as error:
         return None, error
+
+
+def hold_pixels(row: Situation, found: SourceImage) -> None:
+    want, colour = row.options["want"], row.options["colour"]
+    assert (found.icc_profile and recognised(found.icc_profile)) == colour
+    if want is not None:
+        whole = want if want.ndim == 3 else np.repeat(want[:, :, None], 3, 2)
+        assert found.pixels.shape == whole.shape
+        assert np.abs(found.pixels.astype(int) - whole.astype(int)).max() <= row.options["near"]
 
 
 @pytest.mark.parametrize("row", images.ROWS, ids=str)
 def test_image_files(row: Situation) -> None:
     found, error = outcome(row)
     check(row, found.notes if found else (), error)
+    if found is not None:
+        hold_pixels(row, found)
     _, refused = outcome(row, strict=True)
     assert (refused.code if refused else "") == ("E_PICTURE" if row.said else "")
     assert error is None or str(refused) == str(error)
@@ -106,3 +122,38 @@ def test_a_provider_that_fails_is_an_error_where_that_is_asked_for(monkeypatch: 
     pixels[16:48, 16:48] = (250, 40, 40)
     with pytest.raises(sdc.UsageError, match="E_OBJECTS: ranking by default failed"):
         sdc.analyze(pixels, strict=True)
+
+
+# --- JPEG -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"progressive": True},
+        {"optimize": True, "quality": 97, "subsampling": 0},
+        {"restart_marker_rows": 1},
+        {"restart_marker_blocks": 7, "quality": 40},
+        {"quality": 5},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_nothing_is_said_of_whole_scans(options: dict[str, Any], mode: str) -> None:
+    photo = Image.fromarray(astronaut()[:203, :301]).convert(mode)
+    assert read_image(jpeg(photo, **options)).notes == ()
+    flat = Image.new(mode, (203, 101), 128 if mode == "L" else (128, 128, 128))
+    assert read_image(jpeg(flat, **options)).notes == ()
+
+
+@pytest.mark.parametrize("options", [{}, {"restart_marker_rows": 1}], ids=str)
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_the_row_is_said_from_which_on_a_scan_is_missing(options: dict[str, Any], share: float) -> None:
+    photo = astronaut()[:256, :256]
+    cut = images.cut_scan(jpeg(photo, **options), share)
+    found = read_image(cut)
+    (note,) = found.notes
+    row = int(re.findall(r"from row (\d+) of 256", note)[0])
+    whole = read_image(jpeg(photo, **options)).pixels
+    same = (found.pixels == whole).all((1, 2))
+    assert same[: row - 1].all() and not same[row + 32 :].all()
+    assert abs(row - share * 256) < 64

@@ -29,6 +29,7 @@ def analyze_cached(
     """Analyze an image, or take the same result from a cache.
 
     A result with warnings is not kept: the next time may go well.
+    A cache that cannot be written is a note.
 
     Args:
         pixels: ``uint8 [H, W, 3]`` RGB.
@@ -37,7 +38,7 @@ def analyze_cached(
         strict: whether what would be a note is an error.
 
     Raises:
-        SdcError: as :func:`.pipeline.analyze`; ``E_IO`` when the cache cannot be written.
+        SdcError: as :func:`.pipeline.analyze`.
     """
     if folder is None:
         return analyze(pixels, options, strict=strict)
@@ -46,8 +47,12 @@ def analyze_cached(
     with suppress(OSError, ValueError, RecursionError, SdcError):
         return Analysis.from_dict(json.loads(place.read_bytes()), width, height)
     result = analyze(pixels, options, strict=strict)
-    if not result.warnings:
+    if result.warnings:
+        return result
+    try:
         _keep(place, json.dumps(result.as_dict()))
+    except SdcError as error:
+        return replace(result, told=(f"the result is not kept: {error.message} ({folder})",))
     return result
 
 

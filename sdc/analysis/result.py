@@ -20,12 +20,14 @@ class Analysis:
         objects: what is in it, with levels and reasons.
         provenance: how they were found, as the stream keeps it: providers and models of the steps, what was
             looked for, captions, warnings.
+        told: what else there is to say, and does not belong into a stream.
     """
 
     width: int
     height: int
     objects: tuple[Object, ...]
     provenance: dict[str, Any]
+    told: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> list[str]:
@@ -34,8 +36,8 @@ class Analysis:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """The same under the name that it has elsewhere."""
-        return tuple(self.warnings)
+        """All that there is to say: the warnings, and what does not belong into a stream."""
+        return (*self.warnings, *self.told)
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON of ``spec/objects.md``; :meth:`from_dict` gives the same analysis again."""

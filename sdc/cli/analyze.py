@@ -14,7 +14,7 @@ from .analysis_options import add_options
 from .arguments import Commands, jobs_argument, limit_argument, strict_argument
 from .batch import run_all
 from .encode import unused_purpose
-from .files import PIPE, is_image_name, read_source, write_whole
+from .files import PIPE, is_image_name, read_image_source, write_whole
 from .messages import Args, Said
 from .refusals import check_output, is_same
 
@@ -66,7 +66,7 @@ def analyze_one(args: Args, source: str, target: str) -> Said:
         if args.image == target or is_same(args.image, target):
             raise SdcError("E_USAGE", "the drawing and the JSON need two files", args.image)
     image = read_image(
-        read_source(source), background=(255, 255, 255), max_pixels=args.max_pixels, strict=args.strict
+        read_image_source(source), background=(255, 255, 255), max_pixels=args.max_pixels, strict=args.strict
     )
     found = analyze_cached(image.pixels, options_of(args), args.cache, strict=args.strict)
     if args.image is not None:

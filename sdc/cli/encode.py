@@ -31,7 +31,7 @@ from .files import (
     is_image_name,
     objects_path,
     open_objects,
-    read_source,
+    read_image_source,
     write_whole,
 )
 from .messages import Args, Said, message_line, print_err, shortened
@@ -184,7 +184,7 @@ def encode_one(args: Args, source: str, target: str) -> Said:
         raise SdcError("E_USAGE", "--metadata-first and --no-metadata exclude each other; use one")
     check_stream_output(target)
     image = read_image(
-        read_source(source), background=args.background, max_pixels=args.max_pixels, strict=args.strict
+        read_image_source(source), background=args.background, max_pixels=args.max_pixels, strict=args.strict
     )
     told = Notes("E_PICTURE", strict=args.strict)
     about = stripped(image.attached, args.strip, told)

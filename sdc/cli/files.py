@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO
@@ -66,6 +67,31 @@ def read_source(path: str) -> bytes:
         return file.read()
 
 
+def read_image_source(path: str) -> bytes:
+    """All bytes of an image file; of standard input no more than the first where these are of no image."""
+    from ..images.start import BYTES, may_be_image
+
+    return _read_if(path, BYTES, may_be_image)
+
+
+def read_json_source(path: str) -> bytes:
+    """All bytes of a JSON file; of standard input no more than the first where these are not of an object."""
+    return _read_if(
+        path, 64, lambda start: start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"", b"{", b"[")
+    )
+
+
+def _read_if(path: str, count: int, takes: Callable[[bytes], bool]) -> bytes:
+    """All bytes of a file; of standard input only so many where they are not what is wanted.
+
+    Whoever reads the bytes then says what they are; an input that never ends is not read for ever.
+    """
+    if path != PIPE or sys.stdin is None:
+        return read_source(path)
+    start = sys.stdin.buffer.read(count)
+    return start + sys.stdin.buffer.read() if takes(start) else start
+
+
 def write_whole(path: str, data: bytes) -> None:
     """Write a whole file or nothing, or to standard output.
 
@@ -98,7 +124,7 @@ def open_objects(path: str, index: str | None = None) -> Document:
         SdcError: ``E_INPUT`` with names that are near, ``E_IO`` or ``E_OBJECTS``.
     """
     if path == PIPE or is_url(path):
-        return Document(parse_json(read_source(path), path))
+        return Document(parse_json(read_json_source(path), path))
     try:
         return open_document(path, index)
     except SdcError as error:

@@ -12,10 +12,12 @@ from typing import Any
 
 from .. import core
 from .._version import __version__
+from ..errors import SdcError
+from ..paths import is_stream_name
 from . import analyze, answers, decode, encode, extract, info, redact, share, sheet, validate
 from .analysis_options import is_detailed
 from .arguments import Parser
-from .files import open_objects
+from .files import is_image_name, open_objects
 from .messages import (
     CLOSED_PIPE,
     INTERRUPTED,
@@ -64,15 +66,29 @@ def _info_parser() -> Parser:
 
 def _parsed(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> Args:
     """Arguments, none of which may be unknown."""
-    args, unknown = parser.parse_known_args(argv)
+    try:
+        args, unknown = parser.parse_known_args(argv)
+    except SdcError as error:
+        raise SdcError(error.code, error.message + _dash_hint(argv)) from None
     for argument in unknown:
         if getattr(args, "run", None) is encode.run and is_detailed(argument):
             option = argument.split("=")[0]
             parser.error(f"{option} is an option of sdc analyze, which writes a file for --objects")
     if unknown:
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}{_dash_hint(unknown)}")
     args.program = parser.prog
     return args
+
+
+def _dash_hint(argv: Sequence[str] | None) -> str:
+    """What to do with the name of a file that looks like an option, where there is one."""
+    for argument in sys.argv[1:] if argv is None else argv:
+        if argument == "--":
+            break
+        looks = is_image_name(argument) or is_stream_name(argument) or argument.endswith(".json")
+        if argument.startswith("-") and "=" not in argument and (looks or os.path.isfile(argument)):
+            return f"; a file whose name begins with a dash is ./{argument}"
+    return ""
 
 
 def _hold_descriptors() -> None:

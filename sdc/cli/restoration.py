@@ -7,7 +7,7 @@ from typing import Any
 from ..errors import SdcError
 from ..format.rest import Degradation, Restoration
 from ..objects.values import parse_json
-from .files import read_source
+from .files import read_json_source
 
 
 def read_restoration_file(path: str) -> Restoration:
@@ -19,7 +19,7 @@ def read_restoration_file(path: str) -> Restoration:
         SdcError: ``E_USAGE`` for what is not of this form; ``E_INPUT`` or ``E_IO``; as
             :func:`sdc.objects.values.parse_json` for what is no JSON.
     """
-    document = parse_json(read_source(path), path)
+    document = parse_json(read_json_source(path), path)
     try:
         model = document["model"]
         return Restoration(

@@ -10,7 +10,7 @@ from ..format.parse import parse
 from ..types import Limits
 from .arguments import Commands, file_arguments, limit_argument, url_arguments
 from .batch import run_one
-from .files import PIPE, fetched, open_stream, read_source, write_whole
+from .files import PIPE, fetched, open_stream, read_image_source, write_whole
 from .messages import Args, Said
 
 
@@ -51,7 +51,9 @@ def sheet_one(args: Args, source: str, target: str) -> Said:
     original = None
     if args.original is not None:
         white = (255, 255, 255)
-        original = read_image(read_source(args.original), background=white, max_pixels=args.max_pixels).pixels
+        original = read_image(
+            read_image_source(args.original), background=white, max_pixels=args.max_pixels
+        ).pixels
     drawn = sheet(stream, original, restore=args.restore, limits=limits)
     # What a format loses matters little here.
     write_whole(target, write_image(np.asarray(drawn), None, drawn.info.get("icc_profile"), suffix)[0])

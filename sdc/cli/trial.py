@@ -22,7 +22,7 @@ from ..format.text import printable, provenance_lines
 from ..images.read import read_image
 from .analysis_options import add_options, options_of
 from .arguments import Parser
-from .files import read_source
+from .files import read_image_source
 from .main import run_command
 
 SHOWN = 300
@@ -51,7 +51,7 @@ def _try(args: argparse.Namespace) -> int:
     args.url = args.address
     options = replace(options_of(args), ranking="chat")
     ranking = provider_of("ranking", "chat", options)
-    pixels = read_image(read_source(args.image), background=(255, 255, 255)).pixels
+    pixels = read_image(read_image_source(args.image), background=(255, 255, 255)).pixels
     began = time.perf_counter()
     result = analyze(pixels, options)
     seconds = time.perf_counter() - began

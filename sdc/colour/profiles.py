@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 
 from ..format.colr import SRGB, CodePoints
-from .spaces import D50, Floats, adaptation, curve_of, light_of, matrix_of, rows_of, white_of
+from .spaces import D50, Floats, Primaries, adaptation, curve_of, light_of, matrix_of, rows_of, white_of
 
 SAMPLES = 1024
 """Entries of a curve that is no power."""
@@ -45,13 +45,27 @@ def profile_of(colour: CodePoints) -> bytes | None:
     """ICC profile for display of a colour space; ``None`` where a number of it is not known."""
     if colour.primaries not in rows_of("colour_primaries") or colour.transfer not in rows_of("transfers"):
         return None
-    columns = matrix_of(colour.primaries)
-    curve = _curve(colour.transfer)
+    return _display(colour.name or "", colour.primaries, _curve(colour.transfer))
+
+
+def profile_of_power(primaries: Primaries, gamma: float) -> bytes:
+    """ICC profile for display of chromaticities and a power, which light is of samples.
+
+    Raises:
+        numpy.linalg.LinAlgError: the chromaticities lie on a line.
+    """
+    curve = b"para" + bytes(4) + struct.pack(">HH", 0, 0) + _s15(gamma)
+    return _display(f"gamma {gamma:.3g}", primaries, curve)
+
+
+def _display(name: str, primaries: int | Primaries, curve: bytes) -> bytes:
+    """A profile of a matrix and a curve."""
+    columns = matrix_of(primaries)
     tags = {
-        b"desc": _text(colour.name or ""),
+        b"desc": _text(name),
         b"cprt": _text("CC0-1.0"),
         b"wtpt": _xyz(D50),
-        b"chad": b"sf32" + bytes(4) + _s15(*adaptation(white_of(colour.primaries)).reshape(-1).tolist()),
+        b"chad": b"sf32" + bytes(4) + _s15(*adaptation(white_of(primaries)).reshape(-1).tolist()),
         **{tag: _xyz(columns[:, k]) for k, tag in enumerate((b"rXYZ", b"gXYZ", b"bXYZ"))},
         **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve),
     }

@@ -8,6 +8,7 @@ A difference is measured as an eye would: near black a level of a plain power is
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import chain
@@ -44,14 +45,39 @@ STEP = 15
 
 def is_profile(data: bytes) -> bool:
     """Whether some bytes are an ICC profile that littleCMS can read, of a size that a stream can hold."""
+    return whole_profile(data) is not None
+
+
+def whole_profile(data: bytes) -> bytes | None:
+    """An ICC profile without what stands behind it; ``None`` for one that is cut off or damaged.
+
+    Args:
+        data: what is to be a profile that littleCMS can read, of a size that a stream can hold.
+    """
     least, most = content_sizes(ICCP)
-    if not least <= len(data) <= most or data[36:40] != b"acsp":
-        return False
+    if len(data) < max(least, _HEAD + 4) or data[36:40] != b"acsp":
+        return None
+    data = data[: int.from_bytes(data[:4], "big")]
+    if not max(least, int.from_bytes(data[:4], "big")) <= len(data) <= most or not _has_tags(data):
+        return None
     try:
         ImageCms.ImageCmsProfile(io.BytesIO(data))
     except (ImageCms.PyCMSError, OSError):
+        return None
+    return data
+
+
+_HEAD = 128
+"""Bytes of a profile's header."""
+
+
+def _has_tags(data: bytes) -> bool:
+    """Whether the tags of a profile lie within it."""
+    count = int.from_bytes(data[_HEAD : _HEAD + 4], "big")
+    table = data[_HEAD + 4 : _HEAD + 4 + 12 * count]
+    if not count or len(table) < 12 * count:
         return False
-    return True
+    return all(start + size <= len(data) for _, start, size in struct.iter_unpack(">4sII", table))
 
 
 @lru_cache(16)

@@ -30,7 +30,7 @@ def rows_of(registry: str) -> dict[int, dict[str, Any]]:
     }
 
 
-def _tristimulus(xy: tuple[float, float]) -> Floats:
+def _tristimulus(xy: tuple[float, ...]) -> Floats:
     """X, Y, Z of chromaticities, with ``Y = 1``."""
     x, y = xy
     return np.array([x / y, 1.0, (1 - x - y) / y])
@@ -43,18 +43,45 @@ def adaptation(white: Floats) -> Floats:
     return own
 
 
-def white_of(primaries: int) -> Floats:
-    """X, Y, Z of the white of known primaries."""
-    return _tristimulus(rows_of("colour_primaries")[primaries]["white"])
+Primaries = tuple[float, float, float, float, float, float, float, float]
+"""Chromaticities x, y of white, red, green and blue."""
 
 
-def matrix_of(primaries: int) -> Floats:
-    """From linear R, G, B of known primaries to X, Y, Z under D50, ``float64 [3, 3]``."""
+def white_of(primaries: int | Primaries) -> Floats:
+    """X, Y, Z of the white of known primaries, or of chromaticities."""
+    return _tristimulus(chromaticities_of(primaries)[:2])
+
+
+def chromaticities_of(primaries: int | Primaries) -> Primaries:
+    """Chromaticities of known primaries; those that are chromaticities as they are."""
+    if isinstance(primaries, tuple):
+        return primaries
     row = rows_of("colour_primaries")[primaries]
-    white = white_of(primaries)
-    columns = np.stack([_tristimulus(row[name]) for name in ("red", "green", "blue")], 1)
+    (a, b), (c, d), (e, f), (g, h) = (row[name] for name in ("white", "red", "green", "blue"))
+    return a, b, c, d, e, f, g, h
+
+
+def matrix_of(primaries: int | Primaries) -> Floats:
+    """From linear R, G, B to X, Y, Z under D50, ``float64 [3, 3]``.
+
+    Args:
+        primaries: known ones, or chromaticities.
+
+    Raises:
+        numpy.linalg.LinAlgError: the chromaticities lie on a line.
+    """
+    white, numbers = white_of(primaries), chromaticities_of(primaries)
+    columns = np.stack([_tristimulus(numbers[k : k + 2]) for k in (2, 4, 6)], 1)
     own: Floats = adaptation(white) @ (columns * np.linalg.solve(columns, white))
     return own
+
+
+def known_primaries(found: Primaries, near: float = 0.003) -> int | None:
+    """The known primaries that some chromaticities are, each up to a difference; ``None`` for none."""
+    for number in rows_of("colour_primaries"):
+        if max(abs(a - b) for a, b in zip(chromaticities_of(number), found, strict=True)) <= near:
+            return number
+    return None
 
 
 Curve = tuple[float, ...]

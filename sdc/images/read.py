@@ -3,6 +3,7 @@
 Whatever a file is, it becomes ``uint8 [H, W, 3]`` with what had to be done to it said in words, or is refused
 in words: EXIF orientation is applied, colour profiles of RGB and known ones of greys are kept, and those of
 other colours are converted to sRGB.
+What Pillow does not tell is looked up in the file itself (:mod:`.facts` and the modules of each format).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -22,9 +23,16 @@ from ..errors import SdcError
 from ..notes import Notes
 from ..paths import PathLike, open_file
 from ..types import MAX_SIDE, Colour, Limits, Pixels
-from .colour import has_16_bits, in_rgb, narrowed, without_alpha
+from .boxes import avif_facts, jp2_facts
+from .colour import meaning, narrowed, to_rgb, widened, without_alpha
 from .exif import ORIENTATION
+from .facts import Facts
+from .jpeg import check_scans, jpeg_facts
+from .kinds import not_read, read_as, without_content
 from .metadata import Attached, attached
+from .plain import plain_facts
+from .png import png_facts
+from .tiff import refused_layout, tiff_facts
 
 MAX_PIXELS = Limits().pixels
 
@@ -113,22 +121,24 @@ def read_image(
     data = _bytes_of(source)
     notes = Notes("E_PICTURE", strict=strict)
     try:
-        with _unguarded(), Image.open(io.BytesIO(data), formats=readable()) as image:
+        _check_kind(data)
+        facts = _facts_of(data, notes)
+        with _unguarded(), Image.open(io.BytesIO(facts.data), formats=readable()) as image:
             width, height = image.size
             if max(width, height) > MAX_SIDE or width * height > max_pixels:
                 raise SdcError(
                     "E_PICTURE", f"{width} x {height} pixels are more than the limit, {max_pixels}"
                 )
-            if len(image.getbands()) > 1 and has_16_bits(data, image):
-                notes.add("16-bit samples are cut to 8 bits")
-            return _converted(image, background, notes)
+            if image.format == "TGA":  # which no bytes give away
+                facts = plain_facts(data, "TGA")
+            _load(image, data, facts, notes)
+            return _converted(image, facts, background, notes)
     except UnidentifiedImageError:
-        raise SdcError("E_PICTURE", "not an image in a format that is read here; convert it to PNG") from None
+        raise SdcError("E_PICTURE", _unidentified(data)) from None
     except (SdcError, MemoryError):
         raise
     except Exception as error:  # Pillow's readers raise whatever a broken file makes them
-        what = " ".join(str(error).split()) or type(error).__name__
-        raise SdcError("E_PICTURE", f"the image cannot be read: {what}") from None
+        raise SdcError("E_PICTURE", _unreadable(data, error)) from None
 
 
 def _bytes_of(source: bytes | PathLike) -> bytes:
@@ -138,33 +148,108 @@ def _bytes_of(source: bytes | PathLike) -> bytes:
     return bytes(source)
 
 
-def _converted(image: Image.Image, background: Colour | None, notes: Notes) -> SourceImage:
-    frames = int(getattr(image, "n_frames", 1))
-    if frames > 1:
-        notes.add(f"only the first of {frames} frames is read")
+# --- what the file says of itself -----------------------------------------------------------------
+def _check_kind(data: bytes) -> None:
+    """Refuse by name what is not read here."""
+    empty = without_content(data)
+    if empty:
+        raise SdcError("E_PICTURE", empty)
+    kind = not_read(data[:4096])
+    if kind is not None:
+        raise SdcError("E_PICTURE", str(kind))
+
+
+_LOOKS: dict[str, Callable[[bytes, Notes], Facts]] = {
+    "JPEG": lambda data, notes: jpeg_facts(data),
+    "PNG": png_facts,
+    "TIFF": tiff_facts,
+    "AVIF": avif_facts,
+    "JPEG 2000": jp2_facts,
+}
+
+
+def _facts_of(data: bytes, notes: Notes) -> Facts:
+    """What a file says of itself, before Pillow looks at it."""
+    name = read_as(data)
+    look = _LOOKS.get(name)
+    return plain_facts(data, name) if look is None else look(data, notes)
+
+
+def _unidentified(data: bytes) -> str:
+    """Why Pillow knows no format, in words."""
+    name = read_as(data)
+    if not name:
+        return "not an image in a format that is read here; convert it to PNG"
+    if name == "TIFF":
+        return f"TIFF ({refused_layout(data)}) is not read; convert it to 8-bit RGB"
+    if name == "AVIF" and "AVIF" not in readable():
+        return "AVIF is not read by this Pillow; install Pillow 11.3 or later"
+    return f"the {name} is cut off, damaged, or of a kind that is not read; convert it to PNG"
+
+
+def _unreadable(data: bytes, error: Exception) -> str:
+    """Why Pillow's reader failed, in words."""
+    name, what = read_as(data), " ".join(str(error).split()) or type(error).__name__
+    if name == "TIFF" and what.startswith("decoder error"):
+        return f"TIFF ({refused_layout(data)}) is damaged or not read; convert it to uncompressed RGB"
+    if "truncated" in what or "not enough" in what:
+        return f"the {name or 'image'} is truncated: {what}"
+    return f"the image cannot be read: {what}"
+
+
+# --- its pixels -----------------------------------------------------------------------------------
+def _load(image: Image.Image, data: bytes, facts: Facts, notes: Notes) -> None:
+    """Load the pixels of the image that is to be read, and say which it is and whether it is whole."""
+    index, why = facts.frame
+    if index:
+        image.seek(index)
+        notes.add(why)
+    frames = int(getattr(image, "n_frames", 1)) if facts.frames is None else facts.frames
+    if frames > 1 and not index:
+        larger = "" if facts.larger is None else "; there is one of {} x {}".format(*facts.larger)
+        notes.add(f"only the first of {frames} frames is read{larger}")
     image.load()
-    icc = image.info.get("icc_profile") or None
+    if read_as(data) == "JPEG":
+        check_scans(data, image, notes)
+    if facts.bits > 8 and not image.mode.startswith("I"):
+        how = "rounded" if image.format == "AVIF" else "cut"
+        notes.add(f"{facts.bits}-bit samples are {how} to 8 bits")
+
+
+def _converted(image: Image.Image, facts: Facts, background: Colour | None, notes: Notes) -> SourceImage:
+    means = meaning(image, facts, notes)
     orientation = _orientation(image)
     turn = TURNS.get(orientation)
     about = attached(image, notes)
-    image = narrowed(image, notes)
+    image = widened(narrowed(image, facts, notes), facts)
+    if facts.crop is not None and facts.crop[2] <= image.width and facts.crop[3] <= image.height:
+        image = image.crop(facts.crop)
     if turn is not None:
         image = image.transpose(turn)
-    image, alpha = without_alpha(image)
-    image, icc = in_rgb(image, icc, notes)
+    image, alpha = without_alpha(image, facts, notes)
+    image, icc = to_rgb(image, means, notes)
     pixels = np.array(image, np.uint8)
     if alpha is not None and int(alpha.min()) < 255:
-        if background is None:
-            raise SdcError(
-                "E_PICTURE", "the image is transparent in places; give the colour behind it with --background"
-            )
-        weight = alpha.astype(np.uint32)[:, :, None]
-        mixed = pixels * weight + np.array(background, np.uint32) * (255 - weight)
-        pixels = ((mixed + 127) // 255).astype(np.uint8)
-        notes.add("transparent pixels are put on the background colour")
-    return SourceImage(
-        np.ascontiguousarray(pixels), icc, about, tuple(notes), 1 if turn is None else orientation
-    )
+        pixels = _on_background(pixels, alpha, background, notes)
+    turned = 1 if turn is None else orientation
+    return SourceImage(np.ascontiguousarray(pixels), icc, about, tuple(notes), turned)
+
+
+def _on_background(pixels: Pixels, alpha: Pixels, background: Colour | None, notes: Notes) -> Pixels:
+    """Pixels on a colour.
+
+    Raises:
+        SdcError: ``E_PICTURE`` where there is none.
+    """
+    if background is None:
+        raise SdcError(
+            "E_PICTURE", "the image is transparent in places; give the colour behind it with --background"
+        )
+    weight = alpha.astype(np.uint32)[:, :, None]
+    mixed = pixels * weight + np.array(background, np.uint32) * (255 - weight)
+    notes.add("transparent pixels are put on the background colour")
+    on: Pixels = ((mixed + 127) // 255).astype(np.uint8)
+    return on
 
 
 def _orientation(image: Image.Image) -> int:

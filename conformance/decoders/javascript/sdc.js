@@ -1017,6 +1017,12 @@ function readChunk(d, at) {
   return { kind: right ? 'ok' : 'crc', type, at, payload, tail, end };
 }
 
+/** Bytes from the start of a stream to the end of its header, from its first bytes; null where they say nothing of it. */
+export function headerEnd(d) {
+  const [length, begin] = readVarint(d, MAGIC.length, d.length);
+  return length < 0 || MAGIC.some((byte, i) => d[i] !== byte) ? null : begin + length + 4;
+}
+
 export const DEFAULT_LIMITS = { maxPixels: 2 ** 26 };
 
 /**
@@ -1024,6 +1030,8 @@ export const DEFAULT_LIMITS = { maxPixels: 2 ** 26 };
  * Never throws for a bad stream: `error` is the error that ended the reading, `errors` all errors.
  * options: maxPixels; metadata: read COLR, ICCP, EXIF, XMPP, OBJS and REST as well; restoration: read REST. `colour` is [primaries, transfer] of COLR;
  * `iccp`, where COLR does not hold, `exif` and `xmp` are what these chunks inflate to.
+ * have(from, past): whether these bytes are in `file` already, for those who fetch ranges; the header must be (`headerEnd`).
+ * A group that is not, is unread, and chunks on either side of the groups are left unread with it (STAT-11).
  */
 export function parse(file, options = {}) {
   const maxPixels = options.maxPixels ?? DEFAULT_LIMITS.maxPixels;
@@ -1033,7 +1041,7 @@ export function parse(file, options = {}) {
     chunks: [], objects: null, colour: null, iccp: null, exif: null, xmp: null, restoration: null,
   };
   try {
-    readStream(file, s, maxPixels, options.metadata === true, options.restoration === true);
+    readStream(file, s, maxPixels, options.metadata === true, options.restoration === true, options.have ?? (() => true));
   } catch (e) {
     if (!(e instanceof SdcError)) throw e;
     s.error = e;
@@ -1043,7 +1051,7 @@ export function parse(file, options = {}) {
   return s;
 }
 
-function readStream(d, s, maxPixels, metadata, restoration) {
+function readStream(d, s, maxPixels, metadata, restoration, have) {
   let agree = 0;
   while (agree < 4 && agree < d.length && d[agree] === MAGIC[agree]) agree++;
   if (agree < 4) {
@@ -1139,7 +1147,7 @@ function readStream(d, s, maxPixels, metadata, restoration) {
       at = c.end;
     }
   };
-  readChunks(tail + 4, place);
+  if (have(tail + 4, Math.min(place, d.length))) readChunks(tail + 4, place);
   const seed = crcUpdate(crcUpdate(-1, s.start, 0, s.start.length), s.coded, 0, s.coded.length); // LATN-04
   for (const g of s.groups) {
     if (g.size === 0) continue;
@@ -1150,6 +1158,7 @@ function readStream(d, s, maxPixels, metadata, restoration) {
       note('E_GROUP_TRUNCATED', `group ${g.index} is cut off`, g.offset, where);
       continue;
     }
+    if (!have(g.offset, end)) continue;
     const c = crcUpdate(crcUpdate(seed, [g.index, g.levelQuality], 0, 2), d, g.offset, end - 4);
     if ((~c >>> 0) !== u32(d, end - 4)) {
       g.state = 'damaged';
@@ -1160,7 +1169,7 @@ function readStream(d, s, maxPixels, metadata, restoration) {
     g.payload = g.offset;
     g.tail = end - 4;
   }
-  readChunks(offset, d.length);
+  if (have(Math.min(offset, d.length), d.length)) readChunks(offset, d.length);
 
   if (metadata) {
     const colr = found.get(0xC2);
@@ -1594,7 +1603,7 @@ export function selectGroups(s, select) {
  * The first half of a decoding: reads a stream and decodes the latents of the groups asked for, so that
  * every rule is checked before the first pixel is shown (STAT-08).
  * options: models: list of loadModel(), or a function of number and weights that gives one;
- * select: {groups, levels, objects}; maxPixels; metadata; restore: 'stream' or the number of a restoration model.
+ * select: {groups, levels, objects}; maxPixels; metadata; have; restore: 'stream' or the number of a restoration model.
  * Throws SdcError for a file that is invalid or unsupported.
  * Returns {stream, ready: [{group, latents}], missing: groups asked for that are not complete, model, restorer, errors, state}.
  */
