@@ -18,7 +18,7 @@ endef
 
 SOURCES = pyproject.toml setup.py README.md LICENSE $(shell find sdc -name "*.py" -o -name "*.[ch]") $(wildcard sdc/models/* spec/*.* spec/examples/*)
 
-.PHONY: help demo dev test long quick check wheel tables wasm viewer bench clean
+.PHONY: help demo dev test long quick check wheel tables wasm viewer site bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -31,6 +31,7 @@ help:
 	@echo "make tables     bring tables, examples, registries and vectors up to date"
 	@echo "make wasm       build the compiled core as WebAssembly, with clang and lld"
 	@echo "make viewer     put the viewer, the decoder and the models into build/viewer, for any web server"
+	@echo "make site       build the documentation with the viewer as a site in build/site, with links checked"
 	@echo "make dev        only make $(VENV_TEST), in which one can also train"
 	@echo "make bench      decoding and encoding times, in $(VENV_TEST); BENCH=\"--data FOLDER --short\" for options"
 	@echo "make clean      remove what was made, environments included"
@@ -110,6 +111,11 @@ wasm: $(VENV_TEST)/stamp
 
 viewer:
 	$(PYTHON) docs/viewer/assemble.py build/viewer
+
+site: $(VENV_TEST)/core
+	$(VENV_TEST)/bin/python docs/site/stage.py build/site-source
+	NO_MKDOCS_2_WARNING=1 $(VENV_TEST)/bin/python -m mkdocs build --quiet --strict --config-file build/site-source/mkdocs.yml
+	@echo "build/site: try it with: python3 -m http.server --directory build/site"
 
 bench: $(VENV_TEST)/core
 	$(VENV_TEST)/bin/python -m sdc_reference.evaluation speed $(BENCH)
