@@ -41,9 +41,9 @@ class SdcError(Exception):
 
     def __init__(self, code: str, message: str = "", where: str = "", offset: int | None = None):
         self.code = code
-        self.message = message or str(error_table()[code]["name"])
+        self.message: str = message or str(error_table()[code]["name"])
         self.offset = offset
-        self.where = where or (f"byte {offset}" if offset is not None else "")
+        self.where: str = where or (f"byte {offset}" if offset is not None else "")
         super().__init__(str(self))
 
     def __str__(self) -> str:

@@ -73,8 +73,8 @@ class SdcImageFile(ImageFile.ImageFile):
         sdc: the open stream, for all that Pillow has no name for; ``None`` in a copy from another process.
     """
 
-    format = FORMAT
-    format_description = "Semantic image with groups of importance"
+    format: str | None = FORMAT
+    format_description: str | None = "Semantic image with groups of importance"
     sdc: SdcFile | None = None
     _levels: list[Level] | None = None
     _pending = False

@@ -338,7 +338,7 @@ class SdcDataset(Dataset[Any]):
         **options: Any,
     ):
         self._failures = _Failures(errors)
-        self.decode = Decode(levels, **options)
+        self.decode: Decode = Decode(levels, **options)
         self._opener = opener or partial(open_file, access=access)
         self.paths: list[str] = []
         for path, error in stream_paths(source):
@@ -429,16 +429,20 @@ class SdcShards(IterableDataset[Any]):
     ):
         super().__init__()
         self._failures = _Failures(errors)
-        self.decode = Decode(levels, **options)
-        self.shards = [os.fspath(s) for s in ([shards] if isinstance(shards, (str, os.PathLike)) else shards)]
+        self.decode: Decode = Decode(levels, **options)
+        several = [shards] if isinstance(shards, (str, os.PathLike)) else shards
+        self.shards: list[str] = [os.fspath(shard) for shard in several]
         if (rank is None) != (world is None):
             raise SdcError("E_USAGE", "rank and world are given together, or neither")
+        self.rank: int
+        self.world: int
         self.rank, self.world = _rank() if rank is None or world is None else (rank, world)
         if not 0 <= self.rank < self.world:
             raise SdcError("E_USAGE", f"rank {self.rank} of {self.world}: ranks count from 0")
         if len(self.shards) < self.world:
             raise SdcError("E_USAGE", f"{self.world} ranks need as many shards, not {len(self.shards)}")
-        self.shuffle, self.seed = shuffle, seed
+        self.shuffle: int = shuffle
+        self.seed: int = seed
         self._opener = opener or partial(open_file, access=access)
         self._epoch = _shared(1)
 
