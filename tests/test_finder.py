@@ -44,7 +44,7 @@ def test_an_edge_divides_two_things_and_the_main_one_comes_first() -> None:
 
 
 def test_nothing_that_stands_out_is_one_scene() -> None:
-    for given in ({}, {"thing": box(0.6, (5, 5, 9, 9)), "main": box(0.3, (5, 5, 9, 9))}):
+    for given in ({}, {"thing": box(0.6, (5, 5, 9, 9)), "main": box(0.25, (5, 5, 9, 9))}):
         (scene,) = things_of(maps(**given), 64, 48)
         assert (scene.label, scene.level, scene.box) == ("scene", "L1", (0, 0, 64, 48))
 

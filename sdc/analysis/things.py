@@ -21,22 +21,22 @@ from .regions import pieces_of
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
-THING = 0.35
+THING = 0.3
 """From here on a place is of a thing."""
 
-FAINT = 0.15
+FAINT = 0.1
 """From here on a place may be: what is found only so is of L3."""
 
-EDGE = 0.4
+EDGE = 0.5
 """From here on an edge divides."""
 
 RING = 3
 """Places around a sure thing in which nothing faint is looked for."""
 
-LEAST = 0.002
+LEAST = 0.004
 """Share of the image under which a piece goes to its neighbour, or is left out."""
 
-STANDS_OUT = 0.4
+STANDS_OUT = 0.3
 """How much the main thing must be the main thing; below, nothing stands out."""
 
 FIRST, SECOND = 0.6, 0.3
@@ -48,7 +48,7 @@ TEXT = 0.5
 SURE = 0.8
 """Mean certainty of its class with which a thing gets its name."""
 
-NAMED = ("person", "animal", "vehicle", "food")
+NAMED = ("person", "animal", "vehicle")
 """Classes that are names of things; test images bear out no others."""
 
 SCENE = "scene"
