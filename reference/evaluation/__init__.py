@@ -10,6 +10,8 @@ How well it codes:
 - ``integers --checkpoint FILE --data DIR --fit DIR ...``: the integer codec against the same model in floats.
 - ``checkpoints --checkpoints FILE ... --data DIR``: models in training against each other.
 - ``efforts --data DIR [--efforts N ...]``: what a longer search of the encoder buys.
+- ``restoration --data DIR --csv FILE [--denoisers FILE ...]``: degraded photographs, restored from latents
+  and in other ways.
 - ``sheet --coco DIR --out FILE``: ten photographs, whole and in part, to look at.
 
 What machines see in coded images:

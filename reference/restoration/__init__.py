@@ -1,0 +1,4 @@
+"""Restoration models: what makes restored samples of a frozen model's latents.
+
+Degradations of clean photographs, samples of their latents, the network, its training, and its export.
+"""

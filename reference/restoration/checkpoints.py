@@ -1,0 +1,66 @@
+"""Restoration models that training can go on from, and their files; the base is not in them."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sdc.networks.tensors import read_tensors, write_tensors
+
+from .network import RestorationNetwork, RestorationSizes, base_synthesis
+
+
+def own_state(network: nn.Module) -> dict[str, Tensor]:
+    """Tensors of a restoration network without those of its base."""
+    return {name: t for name, t in network.state_dict().items() if not name.startswith("base.")}
+
+
+def load_own(network: nn.Module, state: dict[str, Tensor]) -> None:
+    """Put tensors of :func:`own_state` back.
+
+    Raises:
+        RuntimeError: they are of another network.
+    """
+    missing, unexpected = network.load_state_dict(state, strict=False)
+    if unexpected or any(not name.startswith("base.") for name in missing):
+        raise RuntimeError(f"not the tensors of this network: {[*missing, *unexpected][:3]}")
+
+
+def load_network(path: Path, base: Path) -> RestorationNetwork:
+    """The network of a run with its averaged weights.
+
+    Args:
+        path: ``last.pt`` of a run, or a file of :func:`save_half`.
+        base: file of the model whose latents it restores.
+
+    Raises:
+        OSError: a file cannot be read.
+        SdcError: ``E_MODEL_FILE``.
+        ValueError, RuntimeError: the file holds something else.
+    """
+    if path.suffix == ".safetensors":
+        tensors, description = read_tensors(path.read_bytes())
+        state = {name: torch.from_numpy(array.astype(np.float32)) for name, array in tensors.items()}
+        sizes = description["restoration"]
+    else:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+        state, sizes = found["average"], found["sizes"]
+    network = RestorationNetwork(RestorationSizes(**sizes), base_synthesis(base))
+    load_own(network, state)
+    return network
+
+
+def save_half(path: Path, network: RestorationNetwork) -> None:
+    """Write a network's weights in half precision, a few MB.
+
+    Raises:
+        ValueError: a weight is beyond half precision.
+    """
+    tensors = {name: t.detach().half().contiguous().numpy() for name, t in own_state(network).items()}
+    if not all(np.isfinite(array).all() for array in tensors.values()):
+        raise ValueError("a weight leaves half precision")
+    path.write_bytes(write_tensors(tensors, {"restoration": dataclasses.asdict(network.sizes)}))

@@ -1,0 +1,282 @@
+"""Training of a restoration model with the encoder and the base frozen."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import dataclasses
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sdc.networks.registry import models_folder
+
+from ..model.checkpoints import save_state
+from ..model.layers import LATENT, channels_last
+from ..training.features import FeatureDistance
+from ..training.optim import Muon
+from ..training.stop import Stop
+from .checkpoints import load_own, own_state
+from .degradations import KINDS
+from .network import RestorationNetwork, RestorationSizes, base_synthesis
+from .samples import open_samples
+
+EVERY = 100
+"""Steps that a line of the log is the mean of."""
+
+FLOOR = 4.0
+"""Squared error, in 8-bit units, below which more counts for little."""
+
+SEEN_PART = 8
+"""One in so many samples of a batch is compared by features too."""
+
+KINDS_WEIGHT, CLEAN_WEIGHT = 3.0, 2.0
+"""Weights of the error of strengths, and of clean samples, which are to stay as they are."""
+
+DERIVING = 0.15
+"""Learning rate of what derives vectors, as a part of that of the rest."""
+
+TAUGHT, TEACHING_RATE = 48, 2e-3
+"""Samples of a batch, and the learning rate, when it is taught degradations first."""
+
+Samples = Sequence[npt.NDArray[np.void]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """Samples.
+
+    Attributes:
+        clean: ``float [B, 3, S, S]``, 0 to 255.
+        latents: ``float [B, M, S / 16, S / 16]`` in network units.
+        cells: ``float [B, 1, S / 16, S / 16]``, 1 where a cell is of the group.
+        quality: ``float [B]``.
+        severity: ``float [B, kinds]``.
+    """
+
+    clean: Tensor
+    latents: Tensor
+    cells: Tensor
+    quality: Tensor
+    severity: Tensor
+
+    @property
+    def mask(self) -> Tensor:
+        """1 at the pixels of the group, ``[B, 1, S, S]``."""
+        return F.interpolate(self.cells, scale_factor=16, mode="nearest")
+
+
+def batch_of(rows: Sequence[np.void]) -> Batch:
+    """A batch of rows of :func:`.samples.row_type`."""
+
+    def of(name: str) -> Tensor:
+        return torch.from_numpy(np.stack([row[name] for row in rows]).astype(np.float32))
+
+    nearby = torch.channels_last
+    clean = of("clean").permute(0, 3, 1, 2).contiguous(memory_format=nearby)
+    latents = (of("latents") * 2.0**-LATENT.frac).contiguous(memory_format=nearby)
+    return Batch(clean, latents, of("cells")[:, None], of("quality"), of("severity"))
+
+
+def random_rows(samples: Samples, count: int, rng: np.random.Generator) -> list[np.void]:
+    """Random samples, with repetition."""
+    files = rng.integers(len(samples), size=count)
+    return [samples[k][int(rng.integers(len(samples[k])))] for k in files]
+
+
+def squared_error(decoded: Tensor, batch: Batch) -> Tensor:
+    """Mean squared error of each sample over the pixels of its group, ``[B]``."""
+    total = ((decoded - batch.clean) ** 2 * batch.mask).sum((1, 2, 3))
+    return total / (3 * batch.mask.sum((1, 2, 3)))
+
+
+def loss_of(network: RestorationNetwork, batch: Batch, seen: FeatureDistance) -> tuple[Tensor, Tensor]:
+    """Loss of a batch, and ``[loss, dB, error of strengths]`` for the log.
+
+    The distance counts by its logarithm, so that samples of all degradations weigh alike.
+    """
+    decoded, vector = network(batch.latents, batch.quality, batch.cells)
+    with torch.autocast(batch.clean.device.type, enabled=False):
+        decoded = decoded.float()
+        error = squared_error(decoded, batch)
+        few = slice(0, max(1, len(error) // SEEN_PART))
+        mask = batch.mask[few]
+        more = seen(batch.clean[few], decoded[few].clamp(0, 255), mask) / mask.sum((1, 2, 3))
+        distance = torch.cat([error[few] + more, error[few.stop :]])
+        found = network.strengths(vector.float())
+        wrong = wrong_strengths(found, batch.severity)
+        weight = torch.where((batch.severity == 0).all(1), CLEAN_WEIGHT, 1.0)
+        loss = (weight * torch.log(distance + FLOOR)).sum() / weight.sum() + KINDS_WEIGHT * wrong.mean()
+        psnr = 10 * torch.log10(255**2 / error.clamp_min(1e-3)).mean()
+    return loss, torch.stack([loss.detach(), psnr.detach(), wrong.mean().detach()])
+
+
+def optimisers_of(
+    network: RestorationNetwork, matrix_rate: float, rate: float
+) -> tuple[Muon, torch.optim.Adam]:
+    """Muon for the matrices of residuals, Adam for the rest, gains and offsets among it.
+
+    What derives vectors moves slowly, since all the rest goes by them.
+    """
+    matrices: list[Tensor] = []
+    deriving: list[Tensor] = []
+    others: list[Tensor] = []
+    for name, parameter in network.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        hidden = name.startswith(("taps", "mixers", "fine")) and ".gate." not in name
+        if name.startswith(("derive.", "kinds.")):
+            deriving.append(parameter)
+        else:
+            matrix = hidden and parameter.dim() == 4 and parameter.shape[1] > 1
+            (matrices if matrix else others).append(parameter)
+    groups = [{"params": others, "lr": rate}, {"params": deriving, "lr": DERIVING * rate}]
+    return Muon(matrices, matrix_rate), torch.optim.Adam(groups, rate, betas=(0.9, 0.99))
+
+
+def wrong_strengths(found: Tensor, severity: Tensor) -> Tensor:
+    """Squared error of strengths ``[B, kinds]``, of each sample; below 0 is as good as 0."""
+    return torch.where(severity == 0, found.clamp_min(0), found - severity).square().mean(1)
+
+
+def teach(network: RestorationNetwork, samples: Samples, steps: int, seed: int) -> None:
+    """Let the network that derives vectors tell degradations, before anything goes by its vectors."""
+    parts = [*network.derive.parameters(), *network.kinds.parameters()]
+    optimiser = torch.optim.Adam(parts, TEACHING_RATE, betas=(0.9, 0.99))
+    total = 0.0
+    for step in range(steps):
+        optimiser.param_groups[0]["lr"] = TEACHING_RATE * min(1.0, (step + 1) / 100, 2 * (1 - step / steps))
+        rows = random_rows(samples, TAUGHT, np.random.default_rng([seed, 1 << 20, step]))
+        latents, cells, quality, severity = (
+            torch.from_numpy(np.stack([row[name] for row in rows]).astype(np.float32))
+            for name in ("latents", "cells", "quality", "severity")
+        )
+        found = network.derive(latents * 2.0**-LATENT.frac, quality, cells[:, None])
+        loss = wrong_strengths(network.strengths(found), severity).mean()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        total += float(loss.detach())
+        if step % EVERY == EVERY - 1:
+            print(f"taught {step + 1} {total / EVERY:.5f}", flush=True)
+            total = 0.0
+
+
+def begin(network: nn.Module, path: Path) -> None:
+    """Take from another run's ``last.pt`` the averaged tensors of the same names and shapes."""
+    now = network.state_dict()
+    state = torch.load(path, weights_only=True)["average"]
+    fitting = {name: t for name, t in state.items() if name in now and t.shape == now[name].shape}
+    network.load_state_dict({**now, **fitting})
+    print(f"{len(fitting)} of {len(state)} tensors of {path}", flush=True)
+
+
+@torch.no_grad()
+def by_kind(network: RestorationNetwork, rows: Sequence[np.void]) -> dict[str, tuple[float, float]]:
+    """Mean dB of samples as captured and restored, by their kind, ``clean`` or ``mixed``."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for start in range(0, len(rows), 8):
+        batch = batch_of(rows[start : start + 8])
+        with torch.autocast("cpu", torch.bfloat16):
+            restored, _ = network(batch.latents, batch.quality, batch.cells)
+            fine = F.interpolate(batch.cells, scale_factor=2, mode="nearest")
+            captured = network.base(batch.latents, batch.quality, fine)
+        pairs = [squared_error(x.float().clamp(0, 255), batch) for x in (captured, restored)]
+        decibels = [10 * torch.log10(255**2 / p.clamp_min(1e-3)) for p in pairs]
+        for severity, a, b in zip(batch.severity, *decibels, strict=True):
+            kinds = [kind for kind, s in zip(KINDS, severity, strict=True) if s > 0]
+            name = "mixed" if len(kinds) > 1 else (kinds or ["clean"])[0]
+            found.setdefault(name, []).append((float(a), float(b)))
+    return {
+        name: (sum(a for a, _ in pairs) / len(pairs), sum(b for _, b in pairs) / len(pairs))
+        for name, pairs in sorted(found.items())
+    }
+
+
+def train(args: argparse.Namespace) -> None:
+    """Begin a run or go on with it, until its end or until it is stopped."""
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+    args.out.mkdir(parents=True, exist_ok=True)
+    samples = open_samples(args.samples)
+    samples, held = samples[:-1], samples[-1]
+    base = base_synthesis(models_folder() / f"sdc-model-{args.base}.safetensors")
+    network = channels_last(RestorationNetwork(RestorationSizes(), base))
+    examples = batch_of(random_rows(samples, 16, np.random.default_rng(args.seed))).clean
+    seen = FeatureDistance(args.features, examples, args.feature_weight)
+    average = copy.deepcopy(network).requires_grad_(False)
+    optimisers = optimisers_of(network, args.matrix_rate, args.rate)
+    peaks = [group["lr"] for o in optimisers for group in o.param_groups]
+    step, seconds, last = 0, 0.0, args.out / "last.pt"
+    if not last.exists():
+        if args.start:
+            begin(network, args.start)
+        teach(network, samples, args.teach, args.seed)
+        average.load_state_dict(network.state_dict())
+    if last.exists():
+        state = torch.load(last, weights_only=True)
+        load_own(network, state["network"])
+        load_own(average, state["average"])
+        for optimiser, own in zip(optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(own)
+        step, seconds = state["step"], state["seconds"]
+    pairs = zip(average.parameters(), network.parameters(), strict=True)
+    averaged = [(a, b) for a, b in pairs if b.requires_grad]
+
+    def save() -> None:
+        save_state(
+            last,
+            {
+                "sizes": dataclasses.asdict(network.sizes),
+                "network": own_state(network),
+                "average": own_state(average),
+                "optimisers": [o.state_dict() for o in optimisers],
+                "step": step,
+                "seconds": seconds,
+            },
+        )
+        table = by_kind(average, list(held[: args.held]))
+        print("  " + ", ".join(f"{k} {a:.2f} {b:.2f}" for k, (a, b) in table.items()), flush=True)
+
+    trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    print(f"{sum(map(len, samples))} samples, {trained} parameters, from step {step}", flush=True)
+    sums = torch.zeros(3)
+    saved = tick = time.monotonic()
+    with Stop() as stop:
+        while not stop.requested and (part := seconds / (60 * args.minutes)) < 1:
+            rng = np.random.default_rng([args.seed, step])
+            rate = min(1.0, (step + 1) / 200) * (1.0 if part < 0.4 else max(0.02, (1 - part) / 0.6))
+            groups = [group for o in optimisers for group in o.param_groups]
+            for group, peak in zip(groups, peaks, strict=True):
+                group["lr"] = peak * rate
+            batch = batch_of(random_rows(samples, args.batch, rng))
+            with torch.autocast("cpu", torch.bfloat16):
+                loss, figures = loss_of(network, batch, seen)
+            network.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            norm = torch.nn.utils.clip_grad_norm_([b for _, b in averaged], 1.0)
+            if math.isfinite(float(norm)):
+                for optimiser in optimisers:
+                    optimiser.step()
+            step += 1
+            decay = min(0.998, (1 + step) / (10 + step))
+            with torch.no_grad():
+                torch._foreach_lerp_([a for a, _ in averaged], [b for _, b in averaged], 1 - decay)
+            now = time.monotonic()
+            seconds, tick = seconds + min(now - tick, 10.0), now
+            sums += figures
+            if step % EVERY == 0:
+                values = " ".join(f"{v:.4f}" for v in (sums / EVERY).tolist())
+                print(f"step {step} {seconds / 60:.1f} min {rate:.3f} {values}", flush=True)
+                sums.zero_()
+            if now - saved > 60 * args.save_minutes:
+                saved = now
+                save()
+    save()
