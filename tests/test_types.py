@@ -90,5 +90,11 @@ def test_the_types_of_every_public_name_are_complete(environment: Path) -> None:
     ]
     assert len(symbols) > 300
     assert {p for p in public if p.startswith("sdc.plugins")} <= {s["name"] for s in symbols}
-    wrong = [s["name"] for s in symbols if not s["isTypeKnown"] or s["isTypeAmbiguous"]]
-    assert wrong == []
+    assert [s["name"] for s in symbols if is_open(s)] == []
+
+
+def is_open(symbol: Any) -> bool:
+    """Whether a type is unknown, or has no annotation of its own; those of what it refers to are theirs."""
+    said = [found["message"] for found in symbol["diagnostics"]]
+    unknown = not symbol["isTypeKnown"] and not symbol["isTypeAmbiguous"]
+    return unknown or any("missing type annotation" in message for message in said)
