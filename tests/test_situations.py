@@ -9,7 +9,7 @@ from typing import Any
 import make_situations
 import numpy as np
 import pytest
-from image_files import jpeg
+from image_files import RGB, heif, jpeg, png, tiff, tiff_page
 from PIL import Image
 from situations import Situation, check, images
 from skimage.data import astronaut
@@ -157,3 +157,42 @@ def test_the_row_is_said_from_which_on_a_scan_is_missing(options: dict[str, Any]
     same = (found.pixels == whole).all((1, 2))
     assert same[: row - 1].all() and not same[row + 32 :].all()
     assert abs(row - share * 256) < 64
+
+
+# --- folders --------------------------------------------------------------------------------------
+def test_a_folder_run_says_what_it_leaves_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    (folder / "deep").mkdir(parents=True)
+    for name, data in {
+        "a.png": png(RGB[:16, :16]),
+        "b.heic": heif(b"heic"),
+        "c.HEIC": heif(b"heic"),
+        "deep/d.nef": tiff(tiff_page(RGB, 2)),
+        "e": jpeg(RGB),
+        "notes.txt": b"BMW and P5, no images",
+        "f.json": b"{}",
+        "g.json": b"{}",
+        ".hidden.heic": heif(b"heic"),
+    }.items():
+        (folder / name).write_bytes(data)
+    argv = ["encode", str(folder), str(out), "--objects", str(folder / "g.json")]
+    assert cli.main(argv) == 64  # no objects in that file
+    assert cli.main(["encode", str(folder), str(out), "--objects", "none"]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert any("note: left out: b.heic, c.HEIC: HEIC is not read here; convert it with" in s for s in said)
+    assert any("note: left out: deep/d.nef: a camera raw file is not read here" in s for s in said)
+    assert any("note: left out: e: it is JPEG, and its name does not say so" in s for s in said)
+    assert "sdc: note: left out, no images by their names: 1 .json, 1 .txt" in said
+    assert "sdc: note: left out, no images by their names: 2 .json, 1 .txt" in said
+    assert not any("hidden" in s for s in said) and (out / "a.sdc").exists()
+    assert cli.main(["encode", str(folder), str(out), "--objects", "none", "--strict"]) == 64
+    assert "E_PICTURE: left out: b.heic, c.HEIC" in capsys.readouterr().err
+
+
+def test_a_folder_of_other_files_says_which_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.jxl").write_bytes(b"\xff\x0a" + bytes(99))
+    assert cli.main(["encode", str(tmp_path), str(tmp_path / "out"), "--objects", "none"]) == 66
+    said = capsys.readouterr().err
+    assert "left out: a.jxl: JPEG XL is not read here" in said and "E_INPUT" in said

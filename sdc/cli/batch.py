@@ -10,7 +10,8 @@ from pathlib import Path
 from ..errors import SdcError
 from ..folders import files_below
 from .files import PIPE, is_image_name, objects_path
-from .jobs import Job, attempt, refused, show
+from .jobs import Job, attempt, refused, show, told
+from .left_out import left_out
 from .manifest import Manifest
 from .messages import Args, Work, worst_status
 from .pool import run_jobs
@@ -57,7 +58,9 @@ def run_all(
     if is_same(args.input, args.output):
         _check_in_place(found, suffix)
     jobs, statuses = _plan(args, found, suffix, recorded=record is not None)
-    if not jobs and not statuses:
+    if takes is is_image_name:
+        statuses.append(show(told(args, left_out(args, takes, suffix))))
+    if not jobs and not any(statuses):
         raise SdcError("E_INPUT", "the folder holds no file for this command", args.input)
     run = run_jobs if record is None else partial(run_what_is_left, Manifest.of(args, record))
     return worst_status([*statuses, *run(work, args, jobs)])

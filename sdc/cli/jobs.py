@@ -15,6 +15,7 @@ from .messages import (
     Args,
     InternalError,
     Out,
+    Said,
     Work,
     as_error,
     message_line,
@@ -88,15 +89,20 @@ def _attempt(work: Work, args: Args, job: Job) -> Result:
         said = work(args, job.source, job.target)
     except Exception as error:
         return refused(args, as_error(error), job.name)
+    result = told(args, said, job.name)
+    result.passing = any(isinstance(s, Passing) for s in said)
+    return result
+
+
+def told(args: Args, said: Said, name: str = "") -> Result:
+    """What there is to say, of a file or of all."""
     result = Result(worst_status(status_of(s) for s in said))
     for s in said:
-        result.passing |= isinstance(s, Passing)
         if isinstance(s, Out):
             result.out.append(s)
         else:
-            result.err.append(
-                message_line(args.program, s if isinstance(s, SdcError) else f"note: {s}", job.name)
-            )
+            line = s if isinstance(s, SdcError) else f"note: {s}"
+            result.err.append(message_line(args.program, line, name))
     return result
 
 

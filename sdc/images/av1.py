@@ -47,22 +47,22 @@ def sequence_header(data: bytes) -> bytes | None:
                 shift, place = shift + 7, place + 1
                 if not data[place - 1] & 0x80:
                     break
-        if head >> 3 & 15 == _SEQUENCE_HEADER:
+        if head >> 3 & 15 == _SEQUENCE_HEADER and size:
             return data[place : place + size]
         place += size
     return None
 
 
+def frame_size(header: bytes) -> tuple[int, int]:
+    """Width and height of the largest frame that a sequence header allows."""
+    return _at_size(_Bits(header))
+
+
 def code_points_of(header: bytes) -> CodePoints | None:
     """Code points of a sequence header; ``None`` where it has none."""
     bits = _Bits(header)
-    profile, _, reduced = bits.read(3), bits.read(1), bits.read(1)
-    if reduced:
-        bits.read(5)
-    else:
-        _skip_operating_points(bits)
-    width, height = bits.read(4) + 1, bits.read(4) + 1
-    bits.read(width), bits.read(height)
+    _at_size(bits)
+    profile, reduced = header[0] >> 5, bool(header[0] & 8)
     if not reduced and bits.read(1):
         bits.read(7)
     bits.read(3)
@@ -74,6 +74,17 @@ def code_points_of(header: bytes) -> CodePoints | None:
     if profile != 1:
         bits.read(1)
     return CodePoints(bits.read(8), bits.read(8)) if bits.read(1) else None
+
+
+def _at_size(bits: _Bits) -> tuple[int, int]:
+    """Read up to the size of the frame, which is what comes out."""
+    bits.read(4)
+    if bits.read(1):
+        bits.read(5)
+    else:
+        _skip_operating_points(bits)
+    width, height = bits.read(4) + 1, bits.read(4) + 1
+    return bits.read(width) + 1, bits.read(height) + 1
 
 
 def _skip_operating_points(bits: _Bits) -> None:

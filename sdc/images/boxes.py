@@ -12,8 +12,8 @@ from fractions import Fraction
 from ..errors import SdcError
 from ..format.colr import SRGB, CodePoints
 from ..notes import Notes
-from .av1 import code_points_of, sequence_header
-from .facts import Claim, Facts, Tagged
+from .av1 import code_points_of, frame_size, sequence_header
+from .facts import Facts, Tagged
 
 Box = tuple[bytes, bytes]
 """Type and content of a box."""
@@ -116,9 +116,23 @@ def avif_facts(data: bytes, notes: Notes) -> Facts:
             facts.bits = max(facts.bits, 12 if content[2] & 0x20 else 10)
         elif kind == b"clap" and len(content) >= 32:
             facts.crop = _clean_aperture(content, own, notes)
-    if not facts.below:
-        facts.below += _of_sequence(data, meta, item, own)
+    header = _sequence(data, meta, item, own)
+    if header is not None:
+        _check_frame(header, own)
+        points = code_points_of(header)
+        facts.below += [Tagged(points, "AV1")] if points is not None and not facts.below else []
     return facts
+
+
+def _check_frame(header: bytes, own: list[Box]) -> None:
+    """Refuse a size far above that of the frame, to which libavif would scale it."""
+    ispe = _first(own, b"ispe") or b""
+    claimed, (width, height) = (_u(ispe, 4, 4), _u(ispe, 8, 4)), frame_size(header)
+    if claimed[0] * claimed[1] > 4 * width * height:
+        raise SdcError(
+            "E_PICTURE",
+            f"the AVIF claims {claimed[0]} x {claimed[1]} pixels, and its data has {width} x {height}",
+        )
 
 
 def _narrow(content: bytes, place: int) -> int:
@@ -157,12 +171,10 @@ def _clean_aperture(content: bytes, own: list[Box], notes: Notes) -> tuple[int, 
     return None if crop == (0, 0, *whole) else crop
 
 
-def _of_sequence(data: bytes, meta: list[Box], item: int, own: list[Box]) -> list[Claim]:
-    """Code points of the sequence header, which count where there is no nclx (MIAF, 7.3.6.4)."""
+def _sequence(data: bytes, meta: list[Box], item: int, own: list[Box]) -> bytes | None:
+    """The sequence header of an item, which counts where there is no nclx (MIAF, 7.3.6.4)."""
     config = (_first(own, b"av1C") or b"")[4:]
-    header = sequence_header(config) or sequence_header(_item_data(data, meta, item))
-    points = None if header is None else code_points_of(header)
-    return [] if points is None else [Tagged(points, "AV1")]
+    return sequence_header(config) or sequence_header(_item_data(data, meta, item))
 
 
 def _item_data(data: bytes, meta: list[Box], item: int) -> bytes:
@@ -193,6 +205,44 @@ def _item_data(data: bytes, meta: list[Box], item: int) -> bytes:
 
 
 # --- JPEG 2000 ------------------------------------------------------------------------------------
+_SIZ, _SOT, _EOC = b"\xff\x51", b"\xff\x90", b"\xff\xd9"
+
+
+def _check_tiles(stream: bytes, notes: Notes) -> None:
+    """Say that tiles of a codestream are missing or cut off, which OpenJPEG passes over.
+
+    Raises:
+        SdcError: ``E_PICTURE`` where most of them are.
+    """
+    if stream[2:4] != _SIZ or len(stream) < 40:
+        return
+    width, height, *_, across, down, left, upper = struct.unpack_from(">8I", stream, 8)
+    expected = -(-(width - left) // max(across, 1)) * -(-(height - upper) // max(down, 1))
+    found, whole = _tiles(stream)
+    missing = expected - len(found)
+    if 2 * missing > expected:
+        raise SdcError("E_PICTURE", f"{len(stream)} bytes of data cannot hold {width} x {height} pixels")
+    if missing > 0:
+        notes.add(f"{missing} of {expected} tiles of the JPEG 2000 are missing")
+    elif not whole:
+        notes.add("the JPEG 2000 ends early, and details are missing")
+
+
+def _tiles(stream: bytes) -> tuple[set[int], bool]:
+    """Indices of the tiles of which parts are there, and whether all parts are whole up to the end."""
+    place = stream.find(_SOT)
+    found: set[int] = set()
+    while place >= 0 and stream[place : place + 2] == _SOT and place + 12 <= len(stream):
+        found.add(_u(stream, place + 4, 2))
+        size = _u(stream, place + 6, 4)
+        if size == 0:
+            return found, stream.rstrip(b"\0")[-2:] == _EOC
+        if size < 14 or place + size > len(stream):
+            return found, False
+        place += size
+    return found, stream[place : place + 2] == _EOC
+
+
 _ENUMERATED = {
     16: Tagged(SRGB, "JP2"),
     17: None,
@@ -220,8 +270,7 @@ def jp2_facts(data: bytes, notes: Notes) -> Facts:
     if not bare and _cut(data):
         raise SdcError("E_PICTURE", f"the JPEG 2000 is truncated: it ends in a box, after {len(data)} bytes")
     stream = data if bare else _first(_boxes(data), b"jp2c") or b""
-    if stream[-2:] != b"\xff\xd9" and b"\xff\xd9" not in stream[-64:]:
-        notes.add("the JPEG 2000 ends early, and details are missing")
+    _check_tiles(stream, notes)
     if stream[2:4] == b"\xff\x51" and len(stream) > 44:
         count = min(_u(stream, 40, 2), 16384)
         facts.bits = max(((size & 0x7F) + 1 for size in stream[42 : 42 + 3 * count : 3]), default=8)

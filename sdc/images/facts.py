@@ -56,6 +56,7 @@ class Facts:
         opaque: why what Pillow gives as alpha is none, in words; empty where it is one, or where none is.
         crop: what of the image is to be seen: left, upper, right, lower.
         shifted: whether Pillow shifts samples of less than 8 bits, and leaves the lowest bits 0.
+        palette: R, G, B of all colours in turn, where Pillow gives others; empty where it does not.
         frame: index of the frame that is read, and why, in words, if it is not the first.
         frames: how many images it holds, where Pillow counts what are none; ``None``: ask Pillow.
         larger: size of a later image that is much larger than the first.
@@ -72,6 +73,7 @@ class Facts:
     opaque: str = ""
     crop: tuple[int, int, int, int] | None = None
     shifted: bool = False
+    palette: bytes = b""
     frame: tuple[int, str] = (0, "")
     frames: int | None = None
     larger: tuple[int, int] | None = None

@@ -34,7 +34,11 @@ _ICC = b"ICC_PROFILE\0"
 
 TAIL = 16
 """Bytes at the end of a scan in whose place others change pixels."""
-TRIALS = 3
+FEW = 8
+"""The same for a sequential scan of all components, whose last bits are those of a block that shows."""
+TRIALS = 8
+MOST_ZEROS = 32
+"""Zeros at the end of a file without an end marker; more are what a download that stopped has left."""
 MOST_PIXELS_TRIED = 1 << 26
 """Of larger images only the structure is checked."""
 
@@ -193,17 +197,29 @@ def check_scans(data: bytes, image: Image.Image, notes: Notes) -> None:
     lacking = _lacking(found)
     rows = _short_from(data, found, image)
     if not found.end:
-        if rows is not None or lacking:
-            where = f"after row {rows} of {found.height}" if rows else "within its data"
-            raise SdcError("E_PICTURE", f"the JPEG is truncated: it ends {where}")
-        notes.add("the end marker of the JPEG is missing")
-        return
+        _check_end(data, found, lacking, rows)
+        if rows is None:
+            notes.add("the end marker of the JPEG is missing")
     if rows is not None:
         notes.add(f"the JPEG is damaged: its data ends early, from row {rows} of {found.height}")
     elif lacking:
         notes.add(f"the JPEG is damaged: {lacking}")
     elif _is_long(data, found, image):
         notes.add("the JPEG is damaged: there is more data than its pixels take")
+
+
+def _check_end(data: bytes, found: _Structure, lacking: str, rows: int | None) -> None:
+    """Refuse a file without an end marker of which more than a sliver is missing.
+
+    Raises:
+        SdcError: ``E_PICTURE``.
+    """
+    zeros = len(data) - len(data.rstrip(b"\0"))
+    if zeros > MOST_ZEROS:
+        raise SdcError("E_PICTURE", f"the JPEG is truncated: its last {zeros} bytes are zeros")
+    if lacking or (rows is not None and rows < (found.units[1] - 1) * found.unit[1] - 2):
+        where = f"after row {rows} of {found.height}" if rows else "within its data"
+        raise SdcError("E_PICTURE", f"the JPEG is truncated: it ends {where}")
 
 
 def _lacking(found: _Structure) -> str:
@@ -316,7 +332,8 @@ def _long_stretches(
     data: bytes, found: _Structure, image: Image.Image, stretches: Sequence[tuple[int, int]]
 ) -> Flags:
     """For each stretch of the only scan whether other bytes at its end change nothing, ``bool [N]``."""
-    long = ~_touched(data, found, image, stretches, TAIL)
+    sequential = found.frame in _SEQUENTIAL and len(stretches) == 1
+    long = ~_touched(data, found, image, stretches, FEW if sequential else TAIL)
     # Where a stretch of nothing but noise changes nothing either, its few codes all stand for the same.
     return long & _touched(data, found, image, stretches, len(data)) if long.any() else long
 

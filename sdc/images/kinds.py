@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from operator import itemgetter
 
 from ..format.chunks import MAGIC
 
@@ -21,10 +22,12 @@ class Kind:
     Attributes:
         name: what it is, with an article where it needs one.
         advice: what makes an image of it that is read.
+        shows: whether it shows something, as images, pages and videos do.
     """
 
     name: str
     advice: str
+    shows: bool = True
 
     def __str__(self) -> str:
         return f"{self.name} is not read here; {self.advice}"
@@ -38,6 +41,8 @@ _PAGE = "draw its page with pdftoppm (Poppler): pdftoppm -png in.pdf out"
 _VIDEO = "take a frame with ffmpeg: ffmpeg -i in -frames:v 1 out.png"
 _UNPACK = "unpack it first"
 _DOWNLOAD = "fetch the image itself"
+_AS_BYTES = "fetch it again, as bytes"
+_BASE64 = "decode it first: base64 -d"
 
 _MAGICS: tuple[tuple[int, bytes, Kind], ...] = (
     (0, b"\xff\x0a", Kind("JPEG XL", _JXL)),
@@ -73,19 +78,31 @@ _MAGICS: tuple[tuple[int, bytes, Kind], ...] = (
     (0, b"\x01\xda", Kind("SGI", _MAGICK)),
     (0, b"\x59\xa6\x6a\x95", Kind("Sun raster", _MAGICK)),
     (0, b"/* XPM */", Kind("XPM", _MAGICK)),
-    (0, b"\x93NUMPY", Kind("a NumPy array", "give the array itself to sdc.encode")),
-    (0, b"\x89HDF", Kind("HDF5", "take the image out of it first")),
-    (0, b"PK\x03\x04", Kind("a ZIP archive", _UNPACK)),
-    (0, b"\x1f\x8b", Kind("a gzip file", _UNPACK)),
-    (0, b"BZh", Kind("a bzip2 file", _UNPACK)),
-    (0, b"\xfd7zXZ\0", Kind("an xz file", _UNPACK)),
-    (0, b"7z\xbc\xaf\x27\x1c", Kind("a 7z archive", _UNPACK)),
-    (0, b"Rar!\x1a\x07", Kind("a RAR archive", _UNPACK)),
+    (0, b"\x93NUMPY", Kind("a NumPy array", "give the array itself to sdc.encode", False)),
+    (0, b"\x89HDF", Kind("HDF5", "take the image out of it first", False)),
+    (0, b"PK\x03\x04", Kind("a ZIP archive", _UNPACK, False)),
+    (0, b"\x1f\x8b", Kind("a gzip file", _UNPACK, False)),
+    (0, b"BZh", Kind("a bzip2 file", _UNPACK, False)),
+    (0, b"\xfd7zXZ\0", Kind("an xz file", _UNPACK, False)),
+    (0, b"7z\xbc\xaf\x27\x1c", Kind("a 7z archive", _UNPACK, False)),
+    (0, b"Rar!\x1a\x07", Kind("a RAR archive", _UNPACK, False)),
     (0, b"\x1a\x45\xdf\xa3", Kind("a Matroska or WebM video", _VIDEO)),
     (8, b"AVI ", Kind("an AVI video", _VIDEO)),
-    (0, b"\0\x05\x16\x07", Kind("what macOS keeps beside a file (AppleDouble)", "take the file without ._")),
-    (0, b"version https://git-lfs", Kind("a pointer of Git LFS", "fetch the file with git lfs pull")),
-    (0, MAGIC, Kind("a stream of SDC", "sdc decode makes an image of it")),
+    (
+        0,
+        b"\0\x05\x16\x07",
+        Kind("what macOS keeps beside a file (AppleDouble)", "take the file without ._", False),
+    ),
+    (0, b"\x89PNG\n\x1a\n", Kind("a PNG whose line ends were changed, as in a text", _AS_BYTES)),
+    (0, b"\x89PNG\r\r\n", Kind("a PNG whose line ends were changed, as in a text", _AS_BYTES)),
+    (0, b"\xef\xbf\xbd", Kind("a file that was read as text, by which bytes are lost,", _AS_BYTES)),
+    (0, b"\xc3\xbf\xc3\x98", Kind("a JPEG that was written as text", _AS_BYTES)),
+    (0, b"\xc2\x89PNG", Kind("a PNG that was written as text", _AS_BYTES)),
+    (0, b"data:image/", Kind("an image in base64", _BASE64)),
+    (0, b"/9j/", Kind("an image in base64", _BASE64)),
+    (0, b"iVBORw0KGgo", Kind("an image in base64", _BASE64)),
+    (0, b"version https://git-lfs", Kind("a pointer of Git LFS", "fetch the file with git lfs pull", False)),
+    (0, MAGIC, Kind("a stream of SDC", "sdc decode makes an image of it", False)),
 )
 """Place, bytes, and what is there."""
 
@@ -102,6 +119,19 @@ _BRANDS: dict[bytes, Kind] = {
     ),
 }
 """By the brands of an ISO base media file."""
+
+RAW_SUFFIXES = frozenset(
+    f".{name}"
+    for name in "3fr arw cr2 cr3 crw dcr dng erf fff iiq kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 "
+    "srf srw x3f".split()
+)
+"""Endings of the names of camera raw files, many of which begin as TIFF files do."""
+
+
+def raw() -> Kind:
+    """A camera raw file of any kind."""
+    return Kind("a camera raw file", _RAW)
+
 
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 
@@ -130,9 +160,9 @@ _TEXT = (
 )
 _OF_TEXT = {
     "SVG": Kind("SVG", "draw it with rsvg-convert (librsvg) or Inkscape"),
-    "HTML": Kind("a page of HTML, as servers send in place of a file", _DOWNLOAD),
-    "XML": Kind("XML", _DOWNLOAD),
-    "JSON": Kind("JSON", _DOWNLOAD),
+    "HTML": Kind("a page of HTML, as servers send in place of a file", _DOWNLOAD, False),
+    "XML": Kind("XML", _DOWNLOAD, False),
+    "JSON": Kind("JSON", _DOWNLOAD, False),
 }
 
 
@@ -159,22 +189,31 @@ def without_content(data: bytes) -> str:
     return "" if data.strip(b"\0") else f"the file is {len(data)} bytes of zeros: nothing was written into it"
 
 
+def begins_later(data: bytes) -> tuple[str, int] | None:
+    """Name and place of an image that stands behind some other bytes, near the start of a file."""
+    found = {name: data.find(sign, 1, 4096) for name, sign in (("JPEG", b"\xff\xd8\xff"), ("PNG", PNG_MAGIC))}
+    return min(((name, place) for name, place in found.items() if place > 0), key=itemgetter(1), default=None)
+
+
 _SIGNS = (
     (0, b"\xff\xd8\xff", "JPEG"),
     (0, PNG_MAGIC, "PNG"),
     *((0, magic, "TIFF") for magic in TIFF_MAGICS),
     (8, b"WEBP", "WebP"),
     (0, b"GIF8", "GIF"),
-    (0, b"BM", "BMP"),
     (0, b"qoif", "QOI"),
     (0, b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
     (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
-    *((0, b"P%d" % k, "PNM") for k in range(1, 8)),
+    *((0, b"P%d" % k + space, "PNM") for k in range(1, 7) for space in (b"\n", b" ", b"\r", b"\t")),
 )
+_BMP_HEADERS = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
+"""Sizes of the second header of a BMP file."""
 
 
 def read_as(data: bytes) -> str:
     """Name of the format that is read here and as which a file begins; empty where it is none of them."""
     if _AVIF_BRANDS & set(brands_of(data)):
         return "AVIF"
+    if data.startswith(b"BM") and int.from_bytes(data[14:18], "little") in _BMP_HEADERS:
+        return "BMP"
     return next((name for place, magic, name in _SIGNS if data.startswith(magic, place)), "")

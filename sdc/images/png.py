@@ -18,9 +18,12 @@ GREY, RGB = 0, 2
 """Types of colour that may have one transparent value."""
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-_XMP = b"XML:com.adobe.xmp"
-MOST_INFLATED = 1 << 20
-"""Bytes of an inflated chunk that Pillow allows."""
+_SEEN = frozenset({b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"eXIf"})
+_TEXTS, _KEPT_TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"}), (b"XML:com.adobe.xmp\0", b"Raw profile type ")
+"""What Pillow is to see: what pixels need, EXIF and XMP."""
+_LENGTHS = {b"cICP": (4,), b"sRGB": (1,), b"gAMA": (4,), b"cHRM": (32,), b"acTL": (8,)}
+_OF_TRNS = {GREY: range(2, 3), RGB: range(6, 7), 3: range(1, 257)}
+"""Lengths of tRNS by type of colour."""
 
 DEFLATE_RATIO = 1032
 """Bytes that a byte of deflate stands for, at most (RFC 1951: 258 bytes by two bits)."""
@@ -70,15 +73,16 @@ def png_facts(data: bytes, notes: Notes) -> Facts:
     if not chunks or chunks[0].kind != b"IHDR" or len(chunks[0].data) != 13:
         raise SdcError("E_PICTURE", "the PNG is cut off or damaged in its header")
     _check_critical(data, chunks)
-    facts = Facts(_without_damaged(data, chunks, notes))
-    facts.data = _without_text(facts.data)
-    found = {chunk.kind: chunk.data for chunk in reversed(chunks) if chunk.sound}
+    used = [chunk for chunk in chunks if _is_usable(chunk, chunks[0].data[9], notes)]
+    facts = Facts(_joined(data, chunks, used, notes))
+    found = {chunk.kind: chunk.data for chunk in reversed(used)}
     width, height, bits, kind = struct.unpack(">IIBB", chunks[0].data[:10])
     facts.bits = bits
     packed = sum(len(chunk.data) for chunk in chunks if chunk.kind == b"IDAT")
     needed = height * (1 + (width * _CHANNELS.get(kind, 1) * bits + 7) // 8)
     if needed > DEFLATE_RATIO * (packed + 64) and not chunks[0].data[12]:
         raise SdcError("E_PICTURE", f"{packed} bytes of data cannot hold {width} x {height} pixels")
+    facts.frames = max(1, int.from_bytes(found.get(b"acTL", b"")[:4], "big"))
     _transparency(found.get(b"tRNS"), kind, bits, facts)
     _colours(found, facts, notes)
     return facts
@@ -97,35 +101,41 @@ def _check_critical(data: bytes, chunks: list[_Chunk]) -> None:
         )
 
 
-def _without_damaged(data: bytes, chunks: list[_Chunk], notes: Notes) -> bytes:
-    """The file without ancillary chunks whose CRC is wrong, each of which is said."""
-    damaged = [chunk for chunk in chunks if not chunk.sound]
-    for chunk in damaged:
-        notes.add(f"the CRC of the chunk {chunk.name} is wrong, and it is left out")
-    for chunk in reversed(damaged):
-        data = data[: chunk.start] + data[chunk.start + 12 + len(chunk.data) :]
-    if chunks[-1].kind == b"IEND":
-        return data
-    end = chunks[-1].start + 12 + len(chunks[-1].data) - sum(12 + len(c.data) for c in damaged)
-    cut = data[end + 4 : end + 8]
-    if len(cut) == 4 and cut != b"IEND" and not cut[0] & 32:
-        raise SdcError("E_PICTURE", f"the PNG is truncated: it ends in its data, after {len(data)} bytes")
-    notes.add("the end of the PNG is missing")
-    return data[:end] + b"\0\0\0\0IEND\xae\x42\x60\x82"
+def _is_usable(chunk: _Chunk, colour: int, notes: Notes) -> bool:
+    """Whether a chunk is whole, and has the length of its kind; if not, that is said.
 
-
-def _without_text(data: bytes) -> bytes:
-    """The file without texts other than XMP, and without a profile that inflates to more than Pillow allows.
-
-    Pillow refuses the whole file where one of them is large.
+    Args:
+        colour: type of colour of the image.
     """
-    parts, place = [], 0
-    for chunk in _chunks(data):
-        text = chunk.kind in (b"tEXt", b"zTXt") or (chunk.kind == b"iTXt" and not chunk.data.startswith(_XMP))
-        if text or (chunk.kind == b"iCCP" and len(_inflated(chunk.data) or b"") > MOST_INFLATED):
-            parts.append(data[place : chunk.start])
-            place = chunk.start + 12 + len(chunk.data)
-    return b"".join([*parts, data[place:]]) if parts else data
+    if not chunk.sound:
+        notes.add(f"the CRC of the chunk {chunk.name} is wrong, and it is left out")
+    elif chunk.kind in _LENGTHS and len(chunk.data) not in _LENGTHS[chunk.kind]:
+        notes.add(f"the chunk {chunk.name} has a wrong length and is left out")
+    elif chunk.kind == b"tRNS" and len(chunk.data) not in _OF_TRNS.get(colour, range(0)):
+        notes.add("the chunk tRNS has a wrong length and is left out")
+    else:
+        return True
+    return False
+
+
+def _joined(data: bytes, chunks: list[_Chunk], used: list[_Chunk], notes: Notes) -> bytes:
+    """A file of those chunks that Pillow is to see; it refuses a file for many a flaw of the others.
+
+    Raises:
+        SdcError: ``E_PICTURE`` for a file that is cut off in its data.
+    """
+    last = chunks[-1]
+    if last.kind != b"IEND":
+        end = last.start + 12 + len(last.data)
+        cut = data[end + 4 : end + 8]
+        if len(cut) == 4 and cut != b"IEND" and not cut[0] & 32:
+            raise SdcError("E_PICTURE", f"the PNG is truncated: it ends in its data, after {len(data)} bytes")
+        notes.add("the end of the PNG is missing")
+    seen = [c for c in used if c.kind in _SEEN or (c.kind in _TEXTS and c.data.startswith(_KEPT_TEXTS))]
+    parts = [
+        data[chunk.start : chunk.start + 12 + len(chunk.data)] for chunk in seen if chunk.kind != b"IEND"
+    ]
+    return b"".join([PNG_MAGIC, *parts, b"\0\0\0\0IEND\xae\x42\x60\x82"])
 
 
 def _transparency(trns: bytes | None, kind: int, bits: int, facts: Facts) -> None:
@@ -134,7 +144,7 @@ def _transparency(trns: bytes | None, kind: int, bits: int, facts: Facts) -> Non
     Raises:
         SdcError: ``E_PICTURE`` for the latter: of the samples only the upper 8 bits are left to compare.
     """
-    if trns is None or len(trns) < (6 if kind == RGB else 2):
+    if trns is None:
         return
     if kind == GREY and bits < 8:
         value = int.from_bytes(trns[:2], "big") & ((1 << bits) - 1)
@@ -148,18 +158,18 @@ def _transparency(trns: bytes | None, kind: int, bits: int, facts: Facts) -> Non
 def _colours(found: dict[bytes, bytes], facts: Facts, notes: Notes) -> None:
     """Claims in the order of PNG: cICP, iCCP, sRGB, gAMA with cHRM."""
     cicp = found.get(b"cICP")
-    if cicp is not None and len(cicp) == 4 and cicp[2] == 0:
+    if cicp is not None and cicp[2] == 0:
         facts.above = Tagged(CodePoints(cicp[0], cicp[1]), "cICP")
         if cicp[3] == 0:
             raise SdcError("E_PICTURE", "samples of narrow range (cICP) are not read; make it the full one")
     elif cicp is not None:
-        notes.add("the chunk cICP is damaged and is left out")
+        notes.add("code points of no RGB (cICP) are left out")
     if b"iCCP" in found:
         facts.profile = _inflated(found[b"iCCP"]) or b""
     if b"sRGB" in found:
         facts.below.append(Tagged(SRGB, "sRGB"))
         return
-    gamma = int.from_bytes(found.get(b"gAMA", b"")[:4], "big")
+    gamma = int.from_bytes(found.get(b"gAMA", b""), "big")
     primaries = _primaries(found.get(b"cHRM"), notes)
     if b"gAMA" in found and not 1000 <= gamma <= 1_000_000:
         notes.add(f"a gamma of {gamma / 100000:g} (gAMA) makes no sense and is left out")
@@ -181,8 +191,8 @@ def _inflated(iccp: bytes) -> bytes | None:
 def _primaries(chrm: bytes | None, notes: Notes) -> Primaries | None:
     if chrm is None:
         return None
-    numbers = [n / 100000 for n in struct.unpack(">8I", chrm)] if len(chrm) == 32 else []
-    if len(numbers) != 8 or not all(0 < y <= 1 for y in numbers[1::2]) or max(numbers) > 1:
+    numbers = [n / 100000 for n in struct.unpack(">8I", chrm)]
+    if not all(0 < y <= 1 for y in numbers[1::2]) or max(numbers) > 1:
         notes.add("chromaticities (cHRM) that make no sense are left out")
         return None
     white, red, green, blue = (numbers[k : k + 2] for k in range(0, 8, 2))

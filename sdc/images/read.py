@@ -28,7 +28,7 @@ from .colour import meaning, narrowed, to_rgb, widened, without_alpha
 from .exif import ORIENTATION
 from .facts import Facts
 from .jpeg import check_scans, jpeg_facts
-from .kinds import not_read, read_as, without_content
+from .kinds import begins_later, not_read, read_as, without_content
 from .metadata import Attached, attached
 from .plain import plain_facts
 from .png import png_facts
@@ -178,6 +178,9 @@ def _facts_of(data: bytes, notes: Notes) -> Facts:
 def _unidentified(data: bytes) -> str:
     """Why Pillow knows no format, in words."""
     name = read_as(data)
+    later = begins_later(data)
+    if not name and later is not None:
+        return f"the {later[0]} begins behind {later[1]} bytes that are no image; remove these"
     if not name:
         return "not an image in a format that is read here; convert it to PNG"
     if name == "TIFF":
@@ -205,15 +208,25 @@ def _load(image: Image.Image, data: bytes, facts: Facts, notes: Notes) -> None:
         image.seek(index)
         notes.add(why)
     frames = int(getattr(image, "n_frames", 1)) if facts.frames is None else facts.frames
-    if frames > 1 and not index:
+    if _has_gain_map(image):
+        notes.add("the gain map for brighter displays is left out")
+    elif frames > 1 and not index:
         larger = "" if facts.larger is None else "; there is one of {} x {}".format(*facts.larger)
         notes.add(f"only the first of {frames} frames is read{larger}")
     image.load()
+    if facts.palette and image.mode == "P":
+        image.putpalette(facts.palette)
     if read_as(data) == "JPEG":
         check_scans(data, image, notes)
     if facts.bits > 8 and not image.mode.startswith("I"):
         how = "rounded" if image.format == "AVIF" else "cut"
         notes.add(f"{facts.bits}-bit samples are {how} to 8 bits")
+
+
+def _has_gain_map(image: Image.Image) -> bool:
+    """Whether behind a JPEG stands what makes it brighter (ISO 21496-1, Ultra HDR)."""
+    xmp = image.info.get("xmp") or b""
+    return image.format in ("JPEG", "MPO") and (b"hdrgm:" in xmp or b"GainMap" in xmp)
 
 
 def _converted(image: Image.Image, facts: Facts, background: Colour | None, notes: Notes) -> SourceImage:

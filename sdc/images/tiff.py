@@ -23,7 +23,16 @@ MOST_PAGES, MOST_ENTRIES, MOST_VALUES = 4096, 4096, 1 << 20
 
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _MAKE = 254, 256, 257, 258, 259, 262, 271
 _OFFSETS, _SAMPLES, _COUNTS, _PLANAR, _CURVE, _WHITE, _CHROMATICITIES = 273, 277, 279, 284, 301, 318, 319
-_TILE_COUNTS, _SUB_IFDS, _INKS, _EXTRA, _FORMAT, _SUBSAMPLING, _DNG = 325, 330, 332, 338, 339, 530, 50706
+_PALETTE, _TILE_COUNTS, _SUB_IFDS, _INKS, _EXTRA, _FORMAT, _SUBSAMPLING, _DNG = (
+    320,
+    325,
+    330,
+    332,
+    338,
+    339,
+    530,
+    50706,
+)
 
 _SENSOR = frozenset({32803, 34892})
 """Photometric interpretations of what a camera's sensor gives: colour filter array, linear raw."""
@@ -249,6 +258,12 @@ def _check_layout(page: _Page, facts: Facts, notes: Notes) -> None:
             raise SdcError("E_PICTURE", f"TIFF (subsampled {page.layout}) is not read; convert it to RGB")
     facts.negative = photometric == 0 and bits == 16
     facts.most = 4095 if bits == 12 else 65535
+    palette = page.tags.get(_PALETTE, ())
+    if photometric == 3 and 0 < max(palette, default=0) < 256:
+        # Of 16 bits each by the standard; libtiff takes those that are all small for 8 bits too.
+        notes.add("the palette of the TIFF has 8 bits in place of 16")
+        third = len(palette) // 3
+        facts.palette = bytes(int(palette[k + third * c]) for k in range(third) for c in range(3))
     _check_extra(page, facts, notes)
 
 

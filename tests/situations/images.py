@@ -729,4 +729,170 @@ SEEM = [
     ),
 ]
 
-ROWS = [*COLOUR, *SAMPLES, *SEEM]
+
+def with_xmp(data: bytes, packet: bytes) -> bytes:
+    """A JPEG with XMP."""
+    content = b"http://ns.adobe.com/xap/1.0/\0" + packet
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", 2 + len(content)) + content + data[2:]
+
+
+def two_in_one(packet: bytes) -> bytes:
+    """A JPEG with another behind it (MPF)."""
+    other = f.Image.fromarray(GREY)
+    return with_xmp(f.saved(RGB, "MPO", save_all=True, append_images=[other]), packet)
+
+
+def twelve_bits() -> bytes:
+    """A TIFF of packed 12-bit grey."""
+    pairs = (GREY.astype(int) * 4095 // 255).reshape(24, -1, 2)
+    first, second = pairs[:, :, 0], pairs[:, :, 1]
+    packed = np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], 2).astype(np.uint8)
+    return tiff(({**tiff_page(GREY, 1)[0], 258: (12,)}, packed.tobytes()))
+
+
+def palette(scale: int) -> bytes:
+    """A TIFF of a palette of all greys."""
+    return tiff(tiff_page(GREY, 3, t320=tuple(scale * (k % 256) for k in range(768))))
+
+
+def claiming(data: bytes, width: int, height: int, old: tuple[int, int]) -> bytes:
+    """A file in which another width and height stand in place of its own, as two numbers of four bytes."""
+    return data.replace(struct.pack(">II", *old), struct.pack(">II", width, height))
+
+
+SHORT = "has a wrong length and is left out"
+REPORTED = [
+    row(
+        "TIFF of packed 12-bit grey",
+        "scaled",
+        twelve_bits,
+        "12-bit samples are rounded to 8 bits",
+        want=GREY,
+        near=1,
+    ),
+    row(
+        "TIFF whose palette has 8 bits in place of 16",
+        "read as meant",
+        lambda: palette(1),
+        "the palette of the TIFF has 8 bits in place of 16",
+        want=GREY,
+    ),
+    row("TIFF with a palette", "read", lambda: palette(257), want=GREY),
+    row(
+        "PNG with a gamma of two bytes",
+        "read without it",
+        lambda: png(RGB, (b"gAMA", b"\0\0")),
+        f"the chunk gAMA {SHORT}",
+        want=RGB,
+    ),
+    row(
+        "PNG with a transparent value of one byte",
+        "read without it",
+        lambda: png(RGB, (b"tRNS", b"\0")),
+        f"the chunk tRNS {SHORT}",
+        want=RGB,
+    ),
+    row(
+        "PNG with an empty profile",
+        "read without it",
+        lambda: png(RGB, (b"iCCP", b"")),
+        "the colour profile is damaged or too large and is dropped",
+        want=RGB,
+    ),
+    row(
+        "RGB with a profile for CMYK",
+        "dropped",
+        lambda: png(RGB, iccp(profile(P3)[:16] + b"CMYK" + profile(P3)[20:])),
+        "the CMYK colour profile is dropped",
+        want=RGB,
+    ),
+    row(
+        "RGB with a profile for grey",
+        "dropped",
+        lambda: png(RGB, iccp(profile(P3)[:16] + b"GRAY" + profile(P3)[20:])),
+        "the GRAY colour profile is dropped",
+        want=RGB,
+    ),
+    row(
+        "JPEG without Huffman tables, as webcams send",
+        "read with the usual ones",
+        lambda: without_tables(jpeg()),
+    ),
+    row(
+        "JPEG with a gain map (Ultra HDR)",
+        "read without it",
+        lambda: two_in_one(b'<x hdrgm:Version="1.0"/>'),
+        "the gain map for brighter displays is left out",
+        want=RGB,
+        near=24,
+    ),
+    row(
+        "JPEG with a second image (MPF)",
+        "the first is read",
+        lambda: two_in_one(b"<x/>"),
+        "only the first of 2 frames is read",
+        want=RGB,
+        near=24,
+    ),
+    refused(
+        "JPEG whose second half are zeros, as of a download that stopped",
+        lambda: jpeg()[:2500] + bytes(2000),
+        "the JPEG is truncated: its last … bytes are zeros",
+    ),
+    row("JPEG whose last bytes are missing", "read as far as it goes", lambda: jpeg()[:-10], EARLY),
+    row(
+        "JPEG with zeros in the middle of its data",
+        "read",
+        lambda: jpeg()[:2500] + bytes(100) + jpeg()[2600:],
+        "the JPEG is damaged: …",
+    ),
+    row(
+        "JPEG with bytes between its data and its end",
+        "read",
+        lambda: jpeg()[:-2] + bytes(50) + b"\xff\xd9",
+        "the JPEG is damaged: there is more data than its pixels take",
+    ),
+    row("JPEG with other data behind its end", "read", lambda: jpeg(RGB) + b"more" * 99, want=RGB, near=24),
+    refused(
+        "JPEG behind other bytes",
+        lambda: b"\n\n" + jpeg(),
+        "the JPEG begins behind 2 bytes that are no image; remove these",
+    ),
+    refused(
+        "a PNG whose line ends were changed, as in a text",
+        lambda: OFFICE.replace(b"\r\n", b"\n"),
+        "a PNG whose line ends were changed, as in a text is not read here; fetch it again, as bytes",
+    ),
+    refused(
+        "an image in base64",
+        lambda: b"data:image/png;base64,iVBORw0KGgo=",
+        "an image in base64 is not read here; decode it first: base64 -d",
+    ),
+    refused(
+        "a small JPEG 2000 that claims 16000 x 16000 pixels in tiles",
+        lambda: tiled(16000, 16000),
+        "… bytes of data cannot hold 16000 x 16000 pixels",
+    ),
+    refused(
+        "a small AVIF that claims 16000 x 16000 pixels",
+        lambda: claiming(f.avif(), 16000, 16000, (32, 24)),
+        "the AVIF claims 16000 x 16000 pixels, and its data has 32 x 24",
+    ),
+]
+
+
+def without_tables(data: bytes) -> bytes:
+    """A JPEG without Huffman tables."""
+    while (place := data.find(b"\xff\xc4")) > 0:
+        data = data[:place] + data[place + 2 + int.from_bytes(data[place + 2 : place + 4], "big") :]
+    return data
+
+
+def tiled(width: int, height: int) -> bytes:
+    """A JPEG 2000 that claims a size of which its data is one tile."""
+    data = claiming(f.jp2(), height, width, (24, 32))
+    place = data.index(b"\xff\x51") + 6
+    return data[:place] + struct.pack(">II", width, height) + data[place + 8 :]
+
+
+ROWS = [*COLOUR, *SAMPLES, *SEEM, *REPORTED]
