@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sdc.analysis.providers.detector import COCO, GREY, OVERLAP, distinct, session_of
+from sdc.analysis.detectors.network import GREY, session_of
+from sdc.analysis.providers.detector import COCO, OVERLAP, distinct
 from sdc.objects.object import Object
 from sdc.objects.ranking import rank_objects
 from sdc.types import Pixels

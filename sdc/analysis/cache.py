@@ -14,7 +14,7 @@ from .._version import __version__
 from ..errors import SdcError
 from ..paths import write_file
 from ..types import Pixels
-from .hashes import code_hash
+from .hashes import code_hash, weights_beside
 from .interfaces import Options
 from .pipeline import analyze
 from .result import Analysis
@@ -62,7 +62,8 @@ def _fingerprint(pixels: Pixels, options: Options) -> str:
     code = f"{code_hash('sdc.analysis')} {code_hash('sdc', OF_SDC)}"
     hashed = hashlib.sha256(f"{__version__} {code} {pixels.shape} {asked!r}".encode())
     hashed.update(np.ascontiguousarray(pixels).data)
-    for path in (options.detector, options.saliency, options.vocabulary):
+    beside = weights_beside(options.detector) if options.detector else []
+    for path in (options.detector, options.saliency, options.vocabulary, *map(str, beside)):
         with suppress(OSError):
             hashed.update(Path(path).read_bytes() if path else b"")
     return hashed.hexdigest()

@@ -24,3 +24,9 @@ def code_hash(package: str, parts: tuple[str, ...] = ()) -> str:
         for path in sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]:
             hashed.update(path.read_bytes())
     return hashed.hexdigest()[:8]
+
+
+def weights_beside(path: str) -> list[Path]:
+    """Files that hold weights of a network, by their names: ``model.onnx.data``, ``model.onnx_data``."""
+    named = (Path(f"{path}{ending}") for ending in (".data", "_data"))
+    return [file for file in named if file.is_file()]

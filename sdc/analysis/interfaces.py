@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
+from ..errors import SdcError
 from ..objects.object import Object
 from ..types import Pixels
 
@@ -88,8 +89,22 @@ class Ranked:
     warnings: tuple[str, ...] = ()
 
 
+class Unusable(Exception):
+    """Raised by a provider at work where it cannot do it for any image, so that nothing else should stand in.
+
+    Attributes:
+        error: what the user is told.
+    """
+
+    def __init__(self, error: SdcError):
+        super().__init__(str(error))
+        self.error = error
+
+
 class Provider(Protocol):
     """What all providers have.
+
+    One may have ``notes`` too: what it assumed or left out for the last image, a line each.
 
     Attributes:
         model: what decided, for the record, such as a file's name and the start of its hash; may be empty.

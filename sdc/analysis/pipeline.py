@@ -19,7 +19,7 @@ from ..objects.object import Object
 from ..types import MAX_LABEL, MAX_OBJECTS, MAX_REASON, ImageLike, Pixels
 from .choice import DEFAULT as DEFAULT_GROUNDING
 from .choice import check_options, chosen_providers
-from .interfaces import Options, Ranked, Scene
+from .interfaces import Options, Ranked, Scene, Unusable
 from .registry import provider
 from .result import Analysis, settled
 
@@ -81,10 +81,14 @@ class _Run:
     def _attempt(self, step: str, work: Callable[[], T], otherwise: Callable[[], T]) -> T:
         """The work of a step's provider, or what stands in for it when it fails."""
         try:
-            return work()
+            done = work()
+        except Unusable as error:
+            raise error.error from None
         except Exception as error:  # whatever a network, a server or somebody's provider may do
             self.notes.add(Passing(f"{step} by {self.names[step]} failed: {_reason(error)}"))
             return otherwise()
+        self.notes.take(getattr(self.steps[step], "notes", ()))
+        return done
 
     def _words(self) -> Sequence[str]:
         """What to look for."""

@@ -43,7 +43,7 @@ Option = tuple[str, dict[str, Any]]
 MAIN: tuple[Option, ...] = (
     ("--find", {"type": _words, "default": (), "metavar": "WORDS", "help": 'look for these: "dog, bicycle"'}),
     ("--for", {"dest": "purpose", "default": "", "metavar": "TASK", "help": "task that the ranking serves"}),
-    ("--detector", {"default": "", "metavar": "FILE", "help": "ONNX detector or segmenter, as Ultralytics'"}),
+    ("--detector", {"default": "", "metavar": "FILE", "help": "ONNX file of a detector or segmenter"}),
     ("--chat", {"dest": "url", "metavar": "URL", "help": "chat endpoint whose model ranks the objects"}),
     ("--chat-model", {"metavar": "NAME", "help": "model of the chat endpoint"}),
 )

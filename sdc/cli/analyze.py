@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +19,16 @@ from .encode import unused_purpose
 from .files import PIPE, is_image_name, read_image_source, write_whole
 from .messages import Args, Said
 from .refusals import check_output, is_same
+
+
+class _Detectors(argparse.Action):
+    """Prints the layouts of detectors that are known, which are looked at only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *args: Any, **kwargs: Any) -> None:
+        from ..analysis.detectors.adapters import adapters
+
+        print("".join(f"{adapter.name:<12}{adapter.about}\n" for adapter in adapters()), end="")
+        parser.exit()
 
 
 def add(commands: Commands) -> None:
@@ -33,6 +45,12 @@ def add(commands: Commands) -> None:
     )
     command.add_argument(
         "--draw", dest="image", metavar="FILE", help="draw the objects, with levels and reasons"
+    )
+    command.add_argument(
+        "--detectors",
+        action=_Detectors,
+        nargs=0,
+        help="list the layouts of detectors that are known, and exit",
     )
     limit_argument(command)
     strict_argument(command)

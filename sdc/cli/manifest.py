@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .._version import __version__
-from ..analysis.hashes import code_hash
+from ..analysis.hashes import code_hash, weights_beside
 from ..networks.registry import models_folder
 from .analysis_options import SETTINGS
 from .identity import Identity, sha256_of
@@ -163,7 +163,8 @@ def _options(args: Args) -> dict[str, Any]:
     for name in _FILES:
         value = options.get(name)
         if isinstance(value, str) and os.path.isfile(value):
-            options[name] = f"sha256 {sha256_of(value)}"
+            hashes = [sha256_of(str(path)) for path in (value, *weights_beside(value))]
+            options[name] = f"sha256 {' '.join(map(str, hashes))}"
     return options
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from sdc.analysis.providers.detector import session_of
+from sdc.analysis.detectors.network import session_of
 from sdc.types import Pixels
 
 from .base import Answer

@@ -1,4 +1,4 @@
-"""Detectors and segmenters of Ultralytics' ONNX export, read by :mod:`sdc.analysis.providers.detector`."""
+"""Detectors and segmenters of Ultralytics' ONNX export, read by :mod:`sdc.analysis.detectors`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sdc.analysis.providers.detector import distinct, fitted, read_outputs, session_of
+from sdc.analysis.detectors.network import fitted, session_of
+from sdc.analysis.detectors.tables import read_outputs
+from sdc.analysis.providers.detector import distinct
 from sdc.types import Pixels
 
 from .base import Answer
@@ -32,7 +34,7 @@ class Yolo:
     rectangle of multiples of 32 with its usual long side.
 
     Raises:
-        SdcError: from :func:`sdc.analysis.providers.detector.session_of`.
+        SdcError: from :func:`sdc.analysis.detectors.network.session_of`.
         ValueError: the file is another network.
     """
 

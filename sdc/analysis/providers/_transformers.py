@@ -6,9 +6,9 @@ from importlib import import_module
 from typing import Any
 
 from ...errors import SdcError
+from ..detectors.network import one_line
 from ..interfaces import Options
 from ..optional import need
-from .detector import one_line
 
 
 def load_parts(extra: str, options: Options, name: str, *classes: str) -> list[Any]:

@@ -16,9 +16,9 @@ from PIL import Image
 
 from ...errors import SdcError
 from ...objects.object import Object
+from ..detectors.network import session_of
 from ..interfaces import Options, Scene
 from ..regions import regions_of
-from .detector import session_of
 from .salient import SalientRegions
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 
 from ...errors import SdcError
@@ -9,6 +10,12 @@ from ...objects.classes import COCO
 from ..interfaces import Options, Scene
 
 MAX_WORDS = 2000
+
+
+def _text(data: bytes) -> str:
+    """Text in UTF-8, or in what its byte order mark says."""
+    marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if marked else "utf-8-sig")
 
 
 class Vocabulary:
@@ -23,7 +30,7 @@ class Vocabulary:
         self.words = list(COCO)
         if options.vocabulary:
             try:
-                text = Path(options.vocabulary).read_text("utf-8")
+                text = _text(Path(options.vocabulary).read_bytes())
             except OSError as error:
                 raise SdcError(
                     "E_INPUT", f"could not read the vocabulary: {error.strerror}", options.vocabulary
