@@ -15,7 +15,9 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from sdc import info
 from sdc.cli import main as cli
 from sdc.cli.share import KINDS, NAMES
 from sdc.format.chunks import MAGIC
@@ -120,6 +122,71 @@ def test_desktops_know_a_stream(tmp_path: Path) -> None:
     assert (tmp_path / "image" / "vnd.sdc.xml").exists()
     assert f"{MIME}:*.sdc" in (tmp_path / "globs2").read_text()
     assert MAGIC in (tmp_path / "magic").read_bytes()
+
+
+def test_file_managers_show_a_thumbnail(tmp_path: Path) -> None:
+    """Asked of Tumbler, the service of Xfce, which runs the entry's command."""
+    program("tumblerd") if not list(Path("/usr/lib").glob("*/tumbler-1/tumblerd")) else None
+    folders = {name: tmp_path / name for name in ("data", "cache", "bin")}
+    for folder in (
+        *folders.values(),
+        folders["data"] / "thumbnailers",
+        folders["data"] / "mime" / "packages",
+    ):
+        folder.mkdir(parents=True)
+    share("thumbnailer", tmp_path).rename(folders["data"] / "thumbnailers" / "sdc.thumbnailer")
+    share("mime", tmp_path).rename(folders["data"] / "mime" / "packages" / "sdc.xml")
+    subprocess.run([program("update-mime-database"), folders["data"] / "mime"], check=True)
+    command = folders["bin"] / "sdc"
+    code = "import sys; from sdc.cli.main import main; sys.exit(main())"
+    command.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{code}' \"$@\"\n")
+    command.chmod(0o755)
+    drawn = random_stream(1)
+    stream = tmp_path / "a name with spaces.sdc"
+    stream.write_bytes(drawn.data)
+    name = "org.freedesktop.thumbnails.Thumbnailer1"
+    call = f"gdbus call --session --timeout 30 --dest {name} --object-path /{name.replace('.', '/')}"
+    wanted = f"['{stream.as_uri()}']"
+    script = (
+        f'{call} --method {name}.Queue "{wanted}" "[\'{MIME}\']" normal foreground 0 >/dev/null\n'
+        "for i in $(seq 300); do\n"
+        "ls $XDG_CACHE_HOME/thumbnails/normal/*.png 2>/dev/null && break; sleep 0.1; done"
+    )
+    environment = {
+        **os.environ,
+        "HOME": str(tmp_path),
+        "XDG_DATA_HOME": str(folders["data"]),
+        "XDG_CACHE_HOME": str(folders["cache"]),
+        "PATH": f"{folders['bin']}:{os.environ['PATH']}",
+    }
+    words = [program("dbus-run-session"), "--", "sh", "-c", script]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip(), done.stderr
+    with Image.open(done.stdout.split()[0]) as thumbnail:
+        ratio = drawn.head.width / drawn.head.height
+        assert max(thumbnail.size) <= 128 and abs(thumbnail.width / thumbnail.height / ratio - 1) < 0.2
+        assert thumbnail.info["Thumb::URI"] == stream.as_uri()
+
+
+def test_a_thumbnail_is_of_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Damage leaves a hole; a file that is open stays the same file; a broken stream writes nothing."""
+    data = bytearray(files("sdc_spec").joinpath("examples/groups.sdc").read_bytes())
+    stream, out = tmp_path / "x.sdc", tmp_path / "out"
+    groups = info(bytes(data))["groups"]
+    data[groups[-1]["offset"]] ^= 1
+    stream.write_bytes(data)
+    with out.open("wb+") as held:
+        assert cli.main(["thumbnail", str(stream), str(out), "--size", "8"]) == 0
+        assert "E_GROUP_DAMAGED" in capsys.readouterr().err
+        held.seek(0)
+        image = Image.open(held)
+        assert image.format == "PNG" and max(image.size) == 8 and image.mode == "RGBA"
+        assert image.getextrema()[3] == (0, 255)
+    stream.write_bytes(data[:20])
+    assert cli.main(["thumbnail", str(stream), str(tmp_path / "none")]) == 1
+    assert not (tmp_path / "none").exists()
+    stream.write_bytes(data)
+    assert cli.main(["thumbnail", str(stream), str(stream)]) == 64 and stream.read_bytes() == data
 
 
 def test_the_manual_has_every_command_and_option(tmp_path: Path) -> None:

@@ -15,10 +15,17 @@ KINDS = {
     "magic": "an entry for file(1)",
     "man": "a page of the manual",
     "mime": "a media type for desktops (shared-mime-info)",
+    "thumbnailer": "an entry for file managers that show thumbnails",
 }
 """What can be printed."""
 
-NAMES = {"bash": "completion.bash", "zsh": "completion.zsh", "magic": "magic", "mime": "mime.xml"}
+NAMES = {
+    "bash": "completion.bash",
+    "zsh": "completion.zsh",
+    "magic": "magic",
+    "mime": "mime.xml",
+    "thumbnailer": "sdc.thumbnailer",
+}
 """Files of the package, but for the manual, which is made of the parsers."""
 
 

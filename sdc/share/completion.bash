@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/sdc
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_sdc_subparsers=(encode analyze decode extract redact validate info sheet find stat to-coco share)
+_shtab_sdc_subparsers=(encode analyze decode extract redact validate info sheet thumbnail find stat to-coco share)
 
 _shtab_sdc_encode_option_strings=(-h --help --objects --quality --effort --margin --group-by --model --background --metadata-first --restoration --no-metadata --pixel-masks --box-unit --strip --max-pixels --strict --jobs --threads --find --for --detector --chat --chat-model)
 _shtab_sdc_analyze_option_strings=(-h --help -o --output --draw --detectors --max-pixels --strict --jobs --threads --find --for --detector --chat --chat-model --grounding --masks --tags --ranking --saliency --vocabulary --grounding-model --masks-model --device --chat-key --chat-proxy --text-only --timeout --cache)
@@ -15,6 +15,7 @@ _shtab_sdc_redact_option_strings=(-h --help --label --whole-groups --strict --ma
 _shtab_sdc_validate_option_strings=(-h --help --shallow --max-pixels --allow --timeout --jobs --threads)
 _shtab_sdc_info_option_strings=(-h --help --json --trace --max-pixels --allow --timeout)
 _shtab_sdc_sheet_option_strings=(-h --help --original --restore --max-pixels --allow --timeout)
+_shtab_sdc_thumbnail_option_strings=(-h --help --size --max-pixels --allow --timeout)
 _shtab_sdc_find_option_strings=(-h --help --max-pixels --allow --timeout --label --levels --score --json)
 _shtab_sdc_stat_option_strings=(-h --help --max-pixels --allow --timeout --json)
 _shtab_sdc_to_coco_option_strings=(-h --help --max-pixels --allow --timeout -o --output --no-masks)
@@ -46,6 +47,8 @@ _shtab_sdc_info_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_sdc_sheet_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_sdc_sheet_pos_1_COMPGEN=_shtab_compgen_files
 _shtab_sdc_sheet___original_COMPGEN=_shtab_compgen_files
+_shtab_sdc_thumbnail_pos_0_COMPGEN=_shtab_compgen_files
+_shtab_sdc_thumbnail_pos_1_COMPGEN=_shtab_compgen_files
 _shtab_sdc_find_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_sdc_stat_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_sdc_to_coco_pos_0_COMPGEN=_shtab_compgen_files
@@ -54,8 +57,8 @@ _shtab_sdc_to_coco___output_COMPGEN=_shtab_compgen_files
 
 _shtab_sdc_encode___group_by_choices=(level object)
 _shtab_sdc_encode___box_unit_choices=(1 2 4 8 16)
-_shtab_sdc_share_pos_0_choices=(bash magic man mime zsh)
-_shtab_sdc_pos_0_choices=(encode analyze decode extract redact validate info sheet find stat to-coco share)
+_shtab_sdc_share_pos_0_choices=(bash magic man mime thumbnailer zsh)
+_shtab_sdc_pos_0_choices=(encode analyze decode extract redact validate info sheet thumbnail find stat to-coco share)
 
 _shtab_sdc_encode__h_nargs=0
 _shtab_sdc_encode___help_nargs=0
@@ -88,6 +91,8 @@ _shtab_sdc_info___trace_nargs=0
 _shtab_sdc_sheet__h_nargs=0
 _shtab_sdc_sheet___help_nargs=0
 _shtab_sdc_sheet___restore_nargs=0
+_shtab_sdc_thumbnail__h_nargs=0
+_shtab_sdc_thumbnail___help_nargs=0
 _shtab_sdc_find_pos_0_nargs=+
 _shtab_sdc_find__h_nargs=0
 _shtab_sdc_find___help_nargs=0

@@ -17,9 +17,10 @@ _shtab_sdc_commands() {
     find:'Print the paths of streams that describe such objects. No pixel is decoded.'
     info:'Describe a stream.'
     redact:'Withdraw the groups of some objects, with all that the stream says of them. No pixel is decoded or coded. Streams want a group for each object: sdc encode --group-by object --margin 1.'
-    share:'Print a file that lets shells or desktops know about SDC: bash, completion for bash; zsh, completion for zsh; magic, an entry for file(1); man, a page of the manual; mime, a media type for desktops (shared-mime-info). docs/desktop.md says where it goes.'
+    share:'Print a file that lets shells or desktops know about SDC: bash, completion for bash; zsh, completion for zsh; magic, an entry for file(1); man, a page of the manual; mime, a media type for desktops (shared-mime-info); thumbnailer, an entry for file managers that show thumbnails. docs/desktop.md says where it goes.'
     sheet:'Draw a stream level by level, with the bytes that each level needs.'
     stat:'Print how many bytes each level takes. No pixel is decoded.'
+    thumbnail:'Decode a stream and reduce it to a PNG, whatever its name ends in. Where groups are missing, it is transparent, which is no failure as long as something is to be seen.'
     to-coco:'Print the objects of streams as COCO'"'"'s instances.json. No pixel is decoded.'
     validate:'Check streams against every rule of the specification.'
   )
@@ -185,7 +186,7 @@ _shtab_sdc_redact_defaults_added=0
 
 _shtab_sdc_share_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  ":bash, magic, man, mime, zsh:(bash magic man mime zsh)"
+  ":bash, magic, man, mime, thumbnailer, zsh:(bash magic man mime thumbnailer zsh)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -216,6 +217,19 @@ _shtab_sdc_stat_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_sdc_stat_defaults_added=0
+
+_shtab_sdc_thumbnail_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--size[pixels of the longer side at the most (256)]:N:"
+  "--max-pixels[refuse larger images (default 268435456)]:N:"
+  "--allow[of a URL\: private (hosts of this machine and its network), redirects, or both with a comma]:WHAT:"
+  "--timeout[of a URL\: seconds to wait for an answer (default 20)]:S:"
+  ":stream, its URL, or - for standard input:_files"
+  ":PNG, or - for standard output:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_sdc_thumbnail_defaults_added=0
 
 _shtab_sdc_to_coco_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -273,6 +287,7 @@ _shtab_sdc() {
         share) _arguments -C -s $_shtab_sdc_share_options ;;
         sheet) _arguments -C -s $_shtab_sdc_sheet_options ;;
         stat) _arguments -C -s $_shtab_sdc_stat_options ;;
+        thumbnail) _arguments -C -s $_shtab_sdc_thumbnail_options ;;
         to-coco) _arguments -C -s $_shtab_sdc_to_coco_options ;;
         validate) _arguments -C -s $_shtab_sdc_validate_options ;;
       esac
