@@ -20,7 +20,7 @@ _shtab_sdc_commands() {
     share:'Print a file that lets shells or desktops know about SDC: bash, completion for bash; zsh, completion for zsh; magic, an entry for file(1); man, a page of the manual; mime, a media type for desktops (shared-mime-info); thumbnailer, an entry for file managers that show thumbnails. docs/desktop.md says where it goes.'
     sheet:'Draw a stream level by level, with the bytes that each level needs.'
     stat:'Print how many bytes each level takes. No pixel is decoded.'
-    thumbnail:'Decode a stream and reduce it to a PNG, whatever its name ends in. Where groups are missing, it is transparent, which is no failure as long as something is to be seen.'
+    thumbnail:'Decode a stream and reduce it to a PNG, whatever its name ends in. What is missing is transparent, which is no failure as long as something is to be seen.'
     to-coco:'Print the objects of streams as COCO'"'"'s instances.json. No pixel is decoded.'
     validate:'Check streams against every rule of the specification.'
   )
