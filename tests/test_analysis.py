@@ -27,6 +27,7 @@ from PIL import Image, ImageDraw
 
 import sdc
 from sdc.analysis import Options, Ranked, Scene, analyze, cache, hashes, pipeline, registry
+from sdc.analysis.choice import chosen_providers
 from sdc.analysis.cielab import lab_of
 from sdc.analysis.faces import faces
 from sdc.analysis.finder import finder
@@ -50,7 +51,7 @@ from sdc.networks.numpy_runner import run_numpy
 from sdc.networks.run import use_runner
 from sdc.objects.grouping import group_map
 from sdc.objects.object import Object
-from sdc.types import LEVELS
+from sdc.types import LEVELS, Level
 from sdc_reference.evaluation.cli import main as evaluate
 from sdc_reference.evaluation.commands import analysis as figures
 
@@ -405,6 +406,9 @@ class Fixed:
     def refine(self, scene: Scene, objects: Sequence[Object]) -> list[Object]:
         return [replace(o, mask=np.ones(o.box[3:1:-1], bool)) for o in objects]
 
+    def missed(self, scene: Scene, objects: Sequence[Object]) -> list[Object]:
+        return [Object("gap", (0, 0, 9, 9), Level.L3)]
+
     def rank(self, scene: Scene, objects: Sequence[Object]) -> Ranked:
         return Ranked([replace(o, level="L2", reason="so") for o in objects], {"short": "a disc"})
 
@@ -421,6 +425,9 @@ class Broken(Fixed):
 
     def rank(self, scene: Scene, objects: Sequence[Object]) -> Ranked:
         raise OSError("gone")
+
+    def missed(self, scene: Scene, objects: Sequence[Object]) -> list[Object]:
+        raise KeyError("map")
 
 
 class Several(Fixed):
@@ -479,6 +486,35 @@ def test_a_grounding_that_fails_leads_to_the_regions(others: None, grounding: st
     assert len(result.warnings) == 4 and not any("\n" in text for text in result.warnings)
     assert result.provenance["grounding"]["provider"] == "finder"
     assert result.provenance["ranking"] == {"provider": "default"}
+
+
+def test_what_a_detector_missed_is_of_l3(others: None) -> None:
+    """The rest of what the built-in network finds follows; others fill gaps as they like, or nobody does."""
+    image, detector = astronaut(), Options(grounding="fixed", masks="fixed")
+    (alone,) = analyze(image, detector).objects
+    found = analyze(image, replace(detector, gaps="finder"))
+    assert found.objects[0] == alone and len(found.objects) > 1
+    assert {o.level for o in found.objects[1:]} == {"L3"} and not any(o.label for o in found.objects[1:])
+    assert found.provenance["gaps"]["model"] == analyze(image).provenance["grounding"]["model"]
+    assert analyze(image, replace(detector, gaps="fixed")).objects[1].label == "gap"
+    failed = analyze(image, replace(detector, gaps="broken"))
+    assert failed.objects == (alone,) and "gaps by broken failed" in failed.warnings[0]
+    with pytest.raises(SdcError, match="E_USAGE: has no effect: finder is no detector"):
+        analyze(image, Options(gaps="finder"))
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        (Options(detector="x.onnx"), "finder"),
+        (Options(detector="x.onnx", gaps="none"), ""),
+        (Options(detector="x.onnx", find=("dog",)), ""),
+        (Options(find=("dog",)), ""),
+        (Options(), ""),
+    ],
+)
+def test_who_looks_for_words_misses_nothing_else(options: Options, name: str) -> None:
+    assert chosen_providers(options)["gaps"] == name
 
 
 def test_masks_that_fail_leave_the_boxes(others: None) -> None:

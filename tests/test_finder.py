@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from sdc import Object
 from sdc.analysis.finder import Maps, finder, read_finder
-from sdc.analysis.things import things_of
+from sdc.analysis.things import things_missed, things_of
 from sdc_reference.finder.command import main
 from sdc_reference.finder.export import export
 from sdc_reference.finder.network import FinderNetwork
@@ -56,6 +57,20 @@ def test_a_blurred_edge_is_no_thing_and_text_is_one() -> None:
     assert [(o.label, o.level) for o in found] == [("", "L1"), ("text", "L3")]
     far = things_of(maps(thing=np.maximum(thing, box(0.2, (2, 30, 8, 38))), main=thing), 320, 240)
     assert [o.level for o in far] == ["L1", "L3"]
+
+
+def test_what_others_have_found_is_not_missed() -> None:
+    """A known box takes the places that it covers; a mask those that it has."""
+    found = maps(thing=box(0.9, (2, 2, 12, 12), (18, 20, 28, 38)))  # of 30 x 40 places, for 320 x 240 pixels
+    known = Object("dog", (16, 16, 80, 80))
+    (missed,) = things_missed(found, [known], 320, 240)
+    assert (missed.box, missed.level, missed.label) == ((160, 144, 144, 80), "L3", "")
+    assert not things_missed(found, [known, Object("cat", (150, 140, 160, 90))], 320, 240)
+    corner = np.zeros((90, 160), bool)
+    corner[:8, :8] = True
+    masked = Object("cat", (150, 140, 160, 90), mask=corner)
+    assert [o.box[2:] for o in things_missed(found, [known, masked], 320, 240)] == [(144, 80)]
+    assert [o.score for o in things_missed(found, [], 320, 240)] == pytest.approx([0.9, 0.9])
 
 
 @pytest.mark.parametrize("width, height", [(1, 1), (3, 2), (16, 16), (4001, 3000)])

@@ -14,16 +14,18 @@ DEFAULT = "finder"
 
 
 def chosen_providers(options: Options) -> dict[str, str]:
-    """Names of the providers: those asked for, or what goes with the other options; empty for no tags."""
+    """Names of the providers: those asked for, or what goes with the others; empty for no tags or gaps."""
     words = options.vocabulary and "file"
     named = bool(options.find or words or options.tags)
     unnamed = "saliency" if options.saliency else DEFAULT
-    grounding = "onnx" if options.detector else "dino" if named else unnamed
+    grounding = options.grounding or ("onnx" if options.detector else "dino" if named else unnamed)
+    everything = grounding == "onnx" and not options.find  # else what was missed was not looked for
     return {
         "tags": "" if options.find else options.tags or words,
-        "grounding": options.grounding or grounding,
+        "grounding": grounding,
         "masks": options.masks or "salient",
         "ranking": options.ranking or ("chat" if options.url else "default"),
+        "gaps": "" if options.gaps == "none" else options.gaps or (DEFAULT if everything else ""),
     }
 
 
@@ -63,3 +65,5 @@ def check_options(options: Options, names: Mapping[str, str]) -> None:
                 raise refuse(name, f"{names['grounding']} looks for no words")
         if options.masks not in ("", "salient"):
             raise refuse("masks", f"{names['grounding']} gives masks")
+        if names["gaps"]:
+            raise refuse("gaps", f"{names['grounding']} is no detector, which may miss things")

@@ -24,7 +24,7 @@ class Options:
     """What a user asks of the analysis; empty is not given.
 
     Attributes:
-        grounding, masks, tags, ranking: names of providers.
+        grounding, masks, tags, ranking, gaps: names of providers; ``none`` for no gaps.
         find: what to look for.
         purpose: the task that the ranks are to serve.
         detector: ONNX file of a detector or segmenter.
@@ -44,6 +44,7 @@ class Options:
     masks: str = ""
     tags: str = ""
     ranking: str = ""
+    gaps: str = ""
     find: tuple[str, ...] = ()
     purpose: str = ""
     detector: str = ""
@@ -125,6 +126,13 @@ class Masks(Provider, Protocol):
 
     def refine(self, scene: Scene, objects: Sequence[Object]) -> list[Object]:
         """The same objects in the same order, with masks where that is possible."""
+
+
+class Gaps(Provider, Protocol):
+    """Finds what a grounding has missed."""
+
+    def missed(self, scene: Scene, objects: Sequence[Object]) -> list[Object]:
+        """Things that are none of the objects, each with a level and a reason."""
 
 
 class Tags(Provider, Protocol):

@@ -1,4 +1,4 @@
-"""The pipeline: words, then boxes, then masks, then levels with reasons.
+"""The pipeline: words, then boxes, then masks, then levels with reasons, then what was missed.
 
 A provider that cannot be made, for want of a package or a file, is an error.
 One that fails at work is not: the built-in one of its step does the work, and a warning says so.
@@ -73,7 +73,7 @@ class _Run:
     def analysis(self) -> Analysis:
         """Take the steps, each with what the one before has found."""
         words = self._words()
-        ranked = self._ranked(self._masked(self._found(words)))
+        ranked = self._completed(self._ranked(self._masked(self._found(words))))
         self.notes.take(type(text)(_cut(text, LONGEST_WARNING)) for text in ranked.warnings)
         provenance = self._provenance(words, ranked)
         return Analysis(self.width, self.height, settled(ranked.objects), provenance)
@@ -134,6 +134,21 @@ class _Run:
             return replace(ranked, objects=_same(found, ranked.objects))
 
         return self._attempt("ranking", by_choice, by_default)
+
+    def _completed(self, ranked: Ranked) -> Ranked:
+        """With things that the grounding has missed, if that is asked for."""
+        if "gaps" not in self.steps:
+            return ranked
+        if self.used["grounding"] in OF_REGIONS:
+            del self.used["gaps"]
+            return ranked
+
+        def with_missed() -> Ranked:
+            missed = self.steps["gaps"].missed(self.scene, ranked.objects)
+            missed = _checked(missed, self.width, self.height)[: MAX_OBJECTS - len(ranked.objects)]
+            return replace(ranked, objects=[*ranked.objects, *missed])
+
+        return self._attempt("gaps", with_missed, lambda: ranked)
 
     def _provenance(self, words: Sequence[str], ranked: Ranked) -> dict[str, Any]:
         """How the objects were found, as the stream keeps it."""

@@ -1,7 +1,8 @@
 """Providers by step and name: those of this package, and those of others.
 
-Another package adds one by an entry point, in the group ``sdc.grounding``, ``sdc.masks``, ``sdc.tags`` or
-``sdc.ranking``, and it is then chosen by the entry point's name; ours are in :data:`PROVIDERS`.
+Another package adds one by an entry point, in the group ``sdc.grounding``, ``sdc.masks``, ``sdc.tags``,
+``sdc.ranking`` or ``sdc.gaps``, and it is then chosen by the entry point's name; ours are in
+:data:`PROVIDERS`.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ PROVIDERS: dict[str, dict[str, str]] = {
         "chat": ".providers.chat:ChatRanking",
         "internvl": ".providers.internvl:InternRanking",
     },
+    "gaps": {"finder": ".providers.finder:Finder"},
 }
 """Providers of this package by step and name: module and class."""
 

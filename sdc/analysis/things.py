@@ -7,6 +7,7 @@ L1 depends on the image.  Where nothing stands out the image is one thing of L1,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -41,6 +42,9 @@ STANDS_OUT = 0.3
 
 FIRST, SECOND = 0.6, 0.3
 """Of the most that is main: from here on a thing is of L1, or of L2."""
+
+MISSED = 0.6
+"""How sure a thing must be to be one that a detector has missed; 0.7 of their cells are of true objects."""
 
 TEXT = 0.5
 """From here on a place is text."""
@@ -80,6 +84,42 @@ def things_of(found: Maps, width: int, height: int) -> list[Object]:
             why = "text" if label else "perhaps a thing"
             objects.append(replace(thing, label=label, level=Level.L3, reason=why))
     return sorted(objects, key=lambda o: (o.level.code if o.level else 3, -o.score))
+
+
+def things_missed(found: Maps, known: Sequence[Object], width: int, height: int) -> list[Object]:
+    """Things of an image that are none of the known objects, all of L3.
+
+    Args:
+        found: maps of the image.
+        known: objects that others have found.
+        width, height: of the image in pixels.
+
+    Returns:
+        Things without names, the surest first.
+    """
+    least = 2 * max(1, round(LEAST * found.thing.size))
+    free = ~_widened(_places_of(known, found.thing.shape, width, height), RING)
+    pieces = _divided((found.thing >= THING) & free, found.edge >= EDGE, least)
+    things = [_thing(found, pieces == k, width, height)[0] for k in _numbers(pieces)]
+    sure = sorted((thing for thing in things if thing.score >= MISSED), key=lambda thing: -thing.score)
+    return [replace(thing, label="", level=Level.L3, reason="seen beside the objects") for thing in sure]
+
+
+def _places_of(objects: Sequence[Object], shape: tuple[int, ...], width: int, height: int) -> Bools:
+    """Places of maps whose middle an object covers."""
+    rows, cols = (
+        (2 * np.arange(count) + 1) * size // (2 * count)
+        for count, size in zip(shape, (height, width), strict=True)
+    )
+    places = np.zeros(shape, bool)
+    for thing in objects:
+        x, y, w, h = thing.box
+        down, across = (
+            np.flatnonzero((at >= low) & (at < low + n)) for at, low, n in ((rows, y, h), (cols, x, w))
+        )
+        own = np.ix_(down, across)
+        places[own] |= True if thing.mask is None else thing.mask[np.ix_(rows[down] - y, cols[across] - x)]
+    return places
 
 
 def _levelled(thing: Object, share: float) -> Object:

@@ -54,6 +54,7 @@ STEPS: tuple[Option, ...] = (
     ("--masks", {"default": "", "metavar": "NAME", "help": "outlines: salient, sam, sam2, ..."}),
     ("--tags", {"default": "", "metavar": "NAME", "help": "words to look for: file, chat, internvl, ..."}),
     ("--ranking", {"default": "", "metavar": "NAME", "help": "levels: default, chat, internvl, ..."}),
+    ("--gaps", {"default": "", "metavar": "NAME", "help": "what a detector missed: finder, none, ..."}),
     ("--saliency", {"default": "", "metavar": "FILE", "help": "ONNX network of salient objects (U2-Netp)"}),
     (
         "--vocabulary",

@@ -53,6 +53,7 @@ _shtab_sdc_analyze_options=(
   "--masks[outlines\: salient, sam, sam2, ...]:NAME:"
   "--tags[words to look for\: file, chat, internvl, ...]:NAME:"
   "--ranking[levels\: default, chat, internvl, ...]:NAME:"
+  "--gaps[what a detector missed\: finder, none, ...]:NAME:"
   "--saliency[ONNX network of salient objects (U2-Netp)]:FILE:_files"
   "--vocabulary[text file of words to look for, one a line]:FILE:_files"
   "--grounding-model[network of dino\: a folder or a name]:NAME:"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ...objects.object import Object
 from ..finder import FILE, finder
 from ..interfaces import Options, Scene
-from ..things import things_of
+from ..things import things_missed, things_of
 
 
 class Finder:
@@ -25,3 +25,8 @@ class Finder:
         """Things with masks and levels, and the whole scene where nothing stands out; words are not used."""
         height, width = scene.pixels.shape[:2]
         return things_of(self.network.maps(scene.pixels), width, height)
+
+    def missed(self, scene: Scene, objects: Sequence[Object]) -> list[Object]:
+        """Things of level L3 that are none of the objects."""
+        height, width = scene.pixels.shape[:2]
+        return things_missed(self.network.maps(scene.pixels), objects, width, height)
