@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
 from .codec.decoder import GREY, Decoded, OnGroup, decode_choice
 from .codec.encoder import encode
 from .errors import SdcError
@@ -376,7 +374,7 @@ def imwrite(path: PathLike, image: ImageLike, **options: Any) -> Encoded:
             ``E_IO`` when it cannot be written.
     """
     _refuse_image_name(path)
-    data = encode(np.asarray(image), **options)
+    data = encode(image, **options)
     write_file(path, data)
     return data
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -272,5 +271,8 @@ def exif(space: int, index: str = "") -> bytes:
     return out.tobytes()
 
 
-def joined(parts: Sequence[bytes]) -> bytes:
-    return b"".join(parts)
+def turned(orientation: int) -> bytes:
+    """EXIF with an orientation."""
+    out = Image.Exif()
+    out[0x0112] = orientation
+    return out.tobytes()

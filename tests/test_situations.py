@@ -9,7 +9,7 @@ from typing import Any
 import make_situations
 import numpy as np
 import pytest
-from image_files import RGB, heif, jpeg, png, tiff, tiff_page
+from image_files import RGB, heif, jpeg, png, tiff, tiff_page, turned
 from PIL import Image
 from situations import Situation, check, images
 from skimage.data import astronaut
@@ -18,6 +18,7 @@ import sdc
 from sdc.cli import main as cli
 from sdc.colour.recognise import recognised
 from sdc.errors import SdcError
+from sdc.format.colr import CodePoints
 from sdc.images.read import SourceImage, read_image
 from sdc.notes import Notes
 from sdc.objects.object import Objects
@@ -109,6 +110,39 @@ def test_python_gets_the_notes(deep: Path) -> None:
     assert sdc.encode(image.pixels, objects=said).notes == ("one is left out",)
     with pytest.raises(sdc.UsageError, match="E_OBJECTS: one is left out"):
         sdc.encode(image.pixels, objects=said, strict=True)
+
+
+def test_an_image_of_pillow_brings_its_profile() -> None:
+    p3 = images.profile(CodePoints(12, 13))
+    image = Image.fromarray(RGB)
+    image.info["icc_profile"] = p3
+    data = sdc.encode(image, effort=0)
+    assert data == sdc.encode(RGB, icc_profile=p3, effort=0) and data.notes == ()
+    with sdc.open(data) as file:
+        assert file.colour == CodePoints(12, 13)
+    assert sdc.encode(image, colour=(1, 13), effort=0) == sdc.encode(RGB, effort=0)
+
+
+@pytest.mark.parametrize(
+    ("info", "said"),
+    [
+        ({"icc_profile": b"none"}, "the colour profile is not one of RGB, or damaged, and is dropped"),
+        (
+            {"icc_profile": images.grey_profile()},
+            "the colour profile is not one of RGB, or damaged, and is dropped",
+        ),
+        ({"transparency": (0, 0, 0)}, "the transparent colour is not kept"),
+        ({"exif": turned(6)}, "the EXIF orientation 6 is not applied; ImageOps.exif_transpose does"),
+        ({"exif": turned(1)}, ""),
+    ],
+)
+def test_what_an_image_of_pillow_loses_is_said(info: dict[str, Any], said: str) -> None:
+    image = Image.fromarray(RGB)
+    image.info |= info
+    assert sdc.encode(image, effort=0).notes == ((said,) if said else ())
+    if said:
+        with pytest.raises(sdc.UsageError, match="E_PICTURE"):
+            sdc.encode(image, effort=0, strict=True)
 
 
 def test_a_provider_that_fails_is_an_error_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

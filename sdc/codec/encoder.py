@@ -34,6 +34,7 @@ from ..notes import Notes
 from ..objects.grouping import group_map
 from ..objects.object import Object
 from ..types import LEVELS, MAX_SIDE, Array, Encoded, ImageLike, Level, Pixels, level_of
+from .carried import profile_of_image
 from .decoder import check_arithmetic
 from .distortion import squared_error
 from .presets import EQUAL, Preset, preset_for
@@ -118,7 +119,8 @@ def encode(
         margin: cells of background around objects of L1 to L3 that are of their groups, 0 to 15; the
             preset's by default.
         group_by: ``level`` (a group per level) or ``object`` (a group per object).
-        colour: colour space of the samples by code points (spec appendix C.4); sRGB by default.
+        colour: colour space of the samples by code points (spec appendix C.4); by default that of the
+            profile that an image of Pillow carries, else sRGB.
         icc_profile: or their ICC profile; one that does what code points do is written as those
             (:mod:`sdc.colour.recognise`), any other as it is.
         exif: EXIF of the image, with an orientation of 1 or none; kept as it is, without the six bytes
@@ -137,7 +139,7 @@ def encode(
         effort: 0 rounds the latents; 1 to 9 search for better ones (:mod:`.search`), ever longer; the
             preset's by default, or else 3.
         arithmetic, runner, threads: as for :func:`decode`; gradients of the search are NumPy's in any case.
-        strict: whether notes on the objects are an error.
+        strict: whether notes on the image or the objects are an error.
 
     Returns:
         The stream's bytes, with ``notes`` on what the caller may want to know, those of
@@ -146,6 +148,10 @@ def encode(
     Raises:
         SdcError: ``E_USAGE``, ``E_PICTURE``, ``E_OBJECTS``, ``E_MODEL`` or ``E_MODEL_FILE``.
     """
+    about_image = Notes("E_PICTURE", strict=strict)
+    carried = profile_of_image(image, about_image)
+    if colour is None and icc_profile is None:
+        icc_profile = carried
     image = checked_image(image)
     in_front, behind = _colour_chunks(colour, icc_profile, metadata == "first")
     block = None if exif is None else exif.removeprefix(b"Exif\0\0")
@@ -188,7 +194,8 @@ def encode(
     if metadata and provenance:
         after.append(Chunk(PROV, provenance_payload(provenance)))
     return Encoded(
-        assemble(head, groups, payloads, grouped.labels, before, [*after, *about]), [*notes, *about_preset]
+        assemble(head, groups, payloads, grouped.labels, before, [*after, *about]),
+        [*about_image, *notes, *about_preset],
     )
 
 

@@ -208,6 +208,8 @@ def _from_numbers(image: Image.Image, means: Measured, notes: Notes) -> Image.Im
 
 def in_rgb(image: Image.Image, icc: bytes | None, notes: Notes) -> tuple[Image.Image, bytes | None]:
     """An image in RGB, and its colour profile if that is for RGB, or for grey and a known one."""
+    if image.mode == "RGBX":  # as Pillow has RGB with more samples, before its version 11
+        image = image.convert("RGB")
     if image.mode not in ("L", "RGB", "CMYK", "YCbCr", "HSV", "LAB"):
         raise SdcError("E_PICTURE", f"images of mode {image.mode} are not read; convert the image to RGB")
     if image.mode in ("CMYK", "LAB"):

@@ -110,7 +110,9 @@ _BRANDS: dict[bytes, Kind] = {
     **dict.fromkeys(
         (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"), Kind("HEIC", _HEIF)
     ),
-    **dict.fromkeys((b"j2ki", b"j2is", b"jpeg", b"jpgs", b"vvic", b"evmi"), Kind("HEIF", _HEIF)),
+    **dict.fromkeys(
+        (b"avci", b"avcs", b"j2ki", b"j2is", b"jpeg", b"jpgs", b"vvic", b"evmi"), Kind("HEIF", _HEIF)
+    ),
     b"crx ": Kind("a camera raw file (CR3)", _RAW),
     b"jxl ": Kind("JPEG XL", _JXL),
     **dict.fromkeys(
@@ -196,7 +198,7 @@ def begins_later(data: bytes) -> tuple[str, int] | None:
 
 
 _SIGNS = (
-    (0, b"\xff\xd8\xff", "JPEG"),
+    (0, b"\xff\xd8", "JPEG"),
     (0, PNG_MAGIC, "PNG"),
     *((0, magic, "TIFF") for magic in TIFF_MAGICS),
     (8, b"WEBP", "WebP"),

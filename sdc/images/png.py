@@ -91,7 +91,7 @@ def png_facts(data: bytes, notes: Notes) -> Facts:
 def _check_critical(data: bytes, chunks: list[_Chunk]) -> None:
     """Refuse a file of which something that is needed is damaged or missing."""
     for chunk in chunks:
-        if chunk.critical and not chunk.sound:
+        if chunk.critical and not chunk.sound and chunk.kind != b"IEND":
             raise SdcError(
                 "E_PICTURE", f"the PNG is damaged: the CRC of {chunk.name} is wrong", f"byte {chunk.start}"
             )

@@ -197,7 +197,7 @@ def _unreadable(data: bytes, error: Exception) -> str:
         return f"TIFF ({refused_layout(data)}) is damaged or not read; convert it to uncompressed RGB"
     if "truncated" in what or "not enough" in what:
         return f"the {name or 'image'} is truncated: {what}"
-    return f"the image cannot be read: {what}"
+    return f"the {name or 'image'} cannot be read: {what}"
 
 
 # --- its pixels -----------------------------------------------------------------------------------

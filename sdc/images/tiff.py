@@ -21,18 +21,10 @@ _SIZES = {2: 1, 7: 1, **{kind: struct.calcsize("<" + form) for kind, form in (_F
 """Bytes of a value of each type."""
 MOST_PAGES, MOST_ENTRIES, MOST_VALUES = 4096, 4096, 1 << 20
 
-_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _MAKE = 254, 256, 257, 258, 259, 262, 271
+_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 _OFFSETS, _SAMPLES, _COUNTS, _PLANAR, _CURVE, _WHITE, _CHROMATICITIES = 273, 277, 279, 284, 301, 318, 319
-_PALETTE, _TILE_COUNTS, _SUB_IFDS, _INKS, _EXTRA, _FORMAT, _SUBSAMPLING, _DNG = (
-    320,
-    325,
-    330,
-    332,
-    338,
-    339,
-    530,
-    50706,
-)
+_PALETTE, _TILE_OFFSETS, _TILE_COUNTS, _SUB_IFDS, _INKS = 320, 324, 325, 330, 332
+_EXTRA, _FORMAT, _SUBSAMPLING, _DNG = 338, 339, 530, 50706
 
 _SENSOR = frozenset({32803, 34892})
 """Photometric interpretations of what a camera's sensor gives: colour filter array, linear raw."""
@@ -51,8 +43,11 @@ _COMPRESSIONS = {
 _FORMATS = {1: "", 2: "signed ", 3: "float ", 4: "untyped ", 5: "complex ", 6: "complex "}
 _COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 4: 1, 5: 4, 6: 3, 8: 3, 9: 3, 10: 3, 34892: 3}
 """Samples of a pixel that are colours."""
-_LEFT, _RATIOS = 1, {1: 1.0, 5: 2800.0, 8: 1032.0, 32946: 1032.0, 32773: 64.0}
+_WEBP = 50001
+_RATIOS = {1: 1.0, 5: 2800.0, 8: 1032.0, 32946: 1032.0, 32773: 64.0}
 """Bytes that a byte of each compression stands for, at most; others can stand for any number."""
+_OF_LIBTIFF = frozenset({2, 3, 4, 5, 7, 8, 32773, 32946, 50000})
+"""Compressions of which libtiff refuses what is not all there."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +195,7 @@ def tiff_facts(data: bytes, notes: Notes) -> Facts:
     facts.bits = max(chosen.bits)
     _check_layout(chosen, facts, notes)
     _check_size(chosen, len(data))
+    _check_whole(chosen, len(data))
     claim = _colours(chosen)
     facts.below += [] if claim is None else [claim]
     return facts
@@ -250,6 +246,10 @@ def _check_layout(page: _Page, facts: Facts, notes: Notes) -> None:
         )
     if len(set(page.bits)) > 1 or (page.planar and bits != 8) or (photometric == 0 and page.extra):
         raise SdcError("E_PICTURE", f"TIFF ({page.layout}) is not read; {_CONTIGUOUS}")
+    if page.number(_COMPRESSION, 1) == _WEBP:
+        raise SdcError(
+            "E_PICTURE", f"TIFF ({page.layout}) is not read; convert it to RGB without compression"
+        )
     if photometric == 5 and page.number(_INKS, 1) != 1:
         raise SdcError("E_PICTURE", "TIFF of inks that are not those of CMYK is not read; convert it to RGB")
     if photometric == 6 and page.number(_COMPRESSION, 1) not in (6, 7) and page.samples == 3:
@@ -294,6 +294,17 @@ def _check_size(page: _Page, have: int) -> None:
     held = min(told, have)
     if math.ceil(width * bits / 8) * height > ratio * (held + 64):
         raise SdcError("E_PICTURE", f"{int(held)} bytes of data cannot hold {width} x {height} pixels")
+
+
+def _check_whole(page: _Page, have: int) -> None:
+    """Refuse compressed data that the file ends in; of other data :func:`_check_size` knows the size."""
+    if page.number(_COMPRESSION, 1) not in _OF_LIBTIFF:
+        return
+    for places, sizes in ((_OFFSETS, _COUNTS), (_TILE_OFFSETS, _TILE_COUNTS)):
+        parts = zip(page.tags.get(places, ()), page.tags.get(sizes, ()), strict=False)
+        end = max((place + size for place, size in parts), default=0)
+        if end > have:
+            raise SdcError("E_PICTURE", f"the TIFF is truncated: its data ends at byte {int(end)} of {have}")
 
 
 def _colours(page: _Page) -> Measured | None:

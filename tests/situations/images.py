@@ -391,7 +391,12 @@ SAMPLES = [
         "TIFF (8-bit CMYK with 1 more sample) is not read; convert it to 8-bit RGB",
     ),
     refused(
-        "TIFF compressed by WebP or another codec that is not there",
+        "TIFF compressed by WebP",
+        lambda: tiff(tiff_page(RGB, 2, t259=50001)),
+        "TIFF (8-bit RGB, compressed by WebP) is not read; convert it to RGB without compression",
+    ),
+    refused(
+        "TIFF compressed by another codec that is not there",
         lambda: tiff(tiff_page(RGB, 2, t259=34887)),
         "TIFF (8-bit RGB, compressed by LERC) is not read; convert it to 8-bit RGB",
     ),
@@ -693,6 +698,13 @@ SEEM = [
         "the PNG is damaged: the CRC of IDAT is wrong",
     ),
     row(
+        "PNG with a wrong CRC at its end",
+        "read",
+        lambda: OFFICE[:-1] + b"x",
+        "the CRC of the chunk IEND is wrong, and it is left out",
+        want=RGB,
+    ),
+    row(
         "PNG whose end alone is missing",
         "read",
         lambda: OFFICE[:-12],
@@ -720,6 +732,11 @@ SEEM = [
         "JPEG 2000 cut off",
         lambda: f.jp2()[:200],
         "the JPEG 2000 is truncated: it ends in a box, after 200 bytes",
+    ),
+    refused(
+        "TIFF cut off in compressed data",
+        lambda: tiff(tiff_page(RGB, 2, t259=5))[:-500],
+        "the TIFF is truncated: its data ends at byte …",
     ),
     refused("GIF cut off", lambda: f.saved(f.noise(), "GIF")[:2000], "the GIF is truncated: …"),
     refused(
