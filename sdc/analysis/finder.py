@@ -15,21 +15,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..networks.network import Network, networks_of
+from ..networks.backbone import COARSEST, FILE, Backbone, every_place, read_networks
+from ..networks.network import Network
 from ..networks.registry import models_folder
 from ..networks.run import run
-from ..networks.sites import Sites
-from ..networks.tensors import read_tensors
 from ..types import Array, Pixels
 from .cielab import Floats
 
-FILE = "sdc-finder.safetensors"
-
 LONG_SIDE = 320
 """Of the copy that the network sees, at most."""
-
-COARSEST = 32
-"""The copy's sides are multiples of this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,27 +66,18 @@ class Finder:
 
     def _run(self, image: Pixels) -> Array:
         """Logits, ``[h, w, 4 + classes]``."""
-        mean = np.array(self.description["mean"], np.int16)
-        x = _patches(image.astype(np.int16) - mean)
-        grid = image.shape[0] // 2, image.shape[1] // 2
-        x = run(self.networks["stem"], _sites(*grid), x)
-        taps = []
-        for k, stride in enumerate(self.description["strides"]):
-            kept = None if stride == 1 else np.arange(grid[0] * grid[1]).reshape(grid)[::2, ::2].ravel()
-            x = run(self.networks[f"features.{k}"], _sites(*grid), x, only=kept)
-            grid = grid if stride == 1 else (grid[0] // 2, grid[1] // 2)
-            if k in self.description["taps"]:
-                taps.append((grid, x))
+        taps = Backbone.of(self.networks, self.description).features(image)
         y: Array | None = None
         for k in reversed(range(len(taps))):
-            grid, tap = taps[k]
-            side = run(self.networks[f"lateral.{k}"], _sites(*grid), tap)
+            grid = taps[k].shape[0], taps[k].shape[1]
+            tap = taps[k].reshape(grid[0] * grid[1], -1)
+            side = run(self.networks[f"lateral.{k}"], every_place(*grid), tap)
             if y is not None:
                 finer = y.reshape(grid[0] // 2, 1, grid[1] // 2, 1, -1).repeat(2, 1).repeat(2, 3)
                 side = side + finer.reshape(side.shape)
-            y = run(self.networks[f"block.{k}"], _sites(*grid), side)
+            y = run(self.networks[f"block.{k}"], every_place(*grid), side)
         assert y is not None
-        out: Array = run(self.networks["last"], _sites(*grid), y).reshape(*grid, -1)
+        out: Array = run(self.networks["last"], every_place(*grid), y).reshape(*grid, -1)
         return out
 
 
@@ -111,23 +96,6 @@ def _copy_of(pixels: Pixels) -> Pixels:
     return copy
 
 
-def _patches(values: Array) -> Array:
-    """The 3x3 neighbourhoods of every second pixel and row, ``[h * w / 4, 27]``; 0 outside the image."""
-    height, width, channels = values.shape
-    padded = np.pad(values, ((1, 1), (1, 1), (0, 0)))
-    parts = [padded[dy : dy + height : 2, dx : dx + width : 2] for dy in range(3) for dx in range(3)]
-    patches: Array = np.stack(parts, 2).reshape(-1, 9 * channels)
-    return patches
-
-
-@cache
-def _sites(rows: int, cols: int) -> Sites:
-    """All places of a grid, as one group."""
-    y, x = np.divmod(np.arange(rows * cols), cols)
-    zeros = np.zeros(rows * cols, np.int64)
-    return Sites(y, x, zeros, zeros)
-
-
 @cache
 def finder() -> Finder:
     """The network of this package.
@@ -144,8 +112,5 @@ def read_finder(data: bytes) -> Finder:
     Raises:
         SdcError: ``E_MODEL_FILE``.
     """
-    tensors, description = read_tensors(data)
-    # Weights have 8 bits in the file and the type of the codec's networks here.
-    wide = {name: t.astype("<i2") if t.dtype == np.int8 else t for name, t in tensors.items()}
-    networks = networks_of(wide, description, description["networks"])
+    networks, description = read_networks(data)
     return Finder(networks, description, hashlib.sha256(data).hexdigest())

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...networks.backbone import FILE
 from ...objects.object import Object
-from ..finder import FILE, finder
+from ..finder import finder
 from ..interfaces import Options, Scene
 from ..things import things_missed, things_of
 
