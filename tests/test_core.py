@@ -561,12 +561,13 @@ def photograph(height: int, width: int) -> np.ndarray:
 THINGS = [Object("one", (0, 0, 40, 50), "L1"), Object("two", (50, 20, 40, 40), "L2")]
 
 
-@pytest.mark.parametrize("effort", [0, 2])
-def test_encoding(effort: int, path: str, ran: list[str]) -> None:
+@pytest.mark.parametrize(("model", "effort"), [(1, 0), (1, 2), (2, 1)])
+def test_encoding(model: int, effort: int, path: str, ran: list[str]) -> None:
     picture = photograph(75, 118)
     options: dict[str, Any] = {
         "objects": THINGS,
         "quality": {"L1": 50, "L2": 30, "other": 9},
+        "model": model,
         "effort": effort,
     }
     with using(core.NUMPY):

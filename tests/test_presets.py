@@ -203,7 +203,7 @@ def test_the_library_decides_what_a_preset_is_for_regions() -> None:
     for provider in ("salient", "saliency"):
         found = {"grounding": {"provider": provider}}
         data = sdc.encode(PIXELS, objects=objects, preset=" Detection ", provenance=found)
-        assert data == sdc.encode(PIXELS, objects=objects, model=2, effort=0, provenance=found)
+        assert data == sdc.encode(PIXELS, objects=objects, model=2, effort=3, provenance=found)
         assert data.notes == (
             "the preset of detection gives the model and the effort alone: what stands out is no object;"
             " use the objects of a detector or of a file",

@@ -550,6 +550,9 @@ def test_ablations_train_and_are_not_exported(tmp_path: Path) -> None:
     for weight in ("0", "nan", "1001"):
         with pytest.raises(SystemExit, match="2"):
             export.main(["last.pt", "--number", "9", "--out", str(tmp_path), "--error-weight", weight])
+    for pair in (("1", "0"), ("nan", "1"), ("1000001", "1")):
+        with pytest.raises(SystemExit, match="2"):
+            export.main(["last.pt", "--number", "9", "--out", str(tmp_path), "--feature-weights", *pair])
 
 
 @torch.no_grad()
@@ -781,12 +784,14 @@ def test_an_export_fitted_to_photographs_codes_them(
     Image.fromarray(picture(260, 280)).save(folder / "a.png")
     out = tmp_path / "models"
     errors = []
-    for more, weight in (([], 1), (["--data", str(folder), "--error-weight", "2.5"], 2.5)):
+    fitted = ["--data", str(folder), "--error-weight", "2.5", "--feature-weights", "30", "3"]
+    for more, weight, pair in (([], 1, None), (fitted, 2.5, (30, 3))):
         export.main([str(tmp_path / "last.pt"), "--number", "20000000", "--out", str(out), *more])
         monkeypatch.setenv("SDC_MODELS", str(out))
         load_model.cache_clear()
         load_encoder.cache_clear()
-        assert load_encoder(20000000).error_weight == weight
+        encoder = load_encoder(20000000)
+        assert (encoder.error_weight, encoder.feature_weights) == (weight, pair)
         # What the torch model says of the same picture, in floating point.
         x = torch.from_numpy(picture(128, 128)).permute(2, 0, 1)[None].float()
         error = 0.0

@@ -12,7 +12,10 @@ import numpy as np
 
 import sdc
 from sdc.analysis import hashes
+from sdc.analysis.finder import finder
 from sdc.format.parse import parse
+from sdc.networks.backbone import FILE
+from sdc.networks.registry import load_encoder
 from sdc.objects.object import Object
 from sdc.types import Pixels
 
@@ -98,6 +101,8 @@ class SdcCoder:
         self.model = model
         self.settings: Sequence[float] = SETTINGS["sdc"]
         self.version = f"model {model_hash(model)}, sdc {sdc.__version__}, code {code_hash()}"
+        if load_encoder(model).feature_weights is not None:
+            self.version += f", {FILE} {finder().sha256[:8]}"
 
     def encode(self, variant: Variant, subject: Subject, setting: float) -> bytes:
         """A stream of all groups."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from sdc.networks.model import ENCODER_NETWORKS, LARGEST_ERROR_WEIGHT, parse_model
+from sdc.networks.model import ENCODER_NETWORKS, LARGEST_ERROR_WEIGHT, LARGEST_FEATURE_WEIGHT, parse_model
 from sdc.networks.network import networks_of
 from sdc.networks.tensors import read_tensors
 
@@ -55,10 +55,19 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default=1.0,
         help="how much squared error counts in the encoder's search: above 1 if trained for more than it",
     )
+    parser.add_argument(
+        "--feature-weights",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="how much features count there, at qualities 0 and 63; not at all by default",
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of model files")
     args = parser.parse_args(argv)
     if not 0 < args.error_weight <= LARGEST_ERROR_WEIGHT:
         parser.error(f"--error-weight is above 0, up to {LARGEST_ERROR_WEIGHT:g}")
+    if not all(0 < weight <= LARGEST_FEATURE_WEIGHT for weight in args.feature_weights or ()):
+        parser.error(f"--feature-weights are above 0, up to {LARGEST_FEATURE_WEIGHT:g}")
     return args
 
 
@@ -72,7 +81,13 @@ def fit_integers(model: ReferenceModel, images: Sequence[Tensor]) -> None:
 
 
 def export(
-    model: ReferenceModel, number: int, name: str, error_weight: float, images: Sequence[Tensor]
+    model: ReferenceModel,
+    number: int,
+    name: str,
+    images: Sequence[Tensor],
+    *,
+    error_weight: float = 1.0,
+    feature_weights: Sequence[float] | None = None,
 ) -> tuple[bytes, bytes]:
     """The decoder's and the encoder's file of a model, whose weights this changes.
 
@@ -80,15 +95,15 @@ def export(
         model: a trained model.
         number: of the model in the registry.
         name: that the files give themselves.
-        error_weight: how much squared error counts in the encoder's search.
         images: ``uint8 [3, H, W]``, to which integers and symbol tables are fitted; none: nothing is fitted.
+        error_weight, feature_weights: as for :func:`.encoder.encoder_file`.
 
     Raises:
         ValueError: a layer breaks the bound of 2**24 (NETW-12), or a table leaves its type.
     """
     if images:
         fit_integers(model, images)
-    decoder, encoder = decoder_file(model, name), encoder_file(model, name, error_weight)
+    decoder, encoder = decoder_file(model, name), encoder_file(model, name, error_weight, feature_weights)
     if images:
         networks = networks_of(*read_tensors(encoder), ENCODER_NETWORKS)
         decoder = decoder_file(model, name, fitted_tables(parse_model(decoder, number), networks, images))
@@ -104,7 +119,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit("the model is an ablation: decoders gate every tap and read hyper-latents")
     images = load_images(args.data, EXAMPLE_SIZE) if args.data else []
     images = images[:: max(1, len(images) // args.images)]
-    files = export(model, args.number, args.name, args.error_weight, images)
+    weights = {"error_weight": args.error_weight, "feature_weights": args.feature_weights}
+    files = export(model, args.number, args.name, images, **weights)
     args.out.mkdir(parents=True, exist_ok=True)
     for suffix, data in zip(("", "-encoder"), files, strict=True):
         path = args.out / f"sdc-model-{args.number}{suffix}.safetensors"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 
 from sdc.networks.tensors import write_tensors
@@ -13,11 +16,17 @@ from .writer import Ops, Writer
 
 
 @torch.no_grad()
-def encoder_file(model: ReferenceModel, name: str, error_weight: float = 1.0) -> bytes:
+def encoder_file(
+    model: ReferenceModel,
+    name: str,
+    error_weight: float = 1.0,
+    feature_weights: Sequence[float] | None = None,
+) -> bytes:
     """What encodes for a model; not normative.
 
     Args:
         error_weight: how much squared error counts in the search (:class:`sdc.networks.model.Encoder`).
+        feature_weights: how much the features of images count there, at qualities 0 and 63.
     """
     s, w = model.sizes, Writer()
     analysis = model.analysis
@@ -37,8 +46,12 @@ def encoder_file(model: ReferenceModel, name: str, error_weight: float = 1.0) ->
         "hyper_cells": cells,
         "hyper_blocks": blocks,
     }
-    weight = {} if error_weight == 1 else {"error_weight": error_weight}
-    return write_tensors(w.tensors, {"profile": 1, "name": name + " encoder", **weight, "networks": networks})
+    description: dict[str, Any] = {"profile": 1, "name": name + " encoder"}
+    if error_weight != 1:
+        description["error_weight"] = error_weight
+    if feature_weights is not None:
+        description["feature_weights"] = list(feature_weights)
+    return write_tensors(w.tensors, description | {"networks": networks})
 
 
 def _hyper_networks(w: Writer, model: ReferenceModel) -> tuple[Ops, Ops]:

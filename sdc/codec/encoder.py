@@ -25,6 +25,7 @@ from ..format.objs_rows import BOX_UNITS, Bounds
 from ..format.prov import provenance_payload
 from ..format.rest import Degradation, Restoration, restoration_payload
 from ..format.stream import Stream
+from ..networks.backbone import load_backbone
 from ..networks.model import Encoder, Model
 from ..networks.registry import load_encoder, load_model, restoration_for
 from ..networks.restoration import RestorationModel
@@ -37,6 +38,7 @@ from ..types import LEVELS, MAX_SIDE, Array, Encoded, ImageLike, Level, Pixels, 
 from .carried import profile_of_image
 from .decoder import check_arithmetic
 from .distortion import squared_error
+from .features import FeatureDistance, feature_scales, feature_weight, surroundings
 from .presets import EQUAL, Preset, preset_for
 from .restoration import check_restore, degradations_of, derived_vector
 from .search import DEFAULT_EFFORT, EFFORTS, rate_distortion_search
@@ -327,6 +329,7 @@ def _payloads(
     sites = sites_of(labels, [g.quality for g in groups], range(len(groups)))
     padded = pad_to_cells(image)
     latents = analysis_transform(padded, sites, encoder.networks, arithmetic=arithmetic, runner=runner)
+    felt = _features_of(padded, labels, groups, encoder) if effort else None
     payloads: list[bytes] = []
     for g in groups:
         own = sites.labels == g.index
@@ -338,12 +341,39 @@ def _payloads(
         residuals = None
         if effort:
             size = (image.shape[0], image.shape[1])
-            measure = partial(squared_error, sites=coder.sites, model=decoder, padded=padded, size=size)
-            residuals = rate_distortion_search(targets, hyper, coder, measure, effort, encoder.error_weight)
+            features = None if felt is None else felt(g, coder.sites)
+            measure = partial(
+                squared_error, sites=coder.sites, model=decoder, padded=padded, size=size, features=features
+            )
+            residuals = rate_distortion_search(
+                targets, hyper, coder, measure, effort, encoder.error_weight, features
+            )
         payload, symbols = encode_group(targets, hyper, coder, residuals, keep_residuals=False)
         payloads.append(payload)
         note(g, symbols.latents, coder.sites)
     return payloads
+
+
+def _features_of(
+    padded: Pixels, labels: Array, groups: Sequence[Group], encoder: Encoder
+) -> Callable[[Group, Sites], FeatureDistance] | None:
+    """What gives the distance of features for the cells of a group, if features count.
+
+    A group of level other is seen in the image, the others where level other is grey: a receiver may have
+    fetched them alone.
+    """
+    if encoder.feature_weights is None:
+        return None
+    backbone, weights = load_backbone(), encoder.feature_weights
+    scales = feature_scales(backbone, padded)
+    other = [g.index + 1 for g in groups if g.level == Level.OTHER]
+    alone = surroundings(padded, np.isin(labels, other)) if len(other) < len(groups) else padded
+
+    def features(g: Group, sites: Sites) -> FeatureDistance:
+        shown = padded if g.level == Level.OTHER else alone
+        return FeatureDistance(backbone, scales, shown, sites, feature_weight(weights, g.quality))
+
+    return features
 
 
 def assemble(

@@ -5,7 +5,7 @@ A preset is written as its options with commas between, each of which may be lef
 - ``L2-6``, ``other-20``: how far the quality index of a level is from those of the others; the most
   important level of an image always gets the quality that is asked for (:func:`.encoder.qualities_of`);
 - ``margin1``: cells of background around objects that are coded as theirs are;
-- ``model2``, ``effort0``: the number of the model, and the encoder's effort, where none is asked for;
+- ``model2``, ``effort3``: the number of the model, and the encoder's effort, where none is asked for;
 - ``restoration4``: the number of the restoration model that streams name and that tells degradations.
 
 ``docs/accuracy.md`` says where each preset comes from, and how to search for better ones
@@ -97,9 +97,9 @@ def parse_preset(text: str) -> Preset:
 PRESETS: Mapping[str, Preset] = {
     name: parse_preset(text)
     for name, text in {
-        "classification": "model2,effort0",
-        "detection": "other-16,margin1,model2,effort0",
-        "segmentation": "other-16,margin1,model2,effort0",
+        "classification": "model2,effort3",
+        "detection": "other-16,margin1,model2,effort3",
+        "segmentation": "other-16,margin1,model2,effort3",
         "viewing": "",
     }.items()
 }

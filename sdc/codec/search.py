@@ -26,6 +26,8 @@ from ..networks.profile import QUALITIES
 from ..networks.run import Tape, run
 from ..networks.threads import one_thread
 from ..types import Array
+from .distortion import in_order_of
+from .features import FeatureDistance
 
 EFFORTS = (0, 1, 2, 3, 4, 6, 10, 16, 30, 60)
 """Gradients of each effort."""
@@ -72,8 +74,10 @@ def weight_of(quality: int) -> float:
     return float(low * (high / low) ** (quality / (QUALITIES - 1)))
 
 
-def curvature(targets: Array, coder: GroupCoder) -> Array:
+def curvature(targets: Array, coder: GroupCoder, features: FeatureDistance | None = None) -> Array:
     """Squared error that a latent adds alone, per square of its change: ``float32 [M]``.
+
+    With features, what it adds to their distance too.
 
     It is the diagonal of ``J^T J / 3`` for the synthesis' Jacobian J, from a product of J with random signs
     (Hutchinson), mean over a sample of the cells.
@@ -81,6 +85,7 @@ def curvature(targets: Array, coder: GroupCoder) -> Array:
     Args:
         targets: ``int [cells, M]`` latents.
         coder: the group's cells, model and quality.
+        features: of the group's cells.
     """
     network, sites = coder.model.networks["synthesis"], coder.sites
     squares = sites.rows // SAMPLE_SIDE * 65536 + sites.cols // SAMPLE_SIDE
@@ -90,6 +95,9 @@ def curvature(targets: Array, coder: GroupCoder) -> Array:
     tape: Tape = []
     out = run(network, part, targets[cells], tape=tape)
     signs = np.random.default_rng(0).choice(np.array([-1, 1], np.float32), out.shape)
+    if features is not None:
+        probe = in_order_of(features.probe()[cells], network)
+        signs += np.sqrt(np.float32(3)) * probe.reshape(signs.shape)
     pulled: Array = np.square(backward(network, part, signs, tape)).mean(0) / 3
     return pulled
 
@@ -102,16 +110,24 @@ class _Search:
         hyper: ``int64 [blocks, K]`` hyper residuals.
         coder: the group's cells, model and quality.
         weight: bits that a unit of squared error counts as.
+        features: those whose distance counts beside it, if any.
     """
 
-    def __init__(self, targets: Array, hyper: Array, coder: GroupCoder, weight: float):
+    def __init__(
+        self,
+        targets: Array,
+        hyper: Array,
+        coder: GroupCoder,
+        weight: float,
+        features: FeatureDistance | None = None,
+    ):
         model, q = coder.model, coder.quality
         self.coder, self.costs = coder, costs_of(model)
         self.hyper = coder.hyper_values(hyper)
         step = np.maximum(model.step[q], 1) * 16 / (1 << model.shifts["step"])
         self.step = step.astype(np.float32)
         self.slope = weight * self.step
-        self.curvature = curvature(targets, coder)
+        self.curvature = curvature(targets, coder, features)
         self.bend = self.slope * self.step * self.curvature
         self.expected = targets.astype(np.float32)
         """What is expected of the latents, in units of d."""
@@ -264,6 +280,7 @@ def rate_distortion_search(
     measure: Measure,
     effort: int,
     error_weight: float = 1.0,
+    features: FeatureDistance | None = None,
 ) -> Array:
     """Residuals of a group.
 
@@ -275,12 +292,13 @@ def rate_distortion_search(
             ``gradient=False`` the error alone.
         effort: 1 to 9.
         error_weight: factor on :func:`weight_of`, from the encoder's file (:mod:`..networks.model`).
+        features: whose distance is in what ``measure`` gives.
 
     Returns:
         ``int16 [cells, M]``.
     """
     weight = weight_of(coder.quality) * error_weight
-    search = _Search(targets, hyper, coder, weight)
+    search = _Search(targets, hyper, coder, weight, features)
     candidates: list[tuple[float, Array]] = []
     nothing = gradient = np.zeros(targets.shape, np.float32)
 

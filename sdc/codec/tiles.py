@@ -13,6 +13,11 @@ TILE_CELLS = 64
 """Cells per side of a synthesis tile; tiles are used once there are more than twice its square."""
 
 
+def in_tiles(sites: Sites) -> bool:
+    """Whether there are so many cells that they are split."""
+    return len(sites) > 2 * TILE_CELLS**2
+
+
 def tiles(sites: Sites, margin: int) -> Iterator[tuple[Array, Array]]:
     """Split cells into tiles.
 
@@ -20,7 +25,7 @@ def tiles(sites: Sites, margin: int) -> Iterator[tuple[Array, Array]]:
         ``(cells of the tile and of a margin around it, which of those are of the tile)``, as indices.
     """
     n = len(sites)
-    if n <= 2 * TILE_CELLS**2:
+    if not in_tiles(sites):
         yield np.arange(n), np.arange(n)
         return
     for top in range(0, int(sites.rows.max()) + 1, TILE_CELLS):

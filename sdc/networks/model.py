@@ -171,6 +171,7 @@ def parse_model(data: bytes, number: int, sha256: str | None = None) -> Model:
 
 ENCODER_NETWORKS = ["analysis", "hyper_cells", "hyper_blocks"]
 LARGEST_ERROR_WEIGHT = 1000.0
+LARGEST_FEATURE_WEIGHT = 100000.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +183,11 @@ class Encoder:
         error_weight: how much squared error counts in the search, relative to its ordinary weight
             (:mod:`sdc.codec.search`): more than 1 for a model that was trained for something else beside it,
             which the search does not see and must not give up.
+        feature_weights: weights, at qualities 0 and 63, of the distance of features that counts in the search
+            beside squared error (:mod:`sdc.codec.features`);
+            ``None`` where features do not count.
     """
 
     networks: dict[str, Network]
     error_weight: float
+    feature_weights: tuple[float, float] | None = None

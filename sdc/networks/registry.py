@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from ..errors import SdcError, spec_data
-from .model import ENCODER_NETWORKS, LARGEST_ERROR_WEIGHT, Encoder, Model, parse_model
+from .model import ENCODER_NETWORKS, LARGEST_ERROR_WEIGHT, LARGEST_FEATURE_WEIGHT, Encoder, Model, parse_model
 from .network import check_network, networks_of
 from .restoration import RestorationModel, parse_restoration
 from .tensors import model_error, profile_of, read_tensors
@@ -154,7 +155,18 @@ def load_encoder(number: int) -> Encoder:
     tensors, description = read_tensors(path.read_bytes())
     networks = networks_of(tensors, description, ENCODER_NETWORKS)
     check_network("analysis", networks["analysis"], 192, 128)
-    weight = description.get("error_weight", 1.0)
-    if type(weight) not in (int, float) or not 0 < weight <= LARGEST_ERROR_WEIGHT:
-        raise model_error(f"not a number above 0, up to {LARGEST_ERROR_WEIGHT:g}", "error_weight")
-    return Encoder(networks, float(weight))
+    weight = _weight(description.get("error_weight", 1.0), LARGEST_ERROR_WEIGHT, "error_weight")
+    pair = description.get("feature_weights")
+    if pair is None:
+        return Encoder(networks, weight)
+    if not isinstance(pair, list) or len(pair) != 2:
+        raise model_error("not two numbers", "feature_weights")
+    low, high = (_weight(value, LARGEST_FEATURE_WEIGHT, "feature_weights") for value in pair)
+    return Encoder(networks, weight, (low, high))
+
+
+def _weight(value: Any, largest: float, where: str) -> float:
+    """A weight of the encoder's search from its description."""
+    if type(value) not in (int, float) or not 0 < value <= largest:
+        raise model_error(f"not a number above 0, up to {largest:g}", where)
+    return float(value)
