@@ -12,6 +12,7 @@ from situations import Situation, check, detectors
 from sdc.analysis import pipeline
 from sdc.analysis.detectors import adapters, metadata, tables
 from sdc.analysis.detectors.boxes import Boxes, Preparation, Reading
+from sdc.analysis.detectors.network import Network
 from sdc.analysis.hashes import weights_beside
 from sdc.analysis.interfaces import Options, Scene
 from sdc.analysis.pipeline import analyze
@@ -80,7 +81,7 @@ def test_layouts(row: Situation, tmp_path: Path) -> None:
         check(row, (), error)
         return
     things = found.locate(Scene(IMAGE), ())
-    assert found.adapter.name == row.options["adapter"]
+    assert found.adapter is not None and found.adapter.name == row.options["adapter"]
     check(row, found.notes)
     (thing,) = things
     assert thing.label == row.options["label"] and abs(thing.score - 0.9) < 0.11
@@ -136,6 +137,26 @@ def test_values_that_change_are_an_error_and_no_guess(
         found.network, "run", lambda array: [out._replace(value=out.value * np.nan) for out in run(array)]
     )
     assert "hold no numbers" in analyze(IMAGE, Options(detector=path)).notes[0]
+
+
+def test_a_network_that_fails_with_a_drawn_image_is_tried_with_the_real_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved(tmp_path / "model.onnx", detectors.torchvision())
+    run, calls = Network.run, []
+
+    def fail(self: Network, array: Any) -> Any:
+        calls.append(array)
+        if len(calls) in (1, 2):  # the drawn image, and a real one with nothing in it
+            raise RuntimeError("can't reduce on dim with value of 0")
+        return run(self, array)
+
+    monkeypatch.setattr(Network, "run", fail)
+    found = Detector(Options(detector=path))
+    with pytest.raises(RuntimeError):
+        found.locate(Scene(IMAGE), ())
+    (thing,) = found.locate(Scene(IMAGE), ())
+    assert thing.label == "person" and found.adapter is not None and found.adapter.name == "parts"
 
 
 def test_a_note_of_a_detector_is_an_error_where_that_is_asked_for(tmp_path: Path) -> None:

@@ -253,10 +253,10 @@ def _item(row: dict[str, Any], at: str, labels: dict[str, str], notes: Gathering
         number = row.get("id")
         if isinstance(number, int) and number >= FIRST_CROWD:
             return None
-        if not isinstance(outline, dict):
-            notes.add("a crowd (iscrowd 1) is left out", at)
+        if not outline:
+            notes.add("a crowd (iscrowd 1) without an outline is left out", at)
             return None
-        notes.add("a mask with iscrowd 1 is read as one object", at)
+        notes.add("an outline with iscrowd 1 is read as one object", at)
     category = row.get("category_id")
     key = id_key(category)
     if key is None or key not in labels:

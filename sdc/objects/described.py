@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..errors import SdcError
 from ..types import MAX_LABEL, MAX_REASON, Level
 from .gathering import Gathering
-from .mending import mended_level, mended_polygon, mended_rle, mended_score, mended_text
+from .mending import mended_box, mended_level, mended_polygon, mended_rle, mended_score, mended_text
 from .raster import Shape, box_shape, polygon_shape, rle_shape
 from .values import MAX_NUMBER, Bools, Box, Frame, objects_error
 
@@ -66,8 +66,8 @@ def doubted(items: Sequence[Item], frame: Frame, notes: Gathering) -> Frame:
     corners = [x < w <= stated[0] + 1 and y < h <= stated[1] + 1 for x, y, w, h in boxes]
     if any(beyond) and all(corners):
         notes.add(
-            f"{sum(beyond)} of {len(boxes)} boxes reach beyond the image, and none would as left, top, "
-            "right, bottom; they are taken as x, y, width, height"
+            "boxes that reach beyond the image as x, y, width, height, which is how they are taken, but not "
+            f"as left, top, right, bottom: {sum(beyond)} of {len(boxes)}"
         )
     return frame
 
@@ -143,13 +143,12 @@ def _shape(
     if "polygon" in given and "rle" in given:
         raise objects_error(at, "has both polygon and rle")
     readers = {"rle": rle_shape, "polygon": polygon_shape, "box": box_shape}
-    menders = {"rle": mended_rle, "polygon": mended_polygon}
+    menders = {"rle": mended_rle, "polygon": mended_polygon, "box": mended_box}
     wrong: list[SdcError] = []
     shapes: list[Shape | None] = []
     for field, read in readers.items():
         value = given.get(field)
-        if field in menders:
-            value = menders[field](value, where(field), notes)
+        value = menders[field](value, where(field), notes)
         if value is None or value in ([], ()):
             continue
         try:

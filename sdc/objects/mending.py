@@ -72,6 +72,24 @@ def mended_polygon(value: Any, where: str, notes: Gathering) -> Any:
     return kept or None
 
 
+def mended_box(value: Any, where: str, notes: Gathering) -> Any:
+    """A box as a list of numbers: from an object with x, y, width, height, or from numbers that are texts."""
+    if isinstance(value, dict):
+        for names in (("x", "y", "width", "height"), ("x", "y", "w", "h")):
+            if set(names) <= set(value):
+                notes.add("a box that is an object with x, y, width, height is read", where)
+                value = [value[name] for name in names]
+                break
+    if isinstance(value, (list, tuple)) and any(isinstance(side, str) for side in value):
+        try:
+            numbers = [float(side) if isinstance(side, str) else side for side in value]
+        except ValueError:
+            return value
+        notes.add("numbers of a box that are written as texts are read", where)
+        return numbers
+    return value
+
+
 def mended_rle(value: Any, where: str, notes: Gathering) -> Any:
     """A run-length mask whose list of runs ends before the image does: what is behind is outside."""
     if not isinstance(value, dict):

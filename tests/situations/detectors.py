@@ -145,6 +145,9 @@ def tensorflow() -> Outputs:
     return {
         "detection_boxes:0": one(boxes), "detection_classes:0": one(labels),
         "detection_scores:0": one(best), "num_detections:0": np.array([10], np.float32),
+        "detection_multiclass_scores:0": np.zeros((1, 10, 91), np.float32),
+        "raw_detection_boxes:0": np.zeros((1, 99, 4), np.float32),
+        "raw_detection_scores:0": np.zeros((1, 99, 91), np.float32),
     }  # fmt: skip
 
 
@@ -155,6 +158,20 @@ def efficient_nms() -> Outputs:
         "num_dets": np.array([[10]], np.int32), "det_boxes": one(boxes), "det_scores": one(best),
         "det_classes": labels[None],
     }  # fmt: skip
+
+
+def mmdetection() -> Outputs:
+    """Outputs of MMDetection, filled up with -1."""
+    boxes, labels, best = parts()
+    rows = np.concatenate([boxes, best[:, None]], 1)
+    filling = np.array([[-1, -1, -1, -1, 0]] * 5, np.float32)
+    return {"dets": one(np.concatenate([rows, filling])), "labels": np.append(labels, [-1] * 5)[None]}
+
+
+def with_heads() -> Outputs:
+    """A table of YOLO v5, and the heads from which it was made."""
+    heads = {f"head{n}": np.full((1, 3, n, n, 85), 2, np.float32) for n in (80, 40, 20)}
+    return {"output": one(yolo5()), **heads}
 
 
 def rows_of_seven(normal: bool) -> Table:
@@ -320,6 +337,21 @@ ROWS = [
         label="person",
         entry=[1, "h", "w", 3],
         kind="UINT8",
+    ),
+    _row(
+        "MMDetection: dets [1, n, 5], labels [1, n], with rows of -1 behind",
+        mmdetection,
+        "dets",
+        told={"names": PERSONS},
+    ),
+    _row("YOLO v5 with its heads beside the table", with_heads, "yolov5"),
+    _row(
+        "YOLO v3 of old: scores [n, 80], boxes [n, 4] from 0 to 1",
+        lambda: {
+            "classes": scores(10647, 80).astype(np.float32),
+            "boxes": (middles(10647) / SIDE).astype(np.float32),
+        },
+        "detr",
     ),
     _row("suppression within: num_dets, det_boxes, ...", efficient_nms, "parts", told={"names": PERSONS}),
     _row(

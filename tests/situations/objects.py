@@ -66,16 +66,16 @@ def _options(**options: Any) -> dict[str, Any]:
 ROWS = [
     Situation("an ordinary `instances.json`", "read", make=coco(), options=TWO),
     Situation(
-        "`iscrowd` 1 with a run-length mask, as annotation tools write it",
+        "`iscrowd` 1 with a run-length mask or a polygon, as annotation tools write it",
         "read as one object",
-        "a mask with iscrowd 1 is read as one object (annotations[0])",
+        "an outline with iscrowd 1 is read as one object (annotations[0])",
         make=coco({"iscrowd": 1, "segmentation": {"size": [64, 96], "counts": RUNS}}),
         options=TWO,
     ),
     Situation(
-        "`iscrowd` 1 with a box or polygons",
+        "`iscrowd` 1 with a box alone",
         "the others are read",
-        "a crowd (iscrowd 1) is left out (annotations[0])",
+        "a crowd (iscrowd 1) without an outline is left out (annotations[0])",
         make=coco({"iscrowd": 1}),
         options=GREEN,
     ),
@@ -289,13 +289,13 @@ ROWS = [
         "refused",
         "none of 2 objects can be used; must be a number from -1e+09 to 1e+09",
         "E_OBJECTS",
-        coco({"bbox": ["8", 8, 24, 16]}, {"bbox": [float("nan")] * 4}),
+        coco({"bbox": ["x", 8, 24, 16]}, {"bbox": [float("nan")] * 4}),
     ),
     Situation(
         "boxes that would fit the image as two corners, and do not as x, y, width, height",
         "cut off at the image's edge",
-        "1 of 2 boxes reach beyond the image, and none would as left, top, right, bottom; they are taken as "
-        "x, y, width, height",
+        "boxes that reach beyond the image as x, y, width, height, which is how they are taken, but not as "
+        "left, top, right, bottom: 1 of 2",
         make=coco({"bbox": [8, 8, 32, 24]}, {"bbox": [64, 40, 88, 56]}),
         options={"labels": ["red", "green"], "boxes": [[8, 8, 32, 24], [64, 40, 32, 24]]},
     ),
@@ -306,6 +306,20 @@ ROWS = [
         "its upper left corner first, not its middle as in YOLO's files",
         make=listed({"label": "red", "box": [1 / 12, 1 / 8, 0.25, 0.25]}),
         options=RED,
+    ),
+    Situation(
+        "a box as an object with x, y, width, height",
+        "read",
+        "a box that is an object with x, y, width, height is read (annotations[0].bbox)",
+        make=coco({"bbox": {"x": 8, "y": 8, "width": 24, "height": 16, "cx": 20, "cy": 16}}),
+        options=TWO,
+    ),
+    Situation(
+        "a box of numbers that are texts",
+        "read",
+        "numbers of a box that are written as texts are read (annotations[0].bbox)",
+        make=coco({"bbox": ["8.0", "8", 24, "16"]}),
+        options=TWO,
     ),
     Situation(
         "a category that is not listed",

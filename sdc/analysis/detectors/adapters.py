@@ -13,7 +13,7 @@ from ...errors import SdcError
 from ..registry import entry_points
 from .boxes import Reading
 from .network import Network, one_line
-from .parts import Detr, Parts, Rows
+from .parts import Detr, Parts, Rows, Scored
 from .tables import EndToEnd, RtDetrTable, Yolo5, Yolo8, YoloX
 
 LEAST = 0.25
@@ -40,7 +40,7 @@ class Adapter(Protocol):
 
 
 OWN: tuple[Adapter, ...] = (
-    Yolo8(), Yolo5(), EndToEnd(), YoloX(), RtDetrTable(), Detr(), Parts(), Rows()
+    Yolo8(), Yolo5(), EndToEnd(), YoloX(), RtDetrTable(), Detr(), Parts(), Scored(), Rows()
 )  # fmt: skip
 """Adapters of this package."""
 

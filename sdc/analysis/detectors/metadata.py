@@ -49,7 +49,7 @@ def usual_size(told: Mapping[str, str]) -> tuple[tuple[int, int] | None, str]:
     text = told.get("imgsz", "")
     found = value_of(text)
     if isinstance(found, str):
-        found = value_of(found)
+        found = value_of(found.replace("x", ","))
     sides = list(found) if isinstance(found, (list, tuple)) else [found]
     sides = [value_of(side) if isinstance(side, str) else side for side in sides]
     if len(sides) == 1:

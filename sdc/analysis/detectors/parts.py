@@ -69,9 +69,12 @@ def _boxes_and_classes(outputs: Sequence[Output]) -> tuple[int, int] | None:
     tables = [
         (place, out.value.shape)
         for place, out in enumerate(outputs)
-        if (out.value.ndim == 3 or (out.value.ndim == 4 and out.value.shape[2] == 1))
+        if (out.value.ndim in (2, 3) or (out.value.ndim == 4 and out.value.shape[2] == 1))
         and np.issubdtype(out.value.dtype, np.floating)
+        and not out.name.startswith("raw_")  # TensorFlow's, before suppression
     ]
+    # Without an axis of images, the rows come first.
+    tables = [(place, (1, *shape) if len(shape) == 2 else shape) for place, shape in tables]
     boxes = [(place, shape[1]) for place, shape in tables if shape[-1] == 4]
     named = [(p, n) for p, n in boxes if "box" in outputs[p].name or "dets" in outputs[p].name]
     for place, count in named or boxes:
@@ -87,10 +90,10 @@ def _boxes_and_classes(outputs: Sequence[Output]) -> tuple[int, int] | None:
 
 
 def _read_detr(outputs: Arrays, least: float, *, places: tuple[int, int], network: Network) -> Boxes:
-    raw = np.asarray(outputs[places[0]][0], np.float32)
-    flat = raw.ndim == 3  # [n, 1, 4], corners
-    boxes = raw.reshape(-1, 4)
-    logits = np.asarray(outputs[places[1]][0], np.float32)
+    raw = np.asarray(outputs[places[0]], np.float32)
+    flat = raw.ndim == 4  # [1, n, 1, 4], corners
+    boxes = _squeezed(raw, 3 if flat else 2).reshape(-1, 4)
+    logits = np.asarray(_squeezed(outputs[places[1]], 2), np.float32)
     rows = whole_rows(boxes, logits)
     boxes, logits = boxes[rows], logits[rows]
     nothing = False
@@ -114,6 +117,8 @@ def _read_detr(outputs: Arrays, least: float, *, places: tuple[int, int], networ
     scores = probabilities[np.arange(len(labels)), labels]
     order = best_first(scores, least)
     classes = logits.shape[1] - nothing
+    if classes == COCO_IDS[0] and not network.names:
+        labels = labels + 1  # without a class for nothing before them
     return Boxes(
         corners[order],
         labels[order],
@@ -152,7 +157,8 @@ class Parts:
         values = "imagenet" if name == "bboxes" else "bytes" if tensorflow else "unit"
         how = Preparation("stretch" if tensorflow or "target" in _other_input(network) else "middle", values)
         read = partial(_read_parts, places=places, rows_first=tensorflow, network=network)
-        yield Reading(10, read, how, "rows first" if tensorflow else "columns first")
+        # TensorFlow gives scores of all classes besides, which may look like another layout.
+        yield Reading(12 if tensorflow else 10, read, how, "rows first" if tensorflow else "columns first")
 
 
 def _other_input(network: Network) -> str:
@@ -214,15 +220,59 @@ def _read_parts(
     masks = None
     if places.masks is not None:
         masks = np.asarray(outputs[places.masks], np.float32)[:count][rows][order, 0]
+    name = network.outputs[places.boxes].name
     # TensorFlow Lite counts from 0 what TensorFlow counts from 1.
-    first = 1 if "postprocess" in network.outputs[places.boxes].name else 0
+    first = 1 if "postprocess" in name and not network.names else 0
     return Boxes(
         corners[order],
         labels[rows][order].astype(np.int64) + first,
         scores[rows][order].clip(0, 1),
         len(network.names),
         masks=masks,
-        of_ids="target_sizes" not in _other_input(network),
+        of_ids="detection" in name or outputs[places.boxes].ndim == 2,  # TensorFlow's, torchvision's
+        distinct=True,
+        broken=int((~rows).sum()),
+    )
+
+
+class Scored:
+    """Boxes with their scores in one output, and classes in another."""
+
+    name = "dets"
+    about = "MMDetection: dets [1, n, 5] of corners and score, labels [1, n]"
+
+    def readings(self, network: Network) -> Iterator[Reading]:
+        """Ways to read a network's outputs."""
+        shapes = [output.value.shape for output in network.outputs]
+        boxes = [p for p, shape in enumerate(shapes) if len(shape) in (2, 3) and shape[-1] == 5]
+        if not boxes:
+            return
+        count = shapes[boxes[0]][-2]
+        labels = [
+            p
+            for p, shape in enumerate(shapes)
+            if p != boxes[0] and len(shape) in (1, 2) and shape[-1] == count
+        ]
+        if labels:
+            read = partial(_read_scored, places=(boxes[0], labels[0]), network=network)
+            yield Reading(10, read, Preparation("corner", "imagenet"), "corners and score, classes apart")
+
+
+def _read_scored(outputs: Arrays, least: float, *, places: tuple[int, int], network: Network) -> Boxes:
+    table = np.asarray(_squeezed(outputs[places[0]], 2), np.float32)
+    labels = np.asarray(_squeezed(outputs[places[1]], 1), np.float64)
+    rows = whole_rows(table, labels)
+    table, labels = table[rows], labels[rows]
+    check_scores(table[:, 4])
+    check_labels(labels[table[:, 4] >= least])
+    corners = _scaled(table[:, :4], network)
+    check_corners(corners, network.rows, network.cols)
+    order = best_first(table[:, 4], least)
+    return Boxes(
+        corners[order],
+        labels[order].astype(np.int64),
+        table[order, 4].clip(0, 1),
+        len(network.names),
         distinct=True,
         broken=int((~rows).sum()),
     )

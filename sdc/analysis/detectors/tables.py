@@ -60,8 +60,14 @@ def _cells(network: Network) -> set[int]:
     }
 
 
+def _without_heads(outputs: Sequence[npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
+    """The outputs but for heads before decoding, which old exports give besides: those of five axes."""
+    return [out for out in outputs if out.ndim < 5]
+
+
 def _prototypes(outputs: Sequence[npt.NDArray[Any]]) -> Floats | None:
     """The prototypes of a segmenter, channels first, or None."""
+    outputs = _without_heads(outputs)
     found = [out for out in outputs if out.ndim == 4 and min(out.shape[2:]) > 1]
     if len(outputs) != 2 or len(found) != 1:
         return None
@@ -75,6 +81,7 @@ def _table(outputs: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
     Raises:
         ValueError: there is none.
     """
+    outputs = _without_heads(outputs)
     tables = [out for out in outputs if out.ndim == 3 or (out.ndim == 2 and len(outputs) == 1)]
     if len(tables) != 1 or not np.issubdtype(tables[0].dtype, np.floating):
         raise ValueError("no output is a table of boxes")
@@ -84,6 +91,7 @@ def _table(outputs: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
 
 def _only_table(outputs: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any] | None:
     """The table of a network that has a table and perhaps prototypes beside it; None for another network."""
+    outputs = _without_heads(outputs)
     if len(outputs) > 2 or (len(outputs) == 2 and _prototypes(outputs) is None):
         return None
     try:
@@ -203,6 +211,7 @@ class Yolo8:
                 if classes < 1:
                     continue
                 points = _points(network, task, classes, count, table.shape[axis], _cells(network))
+                points -= task == "obb" and task_of(network.told) != "obb"
                 read = partial(_read_yolo8, axis=axis, behind=behind, oriented=task == "obb", network=network)
                 yield Reading(points + (axis == 0), read, Preparation(), f"{classes} classes, {task}")
 
@@ -223,9 +232,7 @@ def _read_yolo8(
     if behind == POSE and whole.size and not oriented:
         _check_pose(whole[:, wide - behind :])
     if oriented and task_of(network.told) != "obb":
-        angles = whole[:, -1]
-        if angles.any() and float(angles.min()) >= 0 and float(angles.max()) <= 1:
-            raise ValueError("angles that may be scores of a class")
+        _check_angles(whole[:, -1], wide - 4 - behind)
     if axis == 1 and whole.size and float(np.abs(whole[:, :4]).max()) <= 2:
         raise ValueError("boxes that are not in pixels")
     return _scored(
@@ -239,6 +246,14 @@ def _read_yolo8(
         size=(network.rows, network.cols),
         prototypes=_prototypes(outputs),
     )
+
+
+def _check_angles(angles: Floats, classes: int) -> None:
+    """Refuse angles that are more likely scores of one more class: from 0 to 1, of many boxes."""
+    if angles.size and (float(angles.min()) < 0 or float(angles.max()) > 1):
+        return
+    if classes != _USUAL["obb"] or np.count_nonzero(angles) > len(angles) / 100:
+        raise ValueError("angles that may be scores of a class")
 
 
 def _check_pose(values: Floats) -> None:

@@ -16,8 +16,8 @@ from ...objects.object import Object
 from ...objects.raster import polygon_shape
 from ...objects.values import Bools, Box, Frame
 from ...types import MAX_LABEL
-from ..detectors.adapters import chosen
-from ..detectors.boxes import Boxes, Floats, NoNumbers
+from ..detectors.adapters import Adapter, chosen
+from ..detectors.boxes import Boxes, Floats, NoNumbers, Preparation, Reading
 from ..detectors.network import Network, Placed, session_of
 from ..interfaces import Options, Scene, Unusable
 from ..masks import cut_to_mask
@@ -50,7 +50,10 @@ class Detector:
         self.path = options.detector
         session, self.model, told = session_of(self.path, "detector", "--detector")
         self.network = Network.of(session, told, self.path)
-        self.adapter, self.reading = chosen(self.network, self.path)
+        self.adapter: Adapter | None = None
+        self.reading: Reading | None = None
+        if self.network.outputs:
+            self.adapter, self.reading = chosen(self.network, self.path)
         self.notes: list[str] = []
 
     def locate(self, scene: Scene, words: Sequence[str]) -> list[Object]:
@@ -60,14 +63,15 @@ class Detector:
             ValueError: the outputs hold no numbers.
             Unusable: they are not in the layout that they had.
         """
-        placed = self.network.placed(scene.pixels, self.reading.preparation)
+        adapter, reading = self._layout(scene)
+        placed = self.network.placed(scene.pixels, reading.preparation)
         outputs = [output.value for output in self.network.run(placed.array)]
         try:
-            found = self.reading.read(outputs, SCORE)
+            found = reading.read(outputs, SCORE)
         except NoNumbers:
             raise
         except ValueError as error:
-            message = f"its outputs are not those of {self.adapter.name} for this image: {error}"
+            message = f"its outputs are not those of {adapter.name} for this image: {error}"
             raise Unusable(SdcError("E_USAGE", message, self.path)) from None
         self.notes = [*self.network.notes]
         if found.broken:
@@ -85,6 +89,20 @@ class Detector:
             kept = wanted[distinct(corners[wanted], found.labels[wanted], OVERLAP, MOST)]
         self._note_names(found, found.labels[kept].tolist())
         return [self._object(k, found, corners[k], placed, scene) for k in kept.tolist()]
+
+    def _layout(self, scene: Scene) -> tuple[Adapter, Reading]:
+        """The layout of the outputs, for which a network that failed with a drawn image is tried with this.
+
+        Raises:
+            Unusable: no layout is known.
+        """
+        if self.adapter is None or self.reading is None:
+            self.network.outputs = self.network.run(self.network.placed(scene.pixels, Preparation()).array)
+            try:
+                self.adapter, self.reading = chosen(self.network, self.path)
+            except SdcError as error:
+                raise Unusable(error) from None
+        return self.adapter, self.reading
 
     def _object(self, k: int, found: Boxes, corners: Floats, placed: Placed, scene: Scene) -> Object:
         height, width = scene.pixels.shape[:2]
