@@ -553,6 +553,14 @@ def test_the_page_runs_from_the_repository_too(browser: Browser) -> None:
     server.server_close()
 
 
+def test_opened_from_a_folder_it_says_what_it_needs(browser: Browser, assembled: Path) -> None:
+    """There browsers run no script that is a module."""
+    page = browser.new_page()
+    page.goto((assembled / "index.html").as_uri())
+    assert "from a web server alone" in page.locator("#starting").inner_text()
+    page.close()
+
+
 def test_the_viewer_is_assembled_over_an_older_one_only(assembled: Path, tmp_path: Path) -> None:
     names = {str(path.relative_to(assembled)) for path in assembled.rglob("*") if path.is_file()}
     assert {

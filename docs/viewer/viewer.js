@@ -58,7 +58,7 @@ function clearPage() {
   $('objects').removeAttribute('aria-activedescendant');
   $('used').textContent = '0';
   $('share').textContent = '';
-  $('download').setAttribute('aria-disabled', 'true');
+  $('download').disabled = true;
   $('decoded').setAttribute('aria-label', 'No image');
 }
 
@@ -286,9 +286,10 @@ function refresh() {
   $('used').textContent = bytes(used).replace(/ \D+$/, '');
   $('used-unit').textContent = used === 1 ? 'byte' : 'bytes';
   const bits = (8 * used / (info.width * info.height)).toFixed(3);
-  $('share').textContent = thing
-    ? `for ${labelOf(thing)} alone, ${percent(used, info.total)} of ${bytes(info.total)}`
-    : `${percent(used, info.total)} of ${bytes(info.total)}, ${bits} bits per pixel`;
+  const waits = opened.decoded.size === 0 && stops.length > 1 && $('frame').getAttribute('aria-busy') === 'true';
+  const part = `${percent(used, info.total)} of ${bytes(info.total)}`;
+  if (waits) $('share').textContent = 'Decoding. The first time, this fetches the model, 4 MB.';
+  else $('share').textContent = thing ? `for ${labelOf(thing)} alone, ${part}` : `${part}, ${bits} bits per pixel`;
   $('slider').value = String(stop.bytes);
   $('slider').setAttribute('aria-valuetext', `${nameOf(page.stop)}, ${bytes(stop.bytes)} of ${bytes(info.total)}`);
   for (const { element, group, span } of page.pieces) {
@@ -301,7 +302,7 @@ function refresh() {
   $('decoded').setAttribute('aria-label', `Decoded image of ${info.width} by ${info.height} pixels, ${shows}${labels && !thing ? `: ${labels}` : ''}`);
   $('whole').hidden = page.alone === null;
   $('slider').classList.toggle('idle', page.alone !== null);
-  $('download').setAttribute('aria-disabled', String(opened.decoded.size === 0));
+  $('download').disabled = opened.decoded.size === 0;
   info.faults.forEach((fault) => showFault(fault, true));
   drawLevels();
   drawObjects();
@@ -573,7 +574,6 @@ function seen() {
 }
 
 async function save() {
-  if (!page || $('download').getAttribute('aria-disabled') === 'true') return;
   const { opened, space } = page;
   const blob = await new Promise((done) => { seen().toBlob(done, 'image/png'); });
   URL.revokeObjectURL(saved);
@@ -587,11 +587,6 @@ async function save() {
   say($('saved').textContent);
 }
 $('download').addEventListener('click', save);
-$('download').addEventListener('keydown', (event) => {
-  if (event.key !== 'Enter' && event.key !== ' ') return;
-  event.preventDefault();
-  save();
-});
 
 // ---- what is opened
 
@@ -655,6 +650,7 @@ async function openExample() {
   }
 }
 
+$('starting').remove();
 divide(50);
 const original = asked.get('original');
 if (asked.has('url')) {
