@@ -14,11 +14,11 @@ from ..errors import SdcError
 from ..paths import is_stream_name
 from .analysis_options import add_options
 from .arguments import Commands, jobs_argument, limit_argument, strict_argument
-from .batch import run_all
 from .encode import unused_purpose
 from .files import PIPE, is_image_name, read_image_source, write_whole
 from .messages import Args, Said
 from .refusals import check_output, is_same
+from .runs import run_all
 
 
 class _Detectors(argparse.Action):

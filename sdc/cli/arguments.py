@@ -60,7 +60,8 @@ def colour_argument(text: str) -> Colour:
     return red, green, blue
 
 
-def _count(text: str) -> int:
+def count_argument(text: str) -> int:
+    """A count of 1 or more."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"a count of 1 or more, not {text}")
     return int(text)
@@ -76,7 +77,7 @@ def limit_argument(command: argparse.ArgumentParser) -> None:
     """Add ``--max-pixels``."""
     command.add_argument(
         "--max-pixels",
-        type=_count,
+        type=count_argument,
         default=Limits().pixels,
         metavar="N",
         help="refuse larger images (default %(default)s)",
@@ -86,9 +87,11 @@ def limit_argument(command: argparse.ArgumentParser) -> None:
 def jobs_argument(command: argparse.ArgumentParser) -> None:
     """Add ``--jobs`` and ``--threads``."""
     command.add_argument(
-        "--jobs", type=_count, metavar="N", help="processes for several files (default: one per core)"
+        "--jobs", type=count_argument, metavar="N", help="processes for several files (default: one per core)"
     )
-    command.add_argument("--threads", type=_count, metavar="N", help="threads for one file (likewise)")
+    command.add_argument(
+        "--threads", type=count_argument, metavar="N", help="threads for one file (likewise)"
+    )
 
 
 def _allowed(text: str) -> frozenset[str]:

@@ -24,10 +24,10 @@ from .arguments import (
     strip_argument,
     url_arguments,
 )
-from .batch import run_all
 from .files import PIPE, fetched, open_stream, write_whole
 from .messages import Args, Said
 from .refusals import is_same
+from .runs import run_all
 
 if TYPE_CHECKING:
     from ..images.metadata import Attached

@@ -25,7 +25,6 @@ from .arguments import (
     strict_argument,
     strip_argument,
 )
-from .batch import run_all
 from .files import (
     PIPE,
     is_image_name,
@@ -37,6 +36,7 @@ from .files import (
 from .messages import Args, Said, message_line, print_err, shortened
 from .refusals import check_stream_output
 from .restoration import read_restoration_file
+from .runs import run_all
 
 if TYPE_CHECKING:
     from ..images.read import SourceImage
@@ -69,6 +69,13 @@ def add(commands: Commands) -> None:
     file_arguments(
         command, "image, folder, or - for standard input", "stream, folder, or - for standard output"
     )
+    encoding_arguments(command)
+    jobs_argument(command)
+    command.set_defaults(run=run)
+
+
+def encoding_arguments(command: argparse.ArgumentParser) -> None:
+    """Add all options that say how images are encoded."""
     command.add_argument(
         "--objects",
         dest="objects_file",
@@ -80,9 +87,7 @@ def add(commands: Commands) -> None:
     strip_argument(command)
     limit_argument(command)
     strict_argument(command)
-    jobs_argument(command)
     add_main_options(command)
-    command.set_defaults(run=run)
 
 
 def _coding_arguments(command: argparse.ArgumentParser) -> None:
@@ -140,7 +145,7 @@ def _description_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: Args) -> int:
     """Encode an image or a folder of them; returns the exit status."""
-    _check_useless(args)
+    check_useless(args)
     args.objects_index = None
     path = args.objects_file
     if path not in (None, "none", PIPE) and not os.path.isdir(path):
@@ -150,7 +155,7 @@ def run(args: Args) -> int:
     return run_all(encode_one, args, is_image_name, STREAM_SUFFIX, record="encode")
 
 
-def _check_useless(args: Args) -> None:
+def check_useless(args: Args) -> None:
     """Refuse options of an analysis that is not made, since the objects are given.
 
     Raises:
@@ -177,24 +182,44 @@ def unused_purpose(args: Args, provenance: dict[str, Any] | None, what: str) -> 
 
 def encode_one(args: Args, source: str, target: str) -> Said:
     """Encode one image file."""
+    check_stream_output(target)
+    name = None if source == PIPE else os.path.abspath(source)
+    alone = not os.path.isdir(args.input)
+    data, said = encode_bytes(args, read_image_source(source), name, objects_path(args, source), alone=alone)
+    write_whole(target, data)
+    return said
+
+
+def encode_bytes(
+    args: Args, data: bytes, name: str | None, objects_file: str | None, *, alone: bool
+) -> tuple[bytes, Said]:
+    """Encode the bytes of an image file as the arguments say.
+
+    Args:
+        args: the options of the command.
+        data: the file.
+        name: path of the file, by which a file of objects of many images knows it.
+        objects_file: of this image; without one, and unless the arguments ask for none, they are looked for.
+        alone: whether this is the only image, so that a file of objects of one image needs no name.
+
+    Returns:
+        ``(stream, notes)``.
+    """
     from ..images.metadata import stripped
     from ..images.read import read_image
 
     if args.metadata_first and args.no_metadata:
         raise SdcError("E_USAGE", "--metadata-first and --no-metadata exclude each other; use one")
-    check_stream_output(target)
-    image = read_image(
-        read_image_source(source), background=args.background, max_pixels=args.max_pixels, strict=args.strict
-    )
+    image = read_image(data, background=args.background, max_pixels=args.max_pixels, strict=args.strict)
     told = Notes("E_PICTURE", strict=args.strict)
     about = stripped(image.attached, args.strip, told)
-    objects, provenance = _described(args, source, image)
+    objects, provenance = _described(args, image, name, objects_file, alone)
     notes: Said = [*image.notes, *told]
     task = args.purpose.strip().casefold()
     if task not in PRESETS:
         ranked = None if args.objects_file is not None else provenance
         notes += unused_purpose(args, ranked, f", and it is none of the presets ({', '.join(PRESETS)})")
-    data = encode(
+    stream = encode(
         image.pixels,
         objects=objects,
         provenance=provenance,
@@ -213,24 +238,22 @@ def encode_one(args: Args, source: str, target: str) -> Said:
         effort=args.effort,
         strict=args.strict,
     )
-    write_whole(target, data)
-    return [*notes, *data.notes]
+    return stream, [*notes, *stream.notes]
 
 
-def _described(args: Args, source: str, image: SourceImage) -> tuple[Sequence[Object], dict[str, Any] | None]:
+def _described(
+    args: Args, image: SourceImage, name: str | None, objects_file: str | None, alone: bool
+) -> tuple[Sequence[Object], dict[str, Any] | None]:
     """The objects of an image by its file of objects, or by the analysis, with notes; how they were found."""
     if args.objects_file == "none":
         return (), None
-    path = objects_path(args, source)
-    if path is None:
+    if objects_file is None:
         from ..analysis.cache import analyze_cached
         from .analysis_options import options_of
 
         found = analyze_cached(image.pixels, options_of(args), args.cache, strict=args.strict)
         return Objects(found.objects, found.notes), found.provenance
-    described = open_objects(path, args.objects_index)
+    described = open_objects(objects_file, args.objects_index)
     height, width = image.pixels.shape[:2]
-    name = None if source == PIPE else os.path.abspath(source)
-    alone = not os.path.isdir(args.input)
     loaded = Object.load(described, width, height, name, turned=image.turned, alone=alone, strict=args.strict)
     return loaded, described.provenance

@@ -13,10 +13,10 @@ from .arguments import (
     selection_arguments,
     url_arguments,
 )
-from .batch import run_all
 from .files import fetched, open_stream, write_whole
 from .messages import Args, Said
 from .refusals import check_stream_output
+from .runs import run_all
 
 
 def add(commands: Commands) -> None:

@@ -14,7 +14,20 @@ from .. import core
 from .._version import __version__
 from ..errors import SdcError
 from ..paths import is_stream_name
-from . import analyze, answers, decode, encode, extract, info, redact, share, sheet, thumbnail, validate
+from . import (
+    analyze,
+    answers,
+    batch,
+    decode,
+    encode,
+    extract,
+    info,
+    redact,
+    share,
+    sheet,
+    thumbnail,
+    validate,
+)
 from .analysis_options import is_detailed
 from .arguments import Parser
 from .files import is_image_name, open_objects
@@ -31,7 +44,10 @@ from .messages import (
 )
 from .signals import Ended, ended_in_order
 
-COMMANDS = (encode, analyze, decode, extract, redact, validate, info, sheet, thumbnail, answers, share)
+COMMANDS = (
+    *(encode, analyze, decode, extract, redact, validate, info, sheet, thumbnail),
+    *(answers, batch, share),
+)
 """The commands of ``sdc``, in the order of its help."""
 
 

@@ -25,23 +25,13 @@ from .messages import DONE, Args
 
 _NO_MATTER = frozenset(
     (
-        "input",
-        "output",
-        "run",
-        "program",
-        "jobs",
-        "threads",
-        "key",
-        "proxy",
-        "timeout",
-        "cache",
-        "max_pixels",
-        "objects_index",
+        *("input", "output", "run", "program", "jobs", "threads", "max_pixels"),
+        *("key", "proxy", "timeout", "cache", "objects_index", "ray", "shards"),
     )
 )
 """Arguments that do not change what comes out."""
 
-_FILES = ("objects_file", "detector", "saliency", "vocabulary", "restoration")
+FILE_OPTIONS = ("objects_file", "detector", "saliency", "vocabulary", "restoration")
 """Arguments that may name a file, whose bytes count."""
 
 _OF_SDC = ("types", "colour", "images", "objects", "analysis", "networks", "coding", "codec", "format")
@@ -74,11 +64,7 @@ class Manifest:
     @classmethod
     def of(cls, args: Args, command: str) -> Manifest:
         """The record of the output folder of a command, as far as there is one."""
-        options = _options(args)
-        text = json.dumps(
-            [__version__, code_hash("sdc", _OF_SDC), _models(), options], sort_keys=True, default=repr
-        )
-        key = hashlib.sha256(text.encode()).hexdigest()[:16]
+        key, options = key_of(args)
         found = cls(Path(args.output, manifest_name(command)), key, options)
         found._read()
         return found
@@ -154,13 +140,22 @@ class Manifest:
             self._file.close()
 
 
+def key_of(args: Args) -> tuple[str, dict[str, Any]]:
+    """What stands for version, models and options that matter, and these options."""
+    options = _options(args)
+    text = json.dumps(
+        [__version__, code_hash("sdc", _OF_SDC), _models(), options], sort_keys=True, default=repr
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:16], options
+
+
 def _options(args: Args) -> dict[str, Any]:
     """Arguments that matter; of files that they name, the hash of the bytes."""
     options = {name: value for name, value in vars(args).items() if name not in _NO_MATTER}
     for name, variable in SETTINGS.items():
         if name not in _NO_MATTER and variable in os.environ:
             options[variable] = os.environ[variable]
-    for name in _FILES:
+    for name in FILE_OPTIONS:
         value = options.get(name)
         if isinstance(value, str) and os.path.isfile(value):
             hashes = [sha256_of(str(path)) for path in (value, *weights_beside(value))]

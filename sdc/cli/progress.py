@@ -29,9 +29,9 @@ class Progress:
         self._done = self._failed = 0
         self.draw()
 
-    def add(self, failed: bool) -> None:
-        """A file is done, or has failed."""
-        self._done += 1
+    def add(self, failed: int = 0, done: int = 1) -> None:
+        """Files are done, some of which have failed."""
+        self._done += done
         self._failed += failed
 
     def clear(self) -> None:

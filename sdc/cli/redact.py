@@ -6,10 +6,10 @@ from ..format.redact import redact
 from ..paths import STREAM_SUFFIX, is_stream_name
 from ..types import Limits
 from .arguments import Commands, file_arguments, jobs_argument, label_argument, limit_argument, url_arguments
-from .batch import run_all
 from .files import fetched, open_stream, write_whole
 from .messages import Args, Said
 from .refusals import check_stream_output
+from .runs import run_all
 
 
 def add(commands: Commands) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 from ..format.parse import parse
 from ..types import Limits
 from .arguments import Commands, file_arguments, limit_argument, url_arguments
-from .batch import run_one
 from .files import PIPE, fetched, open_stream, read_image_source, write_whole
 from .messages import Args, Said
+from .runs import run_one
 
 
 def add(commands: Commands) -> None:

@@ -11,9 +11,9 @@ from ..errors import SdcError
 from ..file import SdcFile
 from ..types import Limits
 from .arguments import Commands, file_arguments, limit_argument, url_arguments
-from .batch import run_one
 from .files import PIPE, open_stream, write_whole
 from .messages import Args, Said
+from .runs import run_one
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -5,9 +5,9 @@
 #    source ~/.local/share/bash_completion/sdc
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_sdc_subparsers=(encode analyze decode extract redact validate info sheet thumbnail find stat to-coco share)
+_shtab_sdc_subparsers=(encode analyze decode extract redact validate info sheet thumbnail find stat to-coco batch share)
 
-_shtab_sdc_encode_option_strings=(-h --help --objects --quality --effort --margin --group-by --model --background --metadata-first --restoration --no-metadata --pixel-masks --box-unit --strip --max-pixels --strict --jobs --threads --find --for --detector --chat --chat-model)
+_shtab_sdc_encode_option_strings=(-h --help --objects --quality --effort --margin --group-by --model --background --metadata-first --restoration --no-metadata --pixel-masks --box-unit --strip --max-pixels --strict --find --for --detector --chat --chat-model --jobs --threads)
 _shtab_sdc_analyze_option_strings=(-h --help -o --output --draw --detectors --max-pixels --strict --jobs --threads --find --for --detector --chat --chat-model --grounding --masks --tags --ranking --gaps --saliency --vocabulary --grounding-model --masks-model --device --chat-key --chat-proxy --text-only --timeout --cache)
 _shtab_sdc_decode_option_strings=(-h --help --levels --groups --objects --fill --strip --restore --restored --strength --restoration-model --max-pixels --allow --timeout --jobs --threads)
 _shtab_sdc_extract_option_strings=(-h --help --levels --groups --max-pixels --allow --timeout --jobs --threads)
@@ -19,6 +19,7 @@ _shtab_sdc_thumbnail_option_strings=(-h --help --size --max-pixels --allow --tim
 _shtab_sdc_find_option_strings=(-h --help --max-pixels --allow --timeout --label --levels --score --json)
 _shtab_sdc_stat_option_strings=(-h --help --max-pixels --allow --timeout --json)
 _shtab_sdc_to_coco_option_strings=(-h --help --max-pixels --allow --timeout -o --output --no-masks)
+_shtab_sdc_batch_option_strings=(-h --help --ray --jobs --shards --objects --quality --effort --margin --group-by --model --background --metadata-first --restoration --no-metadata --pixel-masks --box-unit --strip --max-pixels --strict --find --for --detector --chat --chat-model)
 _shtab_sdc_share_option_strings=(-h --help)
 _shtab_sdc_option_strings=(-h --help --version)
 
@@ -54,11 +55,18 @@ _shtab_sdc_stat_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_sdc_to_coco_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_sdc_to_coco__o_COMPGEN=_shtab_compgen_files
 _shtab_sdc_to_coco___output_COMPGEN=_shtab_compgen_files
+_shtab_sdc_batch_pos_0_COMPGEN=_shtab_compgen_files
+_shtab_sdc_batch_pos_1_COMPGEN=_shtab_compgen_files
+_shtab_sdc_batch___objects_COMPGEN=_shtab_compgen_files
+_shtab_sdc_batch___restoration_COMPGEN=_shtab_compgen_files
+_shtab_sdc_batch___detector_COMPGEN=_shtab_compgen_files
 
 _shtab_sdc_encode___group_by_choices=(level object)
 _shtab_sdc_encode___box_unit_choices=(1 2 4 8 16)
+_shtab_sdc_batch___group_by_choices=(level object)
+_shtab_sdc_batch___box_unit_choices=(1 2 4 8 16)
 _shtab_sdc_share_pos_0_choices=(bash magic man mime thumbnailer zsh)
-_shtab_sdc_pos_0_choices=(encode analyze decode extract redact validate info sheet thumbnail find stat to-coco share)
+_shtab_sdc_pos_0_choices=(encode analyze decode extract redact validate info sheet thumbnail find stat to-coco batch share)
 
 _shtab_sdc_encode__h_nargs=0
 _shtab_sdc_encode___help_nargs=0
@@ -105,6 +113,12 @@ _shtab_sdc_to_coco_pos_0_nargs=+
 _shtab_sdc_to_coco__h_nargs=0
 _shtab_sdc_to_coco___help_nargs=0
 _shtab_sdc_to_coco___no_masks_nargs=0
+_shtab_sdc_batch__h_nargs=0
+_shtab_sdc_batch___help_nargs=0
+_shtab_sdc_batch___metadata_first_nargs=0
+_shtab_sdc_batch___no_metadata_nargs=0
+_shtab_sdc_batch___pixel_masks_nargs=0
+_shtab_sdc_batch___strict_nargs=0
 _shtab_sdc_share__h_nargs=0
 _shtab_sdc_share___help_nargs=0
 _shtab_sdc_pos_0_nargs=A...

@@ -11,6 +11,7 @@
 _shtab_sdc_commands() {
   local _commands=(
     analyze:'Find the objects of an image, rank them by importance, and write them as JSON, which sdc encode --objects takes.'
+    batch:'Encode all images of a folder or a store on the machines of a Ray cluster. Paths are those of fsspec, such as s3://bucket/folder. A second run does only what is left to do.'
     decode:'Decode a stream, or some of it. Of a file only what is asked for is read.'
     encode:'Encode an image. The objects found in it, or given, are coded in order of importance.'
     extract:'Write a stream of some groups; the others are withdrawn. No pixel is decoded, and of a file only what is kept is read.'
@@ -70,6 +71,38 @@ _shtab_sdc_analyze_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_sdc_analyze_defaults_added=0
 
+_shtab_sdc_batch_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--ray[of the cluster (default\: RAY_ADDRESS, or this machine)]:ADDRESS:"
+  "--jobs[cores that work (default\: all)]:N:"
+  "--shards[write tar files of WebDataset, of about N streams]:N:"
+  "--objects[objects\: JSON, COCO\'s instances.json, a folder of JSON, or none]:FILE:_files"
+  "--quality[0 to 63, or L1\=44,L2\=32,other\=16 (default 32)]:Q:"
+  "--effort[0 (fast) to 9\: search for smaller streams (default 3)]:E:"
+  "--margin[0 to 15 cells of 16 pixels around objects (default 0)]:CELLS:"
+  "--group-by[a group per level, or per object\: level or object (default level)]:WHAT:(level object)"
+  "--model[number of the model (default 1)]:N:"
+  "--background[colour behind transparent pixels]:#rrggbb:"
+  "--metadata-first[objects and a colour profile at the start, not at the end]"
+  "--restoration[what restores the image\: JSON as info prints it]:FILE:_files"
+  "--no-metadata[do not describe the objects]"
+  "--pixel-masks[describe exact outlines too]"
+  "--box-unit[round boxes to 1, 2, 4, 8, 16 pixels]:N:(1 2 4 8 16)"
+  "--strip[leave out EXIF and XMP, or with \=gps,thumbnail parts of them]:=WHAT:"
+  "--max-pixels[refuse larger images (default 268435456)]:N:"
+  "--strict[refuse an image where there would be a note on it or its objects]"
+  "--find[look for these\: \"dog, bicycle\"]:WORDS:"
+  "--for[task that the ranking serves]:TASK:"
+  "--detector[ONNX file of a detector or segmenter]:FILE:_files"
+  "--chat[chat endpoint whose model ranks the objects]:URL:"
+  "--chat-model[model of the chat endpoint]:NAME:"
+  ":folder or URL of the images:_files"
+  ":folder or URL for the streams:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_sdc_batch_defaults_added=0
+
 _shtab_sdc_decode_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--levels[some levels\: 1, 2, 3, other]:1,2:"
@@ -110,13 +143,13 @@ _shtab_sdc_encode_options=(
   "--strip[leave out EXIF and XMP, or with \=gps,thumbnail parts of them]:=WHAT:"
   "--max-pixels[refuse larger images (default 268435456)]:N:"
   "--strict[refuse an image where there would be a note on it or its objects]"
-  "--jobs[processes for several files (default\: one per core)]:N:"
-  "--threads[threads for one file (likewise)]:N:"
   "--find[look for these\: \"dog, bicycle\"]:WORDS:"
   "--for[task that the ranking serves]:TASK:"
   "--detector[ONNX file of a detector or segmenter]:FILE:_files"
   "--chat[chat endpoint whose model ranks the objects]:URL:"
   "--chat-model[model of the chat endpoint]:NAME:"
+  "--jobs[processes for several files (default\: one per core)]:N:"
+  "--threads[threads for one file (likewise)]:N:"
   ":image, folder, or - for standard input:_files"
   ":stream, folder, or - for standard output:_files"
 )
@@ -279,6 +312,7 @@ _shtab_sdc() {
       curcontext="${curcontext%:*:*}:_shtab_sdc-$line[1]:"
       case $line[1] in
         analyze) _arguments -C -s $_shtab_sdc_analyze_options ;;
+        batch) _arguments -C -s $_shtab_sdc_batch_options ;;
         decode) _arguments -C -s $_shtab_sdc_decode_options ;;
         encode) _arguments -C -s $_shtab_sdc_encode_options ;;
         extract) _arguments -C -s $_shtab_sdc_extract_options ;;
