@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,40 @@ def test_an_index_finds_what_belongs_to_an_image(tmp_path: Path, large: Path, as
         r["image_id"] == 1 for r in many(3, 5)["annotations"]
     )
     assert len(list(large.iterdir())) == 2
+
+
+def test_an_index_that_is_damaged_is_made_anew(tmp_path: Path, large: Path) -> None:
+    source = many(20, 300)
+    path = tmp_path / "many.json"
+    path.write_text(json.dumps(source))
+    expected = Object.load(path, 64, 48, "é3.jpg")
+    (index,) = large.iterdir()
+    for damage in (b"", b"no database", index.read_bytes()[:5000]):
+        index.write_bytes(damage)
+        document._opened.cache_clear()
+        assert Object.load(path, 64, 48, "é3.jpg") == expected == Object.load(source, 64, 48, "é3.jpg")
+
+
+def test_threads_and_forks_share_an_index(tmp_path: Path, large: Path) -> None:
+    source = many(20, 300)
+    path = tmp_path / "many.json"
+    path.write_text(json.dumps(source))
+    names = [f"é{k}.jpg" for k in range(20)] * 5
+    expected = [Object.load(source, 64, 48, name) for name in names]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda name: Object.load(path, 64, 48, name), names)) == expected
+    if not hasattr(os, "fork"):
+        return
+    ways = [os.pipe() for _ in range(2)]
+    for _, way in ways:
+        if os.fork() == 0:
+            good = all(Object.load(path, 64, 48, name) == e for name, e in zip(names, expected, strict=True))
+            os.write(way, b"1" if good else b"0")
+            os._exit(0)
+    assert all(Object.load(path, 64, 48, name) == e for name, e in zip(names, expected, strict=True))
+    assert [os.read(way, 1) for way, _ in ways] == [b"1", b"1"]
+    for _ in ways:
+        os.wait()
 
 
 def test_an_index_that_cannot_be_kept_is_said(

@@ -14,7 +14,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import SdcError
@@ -33,6 +35,9 @@ LARGE = 1 << 25
 
 VERSION = 1
 """Goes up when the database is laid out in another way."""
+
+FACTS = 5
+"""Rows of the table of facts."""
 
 _BATCH = 20000
 
@@ -55,7 +60,7 @@ CREATE INDEX by_image ON annotations (image, place, start, past);
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    import sqlite3  # a part of the standard library that some builds of Python lack
+    import sqlite3
 
     return sqlite3.connect(path, check_same_thread=False)
 
@@ -87,6 +92,8 @@ def index_of(path: str) -> tuple[Path | None, str | None]:
         SdcError: ``E_OBJECTS`` where the file is no such JSON, ``E_INPUT`` or ``E_IO`` where it, or no index,
             can be had.
     """
+    if find_spec("_sqlite3") is None:  # some builds of Python lack it
+        return None, None
     with open_file(path) as file:
         start = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
         file.seek(0)
@@ -100,7 +107,7 @@ def index_of(path: str) -> tuple[Path | None, str | None]:
         name = f"coco-{VERSION}-{_hash(file)}.sqlite"
         folder = cache_folder()
         kept = folder / name
-        if kept.is_file():
+        if _is_sound(kept):
             return kept, None
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -118,6 +125,19 @@ def index_of(path: str) -> tuple[Path | None, str | None]:
             raise SdcError(
                 "E_IO", f"no index of the objects can be written: {error.strerror}", path
             ) from None
+
+
+def _is_sound(index: Path) -> bool:
+    """Whether an index is there and can be read."""
+    import sqlite3
+
+    if not index.is_file():
+        return False
+    try:
+        with closing(_connect(str(index))) as database:
+            return len(database.execute("SELECT name FROM facts").fetchall()) == FACTS
+    except sqlite3.Error:
+        return False
 
 
 class _NotCoco(Exception):
@@ -236,20 +256,31 @@ class IndexedRows:
     """Rows of a file by its index: :class:`.coco.Rows`."""
 
     def __init__(self, path: str, index: Path):
-        self._path = path
-        self._file = open_file(path)
-        self._database = _connect(f"{index}")
+        self._path, self._index = path, index
+        self._lock = Lock()
+        self._open()
         facts = {name: json.loads(value) for name, value in self._ask("SELECT name, value FROM facts")}
         self.categories: Any = facts["categories"]
         self.images, self.total, self.orphans = (int(facts[name]) for name in ("images", "total", "orphans"))
         self.several_folders = bool(facts["several_folders"])
 
+    def _open(self) -> None:
+        """Open the file and the index, for this process: what has been forked opens its own."""
+        self._process = os.getpid()
+        self._file = open_file(self._path)
+        self._database = _connect(str(self._index))
+
     def _ask(self, question: str, *values: Any) -> list[Any]:
-        return self._database.execute(question, values).fetchall()
+        with self._lock:
+            if self._process != os.getpid():
+                self._open()
+            return self._database.execute(question, values).fetchall()
 
     def _read(self, start: int, past: int) -> Any:
-        self._file.seek(start)
-        return parse_json(self._file.read(past - start), self._path)
+        with self._lock:
+            self._file.seek(start)
+            text = self._file.read(past - start)
+        return parse_json(text, self._path)
 
     def named(self, form: str, value: str) -> list[tuple[int, Name]]:
         """Images whose name has a value in one of the forms of :class:`.names.Name`."""

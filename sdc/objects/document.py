@@ -124,8 +124,13 @@ def index_large(path: str) -> tuple[str | None, str | None]:
         return None, None
     index, why = index_of(path)
     if index is not None and why is not None:  # in the folder of temporary files
-        atexit.register(index.unlink, missing_ok=True)
+        atexit.register(_remove, index)
     return None if index is None else str(index), why
+
+
+def _remove(index: Path) -> None:
+    with suppress(OSError):
+        index.unlink()
 
 
 def open_document(path: str, index: str | None = None) -> Document:
