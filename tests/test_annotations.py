@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -103,6 +104,26 @@ def test_an_index_finds_what_belongs_to_an_image(tmp_path: Path, large: Path, as
         r["image_id"] == 1 for r in many(3, 5)["annotations"]
     )
     assert len(list(large.iterdir())) == 2
+
+
+def test_a_file_that_has_not_changed_is_not_hashed_again(
+    tmp_path: Path, large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "many.json"
+    path.write_text(json.dumps(many(3, 5)))
+    os.utime(path, (1e9, 1e9))
+    assert Object.load(path, 64, 48, "é1.jpg")
+    assert sorted(p.name[:5] for p in large.iterdir()) == ["coco-", "hash-"]
+    document._opened.cache_clear()
+    monkeypatch.setattr(hashlib, "sha256", lambda data=b"", real=hashlib.sha256: real(data) if data else None)
+    assert Object.load(path, 64, 48, "é1.jpg")
+    monkeypatch.undo()
+    monkeypatch.setattr(coco_index, "LARGE", 1)
+    monkeypatch.setenv("SDC_CACHE", str(large))
+    path.write_text(json.dumps(many(3, 6)))
+    document._opened.cache_clear()
+    expected = sum(row["image_id"] == 1 for row in many(3, 6)["annotations"])
+    assert len(Object.load(path, 64, 48, "é1.jpg")) == expected
 
 
 def test_an_index_that_is_damaged_is_made_anew(tmp_path: Path, large: Path) -> None:

@@ -385,6 +385,13 @@ def test_unreadable_json_is_refused(content: bytes, tmp_path: Path) -> None:
     assert refusal(path).code == "E_OBJECTS"
 
 
+def test_deep_lists_are_refused_in_one_line() -> None:
+    deep: list[Any] = []
+    for _ in range(900):
+        deep = [deep]
+    assert refusal([{"label": "a", "polygon": deep}]).code == "E_OBJECTS"
+
+
 def test_missing_file(tmp_path: Path) -> None:
     error = refusal(tmp_path / "none.json")
     assert (error.code, error.exit_status) == ("E_INPUT", 66)

@@ -23,19 +23,20 @@ FIELDS = {"label": "category_id", "box": "bbox", "polygon": "segmentation", "rle
 
 
 def id_key(value: Any) -> str | None:
-    """An id as a text in which 7, 7.0, "7" and "007" are the same; None for what is no id."""
+    """An id as a text in which 7, 7.0, "7", "7.0" and "007" are the same; None for what is no id."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, str):
         text = value.strip()
-        return (text.lstrip("0") or "0") if text.isascii() and text.isdecimal() else text
+        whole = text.removesuffix(".0")
+        return (whole.lstrip("0") or "0") if whole.isascii() and whole.isdecimal() else text
     return str(value) if type(value) is int and abs(value) < 2**63 else None
 
 
 def file_name(image: dict[str, Any]) -> str:
     """What an entry of images calls its file; LVIS has its URL alone."""
     for field in ("file_name", "coco_url"):
-        if isinstance(image.get(field), str):
+        if isinstance(image.get(field), (str, int)):
             return str(image[field])
     return ""
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
@@ -20,7 +21,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import SdcError
-from ..paths import cache_folder, open_file
+from ..paths import cache_folder, open_file, write_file
 from .coco import file_name, id_key
 from .json_stream import Member, first_item, members
 from .kin import kin_of_json
@@ -35,6 +36,9 @@ LARGE = 1 << 25
 
 VERSION = 1
 """Goes up when the database is laid out in another way."""
+
+SETTLED = 2.0
+"""Seconds after which the time of a file's last change is trusted to tell it from other contents."""
 
 FACTS = 5
 """Rows of the table of facts."""
@@ -72,11 +76,24 @@ def is_large(path: str) -> bool:
     return False
 
 
-def _hash(file: BinaryIO) -> str:
+def _hash(file: BinaryIO, path: str, folder: Path) -> str:
+    """SHA-256 of a file, which is kept by where it is, its size and when it was changed."""
+    about = os.stat(path)
+    identity = (os.path.realpath(path), about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns)
+    noted = folder / f"hash-{hashlib.sha256(repr(identity).encode()).hexdigest()[:32]}"
+    with suppress(OSError, ValueError):
+        text = noted.read_text("ascii")
+        if len(text) == 64 and (folder / f"coco-{VERSION}-{text}.sqlite").is_file():
+            return text
     hashed = hashlib.sha256()
     while block := file.read(1 << 22):
         hashed.update(block)
     file.seek(0)
+    # What was changed a moment ago may be changed again within one tick of the clock.
+    if time.time() - about.st_mtime > SETTLED:
+        with suppress(OSError, SdcError):
+            folder.mkdir(parents=True, exist_ok=True)
+            write_file(noted, hashed.hexdigest().encode())
     return hashed.hexdigest()
 
 
@@ -104,8 +121,8 @@ def index_of(path: str) -> tuple[Path | None, str | None]:
             return None, None
         if not start.startswith(b"{"):
             raise not_json("expecting { or [", path, start)
-        name = f"coco-{VERSION}-{_hash(file)}.sqlite"
         folder = cache_folder()
+        name = f"coco-{VERSION}-{_hash(file, path, folder)}.sqlite"
         kept = folder / name
         if _is_sound(kept):
             return kept, None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import SdcError
@@ -41,27 +41,40 @@ def note_turned(frame: Frame, turned: int, notes: Gathering) -> None:
     )
 
 
-def _numbers(value: Any) -> list[float]:
-    """All numbers of nested lists."""
-    if isinstance(value, (list, tuple)):
-        return [number for item in value for number in _numbers(item)]
-    return [float(value)] if type(value) in (int, float) and abs(value) < MAX_NUMBER else []
+def _numbers(value: Any, depth: int = 3) -> Iterator[float]:
+    """All numbers of nested lists, as deep as those of polygons are."""
+    if isinstance(value, (list, tuple)) and depth:
+        for item in value:
+            yield from _numbers(item, depth - 1)
+    elif type(value) in (int, float) and abs(value) < MAX_NUMBER:
+        yield float(value)
+
+
+def _are_shares(given: Sequence[dict[str, Any]]) -> bool:
+    """Whether all coordinates are from 0 to 1, and some between."""
+    between = False
+    for field in ("box", "polygon"):
+        for item in given:
+            for number in _numbers(item.get(field)):
+                if not -0.01 <= number <= 1.01:
+                    return False
+                between |= number % 1 != 0
+    return between
 
 
 def doubted(items: Sequence[Item], frame: Frame, notes: Gathering) -> Frame:
     """Say what all coordinates of an image together make likely; the frame that they are for."""
     stated = frame.stated or (frame.width, frame.height)
     given = [item for item, _ in items if isinstance(item, dict)]
-    numbers = [n for item in given for field in ("box", "polygon") for n in _numbers(item.get(field))]
-    if not numbers or min(stated) <= 2:
+    if min(stated) <= 2:
         return frame
-    if -0.01 <= min(numbers) and max(numbers) <= 1.01 and any(n % 1 for n in numbers):
+    if _are_shares(given):
         notes.add(
             "all coordinates are from 0 to 1, and are taken as shares of the image's width and height; a box "
             "has its upper left corner first, not its middle as in YOLO's files"
         )
         return frame.of_shares()
-    boxes = [box for item in given if len(box := _numbers(item.get("box"))) == 4]
+    boxes = [box for item in given if len(box := list(_numbers(item.get("box"), 1))) == 4]
     beyond = [x + w > stated[0] + BEYOND or y + h > stated[1] + BEYOND for x, y, w, h in boxes]
     corners = [x < w <= stated[0] + 1 and y < h <= stated[1] + 1 for x, y, w, h in boxes]
     if any(beyond) and all(corners):
