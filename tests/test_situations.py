@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,40 @@ def test_image_files(row: Situation) -> None:
     _, refused = outcome(row, strict=True)
     assert (refused.code if refused else "") == ("E_PICTURE" if row.said else "")
     assert error is None or str(refused) == str(error)
+
+
+def broken(data: bytes, rng: random.Random) -> bytes:
+    """A file with a few bytes changed, left out or there twice, most of them near its start."""
+    out = bytearray(data)
+    for _ in range(rng.randrange(1, 6)):
+        place = rng.randrange(min(len(out), rng.choice([60, 400, len(out)])))
+        way = rng.randrange(4)
+        if way == 0:
+            out[place] = rng.choice([0, 1, 127, 128, 255])
+        elif way == 1:
+            out[place : place + 4] = rng.choice([b"\xff\xff\xff\xff", bytes(4), b"\0\0\0\1"])
+        elif way == 2 and len(out) > 80:
+            del out[place : place + rng.randrange(1, 40)]
+        else:
+            out[place:place] = out[place : place + rng.randrange(1, 40)]
+    return bytes(out)
+
+
+@pytest.mark.slow
+def test_broken_files_are_read_or_refused_in_words() -> None:
+    files = [data for row in images.ROWS if 20 < len(data := row.make()) < 20000]
+    rng = random.Random(3)
+    for _ in range(1500):
+        try:
+            read_image(broken(rng.choice(files), rng), background=(0, 0, 0), max_pixels=1 << 20)
+        except SdcError as error:
+            assert error.code in ("E_PICTURE", "E_LIMIT") and error.message
+
+
+def test_a_tag_without_values_is_no_layout() -> None:
+    tags, data = tiff_page(RGB, 2)
+    with pytest.raises(SdcError, match="E_PICTURE: TIFF"):
+        read_image(tiff(({**tags, 258: b""}, data)))
 
 
 # --- notes ----------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,8 @@ TAIL = 16
 FEW = 8
 """The same for a sequential scan of all components, whose last bits are those of a block that shows."""
 TRIALS = 8
+SEEDS, SHORT = 257, 64
+"""Sequences of random bytes that are kept, and their length."""
 MOST_ZEROS = 32
 """Zeros at the end of a file without an end marker; more are what a download that stopped has left."""
 MOST_PIXELS_TRIED = 1 << 26
@@ -257,8 +260,15 @@ def _tried(data: bytes, image: Image.Image) -> npt.NDArray[np.uint8] | None:
 
 def _noise(size: int, seed: int) -> bytes:
     """Bytes without 0xFF, the same for the same seed."""
-    noise: bytes = np.random.default_rng(seed).integers(1, 255, size, np.uint8).tobytes()
-    return noise
+    if size > SHORT:
+        noise: bytes = np.random.default_rng(seed).integers(1, 255, size, np.uint8).tobytes()
+        return noise
+    return _short_noise(seed % SEEDS)[:size]
+
+
+@lru_cache(SEEDS)
+def _short_noise(seed: int) -> bytes:
+    return np.random.default_rng(seed).integers(1, 255, SHORT, np.uint8).tobytes()
 
 
 def _can_be_tried(found: _Structure) -> bool:
@@ -282,7 +292,7 @@ def _short_from(data: bytes, found: _Structure, image: Image.Image) -> int | Non
     ends = [end for scan in found.scans for _, end in scan.stretches]
     if not found.end:
         data, ends = _ended(data), [min(end, len(data.rstrip(b"\xff"))) for end in ends]
-    differs = _differs(_replaced(data, [(end, end, _noise(64, k)) for k, end in enumerate(ends)]), image)
+    differs = _differs(_replaced(data, [(end, end, _noise(SHORT, k)) for k, end in enumerate(ends)]), image)
     if differs is None or not differs.any():
         return None
     return int(np.flatnonzero(differs.any(1))[0])

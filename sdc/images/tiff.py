@@ -19,12 +19,18 @@ _FORMS = {
 _RATIONALS = {5: "II", 10: "ii"}
 _SIZES = {2: 1, 7: 1, **{kind: struct.calcsize("<" + form) for kind, form in (_FORMS | _RATIONALS).items()}}
 """Bytes of a value of each type."""
-MOST_PAGES, MOST_ENTRIES, MOST_VALUES = 4096, 4096, 1 << 20
+MOST_PAGES, MOST_ENTRIES, MOST_VALUES = 4096, 4096, 1 << 22
 
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 _OFFSETS, _SAMPLES, _COUNTS, _PLANAR, _CURVE, _WHITE, _CHROMATICITIES = 273, 277, 279, 284, 301, 318, 319
 _PALETTE, _TILE_OFFSETS, _TILE_COUNTS, _SUB_IFDS, _INKS = 320, 324, 325, 330, 332
 _EXTRA, _FORMAT, _SUBSAMPLING, _DNG = 338, 339, 530, 50706
+_READ = frozenset(
+    {_SUBFILE, 255, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _OFFSETS, _SAMPLES, _COUNTS, _PLANAR}
+    | {_CURVE, _WHITE, _CHROMATICITIES, _PALETTE, _TILE_OFFSETS, _TILE_COUNTS, _SUB_IFDS, _INKS, _EXTRA}
+    | {_FORMAT, _SUBSAMPLING, _DNG}
+)
+"""Tags that are looked at."""
 
 _SENSOR = frozenset({32803, 34892})
 """Photometric interpretations of what a camera's sensor gives: colour filter array, linear raw."""
@@ -76,7 +82,7 @@ class _Page:
 
     @property
     def bits(self) -> tuple[int, ...]:
-        return tuple(int(b) for b in self.tags.get(_BITS, (1,)))
+        return tuple(int(b) for b in self.tags.get(_BITS, ())) or (1,)
 
     @property
     def sensor(self) -> bool:
@@ -125,6 +131,7 @@ class _Reader:
         self.data = data
         self.order = "<" if data[:2] == b"II" else ">"
         self.big = data[2:4] in (b"+\0", b"\0+")
+        self.left = MOST_VALUES
 
     def _read(self, form: str, place: int) -> tuple[float, ...]:
         try:
@@ -163,13 +170,16 @@ class _Reader:
         for k in range(count):
             at = place + head + size * k
             tag, kind = self._one("H", at), self._one("H", at + 2)
+            if tag not in _READ:
+                continue
             values = self._one(wide, at + 4)
             length = values * _SIZES.get(kind, 1)
             start = at + 4 + inline if length <= inline else self._one(wide, at + 4 + inline)
             if kind in _RATIONALS:
                 parts = self._read(_RATIONALS[kind] * values, start) if values < 64 else ()
                 tags[tag] = tuple(a / b if b else 0.0 for a, b in zip(parts[::2], parts[1::2], strict=True))
-            elif kind in _FORMS and values <= MOST_VALUES:
+            elif kind in _FORMS and values <= self.left:
+                self.left -= values
                 tags[tag] = self._read(f"{values}{_FORMS[kind]}", start)
         return _Page(tags, chained), self._one(wide, place + head + size * count)
 
