@@ -1302,7 +1302,7 @@ def test_commands_of_the_readme_run(run: Run) -> None:
     objects_file("objects.json")
     rows = re.findall(r"^\| `(sdc(?:-info)? [^`]+)` \|", README, re.MULTILINE)
     commands = ["encode", "analyze", "decode", "extract", "redact"]
-    commands += ["find", "stat", "to-coco", "sheet", "validate"]
+    commands += ["find", "stat", "to-coco", "sheet", "thumbnail", "validate"]
     assert [line.split()[1] for line in rows if line.startswith("sdc ")] == commands
     help_of = {name: run(name, "--help").out.decode() for name in (*commands, "info")}
     options = re.findall(r"^\| `(--[a-z-]+)[^|\n]*\|(?: ([^|\n]*) \|)?[^|\n]*\|$", README, re.MULTILINE)

@@ -212,7 +212,7 @@ class _Degradations:
         said: it, as far as groups were coded.
 
     Raises:
-        SdcError: as :func:`.restoration_for`.
+        SdcError: as :func:`..networks.registry.restoration_for`.
     """
 
     def __init__(self, wanted: Restoration | int | None, decoder: Model):

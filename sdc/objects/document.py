@@ -174,7 +174,7 @@ def load_provenance(data: Any) -> dict[str, Any] | None:
 
 
 def dump_document(objects: Sequence[Described], width: int, height: int) -> dict[str, Any]:
-    """The JSON of ``spec/objects.md``; :func:`read_document` gives the same again."""
+    """The JSON of ``spec/objects.md``; :meth:`Document.read` gives the same again."""
     items = []
     for thing in objects:
         item: dict[str, Any] = {"label": thing.label, "box": list(thing.box)}

@@ -144,7 +144,7 @@ def mended_text(value: Any, where: str, most: int, notes: Gathering) -> str:
 
 
 def mended_level(value: Any, where: str, notes: Gathering) -> Level | None:
-    """A level in one of the ways of :class:`.types.Level`; None where it is to be worked out."""
+    """A level in one of the ways of :class:`..types.Level`; None where it is to be worked out."""
     if value is None or value in LEVELS:
         return None if value is None else Level(value)
     try:
