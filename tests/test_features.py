@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from torch import Tensor
 from torch.nn import functional
 
 import sdc
-from sdc.codec import features
+from sdc.codec import features, tiles
+from sdc.codec.distortion import squared_error
 from sdc.codec.encoder import _features_of
 from sdc.codec.features import GREY, FeatureDistance, feature_scales, feature_weight, shrunk
 from sdc.codec.tiles import pad_to_cells, pixels_of
@@ -261,3 +263,19 @@ def test_the_shipped_models_for_machines_alone_look_at_features() -> None:
     assert load_encoder(1).feature_weights is None
     low, high = load_encoder(2).feature_weights or (0, 0)
     assert low > high > 0
+
+
+def test_in_tiles_error_and_gradient_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = photograph(112, 128)
+    padded, sites, model = pad_to_cells(image), whole(image), load_model(2)
+    latents = np.random.default_rng(0).integers(-20, 21, (len(sites), model.latents)).astype(np.float32)
+    distance = distance_of(image, 100.0)
+    measure = partial(squared_error, latents, sites, model, padded, image.shape[:2], features=distance)
+    error, slopes = measure()
+    alone, _ = squared_error(latents, sites, model, padded, image.shape[:2])
+    assert error > alone and measure(gradient=False)[0] == error
+    monkeypatch.setattr(tiles, "TILE_CELLS", 3)
+    assert tiles.in_tiles(sites)
+    again, parts = measure()
+    assert again == pytest.approx(error, rel=1e-9)
+    assert np.linalg.norm(parts - slopes) < 1e-3 * np.linalg.norm(slopes)
