@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import re
@@ -12,10 +13,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from situations import Situation, check, commands
 
 from sdc.cli import encode as encode_command
 from sdc.cli import main as cli
@@ -383,3 +386,51 @@ def test_a_reader_that_has_read_enough_is_no_error(tmp_path: Path, command: str)
     with os.fdopen(write, "wb") as out:
         ran = subprocess.run([*COMMAND, *argv], stdout=out, stderr=subprocess.PIPE, check=False)
     assert (ran.returncode, ran.stderr) == (141, b"")
+
+
+# --- Situations ---------------------------------------------------------------------------------------
+
+
+class Endless(io.RawIOBase):
+    """Standard input that goes on and on, of which nobody may read much."""
+
+    def __init__(self, text: bytes):
+        self.text, self.read_so_far = text, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        buffer[:] = (self.text * (len(buffer) // len(self.text) + 1))[: len(buffer)]
+        self.read_so_far += len(buffer)
+        assert self.read_so_far < 1 << 18
+        return len(buffer)
+
+
+@pytest.mark.parametrize("row", commands.ROWS, ids=str)
+def test_situations(
+    row: Situation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    for name in ("photo", "in/a", "in/b"):
+        picture(f"{name}.png", 3)
+    blocked = row.options.get("in_the_way", "")
+    if blocked.endswith("/"):
+        Path(blocked).mkdir(parents=True)
+    elif blocked:
+        Path(blocked).write_text("")
+    source = io.BufferedReader(Endless(row.options.get("stdin", b"nothing ")))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(source))
+    *before, last = row.make()
+    for argv in before:
+        assert cli.main([*argv]) == 0
+    capsys.readouterr()
+    status = cli.main([*last])
+    lines = [line.removeprefix("sdc: ") for line in capsys.readouterr().err.splitlines()]
+    notes = [line.removeprefix("note: ") for line in lines if line.startswith("note: ")]
+    told = next((line for line in lines if line.startswith("E_")), "")
+    code, _, message = re.sub(r" \([^()]*\)$", "", told).partition(": ")
+    error = SdcError(code, message) if told else None
+    assert status == (error.exit_status if error else 0)
+    check(row, notes, error)

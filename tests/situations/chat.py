@@ -66,6 +66,7 @@ def takes_no(what: str, status: int, words: str, **error: Any) -> dict[str, Any]
 
 
 NO_SCHEMA = "asked without the schema"
+NOT_TEXT = json.dumps({"error": "'response_format.type' must be 'json_object' or 'text'"})
 PLACED = json.dumps(
     {"detail": [{"loc": ["body", "response_format"], "msg": "Extra inputs are not permitted"}]}
 )
@@ -264,6 +265,33 @@ ROWS = [
     Situation(
         "a template without a role of the system",
         **takes_no("what it says goes with the user's first message", 500, "System role not supported"),
+    ),
+    Situation(
+        "a template that knows other roles only",
+        **takes_no(
+            "what the system's says goes with the user's first message",
+            500,
+            "Only user, assistant and tool roles are supported, got system.",
+        ),
+    ),
+    Situation(
+        "a template that refuses with a status of its own",
+        **takes_no(
+            "what the system's says goes with the user's first message",
+            424,
+            "Request failed during generation: Conversation roles must alternate user/assistant/...",
+        ),
+    ),
+    Situation(
+        "a schema that is told to be text",
+        NO_SCHEMA,
+        **asked(lambda handler: send(handler, NOT_TEXT, 400), CAPTIONS, GOOD),
+    ),
+    Situation(
+        "thoughts without marks that are cut off",
+        "levels by the default",
+        failed(f"{CUT} in the answer"),
+        **asked(CAPTIONS, reply(THOUGHT, "length")),
     ),
     Situation(
         "a question that is too long",

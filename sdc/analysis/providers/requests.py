@@ -16,11 +16,13 @@ from .replies import Refusal
 TOKENS = 4096
 """Tokens of an answer at most, thoughts included."""
 
-ADJUSTABLE = (200, 400, 404, 405, 415, 422, 500, 501)
-"""With which status servers refuse a parameter."""
+ADJUSTABLE = frozenset((200, *range(400, 500), 500, 501)) - {401, 402, 403, 408, 425, 429}
+"""With which status servers refuse a parameter: with any that does not mean something else for certain."""
 
 _TOKENS = re.compile(r"max_(?:completion_|new_)?tokens")
-_SYSTEM = re.compile(r"system[ _](?:role|message|prompt|instruction)|role\W{1,4}system|roles must alternate")
+_SYSTEM = re.compile(
+    r"system[ _](?:role|message|prompt|instruction)|role\W{1,4}system|got:? system|roles must alternate"
+)
 _SCHEMA = re.compile(
     r"response_?format|json.?(?:schema|object|mode)|schema|grammar|structured|guided|constrained"
 )
