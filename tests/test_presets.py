@@ -38,7 +38,7 @@ def test_presets_are_written_as_they_are_read() -> None:
     for wrong in ("other", "L4-2", "margin16", "margin-1", "only1-3", "other-16,,"):
         with pytest.raises(ValueError, match="is not such as"):
             parse_preset(wrong)
-    with pytest.raises(SdcError, match="classification, detection, segmentation, viewing"):
+    with pytest.raises(SdcError, match="classification, detection, segmentation, restoration, viewing"):
         preset_of("reading")
     assert preset_of(" Detection ") is PRESETS["detection"]
 
@@ -116,7 +116,10 @@ def test_streams_by_a_preset_are_complete() -> None:
         assert sdc.decode(data).covered.all()
         # One group is of the quality that was asked for, whatever its level.
         alone = sdc.encode(PIXELS, quality=30, preset=preset, effort=0)
-        assert alone == sdc.encode(PIXELS, quality=30, model=PRESETS[preset].model, effort=0)
+        wanted = PRESETS[preset]
+        assert alone == sdc.encode(
+            PIXELS, quality=30, model=wanted.model, restoration=wanted.restoration, effort=0
+        )
 
 
 def test_a_preset_names_the_model_where_none_is_asked_for() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,7 +26,7 @@ from sdc.format.parse import parse
 from sdc.format.rest import restoration_payload
 from sdc.networks.gradient import backward
 from sdc.networks.operators import BackwardWork, Modulate, Pool, Work
-from sdc.networks.registry import load_restoration
+from sdc.networks.registry import load_restoration, models_folder
 from sdc.networks.restoration import parse_restoration
 from sdc.networks.run import Tape, run
 from sdc.networks.sites import Sites
@@ -419,3 +421,73 @@ def test_the_numbers_of_the_guide_are_those_of_the_stages() -> None:
         f"becomes {said(last['output'][0])} |",
     ):
         assert words in guide, words
+
+
+SHIPPED = 4
+
+
+def noisy_image() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Slopes with noise, in which nobody could miss it."""
+    y, x = np.mgrid[:60, :100]
+    slopes = np.stack([2 * x, 3 * y, x + y], -1) // 2 + 40
+    noise = np.random.default_rng(0).normal(0, 25, slopes.shape)
+    return np.clip(slopes + noise, 0, 255).astype(np.uint8)
+
+
+@cache
+def photographed(**more: object) -> bytes:
+    objects = [sdc.Object("a", (0, 0, 40, 40), level="L1")]
+    return bytes(sdc.encode(noisy_image(), objects=objects, quality=45, effort=0, **more))  # type: ignore[arg-type]
+
+
+def test_a_stream_of_model_1_that_names_nothing_is_restored() -> None:
+    plain = photographed()
+    found = sdc.decode(plain, restore=True)
+    assert found.restored is not None and sorted(found.vectors) == [0, 1]
+    assert np.array_equal(found.restored, sdc.decode(plain, restore=SHIPPED).restored)
+    y, x = np.mgrid[:60, :100]
+    clean = np.stack([2 * x, 3 * y, x + y], -1) // 2 + 40
+    errors = [np.square(clean - pixels.astype(int)).mean() for pixels in (found.restored, found.pixels)]
+    assert errors[0] < errors[1]
+    alone = sdc.decode(plain, groups=[0], restore=True)
+    assert np.array_equal(alone.restored[alone.covered], found.restored[alone.covered])  # type: ignore[index]
+    assert np.array_equal(sdc.decode(plain, restore=True, strength=0).restored, found.pixels)
+
+
+def test_the_preset_names_the_model_and_what_is_wrong() -> None:
+    plain, told = photographed(), photographed(preset="restoration")
+    assert len(told) - len(plain) < 90 and np.array_equal(sdc.decode(plain).pixels, sdc.decode(told).pixels)
+    with sdc.open(told) as file:
+        said, found = file.restoration, file.read(restore=True)
+    assert said is not None and said.model == SHIPPED
+    # One vector for both groups, nearer to that of the larger one, of 28 cells with 9.
+    own = sdc.decode(plain, restore=SHIPPED).vectors
+    cells = np.bincount(parse(plain).labels.reshape(-1))[1:]
+    common = [(a * cells[0] + b * cells[1]) / cells.sum() for a, b in zip(own[0], own[1], strict=True)]
+    assert found.vectors[0] == found.vectors[1] == tuple(np.floor(np.array(common) + 0.5))
+    worst = {d.group: d for d in sorted(said.degradations, key=lambda d: d.strength)}
+    assert {group: d.kind for group, d in worst.items()} == {0: "noise", 1: "noise"}
+    alone = sdc.encode(noisy_image(), quality=45, effort=0, preset="restoration")
+    with sdc.open(alone) as file:
+        one = file.restoration
+    assert one is not None and not one.vectors
+
+
+@pytest.mark.slow
+def test_all_engines_restore_alike(tmp_path: Path) -> None:
+    path = tmp_path / "a.sdc"
+    path.write_bytes(photographed())
+    right = sdc.decode(path, restore=SHIPPED).restored
+    assert right is not None
+    code = "import sdc, sys; sys.stdout.buffer.write(sdc.decode(sys.argv[1], restore=4).restored.tobytes())"
+    own = {**os.environ, "SDC_CORE": "numpy"}
+    numpy = subprocess.run([sys.executable, "-c", code, path], env=own, capture_output=True, check=True)
+    assert numpy.stdout == right.tobytes()
+    node = shutil.which("node")
+    decoder = Path(__file__).resolve().parents[1] / "conformance" / "decoders" / "javascript" / "cli.js"
+    for engine in ("--no-wasm", "--wasm") if node else ():
+        words = [str(node), decoder, engine, "decode", path, tmp_path / engine, "--restored", str(SHIPPED)]
+        (tmp_path / engine).mkdir()
+        env = {**os.environ, "SDC_MODELS": str(models_folder())}
+        subprocess.run(words, env=env, capture_output=True, check=True)
+        assert (tmp_path / engine / "restored.rgb").read_bytes() == right.tobytes()

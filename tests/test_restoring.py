@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,7 @@ from sdc_reference.evaluation.commands.restoration import (
     Row,
     gain_at_equal_rate,
     mean_curve,
+    read_rows,
     summary,
 )
 from sdc_reference.model.layers import set_integer
@@ -178,7 +181,7 @@ def row(way: str, setting: int, bpp: float, psnr: float, strength: int = 0) -> R
     return Row("a", "noise", strength, way, setting, bpp, psnr, 0.9)
 
 
-def test_figures_compare_at_equal_rate() -> None:
+def test_figures_compare_at_equal_rate(tmp_path: Path) -> None:
     rows = [row(RESTORED, k, 2.0**k, 30 + k, s) for k in range(3) for s in (0, 1)]
     rows += [row(CAPTURED, k, 2.0**k, 28 + k + s, s) for k in range(3) for s in (0, 1)]
     ours, other = (
@@ -186,11 +189,15 @@ def test_figures_compare_at_equal_rate() -> None:
     )
     assert other == [(1.0, 28.5), (2.0, 29.5), (4.0, 30.5)]
     assert math.isclose(gain_at_equal_rate(ours, other), 1.5)
+    rows += [row("AVIF", k, 2.0**k, 28.5 + k, s) for k in range(3) for s in (0, 1)]
+    rows.append(replace(rows[0], image="not whole"))
     lines = list(summary(rows))
-    assert lines[2] == "| noise | SDC restored | 2.333 | 31.00 | 0.9000 |  |  |"
+    assert lines[0].startswith("1 images")
+    assert lines[4] == "| noise | 2.333 | 29.50 | 31.00 | +1.0, +2.0 | 0.9000 | 0.9000 |"
     # 1.5 dB are one and a half doublings.
-    assert (
-        lines[3]
-        == f"| noise | SDC as captured | 2.333 | 29.50 | 0.9000 | +1.50 | {100 * (2**-1.5 - 1):+.0f} % |"
-    )
+    assert lines[-1] == f"| noise | +1.50 ({100 * (2**-1.5 - 1):+.0f} %) |"
+    path = tmp_path / "rows.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([Row.__dataclass_fields__, *(vars(r).values() for r in rows)])
+    assert read_rows(path) == rows and read_rows(tmp_path / "none.csv") == []
     assert math.isnan(gain_at_equal_rate([(1.0, 1.0), (2.0, 2.0)], [(3.0, 1.0), (4.0, 2.0)]))

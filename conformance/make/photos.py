@@ -27,9 +27,9 @@ from sdc.networks.registry import load_model
 
 from ..adapter import answer
 from ..runner.suite import VECTORS
-from .book import MAP_IDS, PIXEL_IDS, SYMBOL_IDS, Book
+from .book import MAP_IDS, PIXEL_IDS, SYMBOL_IDS, Book, accepted
 
-MODEL, MACHINES = 1, 2
+MODEL, MACHINES, RESTORES = 1, 2, 4
 """Model of most streams, and that of the others."""
 LEVELS = {"L1": 48, "L2": 36, "L3": 24, "other": 8}
 PUBLIC = "CC-PDM-1.0"
@@ -131,10 +131,13 @@ STREAMS: dict[str, dict[str, Any]] = {
     "rocket-levels": {"quality": LEVELS},
     "astronaut-machines": {"quality": 32, "model": MACHINES},
     "coffee-machines": {"quality": LEVELS, "model": MACHINES},
+    "astronaut-restored": {"quality": 40, "restored": True},
+    "chelsea-restored": {"quality": {"L1": 50, "other": 30}, "restored": True},
 }
 """Streams by name, which begins with that of the photograph.
 
-``keep``: the groups that are not withdrawn; ``model``: where it is not ``MODEL``.
+``keep``: the groups that are not withdrawn; ``model``: where it is not ``MODEL``; ``restored``: whether it is
+asked for restored by ``RESTORES``, too.
 """
 
 
@@ -185,6 +188,11 @@ def photographs(book: Book) -> None:
             needs=[f"model-{settings.get('model', MODEL)}", *(["OBJS"] if settings.get("metadata") else [])],
             licence=source.licence,
         )
+        if settings.get("restored"):
+            book.entries[-1]["needs"].append(f"model-{RESTORES}")
+            book.entries[-1]["ask"] += [
+                accepted("decode", data, groups, restored=RESTORES) for groups in some
+            ]
 
 
 TASKS: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sdc.errors import error_table
-from sdc.networks.registry import load_model, models_folder
+from sdc.networks.registry import load_model, load_restoration, models_folder
 from sdc.testing.synthetic_restoration import NUMBER as SYNTHETIC
 from sdc.testing.synthetic_restoration import synthetic_restoration_file
 
@@ -33,7 +33,7 @@ from .invalid_symbols import invalid_symbols
 from .metadata import metadata
 from .models import models
 from .partial import partial
-from .photos import MACHINES, MODEL, photographs, tasks
+from .photos import MACHINES, MODEL, RESTORES, photographs, tasks
 from .restoration_models import restoration_models
 from .restored import restored
 from .second_model import CUT_OFF, NUMBER, RESERVED, second_model_file
@@ -110,7 +110,8 @@ def _everything(own: dict[int, bytes]) -> dict[str, bytes]:
         "models": {
             str(number): {"file": names[number], "sha256": digest(data)} for number, data in own.items()
         }
-        | {str(number): {"sha256": load_model(number).sha256} for number in (MODEL, MACHINES)},
+        | {str(number): {"sha256": load_model(number).sha256} for number in (MODEL, MACHINES)}
+        | {str(RESTORES): {"sha256": load_restoration(RESTORES).sha256}},
         "codes": {code: {"class": row["class"], "ids": row["ids"]} for code, row in error_table().items()},
         "stages": {path: digest(data) for path, data in files.items() if path.startswith("stages/")},
     }

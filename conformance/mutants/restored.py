@@ -31,7 +31,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "RSTR-10 RSTR-09",
         (
             "_decoded",
-            "None if restored is None else restorer_for(stream, said, restore, model)",
+            "None if restored is None else restorer_for(stream, said, restore, model, strength)",
             (
                 "restorer_for(stream, read_restoration(stream).restoration, restore or True, model)"
                 " if stream.chunk(133) else None"

@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         "--without",
         action="append",
         default=[],
-        choices=[*KEYS, "model-1", "model-2"],
+        choices=[*KEYS, "model-1", "model-2", "model-4"],
         help="a chunk that it does not read, or a model that it does not have",
     )
     runs.add_argument(

@@ -26,9 +26,12 @@ CODE = re.compile(r"(^```.*?^```)", re.MULTILINE | re.DOTALL)
 
 GUIDE = (
     *("browser", "situations", "analysis", "accuracy", "pillow", "loaders", "urls", "batch", "answers"),
-    "desktop",
+    *("restoration", "desktop"),
 )
-PROJECT = (*("architecture", "core", "glossary", "figures", "speed", "model-1", "model-2", "stability"),)
+PROJECT = (
+    *("architecture", "core", "glossary", "figures", "speed"),
+    *("model-1", "model-2", "model-4", "stability"),
+)
 SPECIFICATION = ("README", "sdc", "objects", "examples", "implementers", "permissive", "errata", "history")
 CONFORMANCE = ("README", "protocol", "decoders/javascript/README")
 ROUND_UP = ("../reference/tries", "../CONTRIBUTING", "../CHANGELOG")

@@ -135,8 +135,8 @@ def encode(
             two bytes less for each.
         provenance: how the objects were found, what ``spec/objects.md`` calls ``analysis``.
         restoration: what restores the image, and what is wrong with it; it stands in front of the groups.
-            With the number of a restoration model the stream names that model and, as far as the model can
-            tell, the degradations of each group; the preset's by default.
+            With the number of a restoration model the stream names that model, gives several groups one
+            vector and, as far as the model can tell, names the degradations of each; the preset's by default.
         model: number of the model in the registry; the preset's by default, or else 1.
         effort: 0 rounds the latents; 1 to 9 search for better ones (:mod:`.search`), ever longer; the
             preset's by default, or else 3.
@@ -208,31 +208,43 @@ class _Degradations:
         wanted: that itself, or the number of the model that tells degradations.
         decoder: of the stream.
 
-    Attributes:
-        said: it, as far as groups were coded.
-
     Raises:
         SdcError: as :func:`..networks.registry.restoration_for`.
     """
 
     def __init__(self, wanted: Restoration | int | None, decoder: Model):
         self._model: RestorationModel | None = None
-        self.said: Restoration | None
+        self._given = None if isinstance(wanted, int) else wanted
+        self._vectors: list[tuple[int, tuple[int, ...]]] = []
+        self._found: list[Degradation] = []
         if isinstance(wanted, int):
             check_restore(wanted)
             self._model = restoration_for(wanted, None, decoder)
-            self.said = Restoration(self._model.number)
-        else:
-            self.said = wanted
 
     def note(self, group: Group, latents: Array, sites: Sites) -> None:
         """Look at the latents of a group that was coded, ``int [cells, M]``."""
-        if self._model is None or self.said is None or not self._model.degradations:
+        if self._model is None:
             return
         vector = derived_vector(latents, sites, self._model)
+        self._vectors.append((len(sites), vector))
         found = degradations_of(vector, group.quality, self._model)
-        rows = [Degradation(kind, strength, group.index) for kind, strength in found.items()]
-        self.said = replace(self.said, degradations=(*self.said.degradations, *rows))
+        self._found += [Degradation(kind, strength, group.index) for kind, strength in found.items()]
+
+    @property
+    def said(self) -> Restoration | None:
+        """It, once all groups are coded.
+
+        Several groups are given one vector, the mean of theirs by cells: each by its own, they would differ
+        in light and colour where they meet.
+        """
+        if self._model is None:
+            return self._given
+        vectors: dict[int | None, Sequence[int]] = {}
+        if len(self._vectors) > 1:
+            counts, values = zip(*self._vectors, strict=True)
+            mean = np.average(np.array(values), axis=0, weights=counts)
+            vectors[None] = np.floor(mean + 0.5).astype(int).tolist()
+        return Restoration(self._model.number, vectors=vectors, degradations=tuple(self._found))
 
 
 def _restoration(restoration: Restoration, groups: int, decoder: Model) -> bytes:

@@ -100,6 +100,7 @@ PRESETS: Mapping[str, Preset] = {
         "classification": "model2,effort3",
         "detection": "other-16,margin1,model2,effort3",
         "segmentation": "other-16,margin1,model2,effort3",
+        "restoration": "restoration4",
         "viewing": "",
     }.items()
 }

@@ -23,7 +23,7 @@ from ..networks.sites import Sites
 from ..types import Array, Pixels
 from .transforms import synthesis_transform
 
-FOUND = 0.08
+FOUND = 0.15
 """Least strength of a degradation that counts as found."""
 
 

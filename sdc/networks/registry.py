@@ -82,7 +82,7 @@ def load_restoration(number: int) -> RestorationModel:
     return parse_restoration(data, number, sha256)
 
 
-RESTORERS: Mapping[int, int] = {}
+RESTORERS: Mapping[int, int] = {1: 4}
 """Numbers of the restoration models that are taken for streams of a model where nobody names one."""
 
 

@@ -310,6 +310,7 @@ export const REGISTRY = [
   { number: 1, name: 'reference', sha256: '982b6f6b862cd46ad401fa3fac8c127a0eded511b2807166bab1f14396a9523a' },
   { number: 2, name: 'machines', sha256: 'f5a8080d64004e3373c45345db77a53f21c3bcda073a1c7fdd611d222d12c3a2' },
   { number: 3, name: 'synthetic-restoration', sha256: 'd0340729ce9fa875a9f660731de0a248bc3bf44f88a41c937fcedb02789461cd' },
+  { number: 4, name: 'restoration', sha256: '7795b1e157348251d1952ff86bd06d09d25eec922322b05c180c7e0c480ed043' },
 ];
 const PRIVATE = [16777216, 4294967295];
 // </registry>
