@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from pickle import UnpicklingError
 
 import numpy as np
 import torch
@@ -26,30 +27,46 @@ def load_own(network: nn.Module, state: dict[str, Tensor]) -> None:
         RuntimeError: they are of another network.
     """
     missing, unexpected = network.load_state_dict(state, strict=False)
-    if unexpected or any(not name.startswith("base.") for name in missing):
+    wanted = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
+    if unexpected or wanted & set(missing):
         raise RuntimeError(f"not the tensors of this network: {[*missing, *unexpected][:3]}")
+
+
+def read_own(path: Path) -> tuple[dict[str, Tensor], RestorationSizes]:
+    """Averaged tensors of a run, and its sizes.
+
+    Args:
+        path: ``last.pt`` of a run, or a file of :func:`save_half`.
+
+    Raises:
+        OSError: the file cannot be read.
+        SdcError: ``E_MODEL_FILE``.
+        ValueError: it holds something else.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            tensors, description = read_tensors(path.read_bytes())
+            state = {name: torch.from_numpy(array.astype(np.float32)) for name, array in tensors.items()}
+            return state, RestorationSizes(**description["restoration"])
+        found = torch.load(path, map_location="cpu", weights_only=True)
+        return found["average"], RestorationSizes(**found["sizes"])
+    except (KeyError, TypeError, RuntimeError, UnpicklingError) as error:
+        raise ValueError(f"not of a restoration model: {error}") from None
 
 
 def load_network(path: Path, base: Path) -> RestorationNetwork:
     """The network of a run with its averaged weights.
 
     Args:
-        path: ``last.pt`` of a run, or a file of :func:`save_half`.
+        path: as for :func:`read_own`.
         base: file of the model whose latents it restores.
 
     Raises:
-        OSError: a file cannot be read.
-        SdcError: ``E_MODEL_FILE``.
-        ValueError, RuntimeError: the file holds something else.
+        OSError, SdcError, ValueError: as :func:`read_own`.
+        RuntimeError: the tensors are not those of a network of these sizes.
     """
-    if path.suffix == ".safetensors":
-        tensors, description = read_tensors(path.read_bytes())
-        state = {name: torch.from_numpy(array.astype(np.float32)) for name, array in tensors.items()}
-        sizes = description["restoration"]
-    else:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-        state, sizes = found["average"], found["sizes"]
-    network = RestorationNetwork(RestorationSizes(**sizes), base_synthesis(base))
+    state, sizes = read_own(path)
+    network = RestorationNetwork(sizes, base_synthesis(base))
     load_own(network, state)
     return network
 

@@ -13,8 +13,11 @@ from sdc.networks.registry import models_folder
 from ..training.data import load_images
 from .checkpoints import load_network, save_half
 from .export import restoration_file
-from .samples import MARGIN, SIZE, make_samples
-from .training import train
+from .samples import MARGIN, SIZE, make_samples, open_samples
+from .training import fit_strengths, train
+
+FITTED = 6000
+"""Samples to which strengths are fitted."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -30,7 +33,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     run.add_argument("--samples", type=Path, required=True)
     run.add_argument("--features", type=Path, required=True, help="torchvision's weights of MobileNetV2")
     run.add_argument("--feature-weight", type=float, default=30.0)
-    run.add_argument("--start", type=Path, help="last.pt of another run, whose tensors are taken as they fit")
+    run.add_argument(
+        "--start", type=Path, help="last.pt or weights of another run, whose tensors are taken as they fit"
+    )
     run.add_argument("--teach", type=int, default=2000, help="steps in which it learns degradations first")
     run.add_argument("--out", type=Path, required=True)
     run.add_argument("--minutes", type=float, required=True)
@@ -48,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     keep = steps.add_parser("keep", help="write the averaged weights in half precision")
     keep.add_argument("checkpoint", type=Path, help="last.pt of a run")
     keep.add_argument("--out", type=Path, required=True)
+    keep.add_argument("--samples", type=Path, help="to which the layer that tells strengths is fitted first")
     for step in (make, run, write, keep):
         step.add_argument("--base", type=int, default=1, help="model whose latents are restored")
     args = parser.parse_args(argv)
@@ -62,4 +68,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.step == "export":
             args.out.write_bytes(restoration_file(network, args.name, args.base, base))
         else:
+            if args.samples:
+                fit_strengths(network, open_samples(args.samples)[:-1], FITTED, 1)
             save_half(args.out, network)

@@ -118,6 +118,8 @@ def restoration_file(network: RestorationNetwork, name: str, number: int, base: 
             *w.affine("derive.contract", [derive.contract]),
             {"op": "add", "clamp": [POOLED.lo, POOLED.hi]},
             *w.affine("derive.last", [derive.last]),
+            *w.affine("derive.apart", [derive.apart]),
+            *w.affine("derive.joined", [derive.joined]),
         ],
         "condition": w.affine("condition", [network.condition]),
         "restore": restore,

@@ -40,6 +40,10 @@ POOLED = Format(9, -4096, 4095)
 """What it makes of their mean."""
 
 VECTOR = Format(6, -128, 127)
+VECTOR_PART = Format(6, 0, 127)
+NEAR, BEYOND = 4.0, 1.5
+"""Value of the vector up to which it counts as 0, and the factor on what is beyond."""
+
 FEATURES = Format(7, 0, 2047)
 GAIN = Format(9, 0, 4095)
 """Gains of 0 to 8; the integer of a gain of 1 is 2 to the power of ``frac``."""
@@ -51,7 +55,7 @@ STRENGTH = Format(8, 0, 255)
 """Strengths of degradations."""
 
 OPENED = 4.0
-"""First factor from a value of the vector to a feature."""
+"""Factor from a value of the vector to a feature."""
 
 FINE_EVERY = 2
 """One in so many blocks of the base has a modulation and taps in front of it."""
@@ -160,6 +164,24 @@ class Mixer(nn.Module):
         return STREAM.clamp(x + y) if self.expand.integer else x + y
 
 
+def dead_zone(vector: int) -> tuple[Pointwise, Pointwise]:
+    """Two fixed layers that make zeros of values near 0, and bring the others nearer to 0, times a factor.
+
+    What little a group without degradation shows is then exactly nothing.
+    """
+    apart = Pointwise(vector, 2 * vector, VECTOR, VECTOR_PART)
+    joined = Pointwise(2 * vector, vector, VECTOR_PART, VECTOR)
+    unbiased(apart, -NEAR * 2.0**-VECTOR.frac)
+    unbiased(joined)
+    one = torch.eye(vector)
+    with torch.no_grad():
+        apart.weight[:, :, 0, 0] = torch.cat([one, -one])
+        joined.weight[:, :, 0, 0] = BEYOND * torch.cat([one, -one], 1)
+    apart.weight.requires_grad_(False)
+    joined.weight.requires_grad_(False)
+    return apart, joined
+
+
 class Derive(nn.Module):
     """A group's vector from its latents (RMOD-08)."""
 
@@ -172,6 +194,7 @@ class Derive(nn.Module):
         self.expand = Pointwise(s.seen, s.seen, POOLED, SEEN, 1.4)
         self.contract = Pointwise(s.seen, s.seen, SEEN, POOLED, 0.5)
         self.last = Pointwise(s.seen, s.vector, POOLED, VECTOR, 0.5)
+        self.apart, self.joined = dead_zone(s.vector)
 
     def forward(self, latents: Tensor, quality: Tensor, cells: Tensor) -> Tensor:
         """``[B, V]``, with the rounding of its integers in any mode."""
@@ -182,6 +205,7 @@ class Derive(nn.Module):
         x = self.quality(mean, quality)[:, :, 0, 0]
         y = at_group(self.contract, at_group(self.expand, x))
         x = at_group(self.last, POOLED.clamp(x + y) if self.first.integer else x + y)
+        x = at_group(self.joined, at_group(self.apart, x))
         with torch.autocast(x.device.type, enabled=False):
             return VECTOR.clamp(ste_floor(x.float(), VECTOR.frac))
 
@@ -204,6 +228,8 @@ class RestorationNetwork(nn.Module):
         with torch.no_grad():
             one = OPENED * torch.eye(s.vector)
             self.condition.weight[:, :, 0, 0] = torch.cat([one, -one])
+        # Trained, it closes one feature after the other for good.
+        self.condition.weight.requires_grad_(False)
         self.kinds = Pointwise(s.vector, len(KINDS), VECTOR, STRENGTH, 0.1)
         self.tone = Modulation(s.features, s.latents, LATENT, 1.0)
         self.taps: Modules[Taps] = Modules(Taps(s, s.latents, s.spatial) for _ in range(s.blocks))

@@ -23,7 +23,7 @@ from ..model.layers import LATENT, channels_last
 from ..training.features import FeatureDistance
 from ..training.optim import Muon
 from ..training.stop import Stop
-from .checkpoints import load_own, own_state
+from .checkpoints import load_own, own_state, read_own
 from .degradations import KINDS
 from .network import RestorationNetwork, RestorationSizes, base_synthesis
 from .samples import open_samples
@@ -169,10 +169,32 @@ def teach(network: RestorationNetwork, samples: Samples, steps: int, seed: int) 
             total = 0.0
 
 
+@torch.no_grad()
+def fit_strengths(network: RestorationNetwork, samples: Samples, count: int, seed: int) -> None:
+    """Fit the layer that tells strengths to the vectors as they are, by least squares over random samples.
+
+    Below 0 is as good as 0 where a kind is not there: such samples are then fitted to what they got.
+    """
+    rng = np.random.default_rng(seed)
+    vectors, wanted = [], []
+    for _ in range(0, count, TAUGHT):
+        batch = batch_of(random_rows(samples, TAUGHT, rng))
+        vectors.append(network.derive(batch.latents, batch.quality, batch.cells))
+        wanted.append(batch.severity)
+    x, severity = torch.cat(vectors), torch.cat(wanted)
+    ones = torch.cat([x, torch.ones(len(x), 1)], 1)
+    target = severity
+    for _ in range(3):
+        solution = torch.linalg.lstsq(ones, target).solution
+        target = torch.where(severity == 0, (ones @ solution).clamp_max(0), severity)
+    network.kinds.weight.copy_(solution[:-1].T[:, :, None, None])
+    network.kinds.bias.copy_(solution[-1])
+
+
 def begin(network: nn.Module, path: Path) -> None:
-    """Take from another run's ``last.pt`` the averaged tensors of the same names and shapes."""
+    """Take from another run's file the averaged tensors of the same names and shapes."""
     now = network.state_dict()
-    state = torch.load(path, weights_only=True)["average"]
+    state, _ = read_own(path)
     fitting = {name: t for name, t in state.items() if name in now and t.shape == now[name].shape}
     network.load_state_dict({**now, **fitting})
     print(f"{len(fitting)} of {len(state)} tensors of {path}", flush=True)
