@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+import numpy as np
+
 from ...errors import SdcError
 from ..registry import entry_points
 from .boxes import Reading
@@ -75,7 +77,8 @@ def chosen(network: Network, path: str) -> tuple[Adapter, Reading]:
     for adapter in adapters():
         for reading in adapter.readings(network):
             try:
-                reading.read(outputs, LEAST)
+                with np.errstate(all="ignore"):  # of numbers that are none
+                    reading.read(outputs, LEAST)
             except (ValueError, IndexError) as error:
                 reasons.append((reading.points, f"{adapter.name} ({reading.what}) would have {error}"))
             else:

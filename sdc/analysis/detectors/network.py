@@ -207,7 +207,7 @@ class Network:
             SdcError: ``E_USAGE`` where it takes no image.
         """
         entries = session.get_inputs()
-        takes = [entry for entry in entries if _layout(entry.shape) is not None]
+        takes = [entry for entry in entries if entry.type in TYPES and _layout(entry.shape) is not None]
         if not takes or any(_filler(entry) is None for entry in entries if entry is not takes[0]):
             shown = "; ".join(f"{entry.name} {entry.shape} {entry.type}" for entry in entries)
             raise SdcError("E_USAGE", f"the network does not take an image, but {shown}", path)
@@ -246,9 +246,12 @@ class Network:
                 given[entry.name] = filler(self.rows, self.cols)
         found = self.session.run(None, given)
         names = [output.name.split(":")[0].lower() for output in self.session.get_outputs()]
+        # Texts, truth values and lists of other things say nothing about boxes.
+        values = [value if isinstance(value, np.ndarray) else np.empty(0, object) for value in found]
         return [
-            Output(name, np.asarray(value, np.float32) if np.asarray(value).dtype == np.float16 else value)
-            for name, value in zip(names, map(np.asarray, found), strict=True)
+            Output(name, value.astype(np.float32) if value.dtype == np.float16 else value)
+            for name, value in zip(names, values, strict=True)
+            if value.dtype.kind in "fiu"
         ]
 
     def placed(self, pixels: Pixels, how: Preparation) -> Placed:

@@ -166,7 +166,8 @@ def _other_input(network: Network) -> str:
 
 
 def _is_whole(value: npt.NDArray[Any]) -> bool:
-    return bool(np.issubdtype(value.dtype, np.integer) or (value.size and not (value % 1).any()))
+    with np.errstate(invalid="ignore"):
+        return bool(np.issubdtype(value.dtype, np.integer) or (value.size and not (value % 1).any()))
 
 
 def _places(outputs: Sequence[Output]) -> _Places | None:

@@ -61,8 +61,8 @@ def _cells(network: Network) -> set[int]:
 
 
 def _without_heads(outputs: Sequence[npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
-    """The outputs but for heads before decoding, which old exports give besides: those of five axes."""
-    return [out for out in outputs if out.ndim < 5]
+    """The outputs but for empty ones and heads before decoding, of five axes, which old exports give."""
+    return [out for out in outputs if out.ndim < 5 and (out.ndim < 3 or len(out))]
 
 
 def _prototypes(outputs: Sequence[npt.NDArray[Any]]) -> Floats | None:

@@ -67,7 +67,8 @@ class Detector:
         placed = self.network.placed(scene.pixels, reading.preparation)
         outputs = [output.value for output in self.network.run(placed.array)]
         try:
-            found = reading.read(outputs, SCORE)
+            with np.errstate(all="ignore"):
+                found = reading.read(outputs, SCORE)
         except NoNumbers:
             raise
         except ValueError as error:
