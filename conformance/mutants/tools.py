@@ -27,7 +27,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "TOOL-04",
         (
             "write_file",
-            "handle, temporary = tempfile.mkstemp(prefix='.sdc-', dir=target.parent)",
+            "handle, temporary = tempfile.mkstemp(prefix=_TEMPORARY + _mark, dir=target.parent)",
             "temporary = str(target)\nhandle = os.open(temporary, os.O_CREAT | os.O_WRONLY)",
         ),
         ("write_file", "os.unlink(temporary)\nraise", "raise"),

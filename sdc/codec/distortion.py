@@ -46,7 +46,7 @@ def squared_error(
     error, out = 0.0, np.empty((len(sites) if gradient else 0, model.latents), np.float32)
     slopes: Array | None = None
     if features is not None and in_tiles(sites):
-        error, slopes = features(in_place(_decoded(latents, sites, network), network), gradient)
+        error, slopes = features(in_place(_all_samples(latents, sites, network), network), gradient)
     # Pixels up to ``far`` cells away change with a latent, and with latents as far beyond.
     for (near, own), (seen, _) in zip(
         tiles(sites, 2 * far if gradient else far), tiles(sites, far), strict=True
@@ -70,7 +70,7 @@ def squared_error(
     return error, out
 
 
-def _decoded(latents: Array, sites: Sites, network: Network) -> Array:
+def _all_samples(latents: Array, sites: Sites, network: Network) -> Array:
     """Samples of all cells as the synthesis orders them, ``int16 [cells, 256, 3]``, from tiles."""
     samples = np.empty((len(sites), CELL * CELL, 3), np.int16)
     for near, own in tiles(sites, receptive_radius(network)):
