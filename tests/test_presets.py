@@ -180,17 +180,15 @@ def test_a_task_is_recorded_where_a_model_ranked_by_it(
         assert cli.main(["analyze", "a.png", "-o", "a.json", "--for", task]) == 0
         assert f"no model ranks by {task!r}" in capsys.readouterr().err
 
-    # What stands out is no object, whether it is found on the way or stands in a file.
+    # Things of the built-in network are objects, found on the way or in a file; what stands out is none.
     described = json.loads(Path("a.json").read_text())
     described["analysis"]["grounding"] = {"provider": "saliency", "model": "net.onnx"}
     Path("b.json").write_text(json.dumps(described))
-    for more in ([], ["--objects", "a.json"], ["--objects", "b.json"]):
+    for more, merely in (([], False), (["--objects", "a.json"], False), (["--objects", "b.json"], True)):
         assert cli.main(["encode", "a.png", "a.sdc", "--for", "detection", "--effort", "0", *more]) == 0
-        assert (
-            "the preset of detection gives the model and the effort alone: what stands out is no object"
-            in capsys.readouterr().err
-        )
-        assert set(qualities(Path("a.sdc").read_bytes()).values()) == {32}
+        told = "the preset of detection gives the model and the effort alone: what stands out is no object"
+        assert (told in capsys.readouterr().err) == merely
+        assert set(qualities(Path("a.sdc").read_bytes()).values()) == ({32} if merely else {32, 16})
 
     # Whatever is not the built-in ranking is told the task, unless that had to do its work.
     monkeypatch.setitem(PROVIDERS["ranking"], "other", PROVIDERS["ranking"]["default"])
@@ -214,6 +212,7 @@ def test_the_library_decides_what_a_preset_is_for_regions() -> None:
     # Objects of other origin, tasks of no objects, and presets of one's own are taken as they are.
     for preset, origin in (
         ("detection", {"grounding": {"provider": "onnx"}}),
+        ("detection", {"grounding": {"provider": "finder"}}),
         ("detection", {"grounding": "salient"}),
         ("detection", {"grounding": {"provider": ["salient"]}}),
         ("detection", None),

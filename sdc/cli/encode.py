@@ -63,8 +63,8 @@ def add(commands: Commands) -> None:
         "encode",
         help="image to stream",
         description="Encode an image. The objects found in it, or given, are coded in order of importance.",
-        epilog=f"--for {', '.join(PRESETS)}: also sets qualities by level, margin, model and effort "
-        "not given. --quality is then that of the most important level; others are lower.",
+        epilog=f"--for {', '.join(PRESETS)}: also sets qualities by level, margin, model and effort; "
+        "--quality is then that of the most important level.",
     )
     file_arguments(
         command, "image, folder, or - for standard input", "stream, folder, or - for standard output"

@@ -124,13 +124,16 @@ def preset_of(preset: str | Preset | None) -> Preset:
 
 
 OF_OBJECTS = frozenset({"detection", "segmentation"})
-"""Tasks whose presets were found with objects: with regions that merely stand out, as the analysis without
-a detector finds them, a whole image of one quality does better."""
+"""Tasks whose presets were found with objects: with regions that merely stand out a whole image of one
+quality does better."""
 
 
-OF_REGIONS = frozenset({"finder", "salient", "saliency"})
-"""Providers of grounding that find such regions, by the names that a provenance records.
-They look for no words, and their regions need no masks of another step."""
+OF_SALIENCY = frozenset({"salient", "saliency"})
+"""Providers of grounding that find such regions, by the names that a provenance records."""
+
+
+OF_REGIONS = OF_SALIENCY | {"finder"}
+"""Providers of grounding that look for no words, and whose regions need no masks of another step."""
 
 
 def preset_for(preset: str | Preset, provenance: Mapping[str, Any] | None) -> tuple[Preset, tuple[str, ...]]:
@@ -152,7 +155,7 @@ def preset_for(preset: str | Preset, provenance: Mapping[str, Any] | None) -> tu
     wanted = preset_of(preset)
     found = provenance.get("grounding") if isinstance(provenance, Mapping) else None
     provider = found.get("provider") if isinstance(found, Mapping) else None
-    if isinstance(preset, Preset) or not isinstance(provider, str) or provider not in OF_REGIONS:
+    if isinstance(preset, Preset) or not isinstance(provider, str) or provider not in OF_SALIENCY:
         return wanted, ()
     task = preset.strip().casefold()
     if task not in OF_OBJECTS:
