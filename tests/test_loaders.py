@@ -273,6 +273,35 @@ def test_what_is_missing_is_said_as_the_policy_has_it(case: str, folder: Path) -
         assert images.skipped == 1
 
 
+@pytest.mark.parametrize("start", [0, 1])
+def test_an_image_without_objects_is_an_example_where_it_is_asked_for(start: int, folder: Path) -> None:
+    data = sdc.encode(np.full((37, 53, 3), 200, np.uint8), objects=[], quality=40, effort=0)
+    assert sdc.open(data).levels == ("other",)
+    (folder / "2.sdc").write_bytes(data)
+    (folder / "4.sdc").write_bytes(sdc.extract(STREAMS[4], levels="other"))  # L1 is withdrawn: no such image
+    levels, options = "L1,L2,L3", {"masks": True, "fill": (1, 2, 3)}
+    with pytest.raises(SdcError, match="with empty=True"):
+        plugin.SdcDataset(folder, levels, **options)[2]
+    images = plugin.SdcDataset(folder, levels, empty=True, errors="skip", **options)
+    if start:
+        ((batch, targets),) = DataLoader(images, 6, num_workers=1, collate_fn=plugin.collate)
+    else:
+        with pytest.warns(UserWarning, match=r"4.sdc"):
+            batch, targets = plugin.collate(images.__getitems__(range(6)))
+    assert [target["image_id"] for target in targets] == [0, 1, 2, 3, 5] and images.skipped == 1
+    image, target = batch[2], targets[2]
+    fill = torch.tensor([1, 2, 3], dtype=torch.uint8)[:, None, None].expand(3, 37, 53)
+    assert isinstance(image, tv_tensors.Image) and torch.equal(image, fill)
+    assert not target["covered"].any() and target["group_map"].shape == (37, 53)
+    assert target["group_levels"].tolist() == [0, 4] and target["boxes"].canvas_size == (37, 53)
+    other = targets[0]
+    assert set(target) == set(other) and len(other["boxes"]) == 2
+    for name in ("boxes", "labels", "scores", "levels", "masks", "masked"):
+        assert target[name].dtype == other[name].dtype and type(target[name]) is type(other[name])
+        assert target[name].dim() == other[name].dim() and len(target[name]) == 0
+    assert target["boxes"].shape == (0, 4) and target["masks"].shape == (0, 37, 53)
+
+
 def test_what_was_not_asked_for_may_be_missing(folder: Path) -> None:
     (folder / "0.sdc").write_bytes(damaged(STREAMS[0], GROUPS_END - 3))
     with warnings.catch_warnings():

@@ -101,6 +101,8 @@ class Decode:
             where COCO has no such name.
         transforms: called with image and target, such as one of ``torchvision.transforms.v2``; it returns
             what takes the place of both.
+        empty: whether a stream that has none of the levels is an image in the fill colour, of which nothing
+            is covered: an example without objects.  Else that is an error.
         fill: colour of what is not decoded.
         limits: what the caller agrees to hold in memory.
 
@@ -113,6 +115,7 @@ class Decode:
     masks: bool = False
     categories: Mapping[str, int] | Sequence[str] | None = None
     transforms: Callable[[Any, Target], Any] | None = None
+    empty: bool = False
     fill: Colour = GREY
     limits: Limits = Limits()
 
@@ -134,13 +137,14 @@ class Decode:
 
         Raises:
             SdcError: the stream is invalid or unsupported; a group that was asked for is withdrawn, cut off
-                or damaged, or the objects are; ``E_USAGE`` where the stream has none of the levels.
+                or damaged, or the objects are; ``E_USAGE`` where the stream has none of the levels, and
+                this is no empty image.
         """
         if isinstance(source, (bytes, bytearray, memoryview)):
             source = io.BytesIO(source)  # of which only what is asked for is read
         with SdcFile(source, limits=self.limits) as file:
             decoded = file.read(self._wanted, fill=self.fill)
-            _check_whole(decoded)
+            self._check_whole(decoded)
             target = known | _target_of(decoded)
             if self.objects:
                 target |= self._described(file)
@@ -164,6 +168,15 @@ class Decode:
         if masks and chosen:
             found = parse_objects(file.stream, masks=set(chosen), limits=self.limits)
         return [found[k] for k in chosen]
+
+    def _check_whole(self, decoded: Decoded) -> None:
+        """Refuse an image of which something is missing that was asked for, or all of it."""
+        if decoded.missing:
+            raise decoded.missing[0]
+        if decoded.groups or (self.empty and self._wanted is not None):
+            return
+        hint = () if self._wanted is None else ("with empty=True it is an image without objects",)
+        raise SdcError("E_USAGE", "; ".join((*decoded.notes, *hint)))
 
     @property
     def _wanted(self) -> tuple[Level, ...] | None:
@@ -217,14 +230,6 @@ def _folded(label: str) -> str:
 def _code(level: Level | None) -> int:
     """The number of a level in targets; 0 for none."""
     return 0 if level is None else level.code + 1
-
-
-def _check_whole(decoded: Decoded) -> None:
-    """Refuse an image of which something is missing that was asked for, or all of it."""
-    if decoded.missing:
-        raise decoded.missing[0]
-    if not decoded.groups:
-        raise SdcError("E_USAGE", "; ".join(decoded.notes))
 
 
 def _check_objects(file: SdcFile) -> None:
@@ -310,9 +315,9 @@ class SdcDataset(Dataset[Any]):
             several of these.  Folders are listed now, and nothing is opened.
         levels: level or levels wanted; all by default.
         errors: what becomes of a stream of which something is missing or damaged that was asked for, or that
-            has none of the levels: ``raise``; ``none`` for ``None`` in its place; ``skip``, and its batch is
-            smaller (without batches, ``None``).  With the last two a warning names it, and ``skipped``
-            counts it.
+            has none of the levels (without ``empty``): ``raise``; ``none`` for ``None`` in its place;
+            ``skip``, and its batch is smaller (without batches, ``None``).  With the last two a warning
+            names it, and ``skipped`` counts it.
         access: what is allowed of URLs.
         opener: opens paths and URLs in another way; see :data:`Opener`.
         options: as for :class:`Decode`.
