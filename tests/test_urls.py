@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -187,8 +188,13 @@ def test_the_first_request_can_be_of_another_size(nginx: Nginx) -> None:
 
 def test_every_function_takes_a_url(nginx: Nginx, monkeypatch: pytest.MonkeyPatch) -> None:
     for call in (sdc.open, sdc.decode, sdc.imread, sdc.extract, sdc.info, sdc.validate):
-        with pytest.raises(sdc.IoError, match=r"private network \(127.0.0.1\)"):
+        with pytest.raises(sdc.IoError, match="private network") as caught:
             call(nginx.url())  # type: ignore[operator]
+        said = str(caught.value)
+        assert said.endswith(f"access=sdc.Access(private=True) ({nginx.url()})") and "--allow private" in said
+        assert said.count("127.0.0.1") == 1
+    with pytest.raises(sdc.IoError, match=r"network \(.*127.0.0.1.*\); .*\(http://localhost:"):
+        sdc.open(nginx.url().replace("127.0.0.1", "localhost"))
     assert nginx.log(0) == []
     monkeypatch.setattr("sdc.remote.addresses.is_public", lambda _: True)
     url = nginx.url()
@@ -219,12 +225,35 @@ def test_connections_are_kept(nginx: Nginx) -> None:
 
 
 def test_a_server_that_ignores_ranges(nginx: Nginx) -> None:
-    with sdc.open_url(nginx.url("whole/x.sdc"), private=True) as remote, sdc.open(remote) as file:
+    with (
+        pytest.warns(UserWarning, match="ignores ranges"),
+        sdc.open_url(nginx.url("whole/x.sdc"), private=True) as remote,
+        sdc.open(remote) as file,
+    ):
         decoded = file.read(levels="L1")
         assert file.transfer == (1, L1_END, len(STREAM))  # no more of it is read
         assert np.array_equal(decoded.pixels, sdc.decode(STREAM, levels="L1").pixels)
         assert file.objects == sdc.open(STREAM).objects
         assert file.transfer == (1, len(STREAM), len(STREAM))
+
+
+def test_that_ranges_are_ignored_is_said_once(
+    nginx: Nginx, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (nginx.files / "short.sdc").write_bytes(STREAM[:FIRST])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # all of it was asked for, and ranges were not ignored
+        sdc.open_url(nginx.url("whole/short.sdc"), private=True).close()
+        sdc.open_url(nginx.url(), private=True).close()
+    shutil.copy(nginx.files / "x.sdc", nginx.files / "y.sdc")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("default")
+        for name in ("whole/x.sdc", "whole/y.sdc"):
+            sdc.open_url(nginx.url(name), private=True).close()
+    assert [str(one.message) for one in told] == [http.NO_RANGES]
+    status, _, err = run(capsys, "decode", nginx.url("whole/x.sdc"), tmp_path / "a.png", "--allow=private")
+    lines = err.splitlines()
+    assert status == 0 and len(lines) == 2 and lines[0] == f"sdc: note: {http.NO_RANGES}"
 
 
 def test_a_file_that_changes_in_between(nginx: Nginx) -> None:
@@ -241,8 +270,11 @@ def test_a_file_that_changes_in_between(nginx: Nginx) -> None:
 
 
 def test_redirects_only_where_allowed(nginx: Nginx) -> None:
-    with pytest.raises(sdc.IoError, match=r"names another place \(302\)"):
+    with pytest.raises(sdc.IoError, match=r"names another place \(302\)") as caught:
         sdc.open_url(nginx.url("moved/x.sdc"), private=True)
+    said = str(caught.value)
+    assert "--allow redirects; in Python access=sdc.Access(redirects=True)" in said
+    assert said.count("127.0.0.1") == 1
     with sdc.open_url(nginx.url("moved/x.sdc"), private=True, redirects=True) as remote:
         assert remote.requests == 2 and remote.read(100) == STREAM[:100]
     nginx.log(3)
@@ -329,6 +361,7 @@ def test_the_commands_take_a_url(
     for words in (["info", url], ["decode", url, "d.png"]):
         status, out, err = run(capsys, *words)
         assert (status, out) == (74, "") and "E_IO" in err and "private network" in err
+        assert err.count("127.0.0.1") == 1 and "--allow private" in err
     assert run(capsys, "info", nginx.url("absent"), allow)[0] == 66
     assert run(capsys, "info", url, "--allow=all")[0] == 64
     assert run(capsys, "info", url, "--timeout=0")[0] == 64
@@ -464,6 +497,7 @@ def whole(self: Server, tag: str) -> None:
     self.wfile.write(STREAM)
 
 
+@pytest.mark.filterwarnings("ignore:a server ignores ranges")
 @pytest.mark.parametrize(("tag", "same"), [('"a"', True), ('"b"', False)])
 def test_one_that_ignores_ranges_only_later(server: Start, tag: str, same: bool) -> None:
     def behave(self: Server, start: int, end: int) -> None:
@@ -518,6 +552,7 @@ def chunked(self: Server, start: int, end: int) -> None:
     self.wfile.write(b"0\r\n\r\n")
 
 
+@pytest.mark.filterwarnings("ignore:a server ignores ranges")
 def test_a_whole_file_of_unknown_length(server: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     with sdc.open_url(server(chunked), private=True) as remote:
         assert remote.size == len(STREAM) and remote.read() == STREAM
@@ -544,6 +579,7 @@ def broken_whole(self: Server, start: int, end: int) -> None:
     self.close_connection = True
 
 
+@pytest.mark.filterwarnings("ignore:a server ignores ranges")
 @pytest.mark.parametrize(
     ("behave", "words"),
     [
@@ -575,7 +611,7 @@ def test_a_redirect_leads_to_no_private_address(server: Start, monkeypatch: pyte
         addresses, "_connected", lambda *args: real(*args[:3], ("127.0.0.1", args[3][1]), args[4])
     )
     url = server(behave).replace("127.0.0.1", "127.0.0.2")
-    with pytest.raises(sdc.IoError, match=r"private network \(127.0.0.1\)"):
+    with pytest.raises(sdc.IoError, match=r"private network; .*\(http://127.0.0.1:"):
         sdc.open_url(url, redirects=True)
 
 

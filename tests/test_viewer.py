@@ -408,6 +408,17 @@ def test_an_address_that_is_not_there_is_said(viewer: Viewer) -> None:
     assert "http" in viewer.text("#faults")
 
 
+def test_an_address_that_the_policy_refuses_is_said_before_it_is_asked_for(viewer: Viewer) -> None:
+    viewer.open(None, "url=http:%2F%2F127.0.0.2:9%2Fa.sdc&still")
+    said = viewer.text("#faults")
+    assert "reads from HTTPS and from its own server only, not from http://127.0.0.2:9" in said
+    assert "CORS" not in said and viewer.trouble == []
+    own = sdc.encode(np.zeros((16, 16, 3), np.uint8), objects=[], effort=0)
+    (viewer.folder / "own.sdc").write_bytes(own)
+    viewer.open(None, f"url={viewer.address.replace(':', '%3A')}own.sdc&still")
+    assert not viewer.page.locator("#faults").is_visible()
+
+
 # --- strangers ------------------------------------------------------------------------------------
 
 

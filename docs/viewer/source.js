@@ -23,6 +23,10 @@ export class RemoteFile {
   constructor(url) {
     Object.assign(this, { url: new URL(url, document.baseURI), requests: 0, received: 0, remote: true, whole: false });
     if (!/^https?:$/.test(this.url.protocol)) throw new Error('only addresses that begin with http or https are fetched');
+    // The policy of the page would refuse it, and fetch does not say that from an absent server.
+    if (this.url.protocol === 'http:' && this.url.origin !== location.origin) {
+      throw new Error(`this page reads from HTTPS and from its own server only, not from ${this.url.origin}`);
+    }
     this.name = decodeURIComponent(this.url.pathname.split('/').pop()) || this.url.host;
   }
 

@@ -6,8 +6,9 @@ import argparse
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from .. import core
@@ -116,6 +117,18 @@ def _hold_descriptors() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
+@contextmanager
+def _warnings_as_notes(program: str) -> Iterator[None]:
+    """Say what Python warns of as other notes are said, in one line."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        print_err(message_line(program, f"note: {message}"))
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
 def run_command(make: Callable[[], argparse.ArgumentParser], argv: Sequence[str] | None) -> int:
     """Parse arguments and run the command that they name; returns its exit status."""
     for stream in (sys.stdout, sys.stderr):
@@ -125,7 +138,7 @@ def run_command(make: Callable[[], argparse.ArgumentParser], argv: Sequence[str]
     open_objects.cache_clear()
     parser = make()
     try:
-        with ended_in_order():
+        with ended_in_order(), _warnings_as_notes(parser.prog):
             return _run(parser, argv)
     except KeyboardInterrupt:
         print_err(f"{parser.prog}: interrupted")

@@ -34,12 +34,13 @@ def _inner(address: _Address) -> ipaddress.IPv4Address | None:
     return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None)
 
 
-def connect(host: str, port: int, timeout: float, private: bool) -> socket.socket:
+def connect(host: str, port: int, timeout: float, private: bool, where: str) -> socket.socket:
     """A connection to a host.
 
     Args:
         timeout: seconds to wait for it.
         private: whether addresses of private networks, and of this machine, will do.
+        where: what is read there, for messages.
 
     Raises:
         SdcError: ``E_IO``.
@@ -47,21 +48,19 @@ def connect(host: str, port: int, timeout: float, private: bool) -> socket.socke
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise SdcError("E_IO", f"no host of this name is known: {_words(error)}", host) from None
+        raise SdcError("E_IO", f"no host of this name is known: {_words(error)}", where) from None
     allowed = [row for row in found if private or is_public(str(row[4][0]))]
     if not allowed:
         addresses = ", ".join(dict.fromkeys(str(row[4][0]) for row in found))
-        raise SdcError(
-            "E_IO",
-            f"the host is of a private network ({addresses}), which is not allowed unless it is asked for",
-            host,
-        )
+        which = "" if addresses == host else f" ({addresses})"  # else the place says it
+        allow = "to allow it: --allow private; in Python access=sdc.Access(private=True)"
+        raise SdcError("E_IO", f"the host is of a private network{which}; {allow}", where)
     for family, kind, protocol, _, address in allowed:
         try:
             return _connected(family, kind, protocol, address, timeout)
         except OSError as error:
             failed = error
-    raise SdcError("E_IO", f"could not connect: {_words(failed)}", host) from None
+    raise SdcError("E_IO", f"could not connect: {_words(failed)}", where) from None
 
 
 def _connected(family: int, kind: int, protocol: int, address: Any, timeout: float) -> socket.socket:

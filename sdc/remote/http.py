@@ -11,6 +11,7 @@ import re
 import socket
 import ssl
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
@@ -32,6 +33,9 @@ SLOWEST = 1024
 MOST = 1 << 30
 """Bytes that are held of a file whose server knows no ranges."""
 
+NO_RANGES = "a server ignores ranges and sends whole files, of which more comes than is asked for"
+"""What is warned of, without a URL, so that it is said once for all of them."""
+
 PIECE = 1 << 16
 """Bytes that are read at a time."""
 
@@ -48,12 +52,13 @@ class _Connection(http.client.HTTPConnection):
     def __init__(self, target: SplitResult, access: Access):
         self.default_port = 443 if target.scheme == "https" else 80
         super().__init__(target.hostname or "", target.port)
-        self.access = access
+        self.access, self.where = access, _shown(target)
         self.tls = ssl.create_default_context() if target.scheme == "https" else None
 
     def connect(self) -> None:
         """Connect, as the base class does when it sends."""
-        self.own = connect(self.host, self.port, self.access.timeout, self.access.private)
+        allowed = self.access
+        self.own = connect(self.host, self.port, allowed.timeout, allowed.private, self.where)
         try:
             if self.tls is not None:
                 self.own = self.tls.wrap_socket(self.own, server_hostname=self.host)
@@ -139,6 +144,8 @@ class HttpFile(RemoteFile):
             raise self._error("the server sends the file compressed, and so no ranges of it")
         if response.status == http.client.OK:
             self._begin_whole(response)
+            if self.size > start + size:
+                warnings.warn(NO_RANGES, stacklevel=2)  # which Python says once in a process
         elif response.status == http.client.PARTIAL_CONTENT:
             self._read_range(response, start, size, data)
         elif not self._is_empty(response):
@@ -208,8 +215,8 @@ class HttpFile(RemoteFile):
         there = response.headers.get("Location", "")
         if not self._access.redirects:
             raise self._error(
-                f"the server names another place ({response.status}), which is not followed unless that is "
-                "asked for"
+                f"the server names another place ({response.status}); to follow it: --allow redirects; in "
+                "Python access=sdc.Access(redirects=True)"
             )
         try:
             target = _checked(urljoin(self._target.geturl(), there))
