@@ -19,6 +19,7 @@ The tests try every row; `make tables` writes this page from their rows.
 What is said is a line on standard error, and stands in `notes` of what Python gets.
 An ellipsis stands for what varies.
 With `--strict`, or `strict=True`, a note is an error, exit status 64.
+In a run over a folder of which other images were written, it is 3.
 Its code is `E_PICTURE` if it is about the image, `E_OBJECTS` if it is about objects.
 """
 

@@ -174,7 +174,7 @@ def test_one_bad_file_stops_nothing_and_is_tried_again(run: Run) -> None:
     Path("in/bad.png").write_bytes(b"no image")
     for coded in (ALL, set()):
         status, err, found = run()
-        assert (status, found) == (64, coded) and err.count("E_PICTURE") == 1 and "bad.png" in err
+        assert (status, found) == (3, coded) and err.count("E_PICTURE") == 1 and "bad.png" in err
     rows = [json.loads(line) for line in RECORD.read_text().splitlines()]
     bad = [row for row in rows if row.get("file") == "bad.png"]
     assert len(bad) == 2 and bad[0]["status"] == 64 and "E_PICTURE" in bad[0]["said"][0]
@@ -186,7 +186,7 @@ def test_many_files_that_fail_are_listed_at_the_end(run: Run) -> None:
     for k in range(12):
         Path(f"in/{k:02}.png").write_bytes(b"no image")
     status, err, coded = run()
-    assert (status, coded) == (64, ALL)
+    assert (status, coded) == (3, ALL)
     assert "12 of 15 files failed: 00.png, 01.png" in err.splitlines()[-1]
     assert err.splitlines()[-1].endswith("09.png and 2 more")
 

@@ -840,7 +840,7 @@ def test_a_stream_replaces_no_picture_and_nothing_but_streams(run: Run, coded: s
     for name in ("short", "whole"):
         Path(f"in/{name}.sdc").write_bytes(FULL)
     ran = run("extract", "in", ".", "--jobs", "1")
-    assert (ran.status, ran.codes) == (64, ["E_USAGE"]) and "short.sdc" in ran.err
+    assert (ran.status, ran.codes) == (3, ["E_USAGE"]) and "short.sdc" in ran.err
     assert Path("short.sdc").read_bytes() == b"\xd3SD" and Path("whole.sdc").read_bytes() == FULL
 
 
@@ -1077,7 +1077,7 @@ def test_folders(run: Run) -> None:
     Path("in/deep/broken.png").write_bytes(b"no")
     Path("in/notes.txt").write_text("not a picture")
     ran = run("encode", "in", "out", "--jobs", "2")
-    assert (ran.status, sorted(ran.codes)) == (64, ["E_PICTURE", "E_USAGE"])
+    assert (ran.status, sorted(ran.codes)) == (3, ["E_PICTURE", "E_USAGE"])
     assert "deep/broken.png" in ran.err and "deep/b.jpg has the same output" in ran.err
     made = sorted(str(p.relative_to("out")) for p in Path("out").rglob("*") if p.is_file())
     assert made == [".sdc.encode.jsonl", "a.sdc", "deep/b.sdc"]
@@ -1091,6 +1091,27 @@ def test_folders(run: Run) -> None:
     Path("file").write_text("")
     assert run("decode", "out", "file").status == 64
     assert run("decode", "out", "-").status == 64
+
+
+def test_a_folder_with_an_image_that_is_not_listed_is_done_in_part(run: Run) -> None:
+    Path("in").mkdir()
+    for name in ("listed", "bare", "unlisted"):
+        Image.fromarray(gradient(20, 20)).save(f"in/{name}.png")
+    coco = {
+        "images": [{"id": k, "file_name": f"{name}.png"} for k, name in enumerate(("listed", "bare"))],
+        "annotations": [{"id": 1, "image_id": 0, "category_id": 1, "bbox": [2, 2, 9, 9]}],
+        "categories": [{"id": 1, "name": "cat"}],
+    }
+    Path("instances.json").write_text(json.dumps(coco))
+    words = ("encode", "in", "out", "--objects", "instances.json", "--effort", "0", "--jobs", "1")
+    for _ in range(2):  # the second time the others are done already
+        ran = run(*words)
+        assert (ran.status, ran.codes) == (3, ["E_OBJECTS"]) and "unlisted.png" in ran.err
+    assert {path.name for path in Path("out").glob("*.sdc")} == {"listed.sdc", "bare.sdc"}
+    assert sdc.open("out/bare.sdc").objects == ()
+    for name in ("listed", "bare"):
+        os.unlink(f"in/{name}.png")
+    assert run(*words).status == 64  # nothing is done, so the arguments are in doubt
 
 
 def test_what_a_folder_hides_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

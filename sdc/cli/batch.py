@@ -16,7 +16,7 @@ from .arguments import Commands, count_argument
 from .encode import check_useless, encoding_arguments
 from .files import is_image_name
 from .manifest import FILE_OPTIONS, key_of
-from .messages import DONE, Args, as_error, message_line, print_err, worst_status
+from .messages import Args, as_error, folder_status, message_line, print_err
 from .parts import PAGE, RECORDS, Plan, Summary, do_part, files_of, identity_in, output_name, part_of
 from .progress import Progress
 
@@ -74,7 +74,8 @@ def run(args: Args) -> int:
         parts: dict[int, Names] = {}
         for name, identity in names:
             parts.setdefault(part_of(name, count), []).append((name, identity))
-        return worst_status([*statuses, *_told(args, len(names), _done(ray, plan, parts, args.jobs))])
+        failed = _told(args, len(names), _done(ray, plan, parts, args.jobs))
+        return folder_status([*statuses, *failed], some_done=len(failed) < len(names))
     except ray.exceptions.RayError as error:
         raise SdcError("E_IO", f"the cluster failed: {' '.join(str(error).split())[:300]}") from None
     finally:
@@ -222,7 +223,7 @@ def _told(args: Args, images: int, summaries: Iterator[Summary]) -> list[int]:
         whole.noted += one.noted
         progress.draw()
     _say(args, whole, len(statuses))
-    return statuses or [DONE]
+    return statuses
 
 
 def _say(args: Args, whole: Summary, failed: int) -> None:

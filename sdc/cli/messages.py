@@ -4,7 +4,8 @@ Exit status, the same everywhere: 0 done, 1 invalid stream, 2 valid but unsuppor
 missing is named), 64 wrong arguments, 66 no input, 74 could not read or write; besides, 70 an internal error,
 and 128 and the number of a signal that ended the command: 130 an interrupt, 143 a termination, 141 where
 whoever reads standard output has closed it.
-Of several files, the first of 70, 74, 66, 64, 1, 2, 3, 0 that one of them gave.
+Of several files, the first of 70, 74, 66, 64, 1, 2, 3, 0 that one of them gave; but 3 in place of 64 for a
+folder of which at least one file was written: the arguments were right.
 """
 
 from __future__ import annotations
@@ -41,10 +42,10 @@ STATUSES = {
 """Exit statuses, in words."""
 
 Work = Callable[[Args, str, str], Said]
-DONE, IN_PART, INTERNAL, INTERRUPTED = 0, 3, 70, 130
+DONE, IN_PART, REFUSED, INTERNAL, INTERRUPTED = 0, 3, 64, 70, 130
 CLOSED_PIPE = 141
 """As shells tell of a program that SIGPIPE ended."""
-WORST_FIRST = (INTERNAL, 74, 66, 64, 1, 2, 3, 0)
+WORST_FIRST = (INTERNAL, 74, 66, REFUSED, 1, 2, IN_PART, DONE)
 
 
 class InternalError(Exception):
@@ -91,6 +92,19 @@ def status_of(error: object) -> int:
 def worst_status(statuses: Iterable[int]) -> int:
     """The exit status that counts, of several."""
     return min(statuses, key=WORST_FIRST.index, default=DONE)
+
+
+def folder_status(statuses: Iterable[int], *, some_done: bool = False) -> int:
+    """The exit status of a folder whose files were done one by one.
+
+    Args:
+        statuses: of the files.
+        some_done: whether others of its files were done before.
+    """
+    given = list(statuses)
+    worst = worst_status(given)
+    written = some_done or DONE in given or IN_PART in given
+    return IN_PART if worst == REFUSED and written else worst
 
 
 def print_err(text: str) -> None:

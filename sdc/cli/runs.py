@@ -13,7 +13,7 @@ from .files import PIPE, is_image_name, objects_path
 from .jobs import Job, attempt, refused, show, told
 from .left_out import left_out
 from .manifest import Manifest
-from .messages import Args, Work, worst_status
+from .messages import DONE, Args, Work, folder_status, worst_status
 from .pool import run_jobs
 from .refusals import file_identity, is_same
 from .resume import run_what_is_left
@@ -57,13 +57,16 @@ def run_all(
     found = list(files_below(args.input, takes))
     if is_same(args.input, args.output):
         _check_in_place(found, suffix)
-    jobs, statuses = _plan(args, found, suffix, recorded=record is not None)
+    jobs, refusals = _plan(args, found, suffix, recorded=record is not None)
+    omitted = DONE
     if takes is is_image_name:
-        statuses.append(show(told(args, left_out(args, takes, suffix))))
-    if not jobs and not any(statuses):
+        omitted = show(told(args, left_out(args, takes, suffix)))
+    if not jobs and not any((omitted, *refusals)):
         raise SdcError("E_INPUT", "the folder holds no file for this command", args.input)
     run = run_jobs if record is None else partial(run_what_is_left, Manifest.of(args, record))
-    return worst_status([*statuses, *run(work, args, jobs)])
+    statuses = run(work, args, jobs)
+    before = len(statuses) < len(jobs)  # as the record says
+    return worst_status([omitted, folder_status([*refusals, *statuses], some_done=before)])
 
 
 def _check_in_place(found: Found, suffix: str) -> None:
