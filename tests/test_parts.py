@@ -42,6 +42,12 @@ def image_bytes(seed: int, side: int = 16) -> bytes:
     return out.getvalue()
 
 
+@pytest.fixture(autouse=True)
+def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process goes on with other tests, so it is not held to one thread as a worker is."""
+    monkeypatch.setattr(parts, "stay_on_one_thread", lambda: None)
+
+
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A store with three images and a file that is none; counts what is encoded."""
