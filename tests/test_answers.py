@@ -367,7 +367,7 @@ def test_a_group_that_is_damaged_is_named(stream: bytes) -> None:
 
 def test_the_command_redact(run: Run, stream: bytes) -> None:
     status, _, err = run("redact", ".", "out", "--label", "face", "--label", "license plate")
-    assert status == 64  # the worst: two describe no objects, and one is cut off
+    assert status == 3  # some were written; two describe no objects, and one is cut off
     assert Path("out/a.sdc").read_bytes() == sdc.redact(stream, "face")
     assert sorted(p.name for p in Path("out").rglob("*.sdc")) == ["a.sdc", "b.sdc"]
     assert err.count("describes no objects") == 1 and "gone: Face" in err

@@ -148,7 +148,7 @@ def test_file_managers_show_a_thumbnail(tmp_path: Path) -> None:
     call = f"gdbus call --session --timeout 30 --dest {name} --object-path /{name.replace('.', '/')}"
     wanted = f"['{stream.as_uri()}']"
     script = (
-        f'{call} --method {name}.Queue "{wanted}" "[\'{MIME}\']" normal foreground 0 >/dev/null\n'
+        f'{call} --method {name}.Queue "{wanted}" "[\'{MIME}\']" normal foreground "uint32 0" >/dev/null\n'
         "for i in $(seq 300); do\n"
         "ls $XDG_CACHE_HOME/thumbnails/normal/*.png 2>/dev/null && break; sleep 0.1; done"
     )
