@@ -10,14 +10,16 @@ A JSON file describes one::
       "decode": "my-vvc-decode {input} {output}"
     }
 
-``{input}`` and ``{output}`` are files; images are PNG, or what ``"image": ".ppm"`` says, and the rate is
-the size of the coded file.  ``{setting}``, ``{width}`` and ``{height}`` are numbers, for ``encode`` alone: a
-decoder has the file and nothing else.
+``{input}`` and ``{output}`` are files; images are PNG, or what ``"image": ".ppm"`` says (``.y4m`` is
+:mod:`.y4m`), and the rate is the size of the coded file.
+``{setting}``, ``{width}`` and ``{height}`` are numbers, for ``encode`` alone: a decoder has the file and
+nothing else.
 What was coded is kept under the hash of all that the JSON says.
 Commands run without a shell.
 A codec that takes only some sizes says so by ``"multiple": 2``: images are padded to it by their last rows
 and columns, and what is coded is preceded by four bytes with the size, which count.
-[vvc.json](vvc.json) is VVC by an ffmpeg with libvvenc, such as the package imageio-ffmpeg has.
+[vvc-apps.json](vvc-apps.json) is VVC by vvencapp and vvdecapp of Fraunhofer's VVenC and VVdeC, and
+[vvc.json](vvc.json) the same encoder in an ffmpeg with libvvenc, such as the package imageio-ffmpeg has.
 """
 
 from __future__ import annotations
@@ -41,8 +43,11 @@ from PIL import Image
 from sdc.types import Pixels
 
 from .codecs import PEERS, Codec
+from .images import read_image
+from .y4m import read_y4m, write_y4m
 
 SIZE = struct.Struct(">HH")
+Y4M = ".y4m"
 PLACES = {"encode": {"input", "output", "setting", "width", "height"}, "decode": {"input", "output"}}
 """What the templates may name."""
 FIELDS = {"name": str, "settings": list, "encode": str, "decode": str}
@@ -67,7 +72,7 @@ class _Commands:
             size = pixels.shape[:2]
             height, width = (-(-n // self.multiple) * self.multiple for n in size)
             padding = ((0, height - size[0]), (0, width - size[1]), (0, 0))
-            Image.fromarray(np.pad(pixels, padding, "edge")).save(source)
+            _write(np.pad(pixels, padding, "edge"), source)
             self._run(
                 self.encoder, source, out, {"setting": f"{setting:g}", "width": width, "height": height}
             )
@@ -78,8 +83,7 @@ class _Commands:
             source, out = Path(folder) / "in.bin", Path(folder) / f"out{self.suffix}"
             source.write_bytes(data[SIZE.size if self.multiple > 1 else 0 :])
             self._run(self.decoder, source, out, {})
-            with Image.open(out) as image:
-                pixels = np.asarray(image.convert("RGB"))
+            pixels = read_y4m(out) if self.suffix == Y4M else read_image(out)
         height, width = SIZE.unpack_from(data) if self.multiple > 1 else pixels.shape[:2]
         return pixels[:height, :width]
 
@@ -90,6 +94,14 @@ class _Commands:
         if done.returncode or not out.is_file():
             last = (done.stderr.strip() or done.stdout.strip() or "it wrote no file").splitlines()[-1]
             raise RuntimeError(f"{command[0]}: {last}")
+
+
+def _write(pixels: Pixels, path: Path) -> None:
+    """Write an image as its name says."""
+    if path.suffix == Y4M:
+        write_y4m(pixels, path)
+    else:
+        Image.fromarray(pixels).save(path)
 
 
 def load_external(path: Path) -> Codec:
