@@ -214,6 +214,8 @@ def test_wrong_arguments_are_told_in_a_line(folder: Path, tmp_path: Path) -> Non
         (["--qualities", "jpeg=5.5", "--codecs", "jpeg"], "whole numbers"),
         (["--questions", "x.txt"], "--task questions"),
         (["--classes", "x.json"], "--task classification"),
+        (["--labels", "1:3"], "places in --classes, which is not given"),
+        (["--recorded", "x", "--sources", "recorded@best"], "is not one of masks"),
         (["--task", "classification"], "no labels from instances.json"),
         (["--task", "text", "--network", "x.onnx"], "no network for text"),
     ):
@@ -891,6 +893,27 @@ def test_classes_by_name() -> None:
     classes = ["hen", "crane", "tree frog, tree-frog", "dog", "crane", "cup"]
     labels = dataset.labels_of(["n5_crane", "n1_crane", "n2_tree_frog", "n4_dog", "n9_cat"], classes)
     assert labels == {"n5_crane": 4, "n1_crane": 1, "n2_tree_frog": 2, "n4_dog": 3, "n9_cat": None}
+
+
+def test_images_of_some_classes_alone(folder: Path, tmp_path: Path) -> None:
+    named, classes = tmp_path / "named", tmp_path / "classes.json"
+    named.mkdir()
+    for k, name in enumerate(("red", "green", "green", "blue")):
+        (folder / "images" / f"{k}.png").rename(named / f"n{k}_{name}.png")
+    classes.write_text(json.dumps(NAMES))
+    command = ["accuracy", "--task", "classification", "--network", f"{__name__}:name_it", "--out", "x"]
+    command += ["--data", str(named), "--classes", str(classes), "--labels"]
+
+    def taken(labels: str, *more: str) -> list[str]:
+        images = request.images_of(parser_of().parse_args([*command, labels, *more]))
+        return [image.name[3:-4] for image in images]
+
+    assert taken("1:") == ["green", "green", "blue"]
+    assert taken("0:1") == ["red"] and taken("2:") == ["blue"]
+    # Images are counted of those of the classes.
+    assert taken("1:2", "--take", "1:") == ["green"]
+    with pytest.raises(ValueError, match="--labels leaves no image"):
+        taken("3:")
 
 
 def test_objects_of_the_default_analysis() -> None:

@@ -18,6 +18,7 @@ What machines see in coded images:
 
 - ``accuracy --task TASK --network FILE --data DIR --out DIR``: rate against the accuracy of a network.
 - ``presets`` with the same: which preset of the encoder suits a task.
+- ``importance`` with the same: what the levels are worth, beside others and beside chance.
 - ``summary OUT/results.json``: short tables of a run of ``accuracy``.
 - ``analysis --coco DIR``: what the regions that the analysis finds hold of the true objects.
 
@@ -25,6 +26,7 @@ How much it takes:
 
 - ``work``: multiply-adds per pixel and bytes of weights.
 - ``speed``: decoding and encoding times, in process, of a 768x512 image with four groups.
+- ``loader --coco DIR [--network FILE]``: images a second of torch's data loader, and the AP that they buy.
 - ``peers --data DIR``: the same times beside those of other codecs, as ratios.
 - ``entropy --data DIR``: symbols per second, skipped symbols, escapes, and bytes above the ideal.
 - ``large``: an image of 100 megapixels, decoded in a process of its own; its peak memory.

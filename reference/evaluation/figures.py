@@ -11,6 +11,8 @@ from .curves import common_range, cubic_difference, rate_difference, steep
 from .lines import Line
 from .precision import Floats
 
+ROUNDING = 1e-9
+"""By how much of itself a rate may lie below a curve's lowest and be taken for it."""
 NARROW = 0.5
 """Share of the scores of two curves under which a difference over those in common says so."""
 
@@ -75,6 +77,22 @@ def difference(ours: Line, other: Line, score: str) -> Figure:
     if span[1] - span[0] < NARROW * (max(a[-1][1], b[-1][1]) - min(a[0][1], b[0][1])):
         notes.append(f"over {span[0]:.3g} to {span[1]:.3g} only")
     return Figure(float(values[0]), low, high, ", ".join(notes), span, cubic_difference(a, b), without)
+
+
+def score_at(line: Line, score: str, rate: float) -> Figure:
+    """The score at a rate in bits per pixel, in straight lines of its logarithm.
+
+    Above the highest rate it is the highest score; below the lowest there is none.
+    """
+    values = np.full(line.rates.shape[1], np.nan)
+    for draw in range(len(values)):
+        curve = line.curve(score, draw)
+        if curve and curve[0][0] <= rate * (1 + ROUNDING):
+            rates, scores = np.array(curve).T
+            values[draw] = np.interp(np.log(rate), np.log(rates), scores)
+    if np.isnan(values[0]):
+        return Figure(None, note="none", without=float(np.isnan(values[1:]).mean()))
+    return Figure(float(values[0]), *interval(values[1:]), without=float(np.isnan(values[1:]).mean()))
 
 
 def rate_at(line: Line, original: Line, score: str, share: float) -> Figure:

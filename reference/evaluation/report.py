@@ -137,7 +137,7 @@ def tables_of(results: Results) -> Iterator[Table]:
     """The tables, in words."""
     words = results.about["measure"]
     for score in results.scored:
-        original = _score(results.original[score])
+        original = score_words(results.original[score])
         title = f"{words}, {score}: bits per pixel at a share of the original's {original}"
         yield title, _rates_table(results, score)
     for score in [*results.scored, *OWN_SCALE]:
@@ -168,7 +168,7 @@ def _differences_table(results: Results, score: str) -> pd.DataFrame:
 
 def _points_table(results: Results, score: str) -> pd.DataFrame:
     rows = [
-        [line.source or "-", line.codec, f"{setting:g}", _rate(rate), _score(scores[score])]
+        [line.source or "-", line.codec, f"{setting:g}", _rate(rate), score_words(scores[score])]
         for line, setting, rate, scores in results.points
     ]
     return pd.DataFrame(rows, columns=["objects", "codec", "setting", "bits per pixel", score])
@@ -184,7 +184,8 @@ def _rate(found: Figure) -> str:
     return f"{text} [{found.low:.3f}, {high}]"
 
 
-def _score(found: Figure) -> str:
+def score_words(found: Figure) -> str:
+    """A score, with its interval."""
     if found.value is None:
         return found.note
     if found.low is None or found.high is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Collection
 from importlib.util import find_spec
@@ -41,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data", required=True, type=Path, help="folder of images, perhaps instances.json")
     parser.add_argument("--classes", type=Path, help="JSON list of class names; images are named after them")
+    parser.add_argument(
+        "--labels",
+        type=_slice,
+        metavar="START:STOP",
+        help="images of these classes alone, by their places in --classes; ImageNet's dogs are 151:269",
+    )
     parser.add_argument("--questions", type=Path, help="text file of what is asked of images, one a line")
     parser.add_argument("--out", required=True, type=Path, help="folder of results")
     parser.add_argument(
@@ -64,9 +71,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--external", nargs="+", type=Path, default=[], help="JSON files of programs; see external.py"
     )
     parser.add_argument(
-        "--sources", nargs="*", default=[], help="of objects: masks, detector, default; +CELLS"
+        "--sources",
+        nargs="*",
+        default=[],
+        help="of objects: masks, detector, default, recorded; @RANKING; +CELLS",
     )
     parser.add_argument("--detector", type=Path, help="ONNX file of a detector, better not the evaluator")
+    parser.add_argument("--recorded", type=Path, help="folder of what sdc analyze found of the images")
     parser.add_argument("--model", type=int, default=1, help="number of SDC's model")
     parser.add_argument(
         "--take", type=_slice, default=slice(None), metavar="START:STOP:STEP", help="of images"
@@ -131,7 +142,8 @@ def plan_of(args: argparse.Namespace) -> Plan:
         OSError: it cannot be read.
     """
     texts = dict.fromkeys(args.sources)
-    sources = tuple(Source(text, instances_of(args.data), args.detector) for text in texts)
+    instances = instances_of(args.data)
+    sources = tuple(Source(text, instances, args.detector, args.recorded) for text in texts)
     if args.questions and args.task != "questions":
         raise ValueError("--questions is for --task questions")
     lines = args.questions.read_text("utf-8").split("\n") if args.questions else []
@@ -161,7 +173,15 @@ def images_of(args: argparse.Namespace) -> list[LabelledImage]:
         raise ValueError("--classes is for --task classification")
     if args.task == "classification" and not args.classes and instances_of(args.data):
         raise ValueError("--task classification takes no labels from instances.json: --classes")
-    images: list[LabelledImage] = load_images(args.data, args.classes)[args.take]
+    if args.labels and not args.classes:
+        raise ValueError("--labels are places in --classes, which is not given")
+    images = load_images(args.data, args.classes)
+    if args.labels:
+        classes = range(len(json.loads(args.classes.read_text())))[args.labels]
+        images = [image for image in images if image.truth in classes]
+        if not images:
+            raise ValueError("--labels leaves no image")
+    images = images[args.take]
     if not images:
         raise ValueError("--take leaves no image")
     return images
@@ -180,8 +200,9 @@ def check(args: argparse.Namespace, measured: Collection[str]) -> None:
     for name in dict(args.qualities):
         if name not in measured:
             print(f"--qualities has no effect on {name}, which is not measured", file=sys.stderr)
-    if args.detector and not any(text.partition("+")[0] == "detector" for text in args.sources):
-        print("--detector has no effect: no source is detector", file=sys.stderr)
+    for option in ("detector", "recorded"):
+        if getattr(args, option) and not any(text.startswith(option) for text in args.sources):
+            print(f"--{option} has no effect: no source is {option}", file=sys.stderr)
     evaluator_of(args.task, args.network)
     needed = [("pycocotools", "accuracy")] if args.task in ("detection", "segmentation") else []
     if args.ms_ssim or args.task == "restoration":
