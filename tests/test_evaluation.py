@@ -47,23 +47,33 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
+BOXES = [(5, 5, 60, 60), (80, 10, 50, 40), (100, 70, 40, 30)]
+
+
+def evaluator(pixels: np.ndarray) -> list[dict[str, object]]:
+    """A detector of those of ``BOXES`` that are not all of one colour."""
+    there = [box for box in BOXES if pixels[box[1] :, box[0] :][: box[3], : box[2]].std((0, 1)).min() > 2]
+    return [{"label": "thing", "score": 0.9, "box": list(box)} for box in there]
+
+
 @pytest.fixture
 def coco(tmp_path: Path) -> Path:
     folder = tmp_path / "coco"
     (folder / "images").mkdir(parents=True)
     Image.fromarray(image(120, 160)).save(folder / "images" / "a.png")
-    boxes = [(5, 5, 60, 60), (80, 10, 50, 40), (100, 70, 40, 30)]
     source = {
         "images": [{"id": 1, "file_name": "a.png", "width": 160, "height": 120}],
         "annotations": [
             {
+                "id": k,
                 "image_id": 1,
                 "category_id": 1,
                 "segmentation": [[x, y, x + w, y, x + w, y + h, x, y + h]],
                 "bbox": [x, y, w, h],
+                "area": w * h,
                 "iscrowd": 0,
             }
-            for x, y, w, h in boxes
+            for k, (x, y, w, h) in enumerate(BOXES, 1)
         ],
         "categories": [{"id": 1, "name": "thing"}],
     }
@@ -345,11 +355,41 @@ def test_a_data_loader_is_timed_from_disk_and_from_a_store(
         line[:16].strip(): [float(word) for word in line[16:].split()]
         for line in capsys.readouterr().out.splitlines()[2:]
     }
-    assert list(rows) == ["SDC whole", "SDC L1 to L3", "SDC L1", "SDC L1, boxes", "JPEG", "AVIF"]
-    assert all(figure > 0 for row in rows.values() for figure in row)
+    assert list(rows) == ["SDC whole", "SDC L1 to L3", "SDC L1", "SDC L1, boxes", "JPEG 75", "AVIF 75"]
+    assert all(len(row) == 4 and figure > 0 for row in rows.values() for figure in row)
     pixels = np.asarray(Image.open(coco / "images" / "a.png"))
-    assert rows["JPEG"][0] == round(len(PEERS["jpeg"].encode(pixels, 75)) / 1000, 1)
-    assert rows["SDC L1"][0] <= rows["SDC L1, boxes"][0] <= rows["SDC whole"][0] < rows["JPEG"][0]
+    assert rows["JPEG 75"][0] == round(len(PEERS["jpeg"].encode(pixels, 75)) / 1000, 1)
+    assert rows["SDC L1"][0] <= rows["SDC L1, boxes"][0] <= rows["SDC whole"][0] < rows["JPEG 75"][0]
+
+
+@pytest.mark.slow
+def test_a_data_loader_says_what_its_time_and_bytes_are_worth(
+    coco: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("pycocotools")
+    words = "--count 1 --quality 50 --peers jpeg=60 --preset margin1,other-20 --network"
+    main(["loader", "--coco", str(coco), *words.split(), f"{__name__}:evaluator"])
+    rows = {
+        line[:16].strip(): [float(word) for word in line[16:].split()]
+        for line in capsys.readouterr().out.splitlines()[2:]
+    }
+    assert list(rows)[-1] == "JPEG 60"
+    for kilobytes, _, _, computing, found, worth, a_megabyte in rows.values():
+        assert worth == pytest.approx(found * computing, rel=0.05)
+        assert a_megabyte == pytest.approx(1000 * found / kilobytes, rel=0.05)
+    # Of L1 alone one object of three is there.
+    assert rows["SDC L1 to L3"][4] == rows["JPEG 60"][4] == 1
+    assert 0.3 < rows["SDC L1"][4] == rows["SDC L1, boxes"][4] < 0.4
+    assert rows["SDC L1 to L3"][6] > 1.5 * rows["JPEG 60"][6]
+
+
+def test_loaders_that_cannot_be_compared(coco: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["loader", "--coco", str(coco), "--peers", "gif=75"])
+    assert "'gif=75' is not NAME=QUALITY with one of jpeg" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="loader: "):
+        main(["loader", "--coco", str(coco), "--network", str(coco / "none.onnx")])
 
 
 def test_a_line_sends_no_more_than_its_rate(tmp_path: Path) -> None:
