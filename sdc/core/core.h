@@ -216,10 +216,19 @@ int sdc_read_symbols(sdc_reader *, const sdc_tables *, const uint8_t *indices, s
 void sdc_read_side_by_side(sdc_reader *const *readers, size_t streams, const sdc_tables *, const uint8_t *indices,
                            const int64_t *bounds, int16_t *residuals, int *codes);
 
-/* Intervals that are to be written, in decoding order. */
-typedef struct {
-    uint32_t *intervals; /* start << 16 | frequency */
+/* Symbols that are to be written, in decoding order, as 16-bit codes in a chain of blocks that are never copied:
+ * index << 9 | symbol, or start, frequency and 0 for an interval of no table.  All have the same tables, which
+ * must live as long. */
+typedef struct sdc_codes {
+    struct sdc_codes *before;
     size_t count, room;
+    uint16_t at[];
+} sdc_codes;
+
+typedef struct {
+    sdc_codes *last;
+    size_t count;
+    const sdc_tables *tables;
 } sdc_writer;
 
 int sdc_write_symbols(sdc_writer *, const sdc_tables *, const uint8_t *indices, size_t count,

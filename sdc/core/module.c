@@ -433,7 +433,7 @@ static PyObject *encode_map(PyObject *self, PyObject *args)
     (void)self;
     if (!PyArg_ParseTuple(args, "Knni", &labels, &rows, &cols, &count))
         return NULL;
-    sdc_writer w = {NULL, 0, 0};
+    sdc_writer w = {0};
     const int code = sdc_encode_map(AT(const uint8_t, labels), (size_t)rows, (size_t)cols, count, &w);
     PyObject *bytes = code ? failure(code) : written(&w);
     sdc_writer_free(&w);

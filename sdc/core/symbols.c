@@ -4,6 +4,9 @@
 
 #include "core.h"
 
+/* Of a symbol in a code: an alphabet has at most 256. */
+#define SYMBOL_BITS 9
+
 #define TOTAL_BITS 15
 #define TOTAL (1u << TOTAL_BITS)
 #define STATE_MIN (1u << 16)
@@ -185,20 +188,40 @@ sdc_tables *sdc_tables_new(const int32_t *reach, const int32_t *frequencies)
 
 /* ------------------------------------------------------------------- writing */
 
+/* Room for so many more codes, which are side by side. */
+static sdc_codes *room_for(sdc_writer *w, size_t codes)
+{
+    sdc_codes *block = w->last;
+    if (block && block->room - block->count >= codes)
+        return block;
+    const size_t room = !block ? 1024 : block->room < 65536 ? 2 * block->room : block->room;
+    sdc_codes *more = sdc_alloc(sizeof *more + sizeof *more->at * room);
+    if (!more)
+        return NULL;
+    *more = (sdc_codes){.before = block, .room = room};
+    w->last = more;
+    return more;
+}
+
+static int put_symbol(sdc_writer *w, int index, int symbol)
+{
+    sdc_codes *block = room_for(w, 1);
+    if (!block)
+        return SDC_NO_MEMORY;
+    block->at[block->count++] = (uint16_t)(index << SYMBOL_BITS | symbol);
+    w->count++;
+    return SDC_OK;
+}
+
 static int put(sdc_writer *w, uint32_t start, uint32_t freq)
 {
-    if (w->count == w->room) {
-        const size_t room = w->room ? 2 * w->room : 1024;
-        uint32_t *more = sdc_alloc(sizeof *more * room);
-        if (!more)
-            return SDC_NO_MEMORY;
-        if (w->count)
-            memcpy(more, w->intervals, sizeof *more * w->count);
-        sdc_free(w->intervals);
-        w->intervals = more;
-        w->room = room;
-    }
-    w->intervals[w->count++] = start << 16 | freq;
+    sdc_codes *block = room_for(w, 3);
+    if (!block)
+        return SDC_NO_MEMORY;
+    block->at[block->count++] = (uint16_t)start;
+    block->at[block->count++] = (uint16_t)freq;
+    block->at[block->count++] = 0;
+    w->count++;
     return SDC_OK;
 }
 
@@ -230,13 +253,13 @@ static int put_escape(sdc_writer *w, int residual, int reach)
 int sdc_write_symbols(sdc_writer *w, const sdc_tables *tables, const uint8_t *indices, size_t count,
                       const int16_t *residuals)
 {
+    w->tables = tables;
     for (size_t k = 0; k < count; k++) {
         if (!indices[k])
             continue;
         const sdc_alphabet *a = &tables->alphabets[indices[k]];
         const int r = residuals[k], far = r < -a->reach || r > a->reach;
-        const int s = far ? a->symbols - 1 : r + a->reach;
-        int failed = put(w, a->starts[s], (uint32_t)a->starts[s + 1] - a->starts[s]);
+        int failed = put_symbol(w, indices[k], far ? a->symbols - 1 : r + a->reach);
         if (!failed && far)
             failed = put_escape(w, r, a->reach);
         if (failed)
@@ -252,16 +275,26 @@ size_t sdc_writer_finish(const sdc_writer *w, uint8_t *to)
     uint8_t *const end = to + sdc_writer_bound(w);
     uint8_t *at = end;
     uint32_t x = 0;
-    for (size_t k = w->count; k-- > 0;) {
-        const uint32_t start = w->intervals[k] >> 16, freq = w->intervals[k] & 0xffff;
-        if (x >= (uint64_t)freq << 17) {
-            at -= 2;
-            at[0] = (uint8_t)x;
-            at[1] = (uint8_t)(x >> 8);
-            x >>= 16;
+    for (const sdc_codes *block = w->last; block; block = block->before)
+        for (size_t k = block->count; k-- > 0;) {
+            uint32_t start, freq;
+            const int code = block->at[k];
+            if (code) {
+                const uint16_t *starts = w->tables->alphabets[code >> SYMBOL_BITS].starts + code % (1 << SYMBOL_BITS);
+                start = starts[0];
+                freq = (uint32_t)starts[1] - start;
+            } else {
+                freq = block->at[--k];
+                start = block->at[--k];
+            }
+            if (x >= (uint64_t)freq << 17) {
+                at -= 2;
+                at[0] = (uint8_t)x;
+                at[1] = (uint8_t)(x >> 8);
+                x >>= 16;
+            }
+            x = (x / freq << TOTAL_BITS) + x % freq + start;
         }
-        x = (x / freq << TOTAL_BITS) + x % freq + start;
-    }
     uint8_t state[4];
     size_t size = 0;
     for (; x; x >>= 8)
@@ -273,7 +306,10 @@ size_t sdc_writer_finish(const sdc_writer *w, uint8_t *to)
 
 void sdc_writer_free(sdc_writer *w)
 {
-    sdc_free(w->intervals);
+    for (sdc_codes *block = w->last, *before; block; block = before) {
+        before = block->before;
+        sdc_free(block);
+    }
     memset(w, 0, sizeof *w);
 }
 

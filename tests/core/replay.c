@@ -409,7 +409,7 @@ static void put_map(void)
     const size_t rows = whole(), cols = whole();
     const int count = small();
     uint8_t *labels = array(1, NULL);
-    sdc_writer writer = {NULL, 0, 0};
+    sdc_writer writer = {0};
     expect("map", sdc_encode_map(labels, rows, cols, count, &writer));
     expect_written(&writer);
     sdc_writer_free(&writer);

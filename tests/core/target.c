@@ -47,7 +47,7 @@ static void symbols(const sdc_tables *tables, const uint8_t *data, size_t size, 
     uint8_t indices[MOST];
     int16_t residuals[MOST];
     sdc_reader reader;
-    sdc_writer writer = {NULL, 0, 0};
+    sdc_writer writer = {0};
     for (size_t k = 0; k < count; k++, seed = seed * 1664525 + 1013904223)
         indices[k] = (uint8_t)(seed >> 26);
     if (sdc_reader_begin(&reader, data, size))
@@ -64,7 +64,7 @@ static void symbols(const sdc_tables *tables, const uint8_t *data, size_t size, 
 
 static void map(const uint8_t *data, size_t size, size_t rows, size_t cols, int count)
 {
-    sdc_writer writer = {NULL, 0, 0};
+    sdc_writer writer = {0};
     uint8_t *labels = malloc(rows * cols);
     if (!labels)
         return;
