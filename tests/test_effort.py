@@ -91,11 +91,11 @@ def test_an_encoder_says_how_its_search_weighs_squared_error(
     tensors, description = read_tensors((models_folder() / "sdc-model-1-encoder.safetensors").read_bytes())
 
     def weigh(weight: object) -> None:
-        data = write_tensors(tensors, description | {"error_weight": weight})
+        data = write_tensors(tensors, description | {"error_weights": weight})
         (tmp_path / f"sdc-model-{number}-encoder.safetensors").write_bytes(data)
         load_encoder.cache_clear()
 
-    def coded(weight: float, effort: int) -> tuple[int, float]:
+    def coded(weight: list[float], effort: int) -> tuple[int, float]:
         weigh(weight)
         data = encode(photograph(), model=number, effort=effort)
         return len(payload(data)), float(np.square(decode(data).pixels.astype(float) - photograph()).sum())
@@ -105,15 +105,16 @@ def test_an_encoder_says_how_its_search_weighs_squared_error(
 
     try:
         for effort in (3, MEASURED):
-            few, usual, many = (coded(weight, effort) for weight in (0.5, 1, 4))
+            few, usual, many = (coded([weight, weight], effort) for weight in (0.5, 1, 4))
             assert few[0] < usual[0] < many[0] and few[1] > usual[1] > many[1]
-        weigh(1)
+        weigh([1, 1])
         assert payload(encode(photograph(), model=number, effort=3)) == payload(
             encode(photograph(), effort=3)
         )
+        assert coded([0.25, 1], 3)[0] < coded([1, 1], 3)[0]
         for wrong in (0, -1, "2", None, True, 1001, 10**400, float("inf"), float("nan")):
-            weigh(wrong)
-            with pytest.raises(SdcError, match=r"E_MODEL_FILE.*(error_weight|no number of JSON)"):
+            weigh([1, wrong])
+            with pytest.raises(SdcError, match=r"E_MODEL_FILE.*(error_weights|no number of JSON)"):
                 encode(photograph(), model=number, effort=3)
     finally:
         load_encoder.cache_clear()

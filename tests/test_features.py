@@ -19,13 +19,14 @@ import sdc
 from sdc.codec import features, tiles
 from sdc.codec.distortion import squared_error
 from sdc.codec.encoder import _features_of
-from sdc.codec.features import GREY, FeatureDistance, feature_scales, feature_weight, shrunk
+from sdc.codec.features import GREY, FeatureDistance, feature_scales, shrunk
 from sdc.codec.tiles import pad_to_cells, pixels_of
 from sdc.coding.passes import sites_of
 from sdc.errors import SdcError
 from sdc.format.grps import Group
 from sdc.networks.backbone import COARSEST, STRIDES, Backbone, Passage, load_backbone
 from sdc.networks.operators import Add, Depthwise, Operator, Pointwise, Push
+from sdc.networks.profile import by_quality
 from sdc.networks.registry import PRIVATE, load_encoder, load_model, models_folder
 from sdc.networks.sites import Sites
 from sdc.networks.tensors import read_tensors, write_tensors
@@ -181,7 +182,7 @@ def test_the_probe_says_how_the_distance_bends() -> None:
 
 
 def test_a_weight_falls_with_the_quality() -> None:
-    weights = [feature_weight((500.0, 50.0), q) for q in range(64)]
+    weights = [by_quality((500.0, 50.0), q) for q in range(64)]
     assert weights[0] == 500 and weights[63] == pytest.approx(50)
     assert all(a > b for a, b in itertools.pairwise(weights))
 
@@ -199,11 +200,11 @@ def test_objects_are_seen_on_grey_and_the_rest_in_the_image() -> None:
     assert np.array_equal(rest.canvas[:48, :48], seen)
     assert np.array_equal(thing.canvas[16:32, 16:32], seen[16:32, 16:32])
     assert (thing.canvas[:16, :48] == GREY).all() and (thing.canvas[16:32, 32:48] == GREY).all()
-    assert thing.scales[0] == pytest.approx(feature_weight((500, 50), 20) * rest.scales[0] / rest_weight())
+    assert thing.scales[0] == pytest.approx(by_quality((500, 50), 20) * rest.scales[0] / rest_weight())
 
 
 def rest_weight() -> float:
-    return feature_weight((500, 50), 10)
+    return by_quality((500, 50), 10)
 
 
 # --- the search -------------------------------------------------------------------------------------
@@ -243,7 +244,7 @@ def test_the_distance_of_features_goes_down(quality: int, own_encoder: Any) -> N
         return len(data), error, distance_of(image)(cells(pixels), gradient=False)[0]
 
     rounded = coded(0, 2)
-    by_error = coded(3, own_encoder(error_weight=1))
+    by_error = coded(3, own_encoder(error_weights=[1, 1]))
     by_features = coded(3, own_encoder(feature_weights=[500, 50]))
     assert by_features[2] < 0.9 * by_error[2] and by_features[0] < 1.1 * by_error[0]
     cost = [size * 8 + 0.0006 * (error + 400 * far) for size, error, far in (rounded, by_features)]

@@ -50,22 +50,23 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=60, help="how many of them, evenly picked")
     parser.add_argument("--name", default="SDC reference")
     parser.add_argument(
-        "--error-weight",
+        "--error-weights",
         type=float,
-        default=1.0,
-        help="how much squared error counts in the encoder's search: above 1 if trained for more than it",
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="how much distortion counts in the encoder's search, at qualities 0 and 63; 1 by default",
     )
     parser.add_argument(
         "--feature-weights",
         type=float,
         nargs=2,
         metavar=("LOW", "HIGH"),
-        help="how much features count there, at qualities 0 and 63; not at all by default",
+        help="how much features count there beside squared error; not at all by default",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of model files")
     args = parser.parse_args(argv)
-    if not 0 < args.error_weight <= LARGEST_ERROR_WEIGHT:
-        parser.error(f"--error-weight is above 0, up to {LARGEST_ERROR_WEIGHT:g}")
+    if not all(0 < weight <= LARGEST_ERROR_WEIGHT for weight in args.error_weights or ()):
+        parser.error(f"--error-weights are above 0, up to {LARGEST_ERROR_WEIGHT:g}")
     if not all(0 < weight <= LARGEST_FEATURE_WEIGHT for weight in args.feature_weights or ()):
         parser.error(f"--feature-weights are above 0, up to {LARGEST_FEATURE_WEIGHT:g}")
     return args
@@ -86,7 +87,7 @@ def export(
     name: str,
     images: Sequence[Tensor],
     *,
-    error_weight: float = 1.0,
+    error_weights: Sequence[float] | None = None,
     feature_weights: Sequence[float] | None = None,
 ) -> tuple[bytes, bytes]:
     """The decoder's and the encoder's file of a model, whose weights this changes.
@@ -96,14 +97,14 @@ def export(
         number: of the model in the registry.
         name: that the files give themselves.
         images: ``uint8 [3, H, W]``, to which integers and symbol tables are fitted; none: nothing is fitted.
-        error_weight, feature_weights: as for :func:`.encoder.encoder_file`.
+        error_weights, feature_weights: as for :func:`.encoder.encoder_file`.
 
     Raises:
         ValueError: a layer breaks the bound of 2**24 (NETW-12), or a table leaves its type.
     """
     if images:
         fit_integers(model, images)
-    decoder, encoder = decoder_file(model, name), encoder_file(model, name, error_weight, feature_weights)
+    decoder, encoder = decoder_file(model, name), encoder_file(model, name, error_weights, feature_weights)
     if images:
         networks = networks_of(*read_tensors(encoder), ENCODER_NETWORKS)
         decoder = decoder_file(model, name, fitted_tables(parse_model(decoder, number), networks, images))
@@ -119,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit("the model is an ablation: decoders gate every tap and read hyper-latents")
     images = load_images(args.data, EXAMPLE_SIZE) if args.data else []
     images = images[:: max(1, len(images) // args.images)]
-    weights = {"error_weight": args.error_weight, "feature_weights": args.feature_weights}
+    weights = {"error_weights": args.error_weights, "feature_weights": args.feature_weights}
     files = export(model, args.number, args.name, images, **weights)
     args.out.mkdir(parents=True, exist_ok=True)
     for suffix, data in zip(("", "-encoder"), files, strict=True):

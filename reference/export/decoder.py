@@ -15,6 +15,7 @@ from sdc.networks.tensors import write_tensors
 from ..model.entropy import Context
 from ..model.initial import shuffled
 from ..model.layers import HYPER, LATENT
+from ..model.quantisation import RESIDUAL_FRAC
 from ..model.reference import ReferenceModel
 from .symbols import frequencies_of, gaussian_tables
 from .writer import Ops, Writer
@@ -61,6 +62,7 @@ def decoder_file(
         ],
     }
     _add_tables(w, model, probabilities or gaussian_tables())
+    step_shift = s.step_fraction + RESIDUAL_FRAC - LATENT.frac
     return write_tensors(
         w.tensors,
         {
@@ -69,7 +71,7 @@ def decoder_file(
             "latents": s.latents,
             "hyper": s.hyper,
             "passes": [list(p) for p in model.passes],
-            "shifts": {"index": 3, "mean": 10, "step": 10, "hyper": 4},
+            "shifts": {"index": 3, "mean": 10, "step": step_shift, "hyper": 4},
             "ranges": {"latent": [LATENT.lo, LATENT.hi], "hyper": [HYPER.lo, HYPER.hi]},
             "networks": networks,
         },

@@ -19,14 +19,15 @@ from .writer import Ops, Writer
 def encoder_file(
     model: ReferenceModel,
     name: str,
-    error_weight: float = 1.0,
+    error_weights: Sequence[float] | None = None,
     feature_weights: Sequence[float] | None = None,
 ) -> bytes:
     """What encodes for a model; not normative.
 
     Args:
-        error_weight: how much squared error counts in the search (:class:`sdc.networks.model.Encoder`).
-        feature_weights: how much the features of images count there, at qualities 0 and 63.
+        error_weights: how much distortion counts in the search, at qualities 0 and 63
+            (:class:`sdc.networks.model.Encoder`).
+        feature_weights: how much the features of images count in it.
     """
     s, w = model.sizes, Writer()
     analysis = model.analysis
@@ -47,8 +48,8 @@ def encoder_file(
         "hyper_blocks": blocks,
     }
     description: dict[str, Any] = {"profile": 1, "name": name + " encoder"}
-    if error_weight != 1:
-        description["error_weight"] = error_weight
+    if error_weights is not None:
+        description["error_weights"] = list(error_weights)
     if feature_weights is not None:
         description["feature_weights"] = list(feature_weights)
     return write_tensors(w.tensors, description | {"networks": networks})

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..model.layers import LATENT, STREAM, Affine, Block, Format, QualityBias
-from ..model.quantisation import MEAN, SCALE_STEP, STEP_FRAC, TABLE_MAX
+from ..model.quantisation import MEAN, SCALE_STEP, TABLE_MAX
 from ..model.reference import ReferenceModel, watched
 from ..training.data import Example
 
@@ -139,7 +139,7 @@ def equalise(model: ReferenceModel, examples: Iterable[Example]) -> None:
         list(model.analysis.offsets),
     )
     # The largest step must stay in its table.
-    room = TABLE_MAX * 2.0**-STEP_FRAC / model.log_step.amax(0).exp()
+    room = TABLE_MAX * 2.0**-model.sizes.step_fraction / model.log_step.amax(0).exp()
     gain = torch.minimum(_gain(LATENT, latents.peaks(inputs)), room.clamp_min(1.0))
     # The others see these latents or fewer.
     latents.readers += [(r, 0, 1) for r in decoding]

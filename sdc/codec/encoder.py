@@ -27,6 +27,7 @@ from ..format.rest import Degradation, Restoration, restoration_payload
 from ..format.stream import Stream
 from ..networks.backbone import load_backbone
 from ..networks.model import Encoder, Model
+from ..networks.profile import by_quality
 from ..networks.registry import load_encoder, load_model, restoration_for
 from ..networks.restoration import RestorationModel
 from ..networks.run import Runner, run
@@ -38,7 +39,7 @@ from ..types import LEVELS, MAX_SIDE, Array, Encoded, ImageLike, Level, Pixels, 
 from .carried import profile_of_image
 from .decoder import check_arithmetic
 from .distortion import squared_error
-from .features import FeatureDistance, feature_scales, feature_weight, surroundings
+from .features import FeatureDistance, feature_scales, surroundings
 from .presets import EQUAL, Preset, preset_for
 from .restoration import check_restore, degradations_of, derived_vector
 from .search import DEFAULT_EFFORT, EFFORTS, rate_distortion_search
@@ -358,7 +359,7 @@ def _payloads(
                 squared_error, sites=coder.sites, model=decoder, padded=padded, size=size, features=features
             )
             residuals = rate_distortion_search(
-                targets, hyper, coder, measure, effort, encoder.error_weight, features
+                targets, hyper, coder, measure, effort, encoder.error_weights, features
             )
         payload, symbols = encode_group(targets, hyper, coder, residuals, keep_residuals=False)
         payloads.append(payload)
@@ -383,7 +384,7 @@ def _features_of(
 
     def features(g: Group, sites: Sites) -> FeatureDistance:
         shown = padded if g.level == Level.OTHER else alone
-        return FeatureDistance(backbone, scales, shown, sites, feature_weight(weights, g.quality))
+        return FeatureDistance(backbone, scales, shown, sites, by_quality(weights, g.quality))
 
     return features
 

@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..networks.backbone import COARSEST, STRIDES, Backbone, Passage
-from ..networks.profile import QUALITIES
 from ..networks.sites import Sites
 from ..types import CELL, Array, Pixels
 
@@ -127,16 +126,6 @@ def surroundings(padded: Pixels, nothing: npt.NDArray[np.bool_]) -> Pixels:
     shown = padded.copy()
     shown[nothing.repeat(CELL, 0).repeat(CELL, 1)] = GREY
     return shown
-
-
-def feature_weight(weights: tuple[float, float], quality: int) -> float:
-    """Weight of the distance at a quality, in units of squared error: a geometric series.
-
-    Args:
-        weights: at qualities 0 and 63.
-    """
-    low, high = weights
-    return float(low * (high / low) ** (quality / (QUALITIES - 1)))
 
 
 class FeatureDistance:

@@ -1,7 +1,7 @@
 """Rate-distortion search: residuals that cost less for what they show (not normative).
 
 What is sought are the residuals with the least ``J = lambda * squared error + bits``, lambda being that of
-:func:`weight_of`, times the model's ``error_weight``. Many latents show in the same pixels, so the best
+:func:`weight_of`, times the model's ``error_weights``. Many latents show in the same pixels, so the best
 residual of one depends on the others, and choosing all at once overshoots. Hence the search moves what is
 *expected* of each residual: it may take three values, with odds that fall with their cost, as in the
 mean-field method for discrete problems (Peterson and Soderberg, 1989; stochastic Gumbel annealing, Yang,
@@ -22,7 +22,7 @@ from ..coding.passes import Band, GroupCoder
 from ..coding.symbols import RESIDUAL_MAX
 from ..networks.gradient import backward
 from ..networks.network import sees_latents
-from ..networks.profile import QUALITIES
+from ..networks.profile import by_quality
 from ..networks.run import Tape, run
 from ..networks.threads import one_thread
 from ..types import Array
@@ -70,8 +70,7 @@ Measure = Callable[..., tuple[float, Array]]
 
 def weight_of(quality: int) -> float:
     """Lagrangian weight of the squared error, in bits; a geometric series over the qualities."""
-    low, high = LAMBDA
-    return float(low * (high / low) ** (quality / (QUALITIES - 1)))
+    return by_quality(LAMBDA, quality)
 
 
 def curvature(targets: Array, coder: GroupCoder, features: FeatureDistance | None = None) -> Array:
@@ -279,7 +278,7 @@ def rate_distortion_search(
     coder: GroupCoder,
     measure: Measure,
     effort: int,
-    error_weight: float = 1.0,
+    error_weights: tuple[float, float] = (1.0, 1.0),
     features: FeatureDistance | None = None,
 ) -> Array:
     """Residuals of a group.
@@ -291,13 +290,14 @@ def rate_distortion_search(
         measure: gives, of latents ``[cells, M]``, the squared error and its gradient, or with
             ``gradient=False`` the error alone.
         effort: 1 to 9.
-        error_weight: factor on :func:`weight_of`, from the encoder's file (:mod:`..networks.model`).
+        error_weights: factors on :func:`weight_of` at qualities 0 and 63, from the encoder's file
+            (:mod:`..networks.model`).
         features: whose distance is in what ``measure`` gives.
 
     Returns:
         ``int16 [cells, M]``.
     """
-    weight = weight_of(coder.quality) * error_weight
+    weight = weight_of(coder.quality) * by_quality(error_weights, coder.quality)
     search = _Search(targets, hyper, coder, weight, features)
     candidates: list[tuple[float, Array]] = []
     nothing = gradient = np.zeros(targets.shape, np.float32)

@@ -180,14 +180,13 @@ class Encoder:
 
     Attributes:
         networks: ``analysis``, ``hyper_cells`` and ``hyper_blocks``.
-        error_weight: how much squared error counts in the search, relative to its ordinary weight
-            (:mod:`sdc.codec.search`): more than 1 for a model that was trained for something else beside it,
-            which the search does not see and must not give up.
+        error_weights: how much distortion counts in the search at qualities 0 and 63, relative to its
+            ordinary weight (:mod:`sdc.codec.search`); other than 1 for a model that was trained with others.
         feature_weights: weights, at qualities 0 and 63, of the distance of features that counts in the search
             beside squared error (:mod:`sdc.codec.features`);
             ``None`` where features do not count.
     """
 
     networks: dict[str, Network]
-    error_weight: float
+    error_weights: tuple[float, float] = (1.0, 1.0)
     feature_weights: tuple[float, float] | None = None

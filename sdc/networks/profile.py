@@ -26,6 +26,12 @@ VECTOR_RANGE = (-128, 127)
 LARGEST_VECTOR = 64
 
 
+def by_quality(ends: tuple[float, float], quality: float) -> float:
+    """What a quality has of a geometric series from quality 0 to quality 63."""
+    low, high = ends
+    return float(low * (high / low) ** (quality / (QUALITIES - 1)))
+
+
 def operators_of(name: str) -> frozenset[str]:
     """Operators that may stand in a network, by its name."""
     if name == "derive":  # as far as its pool

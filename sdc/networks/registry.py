@@ -155,18 +155,17 @@ def load_encoder(number: int) -> Encoder:
     tensors, description = read_tensors(path.read_bytes())
     networks = networks_of(tensors, description, ENCODER_NETWORKS)
     check_network("analysis", networks["analysis"], 192, 128)
-    weight = _weight(description.get("error_weight", 1.0), LARGEST_ERROR_WEIGHT, "error_weight")
-    pair = description.get("feature_weights")
-    if pair is None:
-        return Encoder(networks, weight)
+    errors = _weights(description, "error_weights", LARGEST_ERROR_WEIGHT) or (1.0, 1.0)
+    return Encoder(networks, errors, _weights(description, "feature_weights", LARGEST_FEATURE_WEIGHT))
+
+
+def _weights(description: Mapping[str, Any], name: str, largest: float) -> tuple[float, float] | None:
+    """Weights of the encoder's search at qualities 0 and 63, if its description says them."""
+    if name not in description:
+        return None
+    pair = description[name]
     if not isinstance(pair, list) or len(pair) != 2:
-        raise model_error("not two numbers", "feature_weights")
-    low, high = (_weight(value, LARGEST_FEATURE_WEIGHT, "feature_weights") for value in pair)
-    return Encoder(networks, weight, (low, high))
-
-
-def _weight(value: Any, largest: float, where: str) -> float:
-    """A weight of the encoder's search from its description."""
-    if type(value) not in (int, float) or not 0 < value <= largest:
-        raise model_error(f"not a number above 0, up to {largest:g}", where)
-    return float(value)
+        raise model_error("not two numbers", name)
+    if not all(type(value) in (int, float) and 0 < value <= largest for value in pair):
+        raise model_error(f"not two numbers above 0, up to {largest:g}", name)
+    return float(pair[0]), float(pair[1])
