@@ -49,13 +49,14 @@ from sdc_reference.runner import InexactDevice, TorchRunner
 from sdc_reference.training import command as training
 from sdc_reference.training import data, log
 from sdc_reference.training.batches import Batches, loaded
-from sdc_reference.training.features import FeatureDistance, layers
+from sdc_reference.training.features import FeatureDistance, MobileNet, Seen
 from sdc_reference.training.loss import sample_loss
 from sdc_reference.training.optim import Muon
 from sdc_reference.training.options import arguments
 from sdc_reference.training.revive import revive
 from sdc_reference.training.schedule import WARM_UP_STEPS, Schedule, learning_rate
 from sdc_reference.training.state import RunState
+from sdc_reference.training.transformer import VisionTransformer
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 SMALL = Sizes(channels=32, latents=24, hyper=8, features=16, wide=32, analysis_blocks=1, synthesis_blocks=2)
@@ -439,13 +440,13 @@ def test_a_frozen_network_joins_the_distortion(tmp_path: Path) -> None:
     torch.save({"features.0.0.weight": torch.zeros(1)}, weights)
     for wrong in (b"", b"no weights at all\n", weights.read_bytes()[:-200]):
         weights.write_bytes(wrong)
-        with pytest.raises(ValueError, match="not the weights of MobileNetV2"):
+        with pytest.raises(ValueError, match="the weights of no network"):
             FeatureDistance(weights, torch.zeros(1, 3, 64, 64))
     torch.save({"features.0.0.weight": torch.zeros(1)}, weights)
     x = torch.from_numpy(np.stack([picture(64, 128), picture(64, 128)[:, ::-1]])).permute(0, 3, 1, 2)
-    with pytest.raises(ValueError, match="not the weights of MobileNetV2"):
+    with pytest.raises(ValueError, match="the weights of no network"):
         FeatureDistance(weights, x)
-    torch.save({f"features.{name}": t for name, t in layers().state_dict().items()}, weights)
+    torch.save(MobileNet().state_dict(), weights)
     distance = FeatureDistance(weights, x)
     x = x.float()
     worse = (x + torch.randn_like(x) * 20).requires_grad_()
@@ -462,8 +463,14 @@ def test_a_frozen_network_joins_the_distortion(tmp_path: Path) -> None:
         for seen in (None, lambda *a: 0 * distance(*a), lambda *a: 1e4 * distance(*a))
     )
     assert same == pytest.approx(plain) and more > 1.2 * plain
-    half, none = (sample_loss(model, *rest, None, factor)[0].item() for factor in (0.5, 0.0))
-    assert half - none == pytest.approx(0.5 * (plain - none)) and 0 < none < plain
+    half, little = (sample_loss(model, *rest, None, (f, f))[0].item() for f in (0.5, 0.25))
+    assert half - little == pytest.approx((plain - half) / 2) and 0 < little < half
+    assert little < sample_loss(model, *rest, None, (0.25, 1))[0].item() < plain
+    grey = Seen([distance], grey=1.0)
+    beside = x.clone()
+    beside[..., 64:] = 255 - beside[..., 64:]
+    assert torch.equal(grey(x, worse, mask)[1], grey(beside, worse, mask)[1]) and grey(x, x, mask).sum() == 0
+    assert distance(x, worse, mask)[1] != distance(beside, worse, mask)[1]
     Image.fromarray(picture(80, 90)).save(tmp_path / "a.png")
     run = ["--data", str(tmp_path), "--batch", "1", "--size", "64", "--late-size", "64", "--steps", "1"]
     training.main([*run, "--out", str(tmp_path / "run"), "--features", str(weights)])
@@ -549,10 +556,41 @@ def test_ablations_train_and_are_not_exported(tmp_path: Path) -> None:
         export.main([str(tmp_path / "last.pt"), "--number", "20000000", "--out", str(tmp_path)])
     for weight in ("0", "nan", "1001"):
         with pytest.raises(SystemExit, match="2"):
-            export.main(["last.pt", "--number", "9", "--out", str(tmp_path), "--error-weight", weight])
+            export.main(["last.pt", "--number", "9", "--out", str(tmp_path), "--error-weights", "1", weight])
     for pair in (("1", "0"), ("nan", "1"), ("1000001", "1")):
         with pytest.raises(SystemExit, match="2"):
             export.main(["last.pt", "--number", "9", "--out", str(tmp_path), "--feature-weights", *pair])
+
+
+def test_a_vision_transformer_compares_some_samples_for_all(tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    width, stride, depth = 64, 8, 4
+    state = {"patch.weight": torch.randn(width, 3, stride, stride) * 0.05, "pos": torch.randn(1, 9, width)}
+    like = {"patch.weight": state["patch.weight"], "pos": state["pos"]}
+    network = VisionTransformer(like | {f"blocks.{k}.ls1": torch.ones(width) for k in range(depth)})
+    weights = tmp_path / "vit.pt"
+    torch.save(network.state_dict() | state, weights)
+    x = torch.from_numpy(np.stack([picture(64, 96)] * 4)).permute(0, 3, 1, 2)
+    whole, part = (FeatureDistance(weights, x, 2.0, samples) for samples in (None, 2))
+    assert [t.shape for t in whole.network(x.float())] == [(4, width, 8, 12)] * 4
+    x = x.float()
+    worse, mask = x.clone(), torch.ones(4, 1, 64, 96)
+    worse[0, :, :8, :8] += 40
+    first = whole(x, worse, mask)
+    assert first[0] > 0 and (first[1:] == 0).all()
+    assert torch.allclose(part(x, worse, mask), 2 * first)
+    mask[0, :, :32] = 0
+    assert (whole(x, worse, mask) == 0).all()  # what is decoded is not looked at there
+
+
+@pytest.mark.parametrize("fraction", [12, 10])
+def test_tables_of_steps_of_other_fractions(fraction: int) -> None:
+    model = small_model(step_fraction=fraction)
+    with torch.no_grad():
+        model.log_step.fill_(5.0)  # more than any table holds
+    assert model.steps(torch.zeros(1), True).max() == 16383 / 2**fraction
+    decoder, _ = export.export(model, 20000000, "other steps", [])
+    assert parse_model(decoder, 20000000).shifts["step"] == fraction - 2
 
 
 @torch.no_grad()
@@ -784,14 +822,14 @@ def test_an_export_fitted_to_photographs_codes_them(
     Image.fromarray(picture(260, 280)).save(folder / "a.png")
     out = tmp_path / "models"
     errors = []
-    fitted = ["--data", str(folder), "--error-weight", "2.5", "--feature-weights", "30", "3"]
-    for more, weight, pair in (([], 1, None), (fitted, 2.5, (30, 3))):
+    fitted = ["--data", str(folder), "--error-weights", "0.5", "2.5", "--feature-weights", "30", "3"]
+    for more, weight, pair in (([], (1, 1), None), (fitted, (0.5, 2.5), (30, 3))):
         export.main([str(tmp_path / "last.pt"), "--number", "20000000", "--out", str(out), *more])
         monkeypatch.setenv("SDC_MODELS", str(out))
         load_model.cache_clear()
         load_encoder.cache_clear()
         encoder = load_encoder(20000000)
-        assert (encoder.error_weight, encoder.feature_weights) == (weight, pair)
+        assert (encoder.error_weights, encoder.feature_weights) == (weight, pair)
         # What the torch model says of the same picture, in floating point.
         x = torch.from_numpy(picture(128, 128)).permute(2, 0, 1)[None].float()
         error = 0.0

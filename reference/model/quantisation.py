@@ -25,8 +25,8 @@ INDEX = Format(6, -1024, 1023)
 
 MEAN = Format(6, -2048, 2047)
 
-STEP_FRAC = 12
-"""Fraction bits of the step table: latent integer = (v * step) >> 10, v in 1/16 steps."""
+RESIDUAL_FRAC = 4
+"""Fraction bits of residuals and means: they are in 1/16 steps."""
 
 
 INVERSE_FRAC = 8

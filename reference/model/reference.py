@@ -31,7 +31,6 @@ from .quantisation import (
     SCALE_MIN,
     SCALE_STEP,
     SCALES,
-    STEP_FRAC,
     index_offset,
     inverse_step,
     quality_to_lambda,
@@ -76,7 +75,7 @@ class ReferenceModel(nn.Module):
     def steps(self, quality: Tensor, integer: bool) -> Tensor:
         """Quantisation steps of the latents, ``[B, M, 1, 1]``, network units."""
         step = torch.exp(interpolate_anchors(self.log_step, quality))[:, :, None, None]
-        return table_step(step, STEP_FRAC) if integer else step
+        return table_step(step, self.sizes.step_fraction) if integer else step
 
     def hyper_steps(self, quality: Tensor, integer: bool) -> Tensor:
         """Quantisation steps of the hyper-latents, ``[B, K, 1, 1]``, network units."""
@@ -97,7 +96,7 @@ class ReferenceModel(nn.Module):
         hyper_step = self.hyper_steps(quality, True)[:, :, 0, 0]
         scale = interpolate_anchors(self.hyper_log_scale, quality)
         return {
-            "step": (step * 2.0**STEP_FRAC).double(),
+            "step": (step * 2.0**self.sizes.step_fraction).double(),
             "inverse": (inverse_step(step) * 2.0**INVERSE_FRAC).double(),
             "offset": (index_offset(step, True) * 8.0).double(),
             "hyper_step": (hyper_step * 2.0**HYPER_STEP_FRAC).double(),

@@ -30,7 +30,7 @@ from .layers import (
     QualityBias,
     interpolate_anchors,
 )
-from .quantisation import HYPER_STEP_FRAC, SCALE_MIN, SCALE_STEP, STEP_FRAC, TABLE_MAX
+from .quantisation import HYPER_STEP_FRAC, RESIDUAL_FRAC, SCALE_MIN, SCALE_STEP, TABLE_MAX
 from .reference import ReferenceModel
 from .sizes import Sizes
 from .transforms import AnalysisTransform, SynthesisTransform
@@ -83,6 +83,7 @@ def _sizes(tensors: Arrays, description: Mapping[str, Any]) -> Sizes:
         latent_quality="analysis.offsets.0.table" in tensors,
         synthesis_quality=f"synthesis.{len(synthesis) // 2}.quality.table" in tensors,
         passes=len(passes),
+        step_fraction=description["shifts"]["step"] + LATENT.frac - RESIDUAL_FRAC,
         early=passes[0][2] if len(passes) == 4 else 0,
     )
 
@@ -182,7 +183,8 @@ class _Reader:
     def _tables(self, model: ReferenceModel) -> None:
         """Steps and scales, which are trained as logarithms."""
         step = self._of("step")
-        model.log_step.copy_(anchors_of((step.clamp_min(0.5) * 2.0**-STEP_FRAC).log(), step >= TABLE_MAX))
+        unit = 2.0**-model.sizes.step_fraction
+        model.log_step.copy_(anchors_of((step.clamp_min(0.5) * unit).log(), step >= TABLE_MAX))
         hyper_step = self._of("hyper_step").clamp_min(0.5) * 2.0**-HYPER_STEP_FRAC
         model.hyper_log_step.copy_(anchors_of(hyper_step.log()))
         model.hyper_log_scale.copy_(anchors_of(self._of("hyper_index") * SCALE_STEP + math.log(SCALE_MIN)))

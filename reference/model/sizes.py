@@ -20,6 +20,7 @@ class Sizes:
         analysis_quality: whether every block of the analysis transform sees the quality, not the first alone.
         latent_quality: whether the analysis transform ends with a bias by quality on the latents.
         synthesis_quality: whether the middle block of the synthesis transform sees it, too.
+        step_fraction: fraction bits of the table of steps, whose largest is 2 ** (14 - step_fraction).
         early: latents of the first two of four passes, or 0 for half of them.
         with_hyper: whether hyper-latents are coded; else they are 0.
         with_context: whether contexts see the latents of earlier passes.
@@ -37,6 +38,7 @@ class Sizes:
     latent_quality: bool = False
     synthesis_quality: bool = False
     passes: int = 4
+    step_fraction: int = 12
     early: int = 0
     with_hyper: bool = True
     with_context: bool = True

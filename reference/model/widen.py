@@ -34,7 +34,8 @@ def widened(old: ReferenceModel, sizes: Sizes, images: Sequence[Tensor]) -> Refe
     Args:
         old: a trained model.
         sizes: as those of ``old`` but for more latents, in either slice, more blocks of the analysis
-            transform, and whether those, latents and the middle of the synthesis transform see the quality.
+            transform, whether those, latents and the middle of the synthesis transform see the quality, and
+            the table of steps.
         images: ``uint8 [3, H, W]``, from which new latents are fitted.
 
     Raises:
@@ -77,7 +78,8 @@ def _growth(old: ReferenceModel, new: ReferenceModel) -> list[int]:
         ValueError: something differs that cannot grow, or something would shrink.
     """
     grows = ("analysis_blocks", "analysis_quality", "latent_quality", "synthesis_quality")
-    may_differ = {name: getattr(old.sizes, name) for name in ("latents", "early", *grows)}
+    free = ("latents", "early", "step_fraction")
+    may_differ = {name: getattr(old.sizes, name) for name in (*free, *grows)}
     slices = zip(old.passes[::2], new.passes[::2], strict=False)
     growth = [(d - c) - (b - a) for (_, a, b), (_, c, d) in slices]
     fewer = min(growth) < 0 or any(getattr(new.sizes, name) < may_differ[name] for name in grows)

@@ -18,7 +18,7 @@ from ..model.reference import ReferenceModel
 from ..model.widen import widened
 from .batches import Batch, Batches, loaded
 from .data import batch, examples_of, load_images
-from .features import FeatureDistance
+from .features import FeatureDistance, Seen
 from .log import EVERY, Log, plot
 from .loss import Distance, sample_loss
 from .options import Options
@@ -88,10 +88,15 @@ def _distance(options: Options, images: Sequence[Tensor]) -> Distance | None:
         return None
     rng = np.random.default_rng(options.seed)
     examples, _ = batch(images, 4 * options.batch, options.size, rng)
+    examples = examples.to(options.device)
     try:
-        return FeatureDistance(options.features, examples.to(options.device), options.feature_weight)
+        distances = [
+            FeatureDistance(path, examples, options.feature_weight, options.feature_samples)
+            for path in options.features
+        ]
     except (OSError, ValueError) as error:
         raise CannotBegin(str(error)) from None
+    return Seen(distances, options.grey_part)
 
 
 @dataclass

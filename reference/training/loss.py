@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from sdc.networks.profile import QUALITIES
 
 from ..model.quantisation import LAMBDA_HIGH, LAMBDA_LOW, quality_to_lambda
 
@@ -21,7 +23,7 @@ def sample_loss(
     cells: Tensor,
     quality: Tensor,
     seen: Distance | None = None,
-    factor: float = 1.0,
+    factors: Sequence[float] = (1.0, 1.0),
 ) -> tuple[Tensor, Tensor]:
     """Loss of one batch, and what the log wants to know.
 
@@ -31,7 +33,7 @@ def sample_loss(
         cells: ``[B, 1, H/16, W/16]`` float.
         quality: ``[B]`` float 0..63.
         seen: a further distance, added to the squared error.
-        factor: on all distortion.
+        factors: on all distortion, at the lowest and at the highest quality; a geometric series between.
 
     Returns:
         ``(loss, [loss, bits, bits of hyper-latents, squared error])``, per coded pixel.
@@ -43,6 +45,8 @@ def sample_loss(
     error = ((decoded - image) ** 2 * mask).sum((1, 2, 3)) / 3.0
     bits = out["bits"] + out["hyper_bits"]
     distortion = error if seen is None else error + seen(image, decoded, mask)
+    low, high = factors
+    factor = low * (high / low) ** (quality / (QUALITIES - 1))
     weight = (quality_to_lambda(quality) / math.sqrt(LAMBDA_LOW * LAMBDA_HIGH)) ** -0.35
     pixels = cells.sum() * 256.0
     loss = (weight * (quality_to_lambda(quality) * factor * distortion + bits)).sum() / pixels

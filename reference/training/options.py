@@ -48,8 +48,10 @@ class Options:
         batch, size, late_size: crops of a batch, their side, and their side once the rate falls; a batch of
             those has as many pixels.
         matrix_rate, rate: peak learning rates of Muon and of Adam.
-        features, feature_weight: weights of MobileNetV2, whose features count as distortion, and how much.
-        distortion_factor: on all distortion.
+        features, feature_weight: weights of networks whose features count as distortion, and how much.
+        feature_samples: crops of a batch that a vision transformer compares, or ``None`` for all.
+        grey_part: part of the samples whose features are taken with grey around the group.
+        distortion_factor: on all distortion, at the lowest and at the highest quality.
         fine_part: part of the samples that is drawn from high qualities alone.
         seed: of crops, groups, qualities and noise.
         device, compile: where and whether compiled by torch; ``None``: on GPUs.
@@ -68,9 +70,11 @@ class Options:
     late_size: int = 256
     matrix_rate: float = 4e-3
     rate: float = 7e-4
-    features: Path | None = None
+    features: Sequence[Path] = ()
     feature_weight: float = 300.0
-    distortion_factor: float = 1.0
+    feature_samples: int | None = None
+    grey_part: float = 0.0
+    distortion_factor: Sequence[float] = (1.0, 1.0)
     fine_part: float = 0.0
     seed: int = 1
     device: str = "cpu"
@@ -103,6 +107,7 @@ def arguments(argv: Sequence[str] | None) -> Options:
         parser.error("sides of crops must be multiples of 64")
     if not 0 <= args["fine_part"] <= 1:
         parser.error("--fine-part is a part of the samples, 0 to 1")
+    args["distortion_factor"] = _factors(parser, args["distortion_factor"])
     try:
         args["sizes"] = Sizes(**args["sizes"])
     except TypeError as error:
@@ -110,6 +115,14 @@ def arguments(argv: Sequence[str] | None) -> Options:
     schedule = _schedule(parser, args)
     given = {name: args[name] for name in Options.__dataclass_fields__ if name != "schedule"}
     return Options(schedule=schedule, **given)
+
+
+def _factors(parser: argparse.ArgumentParser, given: float | Sequence[float]) -> tuple[float, float]:
+    """The factors at the lowest and the highest quality, of one or two numbers."""
+    both = [given] if isinstance(given, float | int) else list(given)
+    if len(both) > 2 or not all(factor > 0 for factor in both):
+        parser.error("--distortion-factor takes one or two numbers above 0")
+    return float(both[0]), float(both[-1])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -173,13 +186,34 @@ def _add_loss(group: argparse._ArgumentGroup) -> None:
         default=0.0,
         help="part of the samples with qualities of more than 34 dB; the others have any quality",
     )
-    add("--features", type=Path, help="weights of MobileNetV2: its features count as distortion too")
+    add(
+        "--features",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="weights of MobileNetV2 or of a vision transformer: their features count as distortion too, "
+        "those of one of several, drawn anew, in each step",
+    )
     add("--feature-weight", type=float, default=300.0, help="squared error that a variance of them equals")
+    add(
+        "--feature-samples",
+        type=int,
+        help="crops of a step that a vision transformer, which takes long, compares; default: all",
+    )
+    add(
+        "--grey-part",
+        type=float,
+        default=0.0,
+        help="part of the samples whose features are taken with grey around the group, not the image",
+    )
     add(
         "--distortion-factor",
         type=float,
-        default=1.0,
-        help="below 1 a quality has fewer bits: with features about as many as without them",
+        nargs="+",
+        default=[1.0],
+        metavar=("LOW", "HIGH"),
+        help="on all distortion, at all qualities or from 0 to 63 in a geometric series: below 1 a quality "
+        "has fewer bits",
     )
 
 
@@ -193,9 +227,9 @@ def _read_config(parser: argparse.ArgumentParser, path: Path) -> dict[str, Any]:
     for key, value in options.items():
         if key not in known:
             parser.error(f"{path}: no option {key}")
-        if key in ("out", "start", "features"):
+        if key in ("out", "start"):
             options[key] = Path(value)
-        elif key == "data":
+        elif key in ("data", "features"):
             options[key] = [Path(v) for v in ([value] if isinstance(value, str) else value)]
     return options
 
