@@ -1,15 +1,18 @@
-"""Trained restoration models: degradations, samples, integers against torch, a short run, figures."""
+"""Trained restoration models: degradations, samples, integers against torch, a short run; networks
+of others, adapted."""
 
 from __future__ import annotations
 
-import csv
+import itertools
 import math
-from dataclasses import replace
+import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import sdc
 from sdc.codec.restoration import conditioned, derived_vector, weakened
@@ -20,17 +23,18 @@ from sdc.networks.registry import load_encoder, load_model, models_folder
 from sdc.networks.restoration import RestorationModel, parse_restoration
 from sdc.networks.sites import Sites
 from sdc.types import Array, Pixels
-from sdc_reference.evaluation.commands.restoration import (
-    CAPTURED,
-    RESTORED,
-    Row,
-    gain_at_equal_rate,
-    mean_curve,
-    read_rows,
-    summary,
-)
+from sdc_reference.evaluation.evaluators.restoration import Denoiser
+from sdc_reference.evaluation.metrics import psnr
 from sdc_reference.model.layers import set_integer
 from sdc_reference.restoration import command, samples
+from sdc_reference.restoration.adapt import (
+    ADAPTED,
+    Adaptation,
+    adapt,
+    batch_of_pairs,
+    decoded_pair,
+    network_of,
+)
 from sdc_reference.restoration.degradations import DEGRADE, KINDS, degraded, random_severities
 from sdc_reference.restoration.export import restoration_file
 from sdc_reference.restoration.network import RestorationNetwork, RestorationSizes, base_synthesis
@@ -177,27 +181,125 @@ def test_a_run_learns_and_goes_on(
     assert parse_restoration(out.read_bytes(), 9).base == (1, load_model(1).sha256)
 
 
-def row(way: str, setting: int, bpp: float, psnr: float, strength: int = 0) -> Row:
-    return Row("a", "noise", strength, way, setting, bpp, psnr, 0.9)
+class Scaled(torch.nn.Module):
+    """A network of one number, with a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = torch.nn.Parameter(torch.tensor(0.5))
+        self.register_buffer("calls", torch.zeros(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return self.gain * x
 
 
-def test_figures_compare_at_equal_rate(tmp_path: Path) -> None:
-    rows = [row(RESTORED, k, 2.0**k, 30 + k, s) for k in range(3) for s in (0, 1)]
-    rows += [row(CAPTURED, k, 2.0**k, 28 + k + s, s) for k in range(3) for s in (0, 1)]
-    ours, other = (
-        mean_curve([r for r in rows if r.way == way], lambda r: r.psnr) for way in (RESTORED, CAPTURED)
-    )
-    assert other == [(1.0, 28.5), (2.0, 29.5), (4.0, 30.5)]
-    assert math.isclose(gain_at_equal_rate(ours, other), 1.5)
-    rows += [row("AVIF", k, 2.0**k, 28.5 + k, s) for k in range(3) for s in (0, 1)]
-    rows.append(replace(rows[0], image="not whole"))
-    lines = list(summary(rows))
-    assert lines[0].startswith("1 images")
-    assert lines[4] == "| noise | 2.333 | 29.50 | 31.00 | +1.0, +2.0 | 0.9000 | 0.9000 |"
-    # 1.5 dB are one and a half doublings.
-    assert lines[-1] == f"| noise | +1.50 ({100 * (2**-1.5 - 1):+.0f} %) |"
-    path = tmp_path / "rows.csv"
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([Row.__dataclass_fields__, *(vars(r).values() for r in rows)])
-    assert read_rows(path) == rows and read_rows(tmp_path / "none.csv") == []
-    assert math.isnan(gain_at_equal_rate([(1.0, 1.0), (2.0, 2.0)], [(3.0, 1.0), (4.0, 2.0)]))
+def plain_weights(channels: tuple[int, int] = (13, 12)) -> dict[str, torch.Tensor]:
+    """Weights of a small row that passes an image on, or takes nothing from it."""
+    first, last = torch.zeros(16, channels[0], 3, 3), torch.zeros(channels[1], 16, 3, 3)
+    if channels[0] == 13:
+        for k in range(12):
+            first[k, k, 1, 1] = last[k, k, 1, 1] = 1
+    biases = torch.zeros(16), torch.zeros(channels[1])
+    names = ("model.0.weight", "model.0.bias", "model.2.weight", "model.2.bias")
+    return dict(zip(names, (first, biases[0], last, biases[1]), strict=True))
+
+
+@pytest.fixture
+def clean_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "clean"
+    folder.mkdir()
+    Image.fromarray(photograph(96)).save(folder / "a.png")
+    return folder
+
+
+def test_pairs_are_what_the_codec_shows_of_degraded_crops() -> None:
+    images = [torch.from_numpy(photograph(96)).permute(2, 0, 1)]
+    how = Adaptation("", ("noise",), batch=3, side=32, seed=2)
+    shown, clean = batch_of_pairs(images, how, 4)
+    assert shown.shape == clean.shape == (3, 3, 32, 32) and 0 <= float(shown.min()) < float(shown.max()) <= 1
+    again, other = (batch_of_pairs(images, how, step)[0] for step in (4, 5))
+    assert bool((shown == again).all()) and bool((shown != other).any())
+    rng = np.random.default_rng([2, 4])
+    decoded, want = decoded_pair(images, how, rng)
+    assert np.array_equal((255 * shown[0]).permute(1, 2, 0).round().numpy(), decoded)
+    assert np.array_equal((255 * clean[0]).permute(1, 2, 0).round().numpy(), want)
+    kinds = [random_severities(np.random.default_rng(k), ("noise", "compression")) for k in range(200)]
+    assert {tuple(one) for one in kinds} == {(), ("noise",), ("compression",), ("noise", "compression")}
+
+
+@pytest.fixture
+def steady(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock by which each step of an adaptation takes 20 ms."""
+    clock = itertools.count(0, 0.02)
+    monkeypatch.setattr("sdc_reference.restoration.adapt.time", SimpleNamespace(monotonic=clock.__next__))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("steady")
+def test_another_network_is_adapted_and_goes_on(tmp_path: Path, clean_folder: Path) -> None:
+    torch.save(plain_weights(), tmp_path / "net.pth")
+    words = ["adapt", tmp_path / "net.pth", "--data", clean_folder, "--side", 32, "--batch", 2]
+    words += ["--kinds", "noise", "--rate", 0.01, "--out", tmp_path / "run", "--minutes"]
+    command.main([*map(str, words), "0.01"])
+    first = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    command.main([*map(str, words), "0.03"])
+    second = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    assert (first["step"], second["step"]) == (30, 90) and math.isclose(second["seconds"], 1.8)
+    adapted = torch.load(tmp_path / "run" / ADAPTED, weights_only=True)
+    assert list(adapted) == list(plain_weights())
+    assert all(bool((t == second["average"][name]).all()) for name, t in adapted.items())
+    # The file is one that the evaluation reads, and it takes noise away, which the first did not.
+    before, after = (Denoiser(path).restored for path in (tmp_path / "net.pth", tmp_path / "run" / ADAPTED))
+    noisy = noise_of(photograph(), 30)
+    assert np.array_equal(before(noisy), noisy)
+    assert psnr(after(noisy), photograph()) > psnr(noisy, photograph()) + 0.2
+    for changed in (["--kinds", "rain"], ["--level", "30"], ["--seed", "4"]):
+        with pytest.raises(SystemExit, match="has a run of another network or other options"):
+            command.main([*map(str, words), "0.03", *changed])
+
+
+def noise_of(pixels: Pixels, sigma: float) -> Pixels:
+    noisy = pixels + np.random.default_rng(1).normal(0, sigma, pixels.shape)
+    made: Pixels = noisy.round().clip(0, 255).astype(np.uint8)
+    return made
+
+
+@pytest.mark.usefixtures("steady")
+def test_any_module_is_adapted(tmp_path: Path) -> None:
+    torch.save(Scaled().state_dict(), tmp_path / "net.pth")
+    network = network_of(tmp_path / "net.pth", 25, f"{__name__}:Scaled")
+    assert isinstance(network, Scaled)
+    images = [torch.from_numpy(photograph(96)).permute(2, 0, 1)]
+    how = Adaptation("", ("noise",), batch=1, side=32, rate=0.05)
+    steps = adapt(network, images, how, tmp_path / "run", 0.01)
+    adapted = torch.load(tmp_path / "run" / ADAPTED, weights_only=True)
+    assert float(adapted["calls"]) == steps == 30 and 0.5 < float(adapted["gain"]) < 1.5
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["none.pth"], "No such file"),
+        (["text.pth"], "holds no weights of torch"),
+        (["list.pth"], "is no state of a module"),
+        (["other.pth"], "is neither FFDNet nor DnCNN for colour"),
+        (["net.pth", "--module", "no_such_module:Net"], "No module named"),
+        (["net.pth", "--module", "math:Net"], "math has no 'Net'"),
+        (["net.pth", "--module", "builtins:dict"], "gives no module of torch"),
+        (["net.pth", "--module", f"{__name__}:Scaled"], "has not the weights of"),
+        (["net.pth", "--side", "30"], "--side wants a multiple of 16"),
+        (["net.pth", "--side", "64"], "no images of at least 112 pixels"),
+    ],
+)
+def test_what_cannot_be_adapted_is_refused(
+    tmp_path: Path, clean_folder: Path, words: list[str], said: str
+) -> None:
+    torch.save(plain_weights(), tmp_path / "net.pth")
+    torch.save([1], tmp_path / "list.pth")
+    torch.save({"a.weight": torch.zeros(4, 4, 3, 3), "a.bias": torch.zeros(4)}, tmp_path / "other.pth")
+    (tmp_path / "text.pth").write_text("weights")
+    more = ["--data", str(clean_folder), "--out", str(tmp_path / "run"), "--minutes", "0.01"]
+    with pytest.raises(SystemExit, match=re.escape(said)):
+        command.main(["adapt", str(tmp_path / words[0]), *words[1:], *more])
+    assert not (tmp_path / "run").exists()

@@ -1,17 +1,25 @@
-"""``python -m sdc_reference.restoration``: samples, training and export of a restoration model."""
+"""``python -m sdc_reference.restoration``: samples, training and export of a restoration model.
+
+``adapt`` fine-tunes another restoration network on images decoded from SDC.
+"""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
+from sdc.errors import SdcError
 from sdc.networks.registry import models_folder
+from sdc.types import CELL
 
 from ..training.data import load_images
+from .adapt import ADAPTED, Adaptation, adapt, file_hash, network_of
 from .checkpoints import load_network, save_half
+from .degradations import KINDS
 from .export import restoration_file
 from .samples import MARGIN, SIZE, make_samples, open_samples
 from .training import fit_strengths, train
@@ -54,7 +62,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     keep.add_argument("checkpoint", type=Path, help="last.pt of a run")
     keep.add_argument("--out", type=Path, required=True)
     keep.add_argument("--samples", type=Path, help="to which the layer that tells strengths is fitted first")
-    for step in (make, run, write, keep):
+    other = steps.add_parser(
+        "adapt", help="fine-tune another restoration network on decoded images, or go on"
+    )
+    _adapt_options(other)
+    for step in (make, run, write, keep, other):
         step.add_argument("--base", type=int, default=1, help="model whose latents are restored")
     args = parser.parse_args(argv)
     if args.step == "samples":
@@ -62,6 +74,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         make_samples(load_images(args.data, SIZE + 2 * MARGIN), args.count, args.seed, args.base, args.out)
     elif args.step == "train":
         train(args)
+    elif args.step == "adapt":
+        _adapt(args)
     else:
         base = models_folder() / f"sdc-model-{args.base}.safetensors"
         network = load_network(args.checkpoint, base)
@@ -71,3 +85,44 @@ def main(argv: Sequence[str] | None = None) -> None:
             if args.samples:
                 fit_strengths(network, open_samples(args.samples)[:-1], FITTED, 1)
             save_half(args.out, network)
+
+
+def _adapt_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("network", type=Path, help="its weights: FFDNet or DnCNN for colour, or see --module")
+    parser.add_argument("--module", help="MODULE:NAME of what gives the network, for weights of any other")
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of clean photographs")
+    parser.add_argument(
+        "--kinds", nargs="+", choices=list(KINDS), default=["noise", "compression"], help="of degradations"
+    )
+    parser.add_argument("--level", type=float, default=25.0, help="of noise, of 255, that FFDNet is told")
+    parser.add_argument("--out", type=Path, required=True, help=f"folder of the run, which gets {ADAPTED}")
+    parser.add_argument(
+        "--minutes", type=float, required=True, help="in all, those of earlier pieces included"
+    )
+    parser.add_argument("--batch", type=int, default=Adaptation.batch, help="crops in a step")
+    parser.add_argument("--side", type=int, default=Adaptation.side, help="of a crop, a multiple of 16")
+    parser.add_argument("--rate", type=float, default=Adaptation.rate, help="learning rate of Adam")
+    parser.add_argument("--seed", type=int, default=Adaptation.seed)
+    parser.add_argument("--threads", type=int, default=1)
+
+
+def _adapt(args: argparse.Namespace) -> None:
+    torch.set_num_threads(args.threads)
+    if args.side < CELL or args.side % CELL or args.batch < 1 or args.minutes <= 0:
+        sys.exit(f"--side wants a multiple of {CELL}, --batch and --minutes more than 0")
+    try:
+        network = network_of(args.network, args.level, args.module)
+        how = Adaptation(
+            file_hash(args.network),
+            tuple(args.kinds),
+            args.level,
+            args.base,
+            args.batch,
+            args.side,
+            args.rate,
+            args.seed,
+        )
+        images = load_images(args.data, args.side + 2 * MARGIN)
+        adapt(network, images, how, args.out, args.minutes)
+    except (ImportError, OSError, SdcError, ValueError) as error:
+        sys.exit(str(error))

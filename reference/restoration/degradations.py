@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -284,13 +284,19 @@ def degraded(pixels: Pixels, severities: dict[str, float], rng: np.random.Genera
     return to_bytes(image)
 
 
-def random_severities(rng: np.random.Generator) -> dict[str, float]:
-    """Degradations of a random sample: none, one, or a mixture of weaker ones."""
+def random_severities(rng: np.random.Generator, kinds: Sequence[str] = tuple(KINDS)) -> dict[str, float]:
+    """Degradations of a random sample: none, one, or a mixture of weaker ones.
+
+    Args:
+        rng: where they come from.
+        kinds: those that may come, of :data:`KINDS`; mixtures are of these alone.
+    """
     which = rng.random()
     if which < CLEAN_PART:
         return {}
-    if which < CLEAN_PART + MIXED_PART:
-        kinds = MIXTURES[int(rng.integers(len(MIXTURES)))]
-        return {kind: float(rng.uniform(LEAST, 0.75)) for kind in kinds}
-    kind = list(KINDS)[int(rng.integers(len(KINDS)))]
+    mixtures = [some for some in MIXTURES if set(some) <= set(kinds)]
+    if mixtures and which < CLEAN_PART + MIXED_PART:
+        some = mixtures[int(rng.integers(len(mixtures)))]
+        return {kind: float(rng.uniform(LEAST, 0.75)) for kind in some}
+    kind = kinds[int(rng.integers(len(kinds)))]
     return {kind: float(rng.uniform(LEAST, 1))}

@@ -222,6 +222,30 @@ def by_kind(network: RestorationNetwork, rows: Sequence[np.void]) -> dict[str, t
     }
 
 
+def rate_of(step: int, part: float) -> float:
+    """Learning rate as a part of its peak: it rises over 200 steps, and falls in the last 60 % of a run.
+
+    Args:
+        step: that is next.
+        part: of the run that is done.
+    """
+    return min(1.0, (step + 1) / 200) * (1.0 if part < 0.4 else max(0.02, (1 - part) / 0.6))
+
+
+@torch.no_grad()
+def follow(average: nn.Module, network: nn.Module, step: int) -> None:
+    """Move the averaged weights towards those after so many steps, as far as these are trained.
+
+    Buffers, such as the means of a batch normalisation, are taken as they are.
+    """
+    pairs = zip(average.parameters(), network.parameters(), strict=True)
+    some = [(a, b) for a, b in pairs if b.requires_grad]
+    decay = min(0.998, step / (9 + step))
+    torch._foreach_lerp_([a for a, _ in some], [b for _, b in some], 1 - decay)
+    for kept, now in zip(average.buffers(), network.buffers(), strict=True):
+        kept.copy_(now)
+
+
 def train(args: argparse.Namespace) -> None:
     """Begin a run or go on with it, until its end or until it is stopped."""
     torch.set_num_threads(args.threads)
@@ -249,8 +273,7 @@ def train(args: argparse.Namespace) -> None:
         for optimiser, own in zip(optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(own)
         step, seconds = state["step"], state["seconds"]
-    pairs = zip(average.parameters(), network.parameters(), strict=True)
-    averaged = [(a, b) for a, b in pairs if b.requires_grad]
+    own = [p for p in network.parameters() if p.requires_grad]
 
     def save() -> None:
         save_state(
@@ -267,14 +290,14 @@ def train(args: argparse.Namespace) -> None:
         table = by_kind(average, list(held[: args.held]))
         print("  " + ", ".join(f"{k} {a:.2f} {b:.2f}" for k, (a, b) in table.items()), flush=True)
 
-    trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    trained = sum(p.numel() for p in own)
     print(f"{sum(map(len, samples))} samples, {trained} parameters, from step {step}", flush=True)
     sums = torch.zeros(3)
     saved = tick = time.monotonic()
     with Stop() as stop:
         while not stop.requested and (part := seconds / (60 * args.minutes)) < 1:
             rng = np.random.default_rng([args.seed, step])
-            rate = min(1.0, (step + 1) / 200) * (1.0 if part < 0.4 else max(0.02, (1 - part) / 0.6))
+            rate = rate_of(step, part)
             groups = [group for o in optimisers for group in o.param_groups]
             for group, peak in zip(groups, peaks, strict=True):
                 group["lr"] = peak * rate
@@ -283,14 +306,12 @@ def train(args: argparse.Namespace) -> None:
                 loss, figures = loss_of(network, batch, seen)
             network.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
-            norm = torch.nn.utils.clip_grad_norm_([b for _, b in averaged], 1.0)
+            norm = torch.nn.utils.clip_grad_norm_(own, 1.0)
             if math.isfinite(float(norm)):
                 for optimiser in optimisers:
                     optimiser.step()
             step += 1
-            decay = min(0.998, (1 + step) / (10 + step))
-            with torch.no_grad():
-                torch._foreach_lerp_([a for a, _ in averaged], [b for _, b in averaged], 1 - decay)
+            follow(average, network, step)
             now = time.monotonic()
             seconds, tick = seconds + min(now - tick, 10.0), now
             sums += figures
