@@ -1,6 +1,7 @@
-"""Degradations for measurements, the same every time: six kinds at two strengths.
+"""Degradations for measurements, the same every time: six kinds and two mixtures, at two strengths.
 
-Half of them are made by other means than those of training, with kernels, curves and streaks of other shapes.
+Half of them are made by other means than those of training: noise of counted photons, kernels, curves, depths
+and streaks of other shapes, another codec.
 """
 
 from __future__ import annotations
@@ -20,12 +21,53 @@ Trial = Callable[[Pixels, np.random.Generator], Pixels]
 """From a clean image ``uint8 [H, W, 3]`` to a degraded one."""
 
 
-def _trained(kind: str, severity: float) -> Trial:
-    """A degradation as training makes it."""
-    assert kind in DEGRADE
+def _trained(severities: dict[str, float]) -> Trial:
+    """Degradations as training makes them, one after the other."""
+    assert set(severities) <= set(DEGRADE)
 
     def made(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-        return degraded(pixels, {kind: severity}, rng)
+        return degraded(pixels, severities, rng)
+
+    return made
+
+
+def one_after_another(*trials: Trial) -> Trial:
+    """A mixture, in the order in which things happen."""
+
+    def made(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+        for trial in trials:
+            pixels = trial(pixels, rng)
+        return pixels
+
+    return made
+
+
+def counted_photons(photons: float) -> Trial:
+    """Samples that are counts of so many photons at white; training has noise that is nearly normal."""
+    return gamma_dark(1, photons)
+
+
+def haze_to_horizon(far: float, air: tuple[float, float, float]) -> Trial:
+    """Haze over a plane that runs to a horizon, in patches of Pillow's blurred noise.
+
+    Training has slopes and waves of depth, and air without colour.
+
+    Args:
+        far: how often light is weakened by a factor of e at the horizon.
+        air: its light, red, green and blue, 0 to 1.
+    """
+
+    def made(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+        height, width = pixels.shape[:2]
+        horizon = rng.uniform(0.1, 0.4) * height
+        below = np.maximum(np.arange(height) - horizon, 0) / height
+        distance = (0.08 / (0.08 + below))[:, None]
+        noise = Image.fromarray(rng.integers(0, 256, (height, width)).astype(np.uint8))
+        patches = np.asarray(noise.filter(ImageFilter.GaussianBlur(height / 16)), np.float32)
+        patches = (patches - patches.mean()) / max(float(patches.std()), 1e-6)
+        depth = far * distance * np.clip(1 + 0.25 * patches, 0, None)
+        through = np.exp(-depth).astype(np.float32)[..., None]
+        return to_bytes(of_bytes(pixels) * through + np.array(air, np.float32) * (1 - through))
 
     return made
 
@@ -94,12 +136,20 @@ def drawn_rain(count: float, length: int) -> Trial:
 
 
 TRIALS: dict[str, tuple[Trial, Trial]] = {
-    "noise": (normal_noise(15), normal_noise(35)),
-    "blur": (_trained("motion-blur", 0.35), gaussian_blur(2.2)),
-    "compression": (webp(12), _trained("compression", 0.85)),
-    "low-light": (_trained("low-light", 0.5), gamma_dark(2.8, 400)),
-    "haze": (_trained("haze", 0.4), _trained("haze", 0.8)),
-    "rain": (_trained("rain", 0.45), drawn_rain(5, 24)),
+    "noise": (counted_photons(140), normal_noise(35)),
+    "blur": (_trained({"motion-blur": 0.35}), gaussian_blur(2.2)),
+    "compression": (webp(12), _trained({"compression": 0.85})),
+    "low-light": (_trained({"low-light": 0.5}), gamma_dark(2.8, 400)),
+    "haze": (_trained({"haze": 0.6}), haze_to_horizon(2.4, (0.78, 0.84, 0.92))),
+    "rain": (_trained({"rain": 0.45}), drawn_rain(5, 24)),
+    "low-light and noise": (
+        _trained({"low-light": 0.35, "noise": 0.2}),
+        one_after_another(gamma_dark(2.0, 2000), normal_noise(14)),
+    ),
+    "haze and compression": (
+        _trained({"haze": 0.5, "compression": 0.5}),
+        one_after_another(haze_to_horizon(1.5, (0.88, 0.86, 0.82)), webp(20)),
+    ),
 }
 """By task, a weaker and a stronger one."""
 

@@ -2,9 +2,10 @@
 
 Each photograph, or the middle of it, is degraded at two strengths (:mod:`sdc_reference.restoration.trials`),
 coded at several rates, decoded, and compared with what it was before.
-The ways are: SDC as captured; SDC restored from the same bytes; SDC or AVIF, and then a denoiser on the
-decoded image; the denoiser first, and then SDC.
-``--denoisers`` are files of FFDNet or DnCNN for colour, which are made for noise and told a level of 25.
+The ways are: SDC as captured; SDC restored from the same bytes; SDC or another codec, and then a denoiser on
+the decoded image; the denoiser first, and then a codec.
+``--denoisers`` are files of FFDNet or DnCNN for colour, which are made for noise and told a level of 25;
+``--adapted`` are such files that were fine-tuned on images of SDC, and are tried behind it alone.
 Photographs as they are stand beside: what restoring costs where nothing is wrong.
 """
 
@@ -12,11 +13,13 @@ from __future__ import annotations
 
 import argparse
 import csv
-import statistics
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -27,23 +30,32 @@ from sdc.codec.encoder import encode
 from sdc.types import Pixels
 
 from ...restoration.trials import TRIALS, trial_of
-from ..codecs import avif
-from ..curves import Curve, rate_difference, rising
+from ..codecs import PEERS, Codec, avif
+from ..curves import Curve
 from ..evaluators.restoration import Denoiser
+from ..figures import difference
 from ..images import photographs
+from ..lines import Line, draws_of
 from ..metrics import bits_per_pixel, ms_ssim, psnr
 from ..options import add
+from ..precision import Floats
 
 CLEAN = "clean"
 CAPTURED, RESTORED = "SDC as captured", "SDC restored"
 
 QUALITIES = (14, 26, 38, 50)
-AVIF_QUALITIES = (22, 38, 54, 70)
-"""Settings of both, of about the same rates."""
+OTHERS: dict[str, tuple[Codec, tuple[float, ...]]] = {
+    "avif": (avif(6), (22, 38, 54, 70)),
+    "jxl": (PEERS["jxl"], (8, 4.5, 2.4, 1.2)),
+}
+"""Other codecs, and their settings; those of all are of about the same rates."""
 
-AVIF_SPEED = 6
+DRAWS = 300
+"""Of the images, for intervals."""
 
 Denoise = Callable[[Pixels], Pixels]
+Tried = tuple[str, str, int, str, int]
+"""Image, task, strength, way and setting."""
 
 
 @dataclass(frozen=True)
@@ -70,14 +82,23 @@ class Row:
     psnr: float
     ms_ssim: float
 
+    @property
+    def tried(self) -> Tried:
+        """What it is a row of."""
+        return self.image, self.task, self.strength, self.way, self.setting
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
     add(parser, "data!")
     parser.add_argument("--model", type=int, default=4, help="number of the restoration model; -1 for none")
+    parser.add_argument("--peers", nargs="*", choices=list(OTHERS), default=list(OTHERS), help="other codecs")
     parser.add_argument("--denoisers", type=Path, nargs="*", default=[], help="FFDNet or DnCNN, weights")
+    parser.add_argument("--adapted", type=Path, nargs="*", default=[], help="such, tried behind SDC alone")
+    parser.add_argument("--tasks", nargs="*", choices=[CLEAN, *TRIALS], default=[CLEAN, *TRIALS])
     parser.add_argument("--side", type=int, default=256, help="of the middle that is measured; 0 for all")
     parser.add_argument("--images", type=int, default=24, help="how many photographs")
+    parser.add_argument("--every", type=int, default=1, help="take every n-th photograph")
     parser.add_argument("--csv", type=Path, required=True, help="file of all rows, which is gone on with")
     parser.add_argument("--sheets", type=Path, help="folder of images to look at")
 
@@ -91,104 +112,170 @@ def middle(pixels: Pixels, side: int) -> Pixels:
     return np.ascontiguousarray(pixels[top : top + side, left : left + side])
 
 
+@dataclass(frozen=True)
+class Tools:
+    """What images are coded and restored with.
+
+    Attributes:
+        model: number of the restoration model, or None for none.
+        codecs: keys of :data:`OTHERS`.
+        denoisers: by name.
+        adapted: by name, those that are tried behind SDC alone.
+    """
+
+    model: int | None
+    codecs: Sequence[str] = ()
+    denoisers: Mapping[str, Denoise] = dataclass_field(default_factory=dict)
+    adapted: Mapping[str, Denoise] = dataclass_field(default_factory=dict)
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> Tools:
+        """Those of the arguments.
+
+        Raises:
+            SystemExit: a codec is not installed, a file is no denoiser, or two are the same network.
+        """
+        try:
+            for name in args.peers:
+                OTHERS[name][0].version()
+            denoisers, adapted = (
+                [Denoiser(path) for path in some] for some in (args.denoisers, args.adapted)
+            )
+        except (ImportError, OSError, ValueError) as error:
+            sys.exit(str(error))
+        for some in (denoisers, adapted):
+            if len({one.name for one in some}) < len(some):
+                sys.exit(f"two files are both {some[0].name}")
+        return cls(
+            args.model if args.model >= 0 else None,
+            args.peers,
+            {one.name: one.restored for one in denoisers},
+            {f"adapted {one.name}": one.restored for one in adapted},
+        )
+
+
+class Case:
+    """A degraded image, and each denoiser's answer to it, which is asked for at most once.
+
+    Args:
+        shown: ``uint8 [H, W, 3]``, degraded.
+        tools: as for :class:`Ways`.
+    """
+
+    def __init__(self, shown: Pixels, tools: Tools):
+        self.shown, self.tools = shown, tools
+        self._denoised: dict[str, Pixels] = {}
+
+    def denoised(self, name: str) -> Pixels:
+        """What a denoiser makes of the image before it is coded."""
+        if name not in self._denoised:
+            self._denoised[name] = self.tools.denoisers[name](self.shown)
+        return self._denoised[name]
+
+
 class Ways:
     """The ways in which a degraded image is coded and restored; each is tried when it is asked for.
 
     Args:
-        shown: ``uint8 [H, W, 3]``, degraded.
+        case: the image, and what it is restored with.
         setting: index of the qualities.
-        model: number of the restoration model, or None for none.
-        denoisers: by name.
     """
 
-    def __init__(self, shown: Pixels, setting: int, model: int | None, denoisers: Mapping[str, Denoise]):
-        self.shown, self.setting, self.denoisers = shown, setting, denoisers
-        self.model = model
+    def __init__(self, case: Case, setting: int):
+        self.case, self.setting, self.tools = case, setting, case.tools
+        self._files: dict[str, tuple[float, Pixels]] = {}
 
     @cached_property
     def _stream(self) -> bytes:
-        return encode(self.shown, quality=QUALITIES[self.setting], effort=0)
+        return encode(self.case.shown, quality=QUALITIES[self.setting], effort=0)
 
     @cached_property
     def _decoded(self) -> Decoded:
-        return decode(self._stream, restore=False if self.model is None else self.model)
-
-    @cached_property
-    def _avif(self) -> tuple[float, Pixels]:
-        codec = avif(AVIF_SPEED)
-        file = codec.encode(self.shown, AVIF_QUALITIES[self.setting])
-        return bits_per_pixel(file, self.shown), codec.decode(file)
+        return decode(self._stream, restore=False if self.tools.model is None else self.tools.model)
 
     def _restored(self) -> Pixels:
         assert self._decoded.restored is not None
         return self._decoded.restored
 
     def _sdc(self, pixels: Pixels) -> tuple[float, Pixels]:
-        return bits_per_pixel(self._stream, self.shown), pixels
+        return bits_per_pixel(self._stream, pixels), pixels
 
-    def _first(self, denoise: Denoise) -> tuple[float, Pixels]:
-        data = encode(denoise(self.shown), quality=QUALITIES[self.setting], effort=0)
-        return bits_per_pixel(data, self.shown), decode(data).pixels
+    def _coded(self, codec: str, pixels: Pixels) -> tuple[float, Pixels]:
+        """Bits per pixel, and pixels after coding by another codec."""
+        by, settings = OTHERS[codec]
+        file = by.encode(pixels, settings[self.setting])
+        return bits_per_pixel(file, pixels), by.decode(file)
+
+    def _other(self, codec: str) -> tuple[float, Pixels]:
+        if codec not in self._files:
+            self._files[codec] = self._coded(codec, self.case.shown)
+        return self._files[codec]
 
     def all(self) -> dict[str, Callable[[], tuple[float, Pixels]]]:
         """By name, what gives bits per pixel and the image."""
         ways: dict[str, Callable[[], tuple[float, Pixels]]] = {
             CAPTURED: lambda: self._sdc(self._decoded.pixels)
         }
-        if self.model is not None:
+        if self.tools.model is not None:
             ways[RESTORED] = lambda: self._sdc(self._restored())
-        ways["AVIF"] = lambda: self._avif
-        for name, denoise in self.denoisers.items():
+        names = {codec: OTHERS[codec][0].name for codec in self.tools.codecs}
+        for codec, called in names.items():
+            ways[called] = partial(self._other, codec)
+        for name, denoise in {**self.tools.denoisers, **self.tools.adapted}.items():
             ways[f"SDC, then {name}"] = partial(self._then, denoise)
-            ways[f"AVIF, then {name}"] = partial(self._avif_then, denoise)
-            ways[f"{name}, then SDC"] = partial(self._first, denoise)
+        for name, denoise in self.tools.denoisers.items():
+            for codec, called in names.items():
+                ways[f"{called}, then {name}"] = partial(self._other_then, codec, denoise)
+            ways[f"{name}, then SDC"] = partial(self._first, name)
+            for codec, called in names.items():
+                ways[f"{name}, then {called}"] = partial(self._first_other, name, codec)
         return ways
 
     def _then(self, denoise: Denoise) -> tuple[float, Pixels]:
         return self._sdc(denoise(self._decoded.pixels))
 
-    def _avif_then(self, denoise: Denoise) -> tuple[float, Pixels]:
-        bpp, pixels = self._avif
+    def _other_then(self, codec: str, denoise: Denoise) -> tuple[float, Pixels]:
+        bpp, pixels = self._other(codec)
         return bpp, denoise(pixels)
 
+    def _first(self, name: str) -> tuple[float, Pixels]:
+        data = encode(self.case.denoised(name), quality=QUALITIES[self.setting], effort=0)
+        return bits_per_pixel(data, self.case.shown), decode(data).pixels
 
-def _tasks() -> Iterator[tuple[str, int]]:
-    yield CLEAN, 0
-    for task in TRIALS:
-        yield from ((task, strength) for strength in (0, 1))
+    def _first_other(self, name: str, codec: str) -> tuple[float, Pixels]:
+        return self._coded(codec, self.case.denoised(name))
 
 
-def measured(args: argparse.Namespace, known: Collection[tuple[str, str]]) -> Iterator[list[Row]]:
-    """The rows of each image in ways that are not known yet; sheets are drawn of these on the way.
+def _cases(tasks: Iterable[str]) -> Iterator[tuple[str, int]]:
+    for task in tasks:
+        yield from ((task, strength) for strength in ((0,) if task == CLEAN else (0, 1)))
 
-    Args:
-        known: images and ways.
-    """
-    model = args.model if args.model >= 0 else None
-    denoisers = {path.stem.partition("_")[0]: Denoiser(path).restored for path in args.denoisers}
-    for number, (name, whole) in enumerate(photographs(args.data)):
-        if number == args.images:
-            return
-        rows: list[Row] = []
+
+def measured(args: argparse.Namespace, known: Collection[Tried]) -> Iterator[list[Row]]:
+    """The rows of each image and task that are not known yet; sheets are drawn of these on the way."""
+    tools = Tools.of(args)
+    for name, whole in islice(photographs(args.data), 0, args.images * args.every, args.every):
         clean = middle(whole, args.side)
-        strips: dict[str, list[Pixels]] = {}
-        for task, strength in _tasks():
+        strips: list[Pixels] = []
+        for task, strength in _cases(args.tasks):
             shown = clean if task == CLEAN else trial_of(clean, task, strength)
+            case, rows, strip = Case(shown, tools), [], [clean, shown]
             for setting in range(len(QUALITIES)):
-                for way, result in Ways(shown, setting, model, denoisers).all().items():
-                    if (name, way) in known:
+                for way, result in Ways(case, setting).all().items():
+                    if (name, task, strength, way, setting) in known:
                         continue
                     bpp, pixels = result()
                     score = ms_ssim(pixels, clean)
                     quality = psnr(pixels, clean)
                     rows.append(Row(name, task, strength, way, setting, bpp, quality, score or float("nan")))
                     if setting == len(QUALITIES) - 2:
-                        strips.setdefault(f"{task} {strength}", [clean, shown]).append(pixels)
-        if args.sheets and strips:
+                        strip.append(pixels)
+            strips.append(np.concatenate(strip, 1))
+            yield rows
+        if args.sheets and strips[0].shape[1] > 2 * clean.shape[1]:
             args.sheets.mkdir(parents=True, exist_ok=True)
-            lines = [np.concatenate(strip, 1) for strip in strips.values()]
-            Image.fromarray(np.concatenate(lines)).save(args.sheets / f"{Path(name).stem}.png")
-        yield rows
+            alike = [strip for strip in strips if strip.shape == strips[0].shape]
+            Image.fromarray(np.concatenate(alike)).save(args.sheets / f"{Path(name).stem}.png")
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -209,15 +296,21 @@ def read_rows(path: Path) -> list[Row]:
         ]
 
 
-def mean_curve(rows: Sequence[Row], measure: Callable[[Row], float]) -> Curve:
-    """Means over images and strengths at each setting."""
-    by: dict[int, list[Row]] = defaultdict(list)
+def line_of(rows: Sequence[Row], weights: Floats) -> Line:
+    """Means over images and strengths at each setting, in each draw of the images.
+
+    Args:
+        rows: of one task and way; each image has all strengths and settings.
+        weights: how often each image counts in each draw, ``[draws, images]``, images by name.
+    """
+    names = sorted({row.image for row in rows})
+    settings = sorted({row.setting for row in rows})
+    sums = np.zeros((2, len(settings), len(names)))
     for row in rows:
-        by[row.setting].append(row)
-    return [
-        (statistics.mean(r.bpp for r in some), statistics.mean(map(measure, some)))
-        for _, some in sorted(by.items())
-    ]
+        sums[:, settings.index(row.setting), names.index(row.image)] += row.bpp, row.psnr
+    each = len(rows) / len(names) / len(settings)
+    bpp, quality = sums @ weights.T / (each * weights.sum(1))
+    return Line("", rows[0].way, tuple(settings), bpp, {"PSNR": quality})
 
 
 def gain_at_equal_rate(ours: Curve, other: Curve) -> float:
@@ -233,67 +326,93 @@ def gain_at_equal_rate(ours: Curve, other: Curve) -> float:
     return float((np.interp(at, np.log(a), x) - np.interp(at, np.log(b), y)).mean())
 
 
-def saved(ours: Curve, other: Curve) -> float | None:
-    """Relative difference of rate at equal quality; None where the curves share no quality."""
-    try:
-        return rate_difference(rising(ours), rising(other))
-    except ValueError:
-        return None
-
-
 def summary(rows: Sequence[Row]) -> Iterator[str]:
-    """Two tables, a line for each task, as lines of Markdown: what restoring changes, and against other ways.
+    """Three tables as lines of Markdown: what restoring changes, and, against other ways, quality and rate.
 
-    Both are of the images that have been measured in all ways.
+    Of each task they are of the images that have been measured in all ways that the task has.
     """
-    ways = list(dict.fromkeys(row.way for row in rows))
-    if RESTORED not in ways:
+    ways = [way for way in dict.fromkeys(row.way for row in rows) if way != RESTORED]
+    by = {task: _whole([row for row in rows if row.task == task]) for task in (CLEAN, *TRIALS)}
+    tasks = [task for task, found in by.items() if CAPTURED in found and RESTORED in found]
+    if not tasks:
         yield "nothing was restored yet"
         return
-    whole = [name for name in dict.fromkeys(r.image for r in rows) if _ways(rows, name) == set(ways)]
-    tasks = list(dict.fromkeys(row.task for row in rows))
-    by: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    yield "PSNR in dB and MS-SSIM, means over images, strengths and rates:"
+    yield ""
+    yield "| task | images | bpp | captured | restored | changes from, to | captured | restored |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for task in tasks:
+        yield _changes(task, by[task][CAPTURED], by[task][RESTORED])
+    lines = [_lines(by[task]) for task in tasks]
+    yield ""
+    yield "Restored at the same rate, dB better in PSNR:"
+    yield from _table(tasks, {way: [_gain(one, way) for one in lines] for way in ways})
+    yield ""
+    yield f"Rate at the same PSNR, % (BD-rate), and the middle 95 % of {DRAWS} draws of the images:"
+    yield from _table(tasks, {way: [_saved(one, way) for one in lines] for way in ways})
+
+
+def _whole(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """By way the rows of a task, of the images that have all ways."""
+    counts = Counter(row.image for row in rows)
+    most = max(counts.values(), default=0)
+    out: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        if row.image in whole:
-            by[row.task, row.way].append(row)
-    yield f"{len(whole)} images, PSNR in dB and MS-SSIM, means over images, strengths and rates:"
-    yield ""
-    yield "| task | bpp | captured | restored | changes from, to | captured | restored |"
-    yield "|---|---|---|---|---|---|---|"
-    for task in tasks:
-        yield _changes(task, by[task, CAPTURED], by[task, RESTORED])
-    others = [way for way in ways if way not in (CAPTURED, RESTORED)]
-    yield ""
-    yield "Restored at the same rate, dB better in PSNR, and rate at the same PSNR where there is such:"
-    yield ""
-    yield "| task | " + " | ".join(others) + " |"
-    yield "|---|" + "---|" * len(others)
-    for task in tasks:
-        ours = mean_curve(by[task, RESTORED], lambda r: r.psnr)
-        cells = [_against(ours, mean_curve(by[task, way], lambda r: r.psnr)) for way in others]
-        yield f"| {task} | " + " | ".join(cells) + " |"
+        if counts[row.image] == most:
+            out[row.way].append(row)
+    return out
 
 
-def _ways(rows: Sequence[Row], image: str) -> set[str]:
-    return {row.way for row in rows if row.image == image}
+def _lines(by: Mapping[str, Sequence[Row]]) -> dict[str, Line]:
+    images = len({row.image for row in by[RESTORED]})
+    weights = draws_of(images, DRAWS, 0)
+    return {way: line_of(rows, weights) for way, rows in by.items()}
+
+
+def _table(tasks: Sequence[str], rows: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    yield ""
+    yield f"| against | {' | '.join(tasks)} |"
+    yield "|---" * (1 + len(tasks)) + "|"
+    for way, cells in rows.items():
+        yield f"| {way} | {' | '.join(cells)} |"
 
 
 def _changes(task: str, captured: Sequence[Row], restored: Sequence[Row]) -> str:
-    """A line on what restoring changes; both have the same images, strengths and settings in one order."""
-    pairs = list(zip(captured, restored, strict=True))
-    assert all((a.image, a.strength, a.setting) == (b.image, b.strength, b.setting) for a, b in pairs)
-    change = [b.psnr - a.psnr for a, b in pairs]
-    bpp, before, was = (
-        statistics.mean(v) for v in zip(*((a.bpp, a.psnr, a.ms_ssim) for a in captured), strict=True)
+    """A line on what restoring changes; both have the same images, strengths and settings."""
+
+    def of(rows: Sequence[Row]) -> Floats:
+        ordered = sorted(rows, key=lambda row: (row.image, row.strength, row.setting))
+        return np.array([(row.bpp, row.psnr, row.ms_ssim) for row in ordered])
+
+    before, after = of(captured), of(restored)
+    change = after[:, 1] - before[:, 1]
+    (bpp, was, similar), (_, now, alike) = before.mean(0), after.mean(0)
+    images = len({row.image for row in captured})
+    span = f"{change.min():+.1f}, {change.max():+.1f}"
+    return f"| {task} | {images} | {bpp:.3f} | {was:.2f} | {now:.2f} | {span} | {similar:.4f} | {alike:.4f} |"
+
+
+def _gain(lines: Mapping[str, Line], way: str) -> str:
+    if way not in lines:
+        return ""
+    ours, other = (
+        list(zip(line.rates[:, 0].tolist(), line.scores["PSNR"][:, 0].tolist(), strict=True))
+        for line in (lines[RESTORED], lines[way])
     )
-    after, now = (statistics.mean(v) for v in zip(*((b.psnr, b.ms_ssim) for b in restored), strict=True))
-    span = f"{min(change):+.1f}, {max(change):+.1f}"
-    return f"| {task} | {bpp:.3f} | {before:.2f} | {after:.2f} | {span} | {was:.4f} | {now:.4f} |"
+    gain = gain_at_equal_rate(ours, other)
+    return "no rate in common" if np.isnan(gain) else f"{gain:+.2f}"
 
 
-def _against(ours: Curve, other: Curve) -> str:
-    gain, less = gain_at_equal_rate(ours, other), saved(ours, other)
-    return f"{gain:+.2f}" + ("" if less is None else f" ({100 * less:+.0f} %)")
+def _saved(lines: Mapping[str, Line], way: str) -> str:
+    """The difference of rate in percent, with its interval; a dash where no quality is common to both."""
+    if way not in lines:
+        return ""
+    found = difference(lines[RESTORED], lines[way], "PSNR")
+    if found.value is None:
+        return "-"
+    if found.low is None or found.high is None:
+        return f"{100 * found.value:+.0f}"
+    return f"{100 * found.value:+.0f} [{100 * found.low:+.0f}, {100 * found.high:+.0f}]"
 
 
 def run(args: argparse.Namespace) -> None:
@@ -303,7 +422,7 @@ def run(args: argparse.Namespace) -> None:
         writer = csv.writer(file)
         if not rows:
             writer.writerow(Row.__dataclass_fields__)
-        for more in measured(args, {(row.image, row.way) for row in rows}):
+        for more in measured(args, {row.tried for row in rows}):
             rows += more
             writer.writerows(vars(row).values() for row in more)
             file.flush()
