@@ -44,8 +44,36 @@ def test_an_edge_divides_two_things_and_the_main_one_comes_first() -> None:
     assert [o.box for o in whole] == [(40, 40, 240, 160)]
 
 
+def test_where_an_edge_is_weak_it_divides_and_a_line_within_divides_nothing() -> None:
+    thing = box(0.9, (5, 5, 25, 35))
+    weak = np.maximum(box(1.0, (5, 19, 13, 21), (16, 19, 25, 21)), box(0.4, (13, 19, 16, 21)))
+    assert len(things_of(maps(thing=thing, main=thing, edge=weak), 320, 240)) == 2
+    assert len(things_of(maps(thing=thing, main=thing, edge=0.45 * weak), 320, 240)) == 1
+    line = box(1.0, (5, 19, 12, 21))
+    (whole,) = things_of(maps(thing=thing, main=thing, edge=line), 320, 240)
+    assert whole.box == (40, 40, 240, 160)
+
+
+def test_a_part_goes_with_the_main_thing_and_a_small_one_apart_is_of_l2() -> None:
+    thing = box(0.9, (4, 12, 8, 16), (8, 8, 26, 20), (24, 35, 27, 38))
+    found = things_of(maps(thing=thing, main=thing, edge=box(1.0, (7, 8, 9, 20))), 320, 240)
+    assert sorted((o.level, o.box[0] < 200) for o in found) == [("L1", True), ("L1", True), ("L2", False)]
+
+
+def test_where_nothing_is_sure_the_surest_is_the_thing() -> None:
+    thing = np.maximum(box(0.2, (10, 10, 16, 16)), box(0.35, (12, 12, 14, 14)))
+    (found,) = things_of(maps(thing=thing, main=thing), 320, 240)
+    assert (found.level, found.box) == ("L1", (80, 80, 48, 48))
+    sure = np.maximum(thing, box(0.9, (20, 20, 28, 36)))
+    assert [o.level for o in things_of(maps(thing=sure, main=sure), 320, 240)] == ["L1", "L3"]
+
+
 def test_nothing_that_stands_out_is_one_scene() -> None:
-    for given in ({}, {"thing": box(0.6, (5, 5, 9, 9)), "main": box(0.25, (5, 5, 9, 9))}):
+    for given in (
+        {},
+        {"thing": box(0.6, (5, 5, 9, 9)), "main": box(0.25, (5, 5, 9, 9))},
+        {"thing": box(0.9, (5, 5, 6, 6)), "main": box(0.9, (5, 5, 6, 6))},
+    ):
         (scene,) = things_of(maps(**given), 64, 48)
         assert (scene.label, scene.level, scene.box) == ("scene", "L1", (0, 0, 64, 48))
 

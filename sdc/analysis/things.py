@@ -1,8 +1,9 @@
 """Things of an image, whole, with levels and names, from the maps of :mod:`.finder`.
 
 A thing is a connected piece of what the network takes for things, divided where it sees an edge.  It is of
-L1, L2 or L3 by how much of the main thing it is, against the most of the image; so how much of an image is of
-L1 depends on the image.  Where nothing stands out the image is one thing of L1, the whole scene.
+L1, L2 or L3 by how important it is, against the most important one: how much of the main thing it is, and how
+large and how near to the middle it and what it touches are.  So how much of an image is of L1 depends on the
+image.  Where nothing stands out the image is one thing of L1, the whole scene.
 """
 
 from __future__ import annotations
@@ -11,40 +12,41 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from ..objects.object import Object
+from ..objects.ranking import importance_of
 from ..types import Level
 from .finder import Maps
 from .masks import cut_to_mask
-from .regions import pieces_of
-
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
+from .pieces import Bools, Ints, connected, divided, numbers_of
 
 THING = 0.3
-"""From here on a place is of a thing."""
+"""From here on a place is of a thing, where an image has sure ones."""
 
-FAINT = 0.1
+PART_OF_SUREST, LEAST_THING = 0.5, 0.15
+"""Where it has none, a place is of a thing from this part of what a hundredth of the places reach, and from
+this value on."""
+
+FAINT = 0.07
 """From here on a place may be: what is found only so is of L3."""
 
-EDGE = 0.5
-"""From here on an edge divides."""
+RING = 2
+"""Places around a thing in which nothing faint is looked for."""
 
-RING = 3
-"""Places around a sure thing in which nothing faint is looked for."""
-
-LEAST = 0.004
+LEAST = 0.002
 """Share of the image under which a piece goes to its neighbour, or is left out."""
 
-STANDS_OUT = 0.3
-"""How much the main thing must be the main thing; below, nothing stands out."""
+STANDS_OUT = 0.27
+"""How much the most main place must be of the main thing; below, nothing stands out."""
 
-FIRST, SECOND = 0.6, 0.3
-"""Of the most that is main: from here on a thing is of L1, or of L2."""
+FIRST, SECOND = 0.7, 0.3
+"""Of the importance of the most important thing: from here on a thing is of L1, or of L2."""
 
 MISSED = 0.6
 """How sure a thing must be to be one that a detector has missed; 0.7 of their cells are of true objects."""
+
+LEAST_MISSED = 0.008
+"""Share of the image that it takes at least."""
 
 TEXT = 0.5
 """From here on a place is text."""
@@ -69,21 +71,25 @@ def things_of(found: Maps, width: int, height: int) -> list[Object]:
         Things, the most important first; where nothing stands out one object, the whole scene, of L1.
     """
     least = max(1, round(LEAST * found.thing.size))
-    sure = _divided(found.thing >= THING, found.edge >= EDGE, least)
-    things = [_thing(found, sure == k, width, height) for k in _numbers(sure)]
-    most = max((main for _, main in things), default=0.0)
-    if most < STANDS_OUT:
+    sure = divided(found.thing >= _bound_of(found), found.edge, least)
+    if found.main[sure >= 0].max(initial=0) < STANDS_OUT:
         return [Object(SCENE, (0, 0, width, height), Level.L1, 1.0, reason="nothing stands out")]
-    objects = [_levelled(thing, main / most) for thing, main in things]
-    # What is faint around a sure thing is its blurred edge.
+    objects = _levelled(found, sure, width, height)
+    # What is faint around a thing is its blurred edge.
     faint = (found.thing >= FAINT) & ~_widened(sure >= 0, RING)
     for label, places in (("text", (found.text >= TEXT) & (sure < 0)), ("", faint)):
-        pieces = _divided(places, np.zeros_like(places), 2 * least)
-        for k in _numbers(pieces):
+        pieces = connected(places, least)
+        for k in numbers_of(pieces):
             thing, _ = _thing(found, pieces == k, width, height)
             why = "text" if label else "perhaps a thing"
             objects.append(replace(thing, label=label, level=Level.L3, reason=why))
     return sorted(objects, key=lambda o: (o.level.code if o.level else 3, -o.score))
+
+
+def _bound_of(found: Maps) -> float:
+    """From where on a place is of a thing; less than usual in an image of which nothing is sure."""
+    surest = float(np.quantile(found.thing, 0.99, method="lower"))
+    return min(THING, max(LEAST_THING, PART_OF_SUREST * surest))
 
 
 def things_missed(found: Maps, known: Sequence[Object], width: int, height: int) -> list[Object]:
@@ -97,10 +103,10 @@ def things_missed(found: Maps, known: Sequence[Object], width: int, height: int)
     Returns:
         Things without names, the surest first.
     """
-    least = 2 * max(1, round(LEAST * found.thing.size))
+    least = max(1, round(LEAST_MISSED * found.thing.size))
     free = ~_widened(_places_of(known, found.thing.shape, width, height), RING)
-    pieces = _divided((found.thing >= THING) & free, found.edge >= EDGE, least)
-    things = [_thing(found, pieces == k, width, height)[0] for k in _numbers(pieces)]
+    pieces = divided((found.thing >= THING) & free, found.edge, least)
+    things = [_thing(found, pieces == k, width, height)[0] for k in numbers_of(pieces)]
     sure = sorted((thing for thing in things if thing.score >= MISSED), key=lambda thing: -thing.score)
     return [replace(thing, label="", level=Level.L3, reason="seen beside the objects") for thing in sure]
 
@@ -122,10 +128,28 @@ def _places_of(objects: Sequence[Object], shape: tuple[int, ...], width: int, he
     return places
 
 
-def _levelled(thing: Object, share: float) -> Object:
-    """A thing with its level, by its share of the most that is main."""
+def _levelled(found: Maps, pieces: Ints, width: int, height: int) -> list[Object]:
+    """The things of pieces, with levels.
+
+    Pieces that touch are as important as all of them together, less what they are less main than the most
+    main of these: so no part of the main thing is of L2 because an edge runs through it.
+    """
+    things = []
+    whole = connected(pieces >= 0)
+    for k in numbers_of(whole):
+        every, main = _thing(found, whole == k, width, height)
+        weight = importance_of(replace(every, label="", score=main), width, height)
+        parts = [_thing(found, pieces == n, width, height) for n in np.unique(pieces[whole == k]).tolist()]
+        of_most = weight / max(main for _, main in parts) if weight else 0.0
+        things += [(thing, of_most * main) for thing, main in parts]
+    most = max(weight for _, weight in things)
+    return [_of_level(thing, weight / most) for thing, weight in things]
+
+
+def _of_level(thing: Object, share: float) -> Object:
+    """A thing with its level, by its share of the importance of the most important one."""
     level = Level.L1 if share >= FIRST else Level.L2 if share >= SECOND else Level.L3
-    why = "the main thing" if level == Level.L1 else f"{share:.2f} as main as the main thing"
+    why = "the main thing" if level == Level.L1 else f"{share:.2f} as important as the main thing"
     return replace(thing, level=level, reason=why)
 
 
@@ -167,51 +191,3 @@ def _widened(places: Bools, steps: int) -> Bools:
     across = np.logical_or.reduce([padded[:, k : k + cols] for k in span])
     wide: Bools = np.logical_or.reduce([across[k : k + rows] for k in span])
     return wide
-
-
-def _numbers(pieces: Ints) -> list[int]:
-    return [k for k in np.unique(pieces).tolist() if k >= 0]
-
-
-def _divided(places: Bools, edges: Bools, least: int) -> Ints:
-    """Connected pieces of places, divided by edges.
-
-    What is left without the edges is grown back over them, each place to the nearest piece.
-
-    Args:
-        places: ``bool [h, w]``.
-        edges: where a border runs.
-        least: places under which a core is no piece of its own, unless nothing else is near.
-
-    Returns:
-        ``int [h, w]``: number of the piece, -1 for none.
-    """
-    cores = _connected(places & ~edges)
-    sizes = np.bincount(cores[cores >= 0], minlength=cores.size)
-    cores[(cores >= 0) & (sizes[np.maximum(cores, 0)] < least)] = -1
-    grown = _grown(cores, places)
-    rest = _connected(places & (grown < 0))
-    rest[rest >= 0] += cores.size
-    whole = np.where(grown >= 0, grown, rest)
-    _, index = np.unique(whole, return_inverse=True)
-    small = np.bincount(index.ravel())[index.reshape(whole.shape)] < least
-    whole[small] = -1
-    return whole
-
-
-def _connected(places: Bools) -> Ints:
-    """Connected pieces, sides in common: :func:`.regions.pieces_of`."""
-    return pieces_of(np.where(places, 0, -1))
-
-
-def _grown(cores: Ints, places: Bools) -> Ints:
-    """Pieces grown over the places beside them, step by step; of two neighbours the lower number wins."""
-    none = cores.size
-    labels = np.where(cores >= 0, cores, none)
-    while True:
-        padded = np.pad(labels, 1, constant_values=none)
-        near = np.minimum.reduce([padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]])
-        grown = np.where(places & (labels == none), near, labels)
-        if np.array_equal(grown, labels):
-            return np.where(labels < none, labels, -1)
-        labels = grown
