@@ -55,9 +55,17 @@ def test_where_an_edge_is_weak_it_divides_and_a_line_within_divides_nothing() ->
 
 
 def test_a_part_goes_with_the_main_thing_and_a_small_one_apart_is_of_l2() -> None:
-    thing = box(0.9, (4, 12, 8, 16), (8, 8, 26, 20), (24, 35, 27, 38))
-    found = things_of(maps(thing=thing, main=thing, edge=box(1.0, (7, 8, 9, 20))), 320, 240)
+    thing = box(0.9, (2, 11, 9, 18), (9, 8, 26, 20), (24, 35, 27, 38))
+    found = things_of(maps(thing=thing, main=thing, edge=box(1.0, (8, 8, 10, 20))), 320, 240)
     assert sorted((o.level, o.box[0] < 200) for o in found) == [("L1", True), ("L1", True), ("L2", False)]
+
+
+def test_a_rim_is_no_thing_of_its_own() -> None:
+    thing, edge = box(0.9, (5, 5, 25, 31)), box(1.0, (5, 26, 25, 28))
+    (whole,) = things_of(maps(thing=thing, main=thing, edge=edge), 320, 240)
+    assert whole.box == (40, 40, 208, 160)
+    wider = box(0.9, (5, 5, 25, 37))
+    assert len(things_of(maps(thing=wider, main=wider, edge=edge), 320, 240)) == 2
 
 
 def test_where_nothing_is_sure_the_surest_is_the_thing() -> None:

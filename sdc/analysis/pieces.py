@@ -20,6 +20,10 @@ DIVIDES = 0.5
 """Mean edge along a border from which it divides two pieces."""
 
 
+RIM = 2
+"""What is nowhere further than this from what is not of it is the rim of its neighbour."""
+
+
 def numbers_of(pieces: Ints) -> list[int]:
     """Numbers of the pieces of a map, in which -1 is none."""
     return [k for k in np.unique(pieces).tolist() if k >= 0]
@@ -60,7 +64,10 @@ def divided(places: Bools, edges: Floats, least: int) -> Ints:
     pieces: Ints = index.reshape(places.shape) - int(names[0] < 0)
     if pieces.max() < 0:
         return pieces
-    sizes = np.bincount(pieces[pieces >= 0])
+    sizes, inner = (
+        np.bincount(pieces[at], minlength=pieces.max() + 1) for at in (pieces >= 0, _inside(pieces))
+    )
+    sizes = np.minimum(sizes, least * inner)
     joined = _joined(_Borders.of(pieces, np.round(255 * edges).astype(np.int64)), sizes, least)
     return _without_small(np.where(pieces >= 0, joined[pieces], -1), least)
 
@@ -82,6 +89,16 @@ def _grown(cores: Ints, places: Bools) -> Ints:
         if np.array_equal(grown, labels):
             return np.where(labels < none, labels, -1)
         labels = grown
+
+
+def _inside(pieces: Ints) -> Bools:
+    """Places around which all is of the same piece, :data:`RIM` steps to each side."""
+    rows, cols = pieces.shape
+    padded = np.pad(pieces, RIM, mode="edge")
+    span = range(2 * RIM + 1)
+    same = [padded[j : j + rows, k : k + cols] == pieces for j in span for k in span]
+    inside: Bools = (pieces >= 0) & np.logical_and.reduce(same)
+    return inside
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ image.  Where nothing stands out the image is one thing of L1, the whole scene.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -39,7 +40,7 @@ LEAST = 0.002
 STANDS_OUT = 0.27
 """How much the most main place must be of the main thing; below, nothing stands out."""
 
-FIRST, SECOND = 0.7, 0.3
+FIRST, SECOND = 0.75, 0.3
 """Of the importance of the most important thing: from here on a thing is of L1, or of L2."""
 
 MISSED = 0.6
@@ -131,8 +132,8 @@ def _places_of(objects: Sequence[Object], shape: tuple[int, ...], width: int, he
 def _levelled(found: Maps, pieces: Ints, width: int, height: int) -> list[Object]:
     """The things of pieces, with levels.
 
-    Pieces that touch are as important as all of them together, less what they are less main than the most
-    main of these: so no part of the main thing is of L2 because an edge runs through it.
+    Pieces that touch are as important as all of them together, times the root of how main they are against
+    the most main of these: so no part of the main thing is of L2 because an edge runs through it.
     """
     things = []
     whole = connected(pieces >= 0)
@@ -140,8 +141,8 @@ def _levelled(found: Maps, pieces: Ints, width: int, height: int) -> list[Object
         every, main = _thing(found, whole == k, width, height)
         weight = importance_of(replace(every, label="", score=main), width, height)
         parts = [_thing(found, pieces == n, width, height) for n in np.unique(pieces[whole == k]).tolist()]
-        of_most = weight / max(main for _, main in parts) if weight else 0.0
-        things += [(thing, of_most * main) for thing, main in parts]
+        most = max(main for _, main in parts)
+        things += [(thing, weight * math.sqrt(main / most) if weight else 0.0) for thing, main in parts]
     most = max(weight for _, weight in things)
     return [_of_level(thing, weight / most) for thing, weight in things]
 
