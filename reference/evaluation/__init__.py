@@ -19,6 +19,7 @@ What machines see in coded images:
 - ``accuracy --task TASK --network FILE --data DIR --out DIR``: rate against the accuracy of a network.
 - ``presets`` with the same: which preset of the encoder suits a task.
 - ``importance`` with the same: what the levels are worth, beside others and beside chance.
+- ``vlm --vlm URL#MODEL --data DIR --out DIR``: captions and answers of a multimodal model.
 - ``summary OUT/results.json``: short tables of a run of ``accuracy``.
 - ``analysis --coco DIR``: what the regions that the analysis finds hold of the true objects.
 

@@ -29,6 +29,7 @@ from .commands import (
     sheet,
     speed,
     summary,
+    vlm,
     work,
 )
 
@@ -44,6 +45,7 @@ COMMANDS: tuple[ModuleType, ...] = (
     accuracy,
     presets,
     importance,
+    vlm,
     restoration,
     degraded,
     summary,

@@ -34,13 +34,18 @@ def _slice(text: str) -> slice:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments that say what is measured, and how."""
+    add_evaluator(parser)
+    add_coding(parser)
+
+
+def add_evaluator(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say who looks at the images, and what is known about them."""
     parser.add_argument("--task", required=True, choices=TASKS)
     parser.add_argument(
         "--network",
         required=True,
         help="ONNX file, MODULE:NAME of a Python callable, or for captions and questions URL#MODEL",
     )
-    parser.add_argument("--data", required=True, type=Path, help="folder of images, perhaps instances.json")
     parser.add_argument("--classes", type=Path, help="JSON list of class names; images are named after them")
     parser.add_argument(
         "--labels",
@@ -48,6 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="START:STOP",
         help="images of these classes alone, by their places in --classes; ImageNet's dogs are 151:269",
     )
+
+
+def add_coding(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say which images are coded, and how."""
+    parser.add_argument("--data", required=True, type=Path, help="folder of images, perhaps instances.json")
     parser.add_argument("--questions", type=Path, help="text file of what is asked of images, one a line")
     parser.add_argument("--out", required=True, type=Path, help="folder of results")
     parser.add_argument(

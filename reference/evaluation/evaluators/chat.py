@@ -47,6 +47,22 @@ def _schema(name: str, value: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": {name: value}, "required": [name], "additionalProperties": False}
 
 
+def options_of(network: str) -> Options:
+    """How the analysis asks the same model.
+
+    Args:
+        network: ``URL#MODEL``.
+
+    Raises:
+        ValueError: no model is named.
+    """
+    url, _, model = network.partition("#")
+    model = model or os.environ.get("SDC_CHAT_MODEL", "")
+    if not model:
+        raise ValueError(f"{network} names no model: {network}#MODEL, or SDC_CHAT_MODEL")
+    return Options(url=url, model=model, key=os.environ.get("SDC_CHAT_KEY", ""), timeout=SECONDS)
+
+
 class Asker:
     """A chat model behind an endpoint that is asked about images.
 
@@ -63,12 +79,8 @@ class Asker:
     def __init__(self, task: str, network: str, questions: Sequence[str] = ()):
         if task not in ("captions", "questions"):
             raise ValueError(f"a chat endpoint is asked for captions or questions, not for {task}")
-        url, _, model = network.partition("#")
-        model = model or os.environ.get("SDC_CHAT_MODEL", "")
-        if not model:
-            raise ValueError(f"{network} names no model: {network}#MODEL, or SDC_CHAT_MODEL")
-        key = os.environ.get("SDC_CHAT_KEY", "")
-        self.endpoint = Endpoint(Options(url=url, model=model, key=key, timeout=SECONDS))
+        options = options_of(network)
+        self.endpoint = Endpoint(options)
         self.questions = tuple(questions) or QUESTIONS
         self.text, self.schema = CAPTION, _schema("caption", {"type": "string"})
         if task == "questions":
@@ -78,7 +90,7 @@ class Asker:
             self.schema = _schema("answers", items)
         self.task = task
         prompts = hashlib.sha256(f"{ROLE}\n{self.text}".encode()).hexdigest()[:12]
-        self.version = f"{model}, prompts {prompts}, images of {SIDE} pixels as JPEG of {QUALITY}"
+        self.version = f"{options.model}, prompts {prompts}, images of {SIDE} pixels as JPEG of {QUALITY}"
 
     def __call__(self, pixels: Pixels) -> list[str]:
         """A caption alone, or an answer to each question; see the module for what is not as asked.
