@@ -154,10 +154,10 @@ def run(args: argparse.Namespace) -> None:
         if not names:
             sys.exit("loader: no image with a group of L1")
         print(f"{len(names)} images, {args.count} timed, {args.workers} workers; {core.about()}; ", end="")
-        print(f"load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
+        print(f"load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors; images a second")
         heads = ["kB an image", "from disk", f"{args.mbit:g} Mbit/s", "computing"]
         heads += ["AP", "AP x comp.", "AP a MB"] if precision else []
-        print(f"{'':16} {' '.join(f'{head:>12}' for head in heads)}   images a second")
+        print(f"{'':16} {' '.join(f'{head:>12}' for head in heads)}")
         with served(folder, args.mbit * 1e6) as (url, line):
             for name, made in _rows(args).items():
                 figures = _timed(made, names, str(folder) + os.sep, (url, line), args)
