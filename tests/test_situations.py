@@ -20,6 +20,7 @@ from sdc.cli import main as cli
 from sdc.colour.recognise import recognised
 from sdc.errors import SdcError
 from sdc.format.colr import CodePoints
+from sdc.images import scans
 from sdc.images.read import SourceImage, read_image
 from sdc.notes import Notes
 from sdc.objects.object import Objects
@@ -226,6 +227,29 @@ def test_the_row_is_said_from_which_on_a_scan_is_missing(options: dict[str, Any]
     same = (found.pixels == whole).all((1, 2))
     assert same[: row - 1].all() and not same[row + 32 :].all()
     assert abs(row - share * 256) < 64
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize(
+    "options", [{}, {"quality": 93}, {"subsampling": 0}, {"restart_marker_blocks": 7, "quality": 40}], ids=str
+)
+def test_usual_codes_take_one_small_decode(
+    options: dict[str, Any], mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scans, "_differs", lambda *_: pytest.fail("decoded whole again"))
+    photo = Image.fromarray(astronaut()[:203, :301]).convert(mode)
+    assert read_image(jpeg(photo, **options)).notes == ()
+
+
+@pytest.mark.parametrize("options", [{}, {"optimize": True}, {"restart_marker_rows": 1}], ids=str)
+def test_bytes_that_lack_or_are_left_over_at_the_end_are_said(options: dict[str, Any]) -> None:
+    whole = jpeg(astronaut()[:256, :256], **options)
+    for lacking in range(3, 24, 4):
+        (note,) = read_image(whole[: -2 - lacking].rstrip(b"\xff") + b"\xff\xd9").notes
+        assert "its data ends early, from row 2" in note
+    for more in range(16, 32, 5):
+        (note,) = read_image(whole[:-2] + bytes(range(100, 100 + more)) + b"\xff\xd9").notes
+        assert "there is more data than its pixels take" in note
 
 
 # --- folders --------------------------------------------------------------------------------------

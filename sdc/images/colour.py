@@ -215,7 +215,7 @@ def in_rgb(image: Image.Image, icc: bytes | None, notes: Notes) -> tuple[Image.I
     if image.mode in ("CMYK", "LAB"):
         notes.add(f"{'CMYK' if image.mode == 'CMYK' else 'CIELab'} is converted to RGB")
     if icc is None:
-        return image.convert("RGB"), None
+        return image if image.mode == "RGB" else image.convert("RGB"), None
     icc = whole_profile(icc)
     if icc is None:
         notes.add("the colour profile is damaged or too large and is dropped")

@@ -27,11 +27,12 @@ from .boxes import avif_facts, jp2_facts
 from .colour import meaning, narrowed, to_rgb, widened, without_alpha
 from .exif import ORIENTATION
 from .facts import Facts
-from .jpeg import check_scans, jpeg_facts
+from .jpeg import jpeg_facts
 from .kinds import begins_later, not_read, read_as, without_content
 from .metadata import Attached, attached
 from .plain import plain_facts
 from .png import png_facts
+from .scans import check_scans
 from .tiff import refused_layout, tiff_facts
 
 MAX_PIXELS = Limits().pixels
