@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from decimal import Decimal, getcontext
 from functools import cache, partial
 from pathlib import Path
 
@@ -14,12 +16,13 @@ from sdc.codec import tiles
 from sdc.codec.decoder import decode
 from sdc.codec.distortion import squared_error
 from sdc.codec.encoder import encode
+from sdc.codec.portable import powers_of_e
 from sdc.codec.search import DEFAULT_EFFORT, EFFORTS, MEASURED, _Search, rate_distortion_search, weight_of
 from sdc.codec.tiles import pad_to_cells
 from sdc.codec.transforms import analysis_transform, hyper_analysis
-from sdc.coding.costs import NEAR, costs_of
+from sdc.coding.costs import GRID, NEAR, SymbolCosts, costs_of
 from sdc.coding.passes import GroupCoder, encode_group, sites_of
-from sdc.coding.rans import Encoder
+from sdc.coding.rans import TOTAL, TOTAL_BITS, Encoder
 from sdc.coding.symbols import tables_of, write_symbols
 from sdc.errors import SdcError
 from sdc.format.latn import decode_symbols
@@ -27,6 +30,7 @@ from sdc.format.parse import parse
 from sdc.networks.gradient import backward
 from sdc.networks.network import Network
 from sdc.networks.operators import Add, Depthwise, Operator, Pointwise, Push, Quality, Shuffle
+from sdc.networks.profile import by_quality
 from sdc.networks.registry import PRIVATE, load_encoder, load_model, models_folder
 from sdc.networks.run import Tape, run
 from sdc.networks.sites import Sites
@@ -330,6 +334,53 @@ def test_weight_is_that_of_training() -> None:
 
     at = (0, 17, 63)
     assert [weight_of(q) for q in at] == pytest.approx(quality_to_lambda(torch.tensor(at)).tolist())
+
+
+# --- the same on every machine --------------------------------------------------------------------
+def test_functions_of_other_machines_change_no_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of which machines have other last bits are not called, or it does not matter."""
+    streams = [encode(photograph(), objects=OBJECTS, quality=30, effort=effort) for effort in (1, 3, 4)]
+    streams.append(encode(photograph(), quality=30, effort=3, model=2))
+    for name in (
+        "exp",
+        "exp2",
+        "power",
+        "float_power",
+        "vdot",
+        "dot",
+        "inner",
+        "einsum",
+        "tensordot",
+        "cbrt",
+    ):
+        monkeypatch.setattr(np, name, lambda *_, **__: pytest.fail("called"))
+    log2 = np.log2
+    monkeypatch.setattr(np, "log2", lambda x: np.nextafter(log2(x), np.inf))
+    monkeypatch.setattr("sdc.codec.search.costs_of", lambda model: SymbolCosts(tables_of(model)))
+    again = [encode(photograph(), objects=OBJECTS, quality=30, effort=effort) for effort in (1, 3, 4)]
+    again.append(encode(photograph(), quality=30, effort=3, model=2))
+    assert again == streams
+
+
+def test_no_bits_of_a_frequency_lie_between_two_of_the_grid() -> None:
+    getcontext().prec = 40
+    frequencies = np.arange(1, TOTAL)
+    some = np.abs((TOTAL_BITS - np.log2(frequencies)) * GRID % 1 - 0.5).argsort()[:20] + 1
+    for frequency in some.tolist():
+        bits = (TOTAL_BITS - Decimal(frequency).ln() / Decimal(2).ln()) * GRID
+        assert abs(bits % 1 - Decimal("0.5")) > Decimal("1e-6")
+    costs = costs_of(load_model(1))
+    t, r = np.meshgrid(np.arange(1, len(costs.tables.reach)), np.arange(-300, 301))
+    bits = costs.bits(t, r).astype(np.float64)
+    assert np.array_equal(bits * GRID, np.rint(bits * GRID)) and bits.max() * GRID < 1 << 24
+
+
+def test_powers_and_series_are_what_they_are_called() -> None:
+    x = np.linspace(-29, 29, 1001, dtype=np.float32)
+    assert powers_of_e(x) == pytest.approx(np.exp(x), rel=2e-3)
+    assert powers_of_e(np.float32([-1e9, 1e9])) == pytest.approx(np.exp([-30, 30]), rel=1e-6)
+    for quality in range(64):
+        assert math.isclose(by_quality((5e-4, 0.12), quality), 5e-4 * 240 ** (quality / 63), rel_tol=1e-14)
 
 
 @pytest.mark.parametrize("effort", [-1, 10, 2.0, True, "3", ""])

@@ -14,6 +14,7 @@ of all residuals.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import fsum
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from ..networks.threads import one_thread
 from ..types import Array
 from .distortion import in_order_of
 from .features import FeatureDistance
+from .portable import powers_of_e
 
 EFFORTS = (0, 1, 2, 3, 4, 6, 10, 16, 30, 60)
 """Gradients of each effort."""
@@ -43,10 +45,6 @@ MEASURED = 4
 
 LAMBDA = (5e-4, 0.12)
 """Weight of the squared error (8-bit scale) at qualities 0 and 63, in training too."""
-
-
-FAR = 30.0
-"""Temperatures of cost beyond which odds are as good as certain."""
 
 
 ROUNDING = 1e9
@@ -171,8 +169,9 @@ class _Search:
             ``float32 [M]``; a channel that hardly moved has what all have together.
         """
         own = 2 * self.curvature * np.square(way).sum(0)
-        mean = max(float(own.mean()), 1e-9)
-        total = float(np.sum(along)) / (mean * len(own))
+        mean = max(fsum(own) / len(own), 1e-9)
+        in_all = fsum(along) if isinstance(along, np.ndarray) else along
+        total = in_all / (mean * len(own))
         by_channel = along if isinstance(along, np.ndarray) else own * total
         found: Array = ((by_channel + mean * total) / (own + mean)).astype(np.float32)
         return found
@@ -196,8 +195,8 @@ class _Search:
             m = (mean / 16).astype(np.float32)
             at = self.expected[cells, a:b] / self.step[a:b] - m
             middle, below, above = self._costs(index, at, self._slopes(gradient, cells, a, b), bend[a:b])
-            less = np.exp(np.clip(below / -TEMPERATURE, -FAR, FAR))
-            more = np.exp(np.clip(above / -TEMPERATURE, -FAR, FAR))
+            less = powers_of_e(below * (-1 / TEMPERATURE))
+            more = powers_of_e(above * (-1 / TEMPERATURE))
             odds = 1 / (1 + less + more)
             if k:
                 needs[k][cells] = self._slopes_of_bits(index, middle, (less * odds, odds, more * odds))
@@ -339,7 +338,7 @@ def _steepness(
         drop: of the squared error on the way.
     """
     if k == 1:  # there was no gradient: what the error did in all says how it bent
-        stretch = search.stretch(way, 2 * (drop + float(np.vdot(gradient, way))))
+        stretch = search.stretch(way, 2 * (drop + fsum((gradient * way).sum(0, np.float64))))
         margin, care = 2.2, 3.0
     else:
         stretch = search.stretch(way, ((gradient - before) * way).sum(0))

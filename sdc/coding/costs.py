@@ -16,6 +16,14 @@ NEAR = 255
 """Residuals up to this magnitude have their bits in a table."""
 
 
+GRID = 1 << 16
+"""Parts of a bit to which bits are rounded.
+
+Sums of them are exact, so the same in every order, and no logarithm of a frequency is so near the middle
+between two of them that its last digits could count.
+"""
+
+
 Three = tuple[Array, Array, Array]
 """Of the residuals one below, at and one above some integers."""
 
@@ -93,9 +101,15 @@ class SymbolCosts:
 
     def _bits(self, indices: Array, residuals: Array) -> Array:
         entry, beyond = self.tables.entries(indices, residuals)
-        coded = TOTAL_BITS - np.log2(self.tables.frequencies[np.where(indices > 0, entry, 0)])
-        coded += np.where(beyond > 0, 2 + 2 * np.floor(np.log2(np.maximum(beyond, 1))), 0)
+        coded = _rounded_bits(self.tables.frequencies[np.where(indices > 0, entry, 0)])
+        coded += np.where(beyond > 0, 2 * np.frexp(beyond.astype(np.float64))[1], 0)
         return np.where(indices > 0, coded, 0).astype(np.float32)
+
+
+def _rounded_bits(frequencies: Array) -> Array:
+    """Bits of symbols, in whole parts of :data:`GRID`, ``float64``."""
+    rounded: Array = np.rint((TOTAL_BITS - np.log2(frequencies)) * GRID) / GRID
+    return rounded
 
 
 _costs: WeakKeyDictionary[Model, SymbolCosts] = WeakKeyDictionary()

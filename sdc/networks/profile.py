@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Context, Decimal
+
 QUALITIES = 64
 SCALES = 64
 BOUND = 1 << 24
@@ -25,11 +27,17 @@ VECTOR_RANGE = (-128, 127)
 """Values of a group's vector (RMOD-08)."""
 LARGEST_VECTOR = 64
 
+EXACT = Context(prec=40)
+
 
 def by_quality(ends: tuple[float, float], quality: float) -> float:
-    """What a quality has of a geometric series from quality 0 to quality 63."""
-    low, high = ends
-    return float(low * (high / low) ** (quality / (QUALITIES - 1)))
+    """What a quality has of a geometric series from quality 0 to quality 63.
+
+    Decimal arithmetic has the same last bit on every machine, where powers of C libraries differ.
+    """
+    low, high = (Decimal(end) for end in ends)
+    share = EXACT.divide(Decimal(quality), Decimal(QUALITIES - 1))
+    return float(EXACT.multiply(low, EXACT.power(EXACT.divide(high, low), share)))
 
 
 def operators_of(name: str) -> frozenset[str]:
