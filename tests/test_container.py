@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from noted_file import Noted
 
 import sdc
 from sdc.codec.decoder import decode
@@ -200,20 +201,6 @@ def test_a_prefix_with_the_header_plans_ranges() -> None:
     assert stream.with_group(1, b"").groups[1].state == TRUNCATED
 
 
-class Logging(io.BytesIO):
-    """A reader that knows which of its bytes were read."""
-
-    def __init__(self, data: bytes):
-        super().__init__(data)
-        self.seen: set[int] = set()
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        start = self.tell()
-        data = super().read(size)
-        self.seen |= set(range(start, start + len(data)))
-        return data
-
-
 def test_of_a_reader_only_what_is_asked_for_is_read() -> None:
     data = TINY.data
     stream = parse(data)
@@ -221,7 +208,7 @@ def test_of_a_reader_only_what_is_asked_for_is_read() -> None:
     behind = set(range(stream.after[0].offset, len(data)))
     for chosen in ((), (0,), (1,), (0, 2), (0, 1, 2)):
         unread = set().union(*(chunk for k, chunk in enumerate(chunks) if k not in chosen))
-        reader, whole = Logging(data), decode(data, groups=chosen)
+        reader, whole = Noted(data), decode(data, groups=chosen)
         got = decode(reader, groups=chosen)
         assert set(range(len(data))) - reader.seen == unread
         assert got.groups == chosen and not got.missing and got.stream.state == "valid"
@@ -229,19 +216,19 @@ def test_of_a_reader_only_what_is_asked_for_is_read() -> None:
         assert np.array_equal(got.pixels, whole.pixels) and np.array_equal(got.covered, whole.covered)
         assert got.stream.before == stream.before and got.stream.after == stream.after
         assert got.objects == whole.objects != ()
-        reader = Logging(data)
+        reader = Noted(data)
         assert LazyStream(reader).fetch(chosen).groups == chosen
         assert set(range(len(data))) - reader.seen == unread | behind
         assert {g.state for g in whole.stream.groups} == {COMPLETE} and whole.stream.after == stream.after
         # An editor copies what stands around the groups (EDIT-02, EDIT-04).
-        reader = Logging(data)
+        reader = Noted(data)
         assert extract(reader, groups=chosen) == extract(data, groups=chosen)
         assert set(range(len(data))) - reader.seen == unread
     names = {g.level for g in stream.groups[:1]}
-    reader = Logging(data)
+    reader = Noted(data)
     assert decode(reader, levels=iter(names)).groups == decode(data, levels=names).groups != ()
     for work in (decode, extract, parse, info, validate):
-        reader = Logging(data)
+        reader = Noted(data)
         work(reader)
         assert len(reader.seen) == len(data)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from noted_file import Noted
 from PIL import Image
 
 import sdc
@@ -113,26 +114,6 @@ def test_an_error_is_of_the_class_of_its_code() -> None:
 # --- files ------------------------------------------------------------------------------------------
 
 
-class Counting(io.BytesIO):
-    """A file that notes what is read of it: ``(offset, size)``."""
-
-    def __init__(self, data: bytes):
-        super().__init__(data)
-        self.reads: list[tuple[int, int]] = []
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Note and read."""
-        at = self.tell()
-        data = super().read(size)
-        self.reads.append((at, len(data)))
-        return data
-
-    def taken(self) -> list[tuple[int, int]]:
-        """What was read since the last call."""
-        reads, self.reads = self.reads, []
-        return reads
-
-
 def noisy(height: int, width: int) -> np.ndarray:
     """An image whose groups are larger than a block."""
     return np.random.default_rng(3).integers(0, 256, (height, width, 3)).astype(np.uint8)
@@ -166,7 +147,7 @@ def data() -> bytes:
 def test_each_part_is_read_when_it_is_asked_for_and_once(data: bytes) -> None:
     stream, whole = parse(data), sdc.decode(data)
     groups, behind = stream.groups, stream.after[0].offset
-    source = Counting(data)
+    source = Noted(data)
     with sdc.open(source) as file:
         assert source.taken() == [(0, 4096)] and groups[0].offset < 4096 < groups[2].offset
         assert (file.width, file.height) == file.size == (202, 170) and file.shape == (170, 202, 3)
@@ -288,7 +269,7 @@ def test_what_is_missing_is_said(data: bytes, tmp_path: Path) -> None:
 def test_every_random_stream_is_read_lazily_as_at_once() -> None:
     for seed in range(12):
         drawn = random_stream(seed)
-        source = Counting(drawn.data)
+        source = Noted(drawn.data)
         with sdc.open(source) as file:
             for k in reversed(range(len(file.groups))):
                 assert np.array_equal(file.read(groups=[k]).pixels, sdc.decode(drawn.data, groups=[k]).pixels)

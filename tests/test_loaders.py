@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from noted_file import Noted
 
 import sdc
 from sdc import core
@@ -134,25 +135,24 @@ def test_categories_choose_objects_and_give_their_numbers(folder: Path) -> None:
 
 def test_no_more_is_read_than_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sdc.file.BLOCK", 0)
-    read: list[tuple[int, int]] = []
+    files: list[Noted] = []
 
-    class Noted(io.BytesIO):
-        def read(self, size: int | None = -1) -> bytes:
-            at = self.tell()
-            data = super().read(size)
-            read.append((at, at + len(data)))
-            return data
+    def opener(path: str) -> Noted:
+        files.append(Noted(STREAMS[int(path)]))
+        return files[-1]
 
-    def opener(path: str) -> io.BytesIO:
-        return Noted(STREAMS[int(path)])
+    def spans() -> list[tuple[int, int]]:
+        """What was read since the last call, each from its first byte to behind its last."""
+        return [(at, at + size) for file in files for at, size in file.taken()]
 
     images = plugin.SdcDataset(["0", "1"], "L1", opener=opener)
     start = sdc.open(STREAMS[0]).groups[0].offset
     found = images.objects(0)
     assert [(o.label, o.mask) for o in found] == [("cat", None)]
+    read = spans()
     assert read and not [(a, b) for a, b in read if b > max(a, start) and a < GROUPS_END]
-    read.clear()
     images[0]
+    read = spans()
     assert not [(a, b) for a, b in read if b > max(a, L1_END) and a < GROUPS_END]
     assert (start, L1_END) in read
 

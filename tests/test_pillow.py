@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from noted_file import Noted
 from PIL import ExifTags, Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
 import sdc
@@ -75,20 +76,12 @@ def test_pixels_are_those_of_the_decoder(stream: bytes, path: Path) -> None:
 
 def test_opening_reads_no_group(stream: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sdc.file.BLOCK", 0)
-    read: list[tuple[int, int]] = []
-
-    class Noted(io.BytesIO):
-        def read(self, size: int | None = -1) -> bytes:
-            at = self.tell()
-            data = super().read(size)
-            read.append((at, at + len(data)))
-            return data
-
-    image = Image.open(Noted(stream), formats=["SDC"])  # others may be loaded, and look at more bytes
+    file = Noted(stream)
+    image = Image.open(file, formats=["SDC"])  # others may be loaded, and look at more bytes
     assert isinstance(image, plugin.SdcImageFile)
     ((start, size),) = sdc.open(stream).ranges()
     # Pillow itself reads 16 bytes.
-    assert not [(a, b) for a, b in read if b > max(a, start) and a < start + size]
+    assert file.seen and not file.seen & set(range(start, start + size))
     assert image.info["levels"] == ("L1", "other")
     assert [g["level"] for g in image.info["groups"]] == ["L1", "other"]
     (cat,) = image.info["objects"]
@@ -96,11 +89,11 @@ def test_opening_reads_no_group(stream: bytes, monkeypatch: pytest.MonkeyPatch) 
     assert image.info["xmp"] == XMP and image.getexif() == EXIF
     assert "icc_profile" not in image.info
     assert image.sdc is not None and image.sdc.objects[0].mask is not None
-    read.clear()
+    file.taken()
     image.levels = "L1"
     image.load()
     ((first, length),) = sdc.open(stream).ranges(levels="L1")
-    assert read == [(first, first + length)]
+    assert file.reads == [(first, length)]
 
 
 def test_levels_are_chosen_before_the_pixels_are_loaded(stream: bytes) -> None:
