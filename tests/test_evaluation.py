@@ -314,7 +314,6 @@ def test_times_are_told_as_ratios(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.long
 def test_integers_against_floating_point(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch = pytest.importorskip("torch")
     from sdc_reference.model.reference import ReferenceModel
