@@ -138,7 +138,10 @@ def _can_tell(found: Structure) -> bool:
     if found.frame not in SEQUENTIAL or len(found.scans) != 1 or found.width * found.height == 0:
         return False
     scan, factors = found.scans[0], found.factors
-    if scan.components != len(factors) or (len(scan.stretches) > 1 and not scan.interval):
+    several = len(scan.stretches) > 1
+    if scan.components != len(factors) or (several and not scan.interval):
+        return False
+    if several and len(scan.stretches) * found.unit[1] > _SIDE:  # each is a row of the larger image
         return False
     return len(factors) == 1 or (len(factors) == 3 and tuple(8 * n for n in factors[0]) == found.unit)
 

@@ -103,12 +103,12 @@ def _band(scan: Scan) -> range:
     return range(scan.spectrum[0], min(scan.spectrum[1], 63) + 1)
 
 
-def _tried(data: bytes, image: Image.Image) -> npt.NDArray[np.uint8] | None:
-    """Pixels of a changed file, in the mode of an image; ``None`` where it cannot be decoded."""
+def _tried(data: bytes, image: Image.Image) -> Image.Image | None:
+    """The image of a changed file, in the mode of an image; ``None`` where it cannot be decoded."""
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG",)) as other:
             other.load()
-            return np.asarray(other) if other.mode == image.mode and other.size == image.size else None
+            return other if other.mode == image.mode and other.size == image.size else None
     except (OSError, SyntaxError, ValueError):
         return None
 
@@ -136,7 +136,9 @@ def _differs(data: bytes, image: Image.Image) -> Flags | None:
     other = _tried(data, image)
     if other is None:
         return None
-    differs: Flags = np.asarray(image) != other
+    if image.tobytes() == other.tobytes():
+        return np.zeros(image.size[::-1], bool)
+    differs: Flags = np.asarray(image) != np.asarray(other)
     return differs if differs.ndim == 2 else np.logical_or.reduce([*np.moveaxis(differs, 2, 0)])
 
 
@@ -198,9 +200,24 @@ def _long_stretches(
 ) -> Flags:
     """For each stretch of the only scan whether other bytes at its end change nothing, ``bool [N]``."""
     sequential = found.frame in SEQUENTIAL and len(stretches) == 1
+    if sequential and _changes_the_end(data, found, image, stretches):
+        return np.zeros(1, bool)
     long = ~_touched(data, found, image, stretches, FEW if sequential else TAIL)
     # Where a stretch of nothing but noise changes nothing either, its few codes all stand for the same.
     return long & _touched(data, found, image, stretches, len(data)) if long.any() else long
+
+
+def _changes_the_end(
+    data: bytes, found: Structure, image: Image.Image, stretches: Sequence[tuple[int, int]]
+) -> bool:
+    """Whether other bytes at the end of the only stretch change the last row of units, which is soon seen."""
+    other = _tried(_replaced(data, _tails(stretches, FEW, 0)), image)
+    inner = (
+        0,
+        (found.units[1] - 1) * found.unit[1] + 1,
+        *image.size,
+    )  # not what the row above is smoothed into
+    return other is None or image.crop(inner).tobytes() != other.crop(inner).tobytes()
 
 
 def _touched(
