@@ -38,6 +38,7 @@ from sdc_reference.restoration.adapt import (
 from sdc_reference.restoration.degradations import DEGRADE, KINDS, degraded, random_severities
 from sdc_reference.restoration.export import restoration_file
 from sdc_reference.restoration.network import RestorationNetwork, RestorationSizes, base_synthesis
+from sdc_reference.restoration.training import calibrate, small_batch
 from sdc_reference.restoration.trials import TRIALS, trial_of
 from sdc_reference.training.features import layers
 
@@ -179,6 +180,33 @@ def test_a_run_learns_and_goes_on(
     command.main(["keep", str(tmp_path / "run" / "last.pt"), "--out", str(half)])
     command.main(["export", str(half), "--out", str(out)])
     assert parse_restoration(out.read_bytes(), 9).base == (1, load_model(1).sha256)
+
+
+@pytest.mark.training
+def test_calibration_finds_nothing_in_clean_samples(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(samples, "SIZE", 64)
+    monkeypatch.setattr("sdc_reference.restoration.training.CALIBRATED", (4, 4))
+    images = [torch.from_numpy(photograph(160)).permute(2, 0, 1)]
+    for name, clean in (("all", False), ("clean", True)):
+        samples.make_samples(images, 8, 5, 1, tmp_path / name, clean)
+    (mixed,), (without,) = (samples.open_samples(tmp_path / name) for name in ("all", "clean"))
+    assert mixed["severity"].any() and not without["severity"].any()
+    assert without["clean"].mean() < mixed["clean"].mean()
+    network = some_network()
+    with torch.no_grad():
+        network.derive.last.weight *= 8
+
+    def seen() -> float:
+        latents, cells, quality, _ = small_batch(list(without))
+        with torch.no_grad():
+            return float(network.derive(latents, quality, cells).square().mean())
+
+    before, state = seen(), {name: t.clone() for name, t in network.state_dict().items()}
+    calibrate(network, [mixed], [without], 60, 1.0, 1)
+    assert seen() < before / 2
+    changed = {name for name, t in network.state_dict().items() if bool((t != state[name]).any())}
+    assert changed and all(name.startswith("derive.") for name in changed)
+    assert not any(name.startswith(("derive.apart", "derive.joined")) for name in changed)
 
 
 class Scaled(torch.nn.Module):

@@ -22,7 +22,7 @@ from .checkpoints import load_network, save_half
 from .degradations import KINDS
 from .export import restoration_file
 from .samples import MARGIN, SIZE, make_samples, open_samples
-from .training import fit_strengths, train
+from .training import calibrate, fit_strengths, train
 
 FITTED = 6000
 """Samples to which strengths are fitted."""
@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     make.add_argument("--data", type=Path, nargs="+", required=True)
     make.add_argument("--count", type=int, default=14000)
     make.add_argument("--seed", type=int, default=7)
+    make.add_argument("--clean", action="store_true", help="without degradation, many of them dark")
     make.add_argument("--out", type=Path, required=True)
     run = steps.add_parser("train", help="train, or go on")
     run.add_argument("--samples", type=Path, required=True)
@@ -62,16 +63,27 @@ def main(argv: Sequence[str] | None = None) -> None:
     keep.add_argument("checkpoint", type=Path, help="last.pt of a run")
     keep.add_argument("--out", type=Path, required=True)
     keep.add_argument("--samples", type=Path, help="to which the layer that tells strengths is fitted first")
+    again = steps.add_parser(
+        "calibrate", help="teach what derives vectors to find nothing in clean photographs"
+    )
+    again.add_argument("checkpoint", type=Path, help="last.pt of a run, or weights in half precision")
+    again.add_argument("--samples", type=Path, required=True)
+    again.add_argument("--clean", type=Path, required=True, help="samples of the option --clean")
+    again.add_argument("--steps", type=int, default=700)
+    again.add_argument("--weight", type=float, default=1.0, help="of what is found in clean samples")
+    again.add_argument("--seed", type=int, default=5)
+    again.add_argument("--out", type=Path, required=True)
     other = steps.add_parser(
         "adapt", help="fine-tune another restoration network on decoded images, or go on"
     )
     _adapt_options(other)
-    for step in (make, run, write, keep, other):
+    for step in (make, run, write, keep, again, other):
         step.add_argument("--base", type=int, default=1, help="model whose latents are restored")
     args = parser.parse_args(argv)
     if args.step == "samples":
         torch.set_num_threads(1)
-        make_samples(load_images(args.data, SIZE + 2 * MARGIN), args.count, args.seed, args.base, args.out)
+        images = load_images(args.data, SIZE + 2 * MARGIN)
+        make_samples(images, args.count, args.seed, args.base, args.out, args.clean)
     elif args.step == "train":
         train(args)
     elif args.step == "adapt":
@@ -79,7 +91,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     else:
         base = models_folder() / f"sdc-model-{args.base}.safetensors"
         network = load_network(args.checkpoint, base)
-        if args.step == "export":
+        if args.step == "calibrate":
+            torch.set_num_threads(1)
+            samples = open_samples(args.samples)[:-1]
+            calibrate(network, samples, open_samples(args.clean), args.steps, args.weight, args.seed)
+            fit_strengths(network, samples, FITTED, 1)
+            save_half(args.out, network)
+        elif args.step == "export":
             args.out.write_bytes(restoration_file(network, args.name, args.base, base))
         else:
             if args.samples:

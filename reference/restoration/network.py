@@ -196,16 +196,19 @@ class Derive(nn.Module):
         self.last = Pointwise(s.seen, s.vector, POOLED, VECTOR, 0.5)
         self.apart, self.joined = dead_zone(s.vector)
 
-    def forward(self, latents: Tensor, quality: Tensor, cells: Tensor) -> Tensor:
-        """``[B, V]``, with the rounding of its integers in any mode."""
+    def found(self, latents: Tensor, quality: Tensor, cells: Tensor) -> Tensor:
+        """``[B, V]``, before what is near 0 becomes 0."""
         x = self.second(self.spatial(self.first(latents), cells))
         mean = (x * cells).sum((2, 3), keepdim=True) / cells.sum((2, 3), keepdim=True)
         if self.first.integer:
             mean = ste_floor(mean, SEEN.frac)
         x = self.quality(mean, quality)[:, :, 0, 0]
         y = at_group(self.contract, at_group(self.expand, x))
-        x = at_group(self.last, POOLED.clamp(x + y) if self.first.integer else x + y)
-        x = at_group(self.joined, at_group(self.apart, x))
+        return at_group(self.last, POOLED.clamp(x + y) if self.first.integer else x + y)
+
+    def forward(self, latents: Tensor, quality: Tensor, cells: Tensor) -> Tensor:
+        """``[B, V]``, with the rounding of its integers in any mode."""
+        x = at_group(self.joined, at_group(self.apart, self.found(latents, quality, cells)))
         with torch.autocast(x.device.type, enabled=False):
             return VECTOR.clamp(ste_floor(x.float(), VECTOR.frac))
 

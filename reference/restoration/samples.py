@@ -32,6 +32,9 @@ MARGIN = 24
 LEAST_QUALITY = 4
 """Below it hardly anything is left that could be restored."""
 
+OF_CROPS = (1, 4, 12)
+"""Of so many crops, by chance, the darkest is taken where clean samples are to be dark."""
+
 SHARD = 250
 """Samples in a file."""
 
@@ -77,13 +80,23 @@ def latents_of(
     return out
 
 
+def dark_crop(images: Sequence[Tensor], size: int, rng: np.random.Generator) -> Tensor:
+    """The darkest of some random crops, of one at times, ``uint8 [3, size, size]``."""
+    several = range(int(rng.choice(OF_CROPS)))
+    crops = [random_crop(images[int(rng.integers(len(images)))], size, rng) for _ in several]
+    return min(crops, key=lambda crop: float(crop.float().mean()))
+
+
 def make_sample(
-    images: Sequence[Tensor], rng: np.random.Generator, model: Model, encoder: Encoder
+    images: Sequence[Tensor], rng: np.random.Generator, model: Model, encoder: Encoder, clean: bool = False
 ) -> tuple[Pixels, Array, npt.NDArray[np.bool_], int, npt.NDArray[np.float32]]:
-    """A sample, in the order of :func:`row_type`."""
-    crop = random_crop(images[int(rng.integers(len(images)))], SIZE + 2 * MARGIN, rng)
+    """A sample, in the order of :func:`row_type`; ``clean`` is as for :func:`make_samples`."""
+    if clean:
+        crop = dark_crop(images, SIZE + 2 * MARGIN, rng)
+    else:
+        crop = random_crop(images[int(rng.integers(len(images)))], SIZE + 2 * MARGIN, rng)
     wide: Pixels = np.ascontiguousarray(crop.permute(1, 2, 0).numpy())
-    severities = random_severities(rng)
+    severities = {} if clean else random_severities(rng)
     inner = np.s_[MARGIN:-MARGIN, MARGIN:-MARGIN]
     captured = np.ascontiguousarray(degraded(wide, severities, rng)[inner])
     cells = random_cells(SIZE // CELL, SIZE // CELL, rng)
@@ -93,7 +106,9 @@ def make_sample(
     return wide[inner], latents, cells, quality, strengths
 
 
-def make_samples(images: Sequence[Tensor], count: int, seed: int, base: int, folder: Path) -> None:
+def make_samples(
+    images: Sequence[Tensor], count: int, seed: int, base: int, folder: Path, clean: bool = False
+) -> None:
     """Write the files of samples that are not there yet; each follows from its number and the seed alone.
 
     Args:
@@ -102,6 +117,7 @@ def make_samples(images: Sequence[Tensor], count: int, seed: int, base: int, fol
         seed: of all of them.
         base: number of the model whose latents they have.
         folder: of the files.
+        clean: whether all are without degradation, many of them dark.
     """
     model, encoder = load_model(base), load_encoder(base)
     folder.mkdir(parents=True, exist_ok=True)
@@ -112,7 +128,7 @@ def make_samples(images: Sequence[Tensor], count: int, seed: int, base: int, fol
         rng = np.random.default_rng([seed, number])
         rows = np.zeros(min(SHARD, count - number * SHARD), row_type(model.latents))
         for k in range(len(rows)):
-            rows[k] = make_sample(images, rng, model, encoder)
+            rows[k] = make_sample(images, rng, model, encoder, clean)
         temporary = path.with_suffix(".tmp")
         with temporary.open("wb") as file:
             np.save(file, rows)

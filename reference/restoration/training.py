@@ -25,7 +25,7 @@ from ..training.optim import Muon
 from ..training.stop import Stop
 from .checkpoints import load_own, own_state, read_own
 from .degradations import KINDS
-from .network import RestorationNetwork, RestorationSizes, base_synthesis
+from .network import NEAR, VECTOR, RestorationNetwork, RestorationSizes, base_synthesis
 from .samples import open_samples
 
 EVERY = 100
@@ -45,6 +45,9 @@ DERIVING = 0.15
 
 TAUGHT, TEACHING_RATE = 48, 2e-3
 """Samples of a batch, and the learning rate, when it is taught degradations first."""
+
+CALIBRATED, CALIBRATION_RATE = (40, 16), 1e-3
+"""Samples of all kinds and clean ones in a batch, and the learning rate, when it is calibrated."""
 
 Samples = Sequence[npt.NDArray[np.void]]
 
@@ -83,6 +86,15 @@ def batch_of(rows: Sequence[np.void]) -> Batch:
     clean = of("clean").permute(0, 3, 1, 2).contiguous(memory_format=nearby)
     latents = (of("latents") * 2.0**-LATENT.frac).contiguous(memory_format=nearby)
     return Batch(clean, latents, of("cells")[:, None], of("quality"), of("severity"))
+
+
+def small_batch(rows: Sequence[np.void]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Latents, cells, quality and severity of a :class:`Batch`, without the clean crops, which are large."""
+    latents, cells, quality, severity = (
+        torch.from_numpy(np.stack([row[name] for row in rows]).astype(np.float32))
+        for name in ("latents", "cells", "quality", "severity")
+    )
+    return latents * 2.0**-LATENT.frac, cells[:, None], quality, severity
 
 
 def random_rows(samples: Samples, count: int, rng: np.random.Generator) -> list[np.void]:
@@ -154,11 +166,8 @@ def teach(network: RestorationNetwork, samples: Samples, steps: int, seed: int) 
     for step in range(steps):
         optimiser.param_groups[0]["lr"] = TEACHING_RATE * min(1.0, (step + 1) / 100, 2 * (1 - step / steps))
         rows = random_rows(samples, TAUGHT, np.random.default_rng([seed, 1 << 20, step]))
-        latents, cells, quality, severity = (
-            torch.from_numpy(np.stack([row[name] for row in rows]).astype(np.float32))
-            for name in ("latents", "cells", "quality", "severity")
-        )
-        found = network.derive(latents * 2.0**-LATENT.frac, quality, cells[:, None])
+        latents, cells, quality, severity = small_batch(rows)
+        found = network.derive(latents, quality, cells)
         loss = wrong_strengths(network.strengths(found), severity).mean()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -189,6 +198,46 @@ def fit_strengths(network: RestorationNetwork, samples: Samples, count: int, see
         target = torch.where(severity == 0, (ones @ solution).clamp_max(0), severity)
     network.kinds.weight.copy_(solution[:-1].T[:, :, None, None])
     network.kinds.bias.copy_(solution[-1])
+
+
+def calibrate(
+    network: RestorationNetwork, samples: Samples, clean: Samples, steps: int, weight: float, seed: int
+) -> None:
+    """Teach the network that derives vectors to find nothing in clean photographs, dark ones too.
+
+    Where something is wrong it is to find what it finds now.  All that follows the vector stays as it is.
+
+    Args:
+        network: trained; its deriving part is changed in place.
+        samples: of all kinds.
+        clean: without degradation.
+        steps: of :data:`CALIBRATED` samples each.
+        weight: of what is found in clean samples against what is no longer found in others.
+        seed: of what is random.
+    """
+    teacher = copy.deepcopy(network.derive).requires_grad_(False)
+    parts = [part for part in network.derive.parameters() if part.requires_grad]
+    optimiser = torch.optim.Adam(parts, CALIBRATION_RATE, betas=(0.9, 0.99))
+    sums = np.zeros(2)
+    for step in range(steps):
+        optimiser.param_groups[0]["lr"] = CALIBRATION_RATE * min(1.0, (step + 1) / 50, 2 * (1 - step / steps))
+        rng = np.random.default_rng([seed, 1 << 21, step])
+        rows = [*random_rows(samples, CALIBRATED[0], rng), *random_rows(clean, CALIBRATED[1], rng)]
+        latents, cells, quality, severity = small_batch(rows)
+        units = 2.0**VECTOR.frac
+        found = units * network.derive.found(latents, quality, cells)
+        with torch.no_grad():
+            before = (units * teacher.found(latents, quality, cells)).clamp(VECTOR.lo, VECTOR.hi)
+        none = (severity == 0).all(1)
+        kept = (found - before).square().mean(1)[~none].mean()
+        beyond = (found.abs() - (NEAR - 1)).clamp_min(0).square().mean(1)[none].mean()
+        optimiser.zero_grad(set_to_none=True)
+        (kept + weight * beyond).backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        sums += float(kept.detach()), float(beyond.detach())
+        if step % EVERY == EVERY - 1:
+            print(f"calibrated {step + 1} {sums[0] / EVERY:.2f} {sums[1] / EVERY:.2f}", flush=True)
+            sums[:] = 0
 
 
 def begin(network: nn.Module, path: Path) -> None:
