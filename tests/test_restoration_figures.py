@@ -59,7 +59,7 @@ def test_figures_compare_at_equal_rate(tmp_path: Path) -> None:
     assert math.isclose(gain_at_equal_rate(ours, curve), 1.5)
     rows.append(replace(rows[0], image="not whole"))
     lines = list(summary(rows))
-    assert lines[4] == "| noise | 1 | 2.333 | 29.50 | 31.00 | +1.0, +2.0 | 0.9000 | 0.9000 |"
+    assert lines[4] == "| noise | 1 | 2.333 | 29.50 | 31.00 | +2.00, +1.00 | +1.0, +2.0 | 0.9000 | 0.9000 |"
     # 1.5 dB are one and a half doublings; one image drawn anew is the same image.
     share = f"{100 * (2**-1.5 - 1):+.0f}"
     assert lines[-1] == f"| AVIF | {share} [{share}, {share}] |" and "| AVIF | +1.50 |" in lines

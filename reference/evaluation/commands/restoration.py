@@ -339,8 +339,8 @@ def summary(rows: Sequence[Row]) -> Iterator[str]:
         return
     yield "PSNR in dB and MS-SSIM, means over images, strengths and rates:"
     yield ""
-    yield "| task | images | bpp | captured | restored | changes from, to | captured | restored |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "| task | images | bpp | captured | restored | weaker, stronger | from, to | captured | restored |"
+    yield "|---" * 9 + "|"
     for task in tasks:
         yield _changes(task, by[task][CAPTURED], by[task][RESTORED])
     lines = [_lines(by[task]) for task in tasks]
@@ -381,15 +381,18 @@ def _changes(task: str, captured: Sequence[Row], restored: Sequence[Row]) -> str
     """A line on what restoring changes; both have the same images, strengths and settings."""
 
     def of(rows: Sequence[Row]) -> Floats:
-        ordered = sorted(rows, key=lambda row: (row.image, row.strength, row.setting))
+        ordered = sorted(rows, key=lambda row: (row.strength, row.image, row.setting))
         return np.array([(row.bpp, row.psnr, row.ms_ssim) for row in ordered])
 
     before, after = of(captured), of(restored)
     change = after[:, 1] - before[:, 1]
     (bpp, was, similar), (_, now, alike) = before.mean(0), after.mean(0)
     images = len({row.image for row in captured})
+    each = np.array_split(change, len({row.strength for row in captured}))
+    apart = ", ".join(f"{part.mean():+.2f}" for part in each)
     span = f"{change.min():+.1f}, {change.max():+.1f}"
-    return f"| {task} | {images} | {bpp:.3f} | {was:.2f} | {now:.2f} | {span} | {similar:.4f} | {alike:.4f} |"
+    cells = f"{bpp:.3f} | {was:.2f} | {now:.2f} | {apart} | {span} | {similar:.4f} | {alike:.4f}"
+    return f"| {task} | {images} | {cells} |"
 
 
 def _gain(lines: Mapping[str, Line], way: str) -> str:
