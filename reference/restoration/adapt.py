@@ -61,7 +61,7 @@ class Adaptation:
     base: int = 1
     batch: int = 4
     side: int = 128
-    rate: float = 1e-4
+    rate: float = 2e-5
     seed: int = 1
 
 
