@@ -145,7 +145,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     mutant(
         "rans-state-unchecked",
-        "T1",
+        "T0",
         "RANS-03",
         ("Decoder.__init__", "size and not data[size - 1]", "False"),
     ),
@@ -193,7 +193,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     mutant(
         "raw-from-below",
-        "T1",
+        "T0",
         "RANS-06",
         ("Encoder.put_raw", "value << TOTAL_BITS - bits", "(1 << bits) - 1 - value << TOTAL_BITS - bits"),
         ("Decoder.raw", "return value", "return (1 << bits) - 1 - value"),
