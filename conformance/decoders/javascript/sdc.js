@@ -308,7 +308,7 @@ function decodeMap(data, at, end, rows, cols, count) {
 export const REGISTRY = [
   { number: 0, name: 'synthetic', sha256: 'fac271c636d78707a5cbe17493fcccc2c7eaf85bebe6019c3ba022696390ac80' },
   { number: 1, name: 'reference', sha256: '982b6f6b862cd46ad401fa3fac8c127a0eded511b2807166bab1f14396a9523a' },
-  { number: 2, name: 'machines', sha256: 'f5a8080d64004e3373c45345db77a53f21c3bcda073a1c7fdd611d222d12c3a2' },
+  { number: 2, name: 'machines', sha256: 'fd8b6fb0739a46a48eb460bc016cdb9de949b9be64cf7c0d5d21032470df3817' },
   { number: 3, name: 'synthetic-restoration', sha256: 'd0340729ce9fa875a9f660731de0a248bc3bf44f88a41c937fcedb02789461cd' },
   { number: 4, name: 'restoration', sha256: '7795b1e157348251d1952ff86bd06d09d25eec922322b05c180c7e0c480ed043' },
 ];
