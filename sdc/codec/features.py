@@ -1,9 +1,9 @@
 """How far what is decoded is from an image for a network that looks at it, for the search (not normative).
 
-The network is the beginning of that of the default analysis (:mod:`sdc.networks.backbone`), which sees the
-image at half its size.  Squared differences of its features count for each channel in units of its variance
-over the image, and for each place as many times as it has pixels; so the distance of two images that have
-nothing to do with one another is about twice their number of pixels.
+The network is the beginning of that of the default analysis (:mod:`sdc.networks.backbone`).  Squared
+differences of its features count for each channel in units of its variance over the image, and for each
+place as many times as it has pixels; so the distance of two images that have nothing to do with one another
+is about twice their number of pixels.
 
 All sums are of integers or in one order, so every machine has the same distance and the same gradient.
 """
@@ -20,9 +20,6 @@ import numpy.typing as npt
 from ..networks.backbone import COARSEST, STRIDES, Backbone, Passage
 from ..networks.sites import Sites
 from ..types import CELL, Array, Pixels
-
-SHRUNK = 2
-"""Pixels of the image to a side of one that the network sees."""
 
 TAPS = 2
 """The finest taps count; what lies behind has gradients that hold for changes of single grey values alone."""
@@ -70,20 +67,6 @@ def _windows(height: int, width: int) -> Iterator[_Window]:
             yield _Window((rows, cols), (top - first, left - near, bottom - first, right - near))
 
 
-def shrunk(pixels: Array) -> Array:
-    """Rounded means of squares of pixels, ``int32 [..., rows / 2, cols / 2, 3]``.
-
-    Args:
-        pixels: ``[..., rows, cols, 3]`` integers in any real dtype.
-    """
-    *front, rows, cols, channels = pixels.shape
-    squares = pixels.astype(np.int32).reshape(
-        *front, rows // SHRUNK, SHRUNK, cols // SHRUNK, SHRUNK, channels
-    )
-    means: Array = (squares.sum((-4, -2)) + SHRUNK**2 // 2) // SHRUNK**2
-    return means
-
-
 def _framed(image: Array, backbone: Backbone) -> Array:
     """An image in a frame of the network's mean colour that has a size which the network takes."""
     height, width = (-(-n // COARSEST) * COARSEST for n in image.shape[:2])
@@ -99,7 +82,7 @@ def feature_scales(backbone: Backbone, padded: Pixels) -> list[Array]:
     Args:
         padded: the whole image, from :func:`.tiles.pad_to_cells`.
     """
-    canvas = _framed(shrunk(padded), backbone)
+    canvas = _framed(padded, backbone)
     sums: list[list[Array]] = [[] for _ in range(TAPS)]
     for window in _windows(*canvas.shape[:2]):
         for k, x in enumerate(backbone.features(canvas[window.seen], TAPS)):
@@ -111,7 +94,7 @@ def feature_scales(backbone: Backbone, padded: Pixels) -> list[Array]:
         count, total, squares = np.sum(parts, 0).astype(np.float64)
         variance = squares / count - np.square(total / count)
         least = LEAST * fsum(variance) / len(variance) + 1
-        area = (stride * SHRUNK) ** 2 / (TAPS * len(variance))
+        area = stride**2 / (TAPS * len(variance))
         scales.append((area / (variance + least)).astype(np.float32))
     return scales
 
@@ -143,11 +126,11 @@ class FeatureDistance:
         self, backbone: Backbone, scales: Sequence[Array], shown: Pixels, sites: Sites, weight: float = 1.0
     ):
         self.backbone, self.scales = backbone, [scale * np.float32(weight) for scale in scales]
-        cells = MARGIN * SHRUNK // CELL
+        cells = MARGIN // CELL
         top, left = max(int(sites.rows.min()) - cells, 0), max(int(sites.cols.min()) - cells, 0)
         bottom, right = int(sites.rows.max()) + 1 + cells, int(sites.cols.max()) + 1 + cells
         part = shown[top * CELL : bottom * CELL, left * CELL : right * CELL]
-        self.canvas = _framed(shrunk(part), backbone)
+        self.canvas = _framed(part, backbone)
         self.rows, self.cols = sites.rows - top, sites.cols - left
         self.windows = list(_windows(*self.canvas.shape[:2]))
         self.wanted = [
@@ -164,7 +147,7 @@ class FeatureDistance:
         Returns:
             ``(distance, float32 [cells, 16, 16, 3])``.
         """
-        self._cells(self.canvas)[self.rows, :, self.cols] = shrunk(pixels)
+        self._cells(self.canvas)[self.rows, :, self.cols] = pixels
         terms: list[float] = []
 
         def slope(k: int, difference: Array) -> Array:
@@ -213,11 +196,10 @@ class FeatureDistance:
                 total[window.seen] += self.backbone.backward(slopes, passage)
         if not wanted:
             return np.empty((0, CELL, CELL, 3), np.float32)
-        cells = self._cells(total)[self.rows, :, self.cols] / np.float32(SHRUNK**2)
-        return cells.repeat(SHRUNK, 1).repeat(SHRUNK, 2)
+        gradient: Array = self._cells(total)[self.rows, :, self.cols]
+        return gradient
 
     @staticmethod
     def _cells(image: Array) -> Array:
-        """An image as the network sees it as ``[rows, 8, cols, 8, 3]``, a row and a column for each cell."""
-        side = CELL // SHRUNK
-        return image.reshape(image.shape[0] // side, side, image.shape[1] // side, side, 3)
+        """An image as ``[rows, 16, cols, 16, 3]``, a row and a column for each cell."""
+        return image.reshape(image.shape[0] // CELL, CELL, image.shape[1] // CELL, CELL, 3)
