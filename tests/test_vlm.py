@@ -76,21 +76,17 @@ class Model:
         return texts, seen
 
 
+def command_of(server: Server, photographs: Path, out: Path) -> list[str]:
+    return ["vlm", "--vlm", f"{server.url}#tiny", "--data", str(photographs), "--out", str(out)]
+
+
 def test_one_command_from_photographs_to_tables(
     photographs: Path, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = Model(server)
     server.answers = [model]
     (tmp_path / "asked.txt").write_text("What colour?\n")
-    command = [
-        "vlm",
-        "--vlm",
-        f"{server.url}#tiny",
-        "--data",
-        str(photographs),
-        "--out",
-        str(tmp_path / "out"),
-    ]
+    command = command_of(server, photographs, tmp_path / "out")
     command += ["--questions", str(tmp_path / "asked.txt"), "--draws", "20"]
     command += ["--codecs", "sdc", "sdc:1", "--qualities", "sdc=20,50"]
     main(command)
@@ -123,15 +119,7 @@ def test_a_model_that_gives_no_levels_ends_the_command(
     answer: Any, photographs: Path, server: Server, tmp_path: Path
 ) -> None:
     server.answers = [answer]
-    command = [
-        "vlm",
-        "--vlm",
-        f"{server.url}#tiny",
-        "--data",
-        str(photographs),
-        "--out",
-        str(tmp_path / "out"),
-    ]
+    command = command_of(server, photographs, tmp_path / "out")
     with pytest.raises(SystemExit, match=r"0\.png: the model gave no levels"):
         main(command)
     assert not (tmp_path / "out").exists()

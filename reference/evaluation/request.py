@@ -197,6 +197,17 @@ def images_of(args: argparse.Namespace) -> list[LabelledImage]:
     return images
 
 
+def planned(args: argparse.Namespace) -> tuple[Plan, list[LabelledImage]]:
+    """What the arguments ask for, checked: what to measure, and of which images.
+
+    Raises:
+        ImportError, OSError, SdcError, ValueError: as :func:`plan_of`, :func:`images_of` and :func:`check`.
+    """
+    plan, images = plan_of(args), images_of(args)
+    check(args, {name for variant, _ in plan.variants for name in (variant.name, variant.coder)})
+    return plan, images
+
+
 def check(args: argparse.Namespace, measured: Collection[str]) -> None:
     """Refuse, before anything is measured, what could not be evaluated or scored, and say what has no effect.
 

@@ -28,7 +28,7 @@ from ..page import Examples, examples_of, pair_of, write_page
 from ..plan import Plan, jobs_of
 from ..plots import draw_scores
 from ..report import Results, as_json, as_markdown, results_of
-from ..request import add_arguments, check, images_of, plan_of
+from ..request import add_arguments, planned
 from ..scoring import Scored, about_of, score_all
 from ..worker import Worker
 
@@ -45,9 +45,7 @@ def run(args: argparse.Namespace) -> None:
         SystemExit: something is not there, not installed, or fails.
     """
     try:
-        plan = plan_of(args)
-        images = images_of(args)
-        check(args, {name for variant, _ in plan.variants for name in (variant.name, variant.coder)})
+        plan, images = planned(args)
         args.out.mkdir(parents=True, exist_ok=True)
         found = score_all(args, plan, images)
     except (ImportError, OSError, RuntimeError, SdcError, ValueError) as error:

@@ -37,7 +37,7 @@ from ..figures import Figure, difference, score_at, spread
 from ..lines import Line
 from ..rankings import RANKINGS
 from ..report import as_figure, in_words, score_words
-from ..request import add_arguments, check, images_of, plan_of
+from ..request import add_arguments, planned
 from ..scoring import about_of, score_all
 from ..tables import markdown
 from ..variants import parse_variant
@@ -80,11 +80,9 @@ def run(args: argparse.Namespace) -> None:
         named = _sources_of(base, args.rankings)
         args.sources = list(named)
         args.codecs = list(args.codecs or CODECS)
-        plan = plan_of(args)
+        plan, images = planned(args)
         if not all(variant.levels for variant, _ in plan.variants):
             raise ValueError("--codecs: a whole image has no levels to rank")
-        images = images_of(args)
-        check(args, {name for variant, _ in plan.variants for name in (variant.name, variant.coder)})
         args.out.mkdir(parents=True, exist_ok=True)
         scored = score_all(args, plan, images)
     except (ImportError, OSError, RuntimeError, SdcError, ValueError) as error:
