@@ -302,7 +302,7 @@ def wait_for(holds: Callable[[], object], seconds: float = 30.0) -> None:
         time.sleep(0.02)
 
 
-FILES = 16
+FILES = 6
 
 
 @pytest.mark.slow
