@@ -173,9 +173,14 @@ def test_a_run_stops_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[s
     features = FinderNetwork().features.state_dict()
     torch.save({f"features.{name}": value for name, value in features.items()}, tmp_path / "start.pth")
     words = ["train", "--samples", str(tmp_path / "samples"), "--start", str(tmp_path / "start.pth")]
-    words += ["--out", str(tmp_path / "run"), "--batch", "2"]
+    words += ["--out", str(tmp_path / "run"), "--batch", "2", "--keep", "7"]
     for minutes in ("0.01", "0.03"):
         main([*words, "--minutes", minutes])
     said = capsys.readouterr().out
     assert "from step 0" in said and said.count("2 samples, 1 of them outlined") == 2
-    assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["step"] > 1
+    state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    assert state["step"] > 1
+    same = {int(name.split(".")[0]): True for name in features}
+    for name, value in features.items():
+        same[int(name.split(".")[0])] &= bool(torch.equal(value, state["network"][f"features.{name}"]))
+    assert [number for number, stays in same.items() if stays] == list(range(7))

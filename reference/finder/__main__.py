@@ -1,4 +1,4 @@
-"""``python -m sdc_reference.finder samples|train|export|measure``."""
+"""``python -m sdc_reference.finder samples|head|teach|train|export|measure``."""
 
 from .command import main
 

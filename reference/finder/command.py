@@ -11,6 +11,7 @@ from sdc.analysis.finder import finder, read_finder
 from .export import export_run
 from .measure import measure
 from .samples import Teachers, samples_of
+from .teacher import learn, teach
 from .training import train
 
 
@@ -22,6 +23,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     make.add_argument("--data", type=Path, nargs="+", required=True)
     make.add_argument("--teachers", type=Path, required=True, help="folder of the ONNX networks")
     make.add_argument("--out", type=Path, required=True)
+    head = steps.add_parser("head", help="heads on a vision transformer learn from outlined samples")
+    head.add_argument("--samples", type=Path, required=True)
+    head.add_argument("--weights", type=Path, required=True, help="DINOv2's, as a file of torch")
+    head.add_argument("--out", type=Path, required=True)
+    head.add_argument("--heads", type=int, default=2)
+    head.add_argument("--steps", type=int, default=300)
+    soft = steps.add_parser("teach", help="write samples whose maps the heads have taught")
+    soft.add_argument("--samples", type=Path, required=True)
+    soft.add_argument("--weights", type=Path, required=True, help="DINOv2's, as a file of torch")
+    soft.add_argument("--heads", type=Path, required=True)
+    soft.add_argument("--out", type=Path, required=True)
     run = steps.add_parser("train", help="train, or go on")
     run.add_argument("--samples", type=Path, required=True)
     run.add_argument(
@@ -32,6 +44,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     run.add_argument("--batch", type=int, default=12)
     run.add_argument("--rate", type=float, default=2e-3)
     run.add_argument("--backbone-rate", type=float, default=1e-4)
+    run.add_argument(
+        "--keep",
+        type=int,
+        default=0,
+        metavar="LAYERS",
+        help="so many first layers stay as they are: 7 for what the encoder's search compares images by",
+    )
     run.add_argument("--seed", type=int, default=1)
     run.add_argument("--threads", type=int, default=1)
     run.add_argument("--single", action="store_true", help="compute in single precision, not in bfloat16")
@@ -43,8 +62,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     test.add_argument("--coco", type=Path, required=True)
     test.add_argument("--file", type=Path, help="of integers; by default the shipped one")
     args = parser.parse_args(argv)
+    try:
+        _carry_out(args)
+    except (OSError, ValueError) as error:
+        raise SystemExit(str(error)) from None
+
+
+def _carry_out(args: argparse.Namespace) -> None:
     if args.step == "samples":
         _samples(args)
+    elif args.step == "head":
+        learn(args.samples, args.weights, args.out, args.heads, args.steps)
+    elif args.step == "teach":
+        teach(args.samples, args.weights, args.heads, args.out)
     elif args.step == "train":
         train(args)
     elif args.step == "export":

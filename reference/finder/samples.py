@@ -82,8 +82,11 @@ class Sample:
     labelled: bool
 
     def save(self, path: Path) -> None:
-        """Write it as a file of NumPy."""
-        np.savez_compressed(path, **vars(self))
+        """Write it as a file of NumPy, whole or not at all."""
+        part = path.with_suffix(".part")
+        with part.open("wb") as file:
+            np.savez_compressed(file, **vars(self))
+        part.replace(path)
 
 
 def load(path: Path) -> Sample:

@@ -138,6 +138,8 @@ def train(args: argparse.Namespace) -> None:
     labelled = [k for k, sample in enumerate(samples) if sample.labelled]
     network = FinderNetwork()
     network.begin(args.start)
+    for layer in list(network.features)[: args.keep]:
+        layer.requires_grad_(False)
     network = channels_last(network)
     average = copy.deepcopy(network).eval().requires_grad_(False)
     backbone = list(network.features.parameters())
