@@ -55,7 +55,7 @@ Degrade = Callable[[Floats, float, np.random.Generator], Floats]
 """From ``float32 [H, W, 3]`` of 0 to 1 and a severity to another such image."""
 
 
-def _between(low: float, high: float, part: float) -> float:
+def between(low: float, high: float, part: float) -> float:
     """A value on a logarithmic scale from ``low`` at 0 to ``high`` at 1."""
     return float(low * (high / low) ** part)
 
@@ -72,7 +72,8 @@ def samples(light: Floats) -> Floats:
     return image
 
 
-def _normal(shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
+def normal(shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
+    """Normal random values of mean 0 and deviation 1."""
     return rng.standard_normal(shape, np.float32)
 
 
@@ -85,7 +86,7 @@ def sensor(light: Floats, shot: float, read: float, rng: np.random.Generator) ->
         read: standard deviation in the dark.
     """
     deviation = np.sqrt(np.maximum(light, 0) * np.float32(shot) + np.float32(read**2))
-    return light + deviation * _normal(light.shape, rng)
+    return light + deviation * normal(light.shape, rng)
 
 
 def demosaiced(light: Floats) -> Floats:
@@ -111,10 +112,10 @@ def _tent(plane: Floats) -> Floats:
 
 def noise(image: Floats, severity: float, rng: np.random.Generator) -> Floats:
     """Normal noise on samples, or that of a sensor, at times one with a mosaic of colours."""
-    sigma = _between(6, 55, severity) / 255
+    sigma = between(6, 55, severity) / 255
     if rng.random() < 0.45:
         one = rng.random() < 0.15
-        grain = _normal((*image.shape[:2], 1 if one else 3), rng)
+        grain = normal((*image.shape[:2], 1 if one else 3), rng)
         return image + np.float32(sigma) * grain
     # Such that a middle grey has about the same noise.
     middle = 0.5**GAMMA
@@ -172,18 +173,18 @@ def _splat(y: npt.NDArray[np.float64], x: npt.NDArray[np.float64], half: int) ->
 
 def defocus(image: Floats, severity: float, rng: np.random.Generator) -> Floats:
     """A lens out of focus: highlights spread as light does."""
-    return samples(convolved(linear(image), disc(_between(0.8, 5.0, severity))))
+    return samples(convolved(linear(image), disc(between(0.8, 5.0, severity))))
 
 
 def motion(image: Floats, severity: float, rng: np.random.Generator) -> Floats:
     """A camera that moves while it exposes."""
-    kernel = trail(_between(3, 24, severity), rng.uniform(0, math.pi), rng.normal(0, 0.6))
+    kernel = trail(between(3, 24, severity), rng.uniform(0, math.pi), rng.normal(0, 0.6))
     return samples(convolved(linear(image), kernel))
 
 
 def compression(image: Floats, severity: float, rng: np.random.Generator) -> Floats:
     """An earlier life as JPEG."""
-    quality = round(_between(60, 7, severity))
+    quality = round(between(60, 7, severity))
     return of_bytes(jpeg(to_bytes(image), quality, int(rng.choice([0, 2, 2]))))
 
 
@@ -196,10 +197,10 @@ def jpeg(pixels: Pixels, quality: int, subsampling: int) -> Pixels:
 
 def low_light(image: Floats, severity: float, rng: np.random.Generator) -> Floats:
     """Too little light: a fraction of it, at times with more contrast, and the noise of a sensor."""
-    fraction = _between(0.4, 0.03, severity)
+    fraction = between(0.4, 0.03, severity)
     curve = rng.uniform(0.9, 1.3)
     light = np.float32(fraction) * linear(image) ** np.float32(curve)
-    shot = _between(2e-5, 1e-3, rng.random())
+    shot = between(2e-5, 1e-3, rng.random())
     return samples(sensor(light, shot, rng.uniform(0.2, 1) * math.sqrt(shot) * 0.06, rng))
 
 
@@ -219,7 +220,7 @@ def ramp(shape: tuple[int, int], rng: np.random.Generator) -> Floats:
 def haze(image: Floats, severity: float, rng: np.random.Generator) -> Floats:
     """Light of the air in front of what is far away."""
     depth = rng.uniform(0.35, 0.9) + rng.uniform(0.2, 1) * ramp((image.shape[0], image.shape[1]), rng)
-    through = np.exp(-_between(0.3, 2.0, severity) * depth).astype(np.float32)[..., None]
+    through = np.exp(-between(0.3, 2.0, severity) * depth).astype(np.float32)[..., None]
     air = rng.uniform(0.6, 1.0) * (1 + rng.normal(0, 0.02, 3))
     return image * through + np.float32(1) * air.astype(np.float32) * (1 - through)
 
@@ -230,7 +231,7 @@ def streaks(shape: tuple[int, int], severity: float, rng: np.random.Generator) -
     angle = math.pi / 2 + rng.normal(0, 0.3)
     for _ in range(int(rng.integers(1, 4))):
         length = rng.uniform(8, 40)
-        drops = (rng.random(shape) < _between(0.0015, 0.012, severity)).astype(np.float32)
+        drops = (rng.random(shape) < between(0.0015, 0.012, severity)).astype(np.float32)
         drops *= rng.uniform(0.4, 1, shape).astype(np.float32)
         width = disc(rng.uniform(0.4, 1.1))
         wide = convolved(convolved(drops[..., None], width), trail(length, angle + rng.normal(0, 0.03), 0))

@@ -21,7 +21,8 @@ from sdc.networks.registry import load_encoder, load_model
 from sdc.types import CELL, Array, Pixels
 
 from ..training.data import random_cells, random_crop
-from .degradations import KINDS, degraded, random_severities
+from .degradations import KINDS, random_severities
+from .varieties import varied
 
 SIZE = 192
 """Side of a crop."""
@@ -35,6 +36,12 @@ LEAST_QUALITY = 4
 OF_CROPS = (1, 4, 12)
 """Of so many crops, by chance, the darkest is taken where clean samples are to be dark."""
 
+DARK_PART = 0.5
+"""Part of the clean samples among others that are such dark ones: they are to stay dark."""
+
+OFTEN = (*KINDS, "noise", "low-light")
+"""Kinds of samples with one degradation; noise and low light come twice as often as the others."""
+
 SHARD = 250
 """Samples in a file."""
 
@@ -42,13 +49,15 @@ SHARD = 250
 def row_type(latents: int) -> np.dtype[np.void]:
     """Type of a sample in a file.
 
-    ``clean`` is ``uint8 [SIZE, SIZE, 3]``, ``latents`` ``int16 [M, rows, cols]`` with 0 outside the group,
-    ``cells`` which cells are of the group, ``severity`` that of each kind, 0 without.
+    ``clean`` and ``captured`` are ``uint8 [SIZE, SIZE, 3]``, before and after degradation, ``latents`` those
+    of the captured crop, ``int16 [M, rows, cols]`` with 0 outside the group, ``cells`` which cells are of the
+    group, ``severity`` that of each kind, 0 without.
     """
     side = SIZE // CELL
     return np.dtype(
         [
             ("clean", "u1", (SIZE, SIZE, 3)),
+            ("captured", "u1", (SIZE, SIZE, 3)),
             ("latents", "<i2", (latents, side, side)),
             ("cells", "?", (side, side)),
             ("quality", "u1"),
@@ -87,23 +96,27 @@ def dark_crop(images: Sequence[Tensor], size: int, rng: np.random.Generator) -> 
     return min(crops, key=lambda crop: float(crop.float().mean()))
 
 
+Sample = tuple[Pixels, Pixels, Array, npt.NDArray[np.bool_], int, npt.NDArray[np.float32]]
+"""A sample in the order of :func:`row_type`."""
+
+
 def make_sample(
     images: Sequence[Tensor], rng: np.random.Generator, model: Model, encoder: Encoder, clean: bool = False
-) -> tuple[Pixels, Array, npt.NDArray[np.bool_], int, npt.NDArray[np.float32]]:
-    """A sample, in the order of :func:`row_type`; ``clean`` is as for :func:`make_samples`."""
-    if clean:
+) -> Sample:
+    """A sample; ``clean`` is as for :func:`make_samples`."""
+    severities = {} if clean else random_severities(rng, OFTEN)
+    if clean or (not severities and rng.random() < DARK_PART):
         crop = dark_crop(images, SIZE + 2 * MARGIN, rng)
     else:
         crop = random_crop(images[int(rng.integers(len(images)))], SIZE + 2 * MARGIN, rng)
     wide: Pixels = np.ascontiguousarray(crop.permute(1, 2, 0).numpy())
-    severities = {} if clean else random_severities(rng)
     inner = np.s_[MARGIN:-MARGIN, MARGIN:-MARGIN]
-    captured = np.ascontiguousarray(degraded(wide, severities, rng)[inner])
+    captured = np.ascontiguousarray(varied(wide, severities, rng)[inner])
     cells = random_cells(SIZE // CELL, SIZE // CELL, rng)
     quality = int(rng.integers(LEAST_QUALITY, QUALITIES))
     latents = latents_of(captured, cells, quality, model, encoder).transpose(2, 0, 1)
     strengths = np.array([severities.get(kind, 0.0) for kind in KINDS], np.float32)
-    return wide[inner], latents, cells, quality, strengths
+    return wide[inner], captured, latents, cells, quality, strengths
 
 
 def make_samples(
