@@ -33,7 +33,7 @@ def test_presets_are_written_as_they_are_read() -> None:
     preset = parse_preset("L2-6,other-20,margin1")
     assert preset == Preset((0, -6, 0, -20), 1)
     assert parse_preset("margin1,model2") == Preset(margin=1, model=2)
-    for each in (preset, *PRESETS.values(), Preset(), Preset((1, 0, 0, -63), 15, 2, 9)):
+    for each in (preset, *PRESETS.values(), Preset(), Preset((1, 0, 0, -63), 15, 2, 9, 4, 4)):
         assert parse_preset(str(each)) == each
     for wrong in ("other", "L4-2", "margin16", "margin-1", "only1-3", "other-16,,"):
         with pytest.raises(ValueError, match="is not such as"):

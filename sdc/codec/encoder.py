@@ -171,7 +171,8 @@ def encode(
     height, width = image.shape[:2]
     if model is None:
         model = 1 if wanted.model is None else wanted.model
-    decoder, encoder = load_model(model), load_encoder(model)
+    decoder = load_model(model)
+    encoder, about_analysis = _encoder_for(model, wanted, effort)
     grouped = group_map(
         () if objects is None else objects,
         width,
@@ -198,7 +199,7 @@ def encode(
         after.append(Chunk(PROV, provenance_payload(provenance)))
     return Encoded(
         assemble(head, groups, payloads, grouped.labels, before, [*after, *about]),
-        [*about_image, *notes, *about_preset],
+        [*about_image, *notes, *about_preset, *about_analysis],
     )
 
 
@@ -319,6 +320,26 @@ def _checked_effort(effort: int | None, preset: Preset) -> int:
     if type(effort) is not int or effort not in range(len(EFFORTS)):
         raise SdcError("E_USAGE", f"an effort is a whole number of 0 to {len(EFFORTS) - 1}, not {effort!r}")
     return effort
+
+
+def _encoder_for(model: int, preset: Preset, effort: int) -> tuple[Encoder, tuple[str, ...]]:
+    """What encodes, and what the caller may want to know of it.
+
+    The search compares what decoders show with the image as captured, so it goes with the model's own
+    analysis alone.
+
+    Raises:
+        SdcError: ``E_MODEL`` or ``E_MODEL_FILE``.
+    """
+    if preset.analysis is None:
+        return load_encoder(model), ()
+    if effort:
+        words = f"effort {effort} searches for the image as captured: the analysis for degraded images"
+        return load_encoder(model), (f"{words} is not used, effort 0 takes it",)
+    return load_encoder(preset.analysis), (
+        "coded by the analysis for degraded images: decoded with --restore it is meant to be seen, and what"
+        " is taken for noise is not in the stream",
+    )
 
 
 def _payloads(

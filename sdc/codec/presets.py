@@ -6,7 +6,9 @@ A preset is written as its options with commas between, each of which may be lef
   important level of an image always gets the quality that is asked for (:func:`.encoder.qualities_of`);
 - ``margin1``: cells of background around objects that are coded as theirs are;
 - ``model2``, ``effort3``: the number of the model, and the encoder's effort, where none is asked for;
-- ``restoration4``: the number of the restoration model that streams name and that tells degradations.
+- ``restoration4``: the number of the restoration model that streams name and that tells degradations;
+- ``analysis4``: the number of the model whose encoder's file has the analysis for degraded images that is
+  taken at effort 0, in place of the own one of the model that decodes.
 
 ``docs/accuracy.md`` says where each preset comes from, and how to search for better ones
 (``python -m sdc_reference.evaluation presets``).
@@ -35,6 +37,8 @@ class Preset:
         model: number of the model, or None for the usual one.
         effort: of the encoder, or None for the usual one.
         restoration: number of the restoration model that streams name, or None.
+        analysis: number of the model whose encoder's file is taken at effort 0, or None for that of the
+            model that decodes.
     """
 
     offsets: tuple[int, int, int, int] = (0, 0, 0, 0)
@@ -42,6 +46,7 @@ class Preset:
     model: int | None = None
     effort: int | None = None
     restoration: int | None = None
+    analysis: int | None = None
 
     def __str__(self) -> str:
         """The options; :func:`parse_preset` gives the same preset again."""
@@ -54,6 +59,8 @@ class Preset:
             parts.append(f"effort{self.effort}")
         if self.restoration is not None:
             parts.append(f"restoration{self.restoration}")
+        if self.analysis is not None:
+            parts.append(f"analysis{self.analysis}")
         return ",".join(parts)
 
 
@@ -76,6 +83,8 @@ def with_option(preset: Preset, option: str) -> Preset | None:
         return replace(preset, effort=int(effort[1]))
     if restorer := re.fullmatch(r"restoration(\d{1,10})", option):
         return replace(preset, restoration=int(restorer[1]))
+    if other := re.fullmatch(r"analysis(\d{1,10})", option):
+        return replace(preset, analysis=int(other[1]))
     return None
 
 
