@@ -121,14 +121,33 @@ class ReferenceModel(nn.Module):
         Returns:
             ``image`` (decoded), ``bits`` ``[B]`` (latents), ``hyper_bits`` ``[B]``.
         """
-        fine = F.interpolate(cells, scale_factor=2, mode="nearest") if self.sizes.gated else None
-        latents = self.analysis(image, quality, fine).float()
+        known, bits, hyper_bits = self.coded(image, quality, cells)
+        return {
+            "image": self.synthesis(known, quality, self._fine(cells)),
+            "bits": bits,
+            "hyper_bits": hyper_bits,
+        }
+
+    def coded(self, image: Tensor, quality: Tensor, cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Code one group of each image, and decode no pixel.
+
+        Args:
+            image, quality, cells: as for :meth:`forward`.
+
+        Returns:
+            ``(latents [B, M, h, w] as decoders have them, bits [B] of latents, bits [B] of hyper-latents)``.
+        """
+        latents = self.analysis(image, quality, self._fine(cells)).float()
         code = self.hyper.analysis_transform(latents, cells).float()
         with torch.autocast(image.device.type, enabled=False):
             code, hyper_bits = self._code_hyper(code, quality, F.max_pool2d(cells, 4))
         features = self.hyper.synthesis_transform(code, quality)
         known, bits = self._code_latents(latents, features, quality, cells)
-        return {"image": self.synthesis(known, quality, fine), "bits": bits, "hyper_bits": hyper_bits}
+        return known, bits, hyper_bits
+
+    def _fine(self, cells: Tensor) -> Tensor | None:
+        """The mask of the group at 1/8, where taps are gated by groups."""
+        return F.interpolate(cells, scale_factor=2, mode="nearest") if self.sizes.gated else None
 
     def _code_hyper(self, code: Tensor, quality: Tensor, blocks: Tensor) -> tuple[Tensor, Tensor]:
         """Hyper-latents as decoders have them, and their bits ``[B]`` in ``blocks``, ``[B, 1, h/4, w/4]``."""

@@ -44,6 +44,9 @@ VECTOR_PART = Format(6, 0, 127)
 NEAR, BEYOND = 4.0, 1.5
 """Value of the vector up to which it counts as 0, and the factor on what is beyond."""
 
+LEAK = 0.5
+"""Part of the gradient that passes by the dead zone: a degradation that is not found could not be learnt."""
+
 FEATURES = Format(7, 0, 2047)
 GAIN = Format(9, 0, 4095)
 """Gains of 0 to 8; the integer of a gain of 1 is 2 to the power of ``frac``."""
@@ -208,9 +211,11 @@ class Derive(nn.Module):
 
     def forward(self, latents: Tensor, quality: Tensor, cells: Tensor) -> Tensor:
         """``[B, V]``, with the rounding of its integers in any mode."""
-        x = at_group(self.joined, at_group(self.apart, self.found(latents, quality, cells)))
+        found = self.found(latents, quality, cells)
+        x = at_group(self.joined, at_group(self.apart, found))
         with torch.autocast(x.device.type, enabled=False):
-            return VECTOR.clamp(ste_floor(x.float(), VECTOR.frac))
+            found = found.float()
+            return VECTOR.clamp(ste_floor(x.float(), VECTOR.frac)) + LEAK * (found - found.detach())
 
 
 class RestorationNetwork(nn.Module):

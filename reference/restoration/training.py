@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +58,7 @@ class Batch:
     """Samples.
 
     Attributes:
-        clean: ``float [B, 3, S, S]``, 0 to 255.
+        clean, captured: ``float [B, 3, S, S]``, 0 to 255, before degradation and after it.
         latents: ``float [B, M, S / 16, S / 16]`` in network units.
         cells: ``float [B, 1, S / 16, S / 16]``, 1 where a cell is of the group.
         quality: ``float [B]``.
@@ -65,6 +66,7 @@ class Batch:
     """
 
     clean: Tensor
+    captured: Tensor
     latents: Tensor
     cells: Tensor
     quality: Tensor
@@ -83,9 +85,11 @@ def batch_of(rows: Sequence[np.void]) -> Batch:
         return torch.from_numpy(np.stack([row[name] for row in rows]).astype(np.float32))
 
     nearby = torch.channels_last
-    clean = of("clean").permute(0, 3, 1, 2).contiguous(memory_format=nearby)
+    clean, captured = (
+        of(name).permute(0, 3, 1, 2).contiguous(memory_format=nearby) for name in ("clean", "captured")
+    )
     latents = (of("latents") * 2.0**-LATENT.frac).contiguous(memory_format=nearby)
-    return Batch(clean, latents, of("cells")[:, None], of("quality"), of("severity"))
+    return Batch(clean, captured, latents, of("cells")[:, None], of("quality"), of("severity"))
 
 
 def small_batch(rows: Sequence[np.void]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -109,6 +113,11 @@ def squared_error(decoded: Tensor, batch: Batch) -> Tensor:
     return total / (3 * batch.mask.sum((1, 2, 3)))
 
 
+def decibels(error: Tensor) -> Tensor:
+    """PSNR of mean squared errors of 8-bit samples."""
+    return 10 * torch.log10(255**2 / error.clamp_min(1e-3))
+
+
 def loss_of(network: RestorationNetwork, batch: Batch, seen: FeatureDistance) -> tuple[Tensor, Tensor]:
     """Loss of a batch, and ``[loss, dB, error of strengths]`` for the log.
 
@@ -126,7 +135,7 @@ def loss_of(network: RestorationNetwork, batch: Batch, seen: FeatureDistance) ->
         wrong = wrong_strengths(found, batch.severity)
         weight = torch.where((batch.severity == 0).all(1), CLEAN_WEIGHT, 1.0)
         loss = (weight * torch.log(distance + FLOOR)).sum() / weight.sum() + KINDS_WEIGHT * wrong.mean()
-        psnr = 10 * torch.log10(255**2 / error.clamp_min(1e-3)).mean()
+        psnr = decibels(error).mean()
     return loss, torch.stack([loss.detach(), psnr.detach(), wrong.mean().detach()])
 
 
@@ -249,6 +258,12 @@ def begin(network: nn.Module, path: Path) -> None:
     print(f"{len(fitting)} of {len(state)} tensors of {path}", flush=True)
 
 
+def kind_of(severity: Tensor) -> str:
+    """The kind of a sample by its strengths ``[kinds]``, ``clean`` without any, ``mixed`` with several."""
+    kinds = [kind for kind, s in zip(KINDS, severity, strict=True) if s > 0]
+    return "mixed" if len(kinds) > 1 else (kinds or ["clean"])[0]
+
+
 @torch.no_grad()
 def by_kind(network: RestorationNetwork, rows: Sequence[np.void]) -> dict[str, tuple[float, float]]:
     """Mean dB of samples as captured and restored, by their kind, ``clean`` or ``mixed``."""
@@ -259,12 +274,9 @@ def by_kind(network: RestorationNetwork, rows: Sequence[np.void]) -> dict[str, t
             restored, _ = network(batch.latents, batch.quality, batch.cells)
             fine = F.interpolate(batch.cells, scale_factor=2, mode="nearest")
             captured = network.base(batch.latents, batch.quality, fine)
-        pairs = [squared_error(x.float().clamp(0, 255), batch) for x in (captured, restored)]
-        decibels = [10 * torch.log10(255**2 / p.clamp_min(1e-3)) for p in pairs]
-        for severity, a, b in zip(batch.severity, *decibels, strict=True):
-            kinds = [kind for kind, s in zip(KINDS, severity, strict=True) if s > 0]
-            name = "mixed" if len(kinds) > 1 else (kinds or ["clean"])[0]
-            found.setdefault(name, []).append((float(a), float(b)))
+        pairs = [decibels(squared_error(x.float().clamp(0, 255), batch)) for x in (captured, restored)]
+        for severity, a, b in zip(batch.severity, *pairs, strict=True):
+            found.setdefault(kind_of(severity), []).append((float(a), float(b)))
     return {
         name: (sum(a for a, _ in pairs) / len(pairs), sum(b for _, b in pairs) / len(pairs))
         for name, pairs in sorted(found.items())
@@ -295,80 +307,137 @@ def follow(average: nn.Module, network: nn.Module, step: int) -> None:
         kept.copy_(now)
 
 
-def train(args: argparse.Namespace) -> None:
+class Stage:
+    """What a run trains: a restoration network, with the encoder and the base frozen.
+
+    Args:
+        args: those of the command.
+        samples: that are trained on.
+
+    Attributes:
+        network: with the weights as they move.
+        average: with their running average.
+        optimisers: of what is trained.
+    """
+
+    network: nn.Module
+    average: nn.Module
+    optimisers: Sequence[torch.optim.Optimizer]
+
+    def __init__(self, args: argparse.Namespace, samples: Samples):
+        self.args, self.samples = args, samples
+        self.base = models_folder() / f"sdc-model-{args.base}.safetensors"
+        self.restoration = channels_last(RestorationNetwork(RestorationSizes(), base_synthesis(self.base)))
+        examples = batch_of(random_rows(samples, 16, np.random.default_rng(args.seed))).clean
+        self.seen = FeatureDistance(args.features, examples, args.feature_weight)
+        self._build()
+        self._peaks = [group["lr"] for o in self.optimisers for group in o.param_groups]
+        self.step, self.seconds = 0, 0.0
+
+    def _build(self) -> None:
+        self.network = self.restoration
+        self.average = copy.deepcopy(self.network).requires_grad_(False)
+        self.optimisers = optimisers_of(self.restoration, self.args.matrix_rate, self.args.rate)
+
+    def restoring(self, network: nn.Module) -> RestorationNetwork:
+        """The restoration network within :attr:`network` or :attr:`average`."""
+        assert isinstance(network, RestorationNetwork)
+        return network
+
+    def begin(self) -> None:
+        """Take the weights of another run, if one is named, and learn degradations."""
+        if self.args.start:
+            begin(self.restoration, self.args.start)
+        teach(self.restoration, self.samples, self.args.teach, self.args.seed)
+        self.average.load_state_dict(self.network.state_dict())
+
+    def settle(self, part: float) -> None:
+        """Prepare for the end of a run, of which so large a part is done."""
+
+    def loss(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Loss of a random batch, and what the log wants to know of it."""
+        batch = batch_of(random_rows(self.samples, self.args.batch, rng))
+        with torch.autocast("cpu", torch.bfloat16):
+            return loss_of(self.restoration, batch, self.seen)
+
+    def table(self, rows: Sequence[np.void]) -> str:
+        """A line on samples that are not trained on."""
+        found = by_kind(self.restoring(self.average), rows)
+        return ", ".join(f"{kind} {a:.2f} {b:.2f}" for kind, (a, b) in found.items())
+
+    def state(self) -> dict[str, Any]:
+        """All that the run needs to go on."""
+        return {
+            "sizes": dataclasses.asdict(self.restoration.sizes),
+            "network": own_state(self.restoring(self.network)),
+            "average": own_state(self.restoring(self.average)),
+            "optimisers": [o.state_dict() for o in self.optimisers],
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`state` gave."""
+        load_own(self.restoring(self.network), state["network"])
+        load_own(self.restoring(self.average), state["average"])
+        for optimiser, own in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(own)
+        self.step, self.seconds = state["step"], state["seconds"]
+
+    def advance(self, part: float) -> Tensor:
+        """Make a step of a run, of which so large a part is done; returns what the log wants to know."""
+        rate = rate_of(self.step, part)
+        groups = (group for o in self.optimisers for group in o.param_groups)
+        for group, peak in zip(groups, self._peaks, strict=True):
+            group["lr"] = peak * rate
+        self.settle(part)
+        torch.manual_seed(hash((self.args.seed, self.step)))
+        loss, figures = self.loss(np.random.default_rng([self.args.seed, self.step]))
+        self.network.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        own = [p for p in self.network.parameters() if p.requires_grad]
+        if math.isfinite(float(torch.nn.utils.clip_grad_norm_(own, 1.0))):
+            for optimiser in self.optimisers:
+                optimiser.step()
+        self.step += 1
+        follow(self.average, self.network, self.step)
+        return figures
+
+
+def train(args: argparse.Namespace, kind: type[Stage] = Stage) -> None:
     """Begin a run or go on with it, until its end or until it is stopped."""
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
     samples = open_samples(args.samples)
-    samples, held = samples[:-1], samples[-1]
-    base = base_synthesis(models_folder() / f"sdc-model-{args.base}.safetensors")
-    network = channels_last(RestorationNetwork(RestorationSizes(), base))
-    examples = batch_of(random_rows(samples, 16, np.random.default_rng(args.seed))).clean
-    seen = FeatureDistance(args.features, examples, args.feature_weight)
-    average = copy.deepcopy(network).requires_grad_(False)
-    optimisers = optimisers_of(network, args.matrix_rate, args.rate)
-    peaks = [group["lr"] for o in optimisers for group in o.param_groups]
-    step, seconds, last = 0, 0.0, args.out / "last.pt"
-    if not last.exists():
-        if args.start:
-            begin(network, args.start)
-        teach(network, samples, args.teach, args.seed)
-        average.load_state_dict(network.state_dict())
+    samples, held = samples[:-1], list(samples[-1][: args.held])
+    stage, last = kind(args, samples), args.out / "last.pt"
     if last.exists():
-        state = torch.load(last, weights_only=True)
-        load_own(network, state["network"])
-        load_own(average, state["average"])
-        for optimiser, own in zip(optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(own)
-        step, seconds = state["step"], state["seconds"]
-    own = [p for p in network.parameters() if p.requires_grad]
+        stage.load(torch.load(last, weights_only=True))
+    else:
+        stage.begin()
+        print("  " + stage.table(held), flush=True)
 
     def save() -> None:
-        save_state(
-            last,
-            {
-                "sizes": dataclasses.asdict(network.sizes),
-                "network": own_state(network),
-                "average": own_state(average),
-                "optimisers": [o.state_dict() for o in optimisers],
-                "step": step,
-                "seconds": seconds,
-            },
-        )
-        table = by_kind(average, list(held[: args.held]))
-        print("  " + ", ".join(f"{k} {a:.2f} {b:.2f}" for k, (a, b) in table.items()), flush=True)
+        save_state(last, stage.state())
+        print("  " + stage.table(held), flush=True)
 
-    trained = sum(p.numel() for p in own)
-    print(f"{sum(map(len, samples))} samples, {trained} parameters, from step {step}", flush=True)
-    sums = torch.zeros(3)
+    trained = sum(p.numel() for p in stage.network.parameters() if p.requires_grad)
+    print(f"{sum(map(len, samples))} samples, {trained} parameters, from step {stage.step}", flush=True)
+    sums: Tensor | float = 0.0
     saved = tick = time.monotonic()
     with Stop() as stop:
-        while not stop.requested and (part := seconds / (60 * args.minutes)) < 1:
-            rng = np.random.default_rng([args.seed, step])
-            rate = rate_of(step, part)
-            groups = [group for o in optimisers for group in o.param_groups]
-            for group, peak in zip(groups, peaks, strict=True):
-                group["lr"] = peak * rate
-            batch = batch_of(random_rows(samples, args.batch, rng))
-            with torch.autocast("cpu", torch.bfloat16):
-                loss, figures = loss_of(network, batch, seen)
-            network.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            norm = torch.nn.utils.clip_grad_norm_(own, 1.0)
-            if math.isfinite(float(norm)):
-                for optimiser in optimisers:
-                    optimiser.step()
-            step += 1
-            follow(average, network, step)
+        while not stop.requested and (part := stage.seconds / (60 * args.minutes)) < 1:
+            sums = sums + stage.advance(part)
             now = time.monotonic()
-            seconds, tick = seconds + min(now - tick, 10.0), now
-            sums += figures
-            if step % EVERY == 0:
+            stage.seconds, tick = stage.seconds + min(now - tick, 10.0), now
+            if stage.step % EVERY == 0:
+                assert isinstance(sums, Tensor)
                 values = " ".join(f"{v:.4f}" for v in (sums / EVERY).tolist())
-                print(f"step {step} {seconds / 60:.1f} min {rate:.3f} {values}", flush=True)
-                sums.zero_()
+                rate = rate_of(stage.step, part)
+                print(f"step {stage.step} {stage.seconds / 60:.1f} min {rate:.3f} {values}", flush=True)
+                sums = 0.0
             if now - saved > 60 * args.save_minutes:
-                saved = now
                 save()
+                saved = tick = time.monotonic()
     save()
