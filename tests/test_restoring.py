@@ -15,6 +15,8 @@ import torch
 from PIL import Image
 
 import sdc
+from sdc.cli.restoration import read_restoration_file
+from sdc.codec.presets import Preset
 from sdc.codec.restoration import conditioned, derived_vector, weakened
 from sdc.codec.transforms import synthesis_transform
 from sdc.coding.passes import Symbols, sites_of
@@ -35,11 +37,21 @@ from sdc_reference.restoration.adapt import (
     decoded_pair,
     network_of,
 )
-from sdc_reference.restoration.degradations import DEGRADE, KINDS, degraded, random_severities
+from sdc_reference.restoration.clip import Adapter, adapter_loss
+from sdc_reference.restoration.degradations import (
+    DEGRADE,
+    KINDS,
+    Degrade,
+    degraded,
+    of_bytes,
+    random_severities,
+)
 from sdc_reference.restoration.export import restoration_file
+from sdc_reference.restoration.joint import ENCODING, joint_encoder_file, tempered
 from sdc_reference.restoration.network import RestorationNetwork, RestorationSizes, base_synthesis
-from sdc_reference.restoration.training import calibrate, small_batch
+from sdc_reference.restoration.training import Batch, calibrate, small_batch
 from sdc_reference.restoration.trials import TRIALS, trial_of
+from sdc_reference.restoration.varieties import VARIETIES, varied
 from sdc_reference.training.features import layers
 
 BASE = models_folder() / "sdc-model-1.safetensors"
@@ -65,6 +77,33 @@ def test_a_degradation_follows_from_its_generator(kind: str) -> None:
     error = [np.square(clean.astype(float) - other).mean() for other in (mild, strong)]
     assert 0 < error[0] < error[1]
     assert np.array_equal(degraded(clean, {}, np.random.default_rng(3)), clean)
+
+
+@pytest.mark.parametrize(("kind", "way"), [(kind, way) for kind, ways in VARIETIES.items() for way in ways])
+def test_an_implementation_follows_from_its_generator(kind: str, way: Degrade) -> None:
+    clean = of_bytes(photograph())
+    mild, strong, again = (way(clean, severity, np.random.default_rng(3)) for severity in (0.1, 1.0, 1.0))
+    assert strong.shape == clean.shape and np.array_equal(strong, again) and np.isfinite(strong).all()
+    error = [np.square(clean - np.clip(other, 0, 1)).mean() for other in (mild, strong)]
+    assert 1e-6 < error[0] < error[1], kind
+
+
+def test_samples_get_all_implementations_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    clean, seen = photograph(), set()
+    rng = np.random.default_rng(2)
+    monkeypatch.setattr(
+        "sdc_reference.restoration.varieties.VARIETIES",
+        {
+            kind: tuple(lambda x, s, r, way=way: (seen.add(way), x)[1] for way in ways)
+            for kind, ways in VARIETIES.items()
+        },
+    )
+    for _ in range(40):
+        for kind in VARIETIES:
+            assert np.array_equal(varied(clean, {kind: 0.5}, rng), clean)
+    assert seen == {way for ways in VARIETIES.values() for way in ways}
+    assert {ways[0] for ways in VARIETIES.values()} == set(DEGRADE.values())
+    assert varied(clean, {}, rng) is clean
 
 
 def test_random_degradations_are_registered_single_mixed_or_none() -> None:
@@ -110,6 +149,18 @@ def some_network(sizes: RestorationSizes = SMALL) -> RestorationNetwork:
         if part.requires_grad and not bool(part.detach().any()):
             torch.nn.init.normal_(part, 0, 0.05)
     return made
+
+
+def a_batch() -> Batch:
+    """Two groups of the synthetic photograph, darker than it is."""
+    clean = torch.from_numpy(photograph().astype(np.float32)).permute(2, 0, 1)[None].repeat(2, 1, 1, 1)
+    dark = photograph() // 2
+    latents = samples.latents_of(dark, np.ones((4, 4), bool), 30, load_model(1), load_encoder(1))
+    given = torch.from_numpy(latents.transpose(2, 0, 1)[None].astype(np.float32)) / 64
+    severity = torch.zeros(2, len(KINDS))
+    severity[:, list(KINDS).index("low-light")] = 0.5
+    cells = torch.ones(2, 1, 4, 4)
+    return Batch(clean, clean // 2, given.repeat(2, 1, 1, 1), cells, torch.full((2,), 30.0), severity)
 
 
 def pixels_of(which: Network, latents: Array, sites: Sites) -> Pixels:
@@ -180,6 +231,122 @@ def test_a_run_learns_and_goes_on(
     command.main(["keep", str(tmp_path / "run" / "last.pt"), "--out", str(half)])
     command.main(["export", str(half), "--out", str(out)])
     assert parse_restoration(out.read_bytes(), 9).base == (1, load_model(1).sha256)
+
+
+@pytest.mark.training
+@pytest.mark.slow
+def test_an_analysis_is_trained_with_what_restores_and_streams_stay_those_of_the_base(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(samples, "SIZE", 64)
+    monkeypatch.setattr(samples, "SHARD", 4)
+    monkeypatch.setattr("sdc_reference.restoration.training.RestorationSizes", lambda: SMALL)
+    monkeypatch.setattr("sdc_reference.restoration.training.EVERY", 1)
+    images = [torch.from_numpy(photograph(160)).permute(2, 0, 1)]
+    samples.make_samples(images, 8, 5, 1, tmp_path / "samples")
+    torch.save({f"features.{name}": t for name, t in layers().state_dict().items()}, tmp_path / "net.pth")
+    words = ["joint", "--samples", tmp_path / "samples", "--features", tmp_path / "net.pth", "--batch", 4]
+    words += ["--out", tmp_path / "run", "--held", 4, "--minutes"]
+    command.main([*map(str, words), "0.02"])
+    first = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    command.main([*map(str, words), "0.05"])
+    second = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    assert 0 < first["step"] < second["step"] and " bpp " in capsys.readouterr().out
+    for half in ("average", "encoder_average"):
+        assert any(bool((first[half][k] != t).any()) for k, t in second[half].items())
+    assert all(name.startswith(ENCODING) for name in second["encoder"])
+    half, out = tmp_path / "half.safetensors", tmp_path / "out.safetensors"
+    command.main(["keep", str(tmp_path / "run" / "last.pt"), "--out", str(half)])
+    command.main(["export", str(half), "--out", str(out)])
+    assert parse_restoration(out.read_bytes(), 9).base == (1, load_model(1).sha256)
+    number = (1 << 24) + 5
+    own = tmp_path / f"sdc-model-{number}-encoder.safetensors"
+    command.main(["encoder", str(tmp_path / "run" / "last.pt"), "--out", str(own)])
+    monkeypatch.setenv("SDC_MODELS", str(tmp_path))
+    made, plain = (
+        sdc.encode(photograph(), quality=30, effort=0, preset=Preset(analysis=which))
+        for which in (number, None)
+    )
+    assert made != plain and not plain.notes and "analysis for degraded images" in made.notes[0]
+    assert sdc.info(made)["model"] == sdc.info(plain)["model"]
+    shown, usual = (np.asarray(sdc.imread(data), float) for data in (made, plain))
+    assert np.abs(shown - usual).mean() < 20
+    searched = sdc.encode(photograph(), quality=30, effort=1, preset=Preset(analysis=number))
+    assert searched == sdc.encode(photograph(), quality=30, effort=1) and "is not used" in searched.notes[0]
+    with pytest.raises(ValueError, match="of no run of the joint stage"):
+        torch.save({"average": {}}, tmp_path / "other.pt")
+        joint_encoder_file(tmp_path / "other.pt", "a", 1)
+
+
+def colours(images: torch.Tensor) -> torch.Tensor:
+    """Features of the simplest kind: mean and deviation of each channel."""
+    return torch.cat([images.mean((2, 3)), images.std((2, 3))], 1)
+
+
+@pytest.mark.training
+@pytest.mark.slow
+def test_an_adapter_on_features_of_clip_says_what_restores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transformers = pytest.importorskip("transformers")
+    config = transformers.CLIPVisionConfig(
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        image_size=32,
+        patch_size=16,
+        projection_dim=8,
+    )
+    transformers.CLIPVisionModelWithProjection(config).save_pretrained(tmp_path / "clip")
+    monkeypatch.setattr(samples, "SIZE", 64)
+    monkeypatch.setattr(samples, "SHARD", 4)
+    images = [torch.from_numpy(photograph(160)).permute(2, 0, 1)]
+    samples.make_samples(images, 8, 5, 1, tmp_path / "samples")
+    start = Path(__file__).resolve().parents[1] / "reference" / "checkpoints" / "model-4.safetensors"
+    objects = [sdc.Object("a", (0, 0, 30, 30), level="L1")]
+    stream = tmp_path / "a.sdc"
+    stream.write_bytes(sdc.encode(photograph(), objects=objects, effort=0))
+    for source in (str(tmp_path / "clip"), f"{__name__}:colours"):
+        adapter, told = tmp_path / "adapter.pt", tmp_path / "told.json"
+        words = ["clip", start, "--clip", source, "--samples", tmp_path / "samples", "--steps", 40]
+        command.main([*map(str, words), "--batch", "4", "--out", str(adapter)])
+        words = ["tell", stream, "--clip", source, "--adapter", adapter, "--out", told]
+        command.main(list(map(str, words)))
+        said = read_restoration_file(str(told))
+        assert said.model == 4 and sorted(said.vectors) == [0, 1] and any(said.vectors[0])
+        again = sdc.encode(photograph(), objects=objects, effort=0, restoration=said)
+        found = sdc.decode(again, restore=True)
+        assert {k: tuple(v) for k, v in said.vectors.items()} == found.vectors
+        assert not np.array_equal(found.restored, found.pixels)
+    for changed, wrong in (("--clip", "nothing_here"), ("--clip", f"{__name__}:BASE"), ("--adapter", told)):
+        with pytest.raises(SystemExit, match=r"no folder|can be called|no adapter"):
+            command.main([*map(str, words), changed, str(wrong)])
+    words[words.index("--clip") + 1] = tmp_path / "clip"
+    with pytest.raises(SystemExit, match="8 features, the adapter wants 6"):
+        command.main(list(map(str, words)))
+
+
+def test_an_adapter_learns_from_what_is_restored() -> None:
+    network = some_network()
+    batch = a_batch()
+    torch.manual_seed(0)
+    adapter = Adapter(6, 4)
+    rates = []
+    optimiser = torch.optim.Adam(adapter.parameters(), 1e-2)
+    for _ in range(30):
+        loss, _ = adapter_loss(adapter, colours, network, batch)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        rates.append(float(loss.detach()))
+    assert rates[-1] < rates[0] - 0.01
+
+
+def test_distances_that_cannot_be_helped_cost_no_more_bits() -> None:
+    given = torch.tensor([0.1, 1.0, 10.0], requires_grad=True)
+    (slope,) = torch.autograd.grad(tempered(given).sum(), given)
+    assert torch.allclose(slope, torch.tensor([1.0, 1.0, 0.1]))
 
 
 @pytest.mark.training

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,14 +14,16 @@ from pathlib import Path
 import torch
 
 from sdc.errors import SdcError
-from sdc.networks.registry import models_folder
+from sdc.networks.registry import load_restoration, models_folder
 from sdc.types import CELL
 
 from ..training.data import load_images
 from .adapt import ADAPTED, Adaptation, adapt, file_hash, network_of
 from .checkpoints import load_network, save_half
+from .clip import as_json, features_of, load_adapter, save_adapter, told_by, train_adapter
 from .degradations import KINDS
 from .export import restoration_file
+from .joint import JointStage, add_options, joint_encoder_file
 from .samples import MARGIN, SIZE, make_samples, open_samples
 from .training import calibrate, fit_strengths, train
 
@@ -39,22 +42,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     make.add_argument("--clean", action="store_true", help="without degradation, many of them dark")
     make.add_argument("--out", type=Path, required=True)
     run = steps.add_parser("train", help="train, or go on")
-    run.add_argument("--samples", type=Path, required=True)
-    run.add_argument("--features", type=Path, required=True, help="torchvision's weights of MobileNetV2")
-    run.add_argument("--feature-weight", type=float, default=30.0)
-    run.add_argument(
-        "--start", type=Path, help="last.pt or weights of another run, whose tensors are taken as they fit"
-    )
+    together = steps.add_parser("joint", help="train together with an analysis for degraded images, or go on")
+    for one in (run, together):
+        _run_options(one)
+    add_options(together)
     run.add_argument("--teach", type=int, default=2000, help="steps in which it learns degradations first")
-    run.add_argument("--out", type=Path, required=True)
-    run.add_argument("--minutes", type=float, required=True)
-    run.add_argument("--batch", type=int, default=8)
-    run.add_argument("--matrix-rate", type=float, default=0.01)
-    run.add_argument("--rate", type=float, default=2e-3)
-    run.add_argument("--save-minutes", type=float, default=10.0)
-    run.add_argument("--held", type=int, default=96, help="samples that are not trained on, but looked at")
-    run.add_argument("--seed", type=int, default=1)
-    run.add_argument("--threads", type=int, default=1)
     write = steps.add_parser("export", help="write the model file, of integers")
     write.add_argument("checkpoint", type=Path, help="last.pt of a run, or weights in half precision")
     write.add_argument("--name", default="SDC restoration")
@@ -77,7 +69,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         "adapt", help="fine-tune another restoration network on decoded images, or go on"
     )
     _adapt_options(other)
-    for step in (make, run, write, keep, again, other):
+    coding = steps.add_parser("encoder", help="write the encoder's file of a run of the joint stage")
+    coding.add_argument("checkpoint", type=Path, help="its last.pt")
+    coding.add_argument("--name", default="SDC restoration")
+    coding.add_argument("--out", type=Path, required=True)
+    _clip_options(steps)
+    for step in steps.choices.values():
         step.add_argument("--base", type=int, default=1, help="model whose latents are restored")
     args = parser.parse_args(argv)
     if args.step == "samples":
@@ -86,8 +83,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         make_samples(images, args.count, args.seed, args.base, args.out, args.clean)
     elif args.step == "train":
         train(args)
+    elif args.step == "joint":
+        train(args, JointStage)
+    elif args.step == "encoder":
+        args.out.write_bytes(joint_encoder_file(args.checkpoint, args.name, args.base))
     elif args.step == "adapt":
         _adapt(args)
+    elif args.step in ("clip", "tell"):
+        _clip(args)
     else:
         base = models_folder() / f"sdc-model-{args.base}.safetensors"
         network = load_network(args.checkpoint, base)
@@ -103,6 +106,24 @@ def main(argv: Sequence[str] | None = None) -> None:
             if args.samples:
                 fit_strengths(network, open_samples(args.samples)[:-1], FITTED, 1)
             save_half(args.out, network)
+
+
+def _run_options(run: argparse.ArgumentParser) -> None:
+    run.add_argument("--samples", type=Path, required=True)
+    run.add_argument("--features", type=Path, required=True, help="torchvision's weights of MobileNetV2")
+    run.add_argument("--feature-weight", type=float, default=30.0)
+    run.add_argument(
+        "--start", type=Path, help="last.pt or weights of another run, whose tensors are taken as they fit"
+    )
+    run.add_argument("--out", type=Path, required=True)
+    run.add_argument("--minutes", type=float, required=True)
+    run.add_argument("--batch", type=int, default=8)
+    run.add_argument("--matrix-rate", type=float, default=0.01)
+    run.add_argument("--rate", type=float, default=2e-3)
+    run.add_argument("--save-minutes", type=float, default=10.0)
+    run.add_argument("--held", type=int, default=96, help="samples that are not trained on, but looked at")
+    run.add_argument("--seed", type=int, default=1)
+    run.add_argument("--threads", type=int, default=1)
 
 
 def _adapt_options(parser: argparse.ArgumentParser) -> None:
@@ -122,6 +143,44 @@ def _adapt_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rate", type=float, default=Adaptation.rate, help="learning rate of Adam")
     parser.add_argument("--seed", type=int, default=Adaptation.seed)
     parser.add_argument("--threads", type=int, default=1)
+
+
+def _clip_options(steps: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    learn = steps.add_parser("clip", help="train an adapter on the image features of a CLIP")
+    tell = steps.add_parser(
+        "tell", help="write what such an adapter says of a stream, for encode --restoration"
+    )
+    for one in (learn, tell):
+        one.add_argument(
+            "--clip", required=True, help="folder of transformers, or MODULE:NAME of any features"
+        )
+    learn.add_argument("checkpoint", type=Path, help="restoration model: last.pt, or half precision")
+    learn.add_argument("--samples", type=Path, required=True)
+    learn.add_argument("--steps", type=int, default=2000)
+    learn.add_argument("--batch", type=int, default=8)
+    learn.add_argument("--seed", type=int, default=1)
+    tell.add_argument("stream", type=Path)
+    tell.add_argument("--adapter", type=Path, required=True)
+    tell.add_argument("--model", type=int, default=4, help="number of the restoration model")
+    for one in (learn, tell):
+        one.add_argument("--out", type=Path, required=True)
+
+
+def _clip(args: argparse.Namespace) -> None:
+    torch.set_num_threads(1)
+    try:
+        features = features_of(args.clip)
+        if args.step == "clip":
+            network = load_network(args.checkpoint, models_folder() / f"sdc-model-{args.base}.safetensors")
+            samples = open_samples(args.samples)[:-1]
+            adapter = train_adapter(features, network, samples, args.steps, args.batch, args.seed)
+            save_adapter(args.out, adapter)
+            return
+        model = load_restoration(args.model)
+        said = told_by(args.stream.read_bytes(), features, load_adapter(args.adapter), model)
+    except (ImportError, OSError, SdcError, ValueError) as error:
+        sys.exit(str(error))
+    args.out.write_text(json.dumps(as_json(said)) + "\n", "utf-8")
 
 
 def _adapt(args: argparse.Namespace) -> None:
