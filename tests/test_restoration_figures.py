@@ -13,11 +13,16 @@ import torch
 from PIL import Image
 
 import sdc
+from sdc.codec.presets import Preset
+from sdc.networks.registry import models_folder
+from sdc.networks.tensors import read_tensors, write_tensors
 from sdc.types import Pixels
 from sdc_reference.evaluation import cli as evaluation
 from sdc_reference.evaluation.commands.restoration import (
     CAPTURED,
     CLEAN,
+    FOR_RESTORATION,
+    ORDINARY,
     QUALITIES,
     RESTORED,
     Case,
@@ -59,7 +64,10 @@ def test_figures_compare_at_equal_rate(tmp_path: Path) -> None:
     assert math.isclose(gain_at_equal_rate(ours, curve), 1.5)
     rows.append(replace(rows[0], image="not whole"))
     lines = list(summary(rows))
-    assert lines[4] == "| noise | 1 | 2.333 | 29.50 | 31.00 | +2.00, +1.00 | +1.0, +2.0 | 0.9000 | 0.9000 |"
+    assert (
+        lines[4]
+        == "| noise | 1 | 2.333 | 2.333 | 29.50 | 31.00 | +2.00, +1.00 | +1.0, +2.0 | 0.9000 | 0.9000 |"
+    )
     # 1.5 dB are one and a half doublings; one image drawn anew is the same image.
     share = f"{100 * (2**-1.5 - 1):+.0f}"
     assert lines[-1] == f"| AVIF | {share} [{share}, {share}] |" and "| AVIF | +1.50 |" in lines
@@ -108,6 +116,49 @@ def test_each_way_codes_and_restores_in_its_order() -> None:
     first = sdc.encode(half_of(shown), quality=QUALITIES[2], effort=0)
     assert np.array_equal(found["half, then SDC"][1], sdc.decode(first).pixels)
     assert psnr(found["half, then AVIF"][1], half_of(shown)) > psnr(found["half, then AVIF"][1], shown) + 5
+
+
+def test_the_analysis_for_degraded_images_codes_what_is_restored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = (1 << 24) + 6
+    name = models_folder() / "sdc-model-1-encoder.safetensors"
+    tensors, about = read_tensors(name.read_bytes())
+    tensors["analysis.last.bias"] = tensors["analysis.last.bias"] + 1000 * (np.arange(256) < 9)
+    changed = {
+        key: array.astype(np.int32) if key.endswith("bias") else array for key, array in tensors.items()
+    }
+    (tmp_path / f"sdc-model-{number}-encoder.safetensors").write_bytes(write_tensors(changed, about))
+    monkeypatch.setenv("SDC_MODELS", str(tmp_path))
+    ways = Ways(Case(photograph(), Tools(4, analysis=number)), 2).all()
+    found = {way: result() for way, result in ways.items()}
+    assert list(found) == [CAPTURED, RESTORED, FOR_RESTORATION, ORDINARY]
+    plain = sdc.encode(photograph(), quality=QUALITIES[2], effort=0)
+    own = sdc.encode(photograph(), quality=QUALITIES[2], effort=0, preset=Preset(analysis=number))
+    for ways, data in (((CAPTURED, ORDINARY), plain), ((FOR_RESTORATION, RESTORED), own)):
+        both = sdc.decode(data, restore=4)
+        for way, pixels in zip(ways, (both.pixels, both.restored), strict=True):
+            assert found[way][0] == 8 * len(data) / 64**2 and np.array_equal(found[way][1], pixels)
+    assert plain != own
+
+
+OWN = {"darker": (lambda pixels, rng: pixels // 2, lambda pixels, rng: pixels // 4)}
+
+
+def test_trials_of_ones_own(tmp_path: Path) -> None:
+    Image.fromarray(photograph()).save(tmp_path / "a.png")
+    words = ["restoration", "--data", tmp_path, "--csv", tmp_path / "rows.csv", "--side", 64, "--peers"]
+    evaluation.main([*map(str, words), "--trials", f"{__name__}:OWN", "--tasks", "darker"])
+    rows = read_rows(tmp_path / "rows.csv")
+    assert {(r.task, r.strength) for r in rows} == {("darker", 0), ("darker", 1)}
+    assert any(line.startswith("| darker | 1 |") for line in summary(rows))
+    for trials, task, said in (
+        (f"{__name__}:OWN", "noise", "no task noise: there are clean, darker"),
+        (f"{__name__}:psnr", "darker", "is no mapping from tasks"),
+        ("nothing_here:OWN", "darker", "nothing_here"),
+    ):
+        with pytest.raises(SystemExit, match=said):
+            evaluation.main([*map(str, words), "--trials", trials, "--tasks", task])
 
 
 def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:

@@ -1,14 +1,16 @@
 """Degradations for measurements, the same every time: six kinds and two mixtures, at two strengths.
 
-Half of them are made by other means than those of training: noise of counted photons, kernels, curves, depths
-and streaks of other shapes, another codec.
+Half of them are made by other means than those of training: counted samples, kernels, curves, depths and
+streaks of other shapes, another codec.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -135,7 +137,10 @@ def drawn_rain(count: float, length: int) -> Trial:
     return made
 
 
-TRIALS: dict[str, tuple[Trial, Trial]] = {
+Trials = Mapping[str, tuple[Trial, Trial]]
+"""By task, a weaker and a stronger one."""
+
+TRIALS: Trials = {
     "noise": (counted_photons(140), normal_noise(35)),
     "blur": (_trained({"motion-blur": 0.35}), gaussian_blur(2.2)),
     "compression": (webp(12), _trained({"compression": 0.85})),
@@ -151,16 +156,34 @@ TRIALS: dict[str, tuple[Trial, Trial]] = {
         one_after_another(haze_to_horizon(1.5, (0.88, 0.86, 0.82)), webp(20)),
     ),
 }
-"""By task, a weaker and a stronger one."""
 
 
-def trial_of(pixels: Pixels, task: str, strength: int) -> Pixels:
+def trials_of(name: str | None) -> Trials:
+    """The trials here, or those of ``MODULE:NAME``.
+
+    Raises:
+        ImportError: there is no such module.
+        ValueError: it has no such name, or what is there is no mapping from tasks to two trials each.
+    """
+    if name is None:
+        return TRIALS
+    home, _, own = name.partition(":")
+    found: Any = getattr(import_module(home), own, None)
+    if not isinstance(found, Mapping) or not all(
+        isinstance(pair, tuple) and len(pair) == 2 and all(map(callable, pair)) for pair in found.values()
+    ):
+        raise ValueError(f"{name} is no mapping from tasks to pairs of trials")
+    return found
+
+
+def trial_of(pixels: Pixels, task: str, strength: int, trials: Trials = TRIALS) -> Pixels:
     """A degraded image, the same every time.
 
     Args:
         pixels: ``uint8 [H, W, 3]``, clean.
-        task: of :data:`TRIALS`.
+        task: of the trials.
         strength: 0 or 1.
+        trials: those here, or others.
     """
     seed = hashlib.sha256(f"{task} {strength} ".encode() + pixels.tobytes()).digest()[:8]
-    return TRIALS[task][strength](pixels, np.random.default_rng(int.from_bytes(seed, "little")))
+    return trials[task][strength](pixels, np.random.default_rng(int.from_bytes(seed, "little")))

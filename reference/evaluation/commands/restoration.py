@@ -2,8 +2,9 @@
 
 Each photograph, or the middle of it, is degraded at two strengths (:mod:`sdc_reference.restoration.trials`),
 coded at several rates, decoded, and compared with what it was before.
-The ways are: SDC as captured; SDC restored from the same bytes; SDC or another codec, and then a denoiser on
-the decoded image; the denoiser first, and then a codec.
+The ways are: SDC as captured; SDC restored from the same bytes, or, with ``--analysis``, from those of the
+analysis for degraded images; SDC or another codec, and then a denoiser on the decoded image; the denoiser
+first, and then a codec.
 ``--denoisers`` are files of FFDNet or DnCNN for colour, which are made for noise and told a level of 25;
 ``--adapted`` are such files that were fine-tuned on images of SDC, and are tried behind it alone.
 Photographs as they are stand beside: what restoring costs where nothing is wrong.
@@ -27,9 +28,10 @@ from PIL import Image
 
 from sdc.codec.decoder import Decoded, decode
 from sdc.codec.encoder import encode
+from sdc.codec.presets import Preset
 from sdc.types import Pixels
 
-from ...restoration.trials import TRIALS, trial_of
+from ...restoration.trials import TRIALS, Trials, trial_of, trials_of
 from ..codecs import PEERS, Codec, avif
 from ..curves import Curve
 from ..evaluators.restoration import Denoiser
@@ -42,6 +44,8 @@ from ..precision import Floats
 
 CLEAN = "clean"
 CAPTURED, RESTORED = "SDC as captured", "SDC restored"
+ORDINARY = "SDC, ordinary analysis, restored"
+FOR_RESTORATION = "SDC for restoration, not restored"
 
 QUALITIES = (14, 26, 38, 50)
 OTHERS: dict[str, tuple[Codec, tuple[float, ...]]] = {
@@ -95,7 +99,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--peers", nargs="*", choices=list(OTHERS), default=list(OTHERS), help="other codecs")
     parser.add_argument("--denoisers", type=Path, nargs="*", default=[], help="FFDNet or DnCNN, weights")
     parser.add_argument("--adapted", type=Path, nargs="*", default=[], help="such, tried behind SDC alone")
-    parser.add_argument("--tasks", nargs="*", choices=[CLEAN, *TRIALS], default=[CLEAN, *TRIALS])
+    parser.add_argument("--tasks", nargs="*", help=f"{CLEAN}, {', '.join(TRIALS)}; all by default")
+    parser.add_argument(
+        "--trials", metavar="MODULE:NAME", help="degradations of your own, as TRIALS has them"
+    )
+    parser.add_argument(
+        "--analysis", type=int, help="number of the model with the analysis for degraded images"
+    )
     parser.add_argument("--side", type=int, default=256, help="of the middle that is measured; 0 for all")
     parser.add_argument("--images", type=int, default=24, help="how many photographs")
     parser.add_argument("--every", type=int, default=1, help="take every n-th photograph")
@@ -121,12 +131,14 @@ class Tools:
         codecs: keys of :data:`OTHERS`.
         denoisers: by name.
         adapted: by name, those that are tried behind SDC alone.
+        analysis: number of the model whose encoder codes what is restored, or None for the ordinary one.
     """
 
     model: int | None
     codecs: Sequence[str] = ()
     denoisers: Mapping[str, Denoise] = dataclass_field(default_factory=dict)
     adapted: Mapping[str, Denoise] = dataclass_field(default_factory=dict)
+    analysis: int | None = None
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> Tools:
@@ -151,6 +163,7 @@ class Tools:
             args.peers,
             {one.name: one.restored for one in denoisers},
             {f"adapted {one.name}": one.restored for one in adapted},
+            args.analysis,
         )
 
 
@@ -186,19 +199,19 @@ class Ways:
         self._files: dict[str, tuple[float, Pixels]] = {}
 
     @cached_property
-    def _stream(self) -> bytes:
-        return encode(self.case.shown, quality=QUALITIES[self.setting], effort=0)
+    def _decoded(self) -> tuple[float, Decoded]:
+        return self._by(None)
 
     @cached_property
-    def _decoded(self) -> Decoded:
-        return decode(self._stream, restore=False if self.tools.model is None else self.tools.model)
+    def _for_restoration(self) -> tuple[float, Decoded]:
+        return self._by(self.tools.analysis)
 
-    def _restored(self) -> Pixels:
-        assert self._decoded.restored is not None
-        return self._decoded.restored
-
-    def _sdc(self, pixels: Pixels) -> tuple[float, Pixels]:
-        return bits_per_pixel(self._stream, pixels), pixels
+    def _by(self, analysis: int | None) -> tuple[float, Decoded]:
+        """Bits per pixel by an analysis, and what is decoded, restored too."""
+        preset = Preset(analysis=analysis)
+        data = encode(self.case.shown, quality=QUALITIES[self.setting], effort=0, preset=preset)
+        found = decode(data, restore=False if self.tools.model is None else self.tools.model)
+        return bits_per_pixel(data, self.case.shown), found
 
     def _coded(self, codec: str, pixels: Pixels) -> tuple[float, Pixels]:
         """Bits per pixel, and pixels after coding by another codec."""
@@ -213,11 +226,13 @@ class Ways:
 
     def all(self) -> dict[str, Callable[[], tuple[float, Pixels]]]:
         """By name, what gives bits per pixel and the image."""
-        ways: dict[str, Callable[[], tuple[float, Pixels]]] = {
-            CAPTURED: lambda: self._sdc(self._decoded.pixels)
-        }
+        ways: dict[str, Callable[[], tuple[float, Pixels]]] = {CAPTURED: lambda: _pixels(self._decoded)}
         if self.tools.model is not None:
-            ways[RESTORED] = lambda: self._sdc(self._restored())
+            ways[RESTORED] = lambda: _restored(self._for_restoration)
+        if self.tools.analysis is not None:
+            ways[FOR_RESTORATION] = lambda: _pixels(self._for_restoration)
+            if self.tools.model is not None:
+                ways[ORDINARY] = lambda: _restored(self._decoded)
         names = {codec: OTHERS[codec][0].name for codec in self.tools.codecs}
         for codec, called in names.items():
             ways[called] = partial(self._other, codec)
@@ -232,7 +247,8 @@ class Ways:
         return ways
 
     def _then(self, denoise: Denoise) -> tuple[float, Pixels]:
-        return self._sdc(denoise(self._decoded.pixels))
+        bpp, found = self._decoded
+        return bpp, denoise(found.pixels)
 
     def _other_then(self, codec: str, denoise: Denoise) -> tuple[float, Pixels]:
         bpp, pixels = self._other(codec)
@@ -246,19 +262,44 @@ class Ways:
         return self._coded(codec, self.case.denoised(name))
 
 
+def _pixels(made: tuple[float, Decoded]) -> tuple[float, Pixels]:
+    return made[0], made[1].pixels
+
+
+def _restored(made: tuple[float, Decoded]) -> tuple[float, Pixels]:
+    assert made[1].restored is not None
+    return made[0], made[1].restored
+
+
 def _cases(tasks: Iterable[str]) -> Iterator[tuple[str, int]]:
     for task in tasks:
         yield from ((task, strength) for strength in ((0,) if task == CLEAN else (0, 1)))
 
 
+def _trials(args: argparse.Namespace) -> Trials:
+    """The trials of the arguments, whose tasks are among them.
+
+    Raises:
+        SystemExit: there are no such.
+    """
+    try:
+        trials = trials_of(args.trials)
+    except (ImportError, ValueError) as error:
+        sys.exit(str(error))
+    unknown = set(args.tasks or ()) - {CLEAN, *trials}
+    if unknown:
+        sys.exit(f"no task {', '.join(sorted(unknown))}: there are {', '.join([CLEAN, *trials])}")
+    return trials
+
+
 def measured(args: argparse.Namespace, known: Collection[Tried]) -> Iterator[list[Row]]:
     """The rows of each image and task that are not known yet; sheets are drawn of these on the way."""
-    tools = Tools.of(args)
+    tools, trials = Tools.of(args), _trials(args)
     for name, whole in islice(photographs(args.data), 0, args.images * args.every, args.every):
         clean = middle(whole, args.side)
         strips: list[Pixels] = []
-        for task, strength in _cases(args.tasks):
-            shown = clean if task == CLEAN else trial_of(clean, task, strength)
+        for task, strength in _cases(args.tasks or [CLEAN, *trials]):
+            shown = clean if task == CLEAN else trial_of(clean, task, strength, trials)
             case, rows, strip = Case(shown, tools), [], [clean, shown]
             for setting in range(len(QUALITIES)):
                 for way, result in Ways(case, setting).all().items():
@@ -332,15 +373,16 @@ def summary(rows: Sequence[Row]) -> Iterator[str]:
     Of each task they are of the images that have been measured in all ways that the task has.
     """
     ways = [way for way in dict.fromkeys(row.way for row in rows) if way != RESTORED]
-    by = {task: _whole([row for row in rows if row.task == task]) for task in (CLEAN, *TRIALS)}
+    found = dict.fromkeys((CLEAN, *TRIALS, *(row.task for row in rows)))
+    by = {task: _whole([row for row in rows if row.task == task]) for task in found}
     tasks = [task for task, found in by.items() if CAPTURED in found and RESTORED in found]
     if not tasks:
         yield "nothing was restored yet"
         return
-    yield "PSNR in dB and MS-SSIM, means over images, strengths and rates:"
+    yield "Bits per pixel, PSNR and MS-SSIM as captured and restored, means over images, strengths and rates:"
     yield ""
-    yield "| task | images | bpp | captured | restored | weaker, stronger | from, to | captured | restored |"
-    yield "|---" * 9 + "|"
+    yield "| task | images | bpp | restored | dB | restored | weaker, stronger | from, to | MS-SSIM | then |"
+    yield "|---" * 10 + "|"
     for task in tasks:
         yield _changes(task, by[task][CAPTURED], by[task][RESTORED])
     lines = [_lines(by[task]) for task in tasks]
@@ -386,12 +428,12 @@ def _changes(task: str, captured: Sequence[Row], restored: Sequence[Row]) -> str
 
     before, after = of(captured), of(restored)
     change = after[:, 1] - before[:, 1]
-    (bpp, was, similar), (_, now, alike) = before.mean(0), after.mean(0)
+    (bpp, was, similar), (less, now, alike) = before.mean(0), after.mean(0)
     images = len({row.image for row in captured})
     each = np.array_split(change, len({row.strength for row in captured}))
     apart = ", ".join(f"{part.mean():+.2f}" for part in each)
     span = f"{change.min():+.1f}, {change.max():+.1f}"
-    cells = f"{bpp:.3f} | {was:.2f} | {now:.2f} | {apart} | {span} | {similar:.4f} | {alike:.4f}"
+    cells = f"{bpp:.3f} | {less:.3f} | {was:.2f} | {now:.2f} | {apart} | {span} | {similar:.4f} | {alike:.4f}"
     return f"| {task} | {images} | {cells} |"
 
 
