@@ -33,6 +33,7 @@ from .network import RestorationNetwork
 from .samples import LEAST_QUALITY
 from .training import (
     KINDS_WEIGHT,
+    TAUGHT,
     Batch,
     Stage,
     batch_of,
@@ -42,6 +43,7 @@ from .training import (
     loss_of,
     optimisers_of,
     random_rows,
+    small_batch,
     squared_error,
     wrong_strengths,
 )
@@ -56,6 +58,9 @@ DEAR = 1.0
 """Distance in bits per pixel from which on it counts by its logarithm: what cannot be restored costs no more
 bits than what can.
 """
+
+FAITHFUL = 3.0
+"""Weight of samples without degradation: the analysis is to leave them as they are."""
 
 SETTLED = 0.85
 """Part of a run from which on the analysis computes as its integers will."""
@@ -122,6 +127,7 @@ def joint_loss(network: JointNetwork, batch: Batch, quality: Tensor) -> tuple[Te
         error = squared_error(restored.float(), batch)
         weight = quality_to_lambda(quality)
         balance = (weight / math.sqrt(LAMBDA_LOW * LAMBDA_HIGH)) ** BALANCE
+        balance = torch.where((batch.severity == 0).all(1), FAITHFUL, 1.0) * balance
         cost = (balance * (bits.float() + tempered(weight * error))).mean()
         told = network.restoration.derive(latents.detach(), quality, batch.cells).float()
         wrong = wrong_strengths(network.restoration.strengths(told), batch.severity).mean()
@@ -214,7 +220,16 @@ class JointStage(Stage):
         integer = self.joint.codec.analysis.first.integer
         with torch.autocast("cpu", torch.bfloat16, enabled=not integer):
             more, own = joint_loss(self.joint, second, quality)
+        with torch.autocast("cpu", torch.bfloat16):
+            more = more + self._taught(rng)
         return loss + more, torch.cat([figures, own])
+
+    def _taught(self, rng: np.random.Generator) -> Tensor:
+        """Error of the strengths of many samples, of which nothing else is looked at."""
+        latents, cells, quality, severity = small_batch(random_rows(self.samples, TAUGHT, rng))
+        found = self.restoration.derive(latents, quality, cells)
+        wrong = wrong_strengths(self.restoration.strengths(found), severity)
+        return KINDS_WEIGHT * wrong.mean()
 
     def table(self, rows: Sequence[np.void]) -> str:
         """A line for each kind: see :func:`beside_the_base`."""

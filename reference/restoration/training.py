@@ -41,7 +41,7 @@ SEEN_PART = 8
 KINDS_WEIGHT, CLEAN_WEIGHT = 3.0, 2.0
 """Weights of the error of strengths, and of clean samples, which are to stay as they are."""
 
-DERIVING = 0.15
+DERIVING = 0.5
 """Learning rate of what derives vectors, as a part of that of the rest."""
 
 TAUGHT, TEACHING_RATE = 48, 2e-3

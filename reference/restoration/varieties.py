@@ -133,7 +133,7 @@ def straight(image: Floats, severity: float, rng: np.random.Generator) -> Floats
 
 
 def shaken(image: Floats, severity: float, rng: np.random.Generator) -> Floats:
-    """A hand that trembles: a random walk whose steps go on in about the same direction."""
+    """A hand that trembles: random steps, each in about the direction of the last."""
     half = math.ceil(between(2, 12, severity))
     steps = np.cumsum(rng.normal(0, 1, (64, 2)), 0)
     way = np.cumsum(steps, 0)
