@@ -12,8 +12,9 @@ import torch
 from sdc import Object
 from sdc.analysis.finder import Maps, finder, read_finder
 from sdc.analysis.things import things_missed, things_of
+from sdc.networks.tensors import read_tensors
 from sdc_reference.finder.command import main
-from sdc_reference.finder.export import export
+from sdc_reference.finder.export import export, with_first_layers
 from sdc_reference.finder.network import FinderNetwork
 from sdc_reference.finder.samples import Sample
 
@@ -36,7 +37,7 @@ def box(value: float, *boxes: tuple[int, int, int, int]) -> np.ndarray[Any, Any]
 
 
 def test_an_edge_divides_two_things_and_the_main_one_comes_first() -> None:
-    thing, main = box(0.9, (5, 5, 25, 35)), box(0.9, (5, 5, 25, 20)) + box(0.4, (5, 20, 25, 35))
+    thing, main = box(0.9, (5, 5, 25, 35)), box(0.9, (5, 5, 25, 20)) + box(0.3, (5, 20, 25, 35))
     found = things_of(maps(thing=thing, main=main, edge=box(1.0, (5, 19, 25, 21))), 320, 240)
     assert [o.level for o in found] == ["L1", "L2"]
     assert found[0].box[0] == 40 and found[0].box[2] in range(110, 131)
@@ -58,6 +59,23 @@ def test_a_part_goes_with_the_main_thing_and_a_small_one_apart_is_of_l2() -> Non
     thing = box(0.9, (2, 11, 9, 18), (9, 8, 26, 20), (24, 35, 27, 38))
     found = things_of(maps(thing=thing, main=thing, edge=box(1.0, (8, 8, 10, 20))), 320, 240)
     assert sorted((o.level, o.box[0] < 200) for o in found) == [("L1", True), ("L1", True), ("L2", False)]
+
+
+def test_a_small_part_goes_with_the_main_thing_however_little_it_is_main() -> None:
+    for top, right, level in ((10, 25, "L1"), (5, 30, "L2")):
+        part = (top, 20, 18, right)
+        thing, main = box(0.9, (5, 5, 25, 20), part), box(0.9, (5, 5, 25, 20)) + box(0.3, part)
+        found = things_of(maps(thing=thing, main=main, edge=box(1.0, (top, 19, 18, 21))), 320, 240)
+        assert [o.level for o in found] == ["L1", level]
+
+
+def test_what_is_hardly_sure_is_of_l3_and_not_of_l2() -> None:
+    for sure, level in ((0.3, "L2"), (0.22, "L3")):
+        thing = np.maximum(box(0.9, (2, 2, 12, 12)), box(sure, (14, 20, 28, 38)))
+        main = np.maximum(box(0.9, (2, 2, 12, 12)), box(0.4, (14, 20, 28, 38)))
+        found = things_of(maps(thing=thing, main=main), 320, 240)
+        assert [o.level for o in found] == ["L1", level]
+        assert (found[1].reason == "perhaps a thing") == (level == "L3")
 
 
 def test_a_rim_is_no_thing_of_its_own() -> None:
@@ -152,6 +170,28 @@ def test_integers_do_what_floating_point_does() -> None:
     have = read_finder(data).maps(image).thing
     assert have.shape == want.shape == (56, 80) and want.std() > 0.02
     assert np.corrcoef(have.ravel(), want.ravel())[0, 1] > 0.98
+
+
+def test_layers_that_a_run_has_kept_are_those_of_the_file_it_began_from() -> None:
+    image = torch.rand(1, 3, 64, 64) * 255
+    network = settled_network(image)
+    before = export(network, [image], "before")
+    with torch.no_grad():
+        for module in network.features[:7].modules():
+            if isinstance(module, torch.nn.Conv2d):
+                module.weight.copy_(module.weight.half())
+        network.features[8].conv[0][0].weight.mul_(-1)
+        network.last.weight.mul_(-1)
+    after = export(network, [image], "after")
+    mended = read_tensors(with_first_layers(after, before, 7))[0]
+    old, new = (read_tensors(data)[0] for data in (before, after))
+    first = [name for name in old if name.split(".")[0] in {"stem", "f1", "f2", "f3", "f4", "f5", "f6"}]
+    assert len(first) == 54 and any(not np.array_equal(old[name], new[name]) for name in first)
+    for name in mended:
+        assert np.array_equal(mended[name], (old if name in first else new)[name]), name
+    assert not np.array_equal(mended["f8.0.weight"], old["f8.0.weight"])
+    with pytest.raises(ValueError, match="is not as it was"):
+        with_first_layers(after, before, 9)
 
 
 def test_what_is_shipped_is_small_and_of_any_size() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sdc.analysis.finder import finder, read_finder
 
-from .export import export_run
+from .export import SEARCHED, export_run, with_first_layers
 from .measure import measure
 from .samples import Teachers, samples_of
 from .teacher import learn, teach
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         type=int,
         default=0,
         metavar="LAYERS",
-        help="so many first layers stay as they are: 7 for what the encoder's search compares images by",
+        help=f"so many first layers stay as they are: {SEARCHED} for what the search compares images by",
     )
     run.add_argument("--seed", type=int, default=1)
     run.add_argument("--threads", type=int, default=1)
@@ -58,6 +58,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     make.add_argument("--network", type=Path, required=True, help="last.pt of a run")
     make.add_argument("--samples", type=Path, required=True)
     make.add_argument("--out", type=Path, required=True)
+    make.add_argument(
+        "--kept",
+        type=Path,
+        metavar="FILE",
+        help=f"of integers, whose first {SEARCHED} layers training has kept",
+    )
     test = steps.add_parser("measure", help="how much of true objects it finds")
     test.add_argument("--coco", type=Path, required=True)
     test.add_argument("--file", type=Path, help="of integers; by default the shipped one")
@@ -78,7 +84,8 @@ def _carry_out(args: argparse.Namespace) -> None:
     elif args.step == "train":
         train(args)
     elif args.step == "export":
-        args.out.write_bytes(export_run(args.network, args.samples))
+        data = export_run(args.network, args.samples)
+        args.out.write_bytes(with_first_layers(data, args.kept.read_bytes(), SEARCHED) if args.kept else data)
     else:
         measure(args.coco, read_finder(args.file.read_bytes()) if args.file else finder())
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from sdc.networks.profile import BOUND
-from sdc.networks.tensors import write_tensors
+from sdc.networks.tensors import read_tensors, write_tensors
 from sdc.types import Array
 
 from ..training.features import DEVIATION, MEAN, TAPPED
@@ -39,6 +39,9 @@ CHAINS = ((1,), (2, 3), (4, 5, 6), (7, 8, 9, 10), (11, 12, 13), (14, 15, 16))
 
 NETWORKS = ((1,), (2,), (3,), (4,), (5, 6), (7,), (8, 9, 10, 11, 12, 13), (14,), (15, 16))
 """Layers of the features by network: a stride begins one, and a tap ends one."""
+
+SEARCHED = 7
+"""First layers of the features, the stem among them, by which the encoder's search compares images."""
 
 EXAMPLES, EXAMPLE_SIZE = 24, (256, 320)
 """Samples by which ranges are set, and rows and columns of what the network sees of them."""
@@ -193,6 +196,47 @@ def export(network: FinderNetwork, batches: Sequence[Tensor], name: str) -> byte
         "networks": networks,
     }
     return write_tensors(file.tensors, description)
+
+
+def with_first_layers(data: bytes, shipped: bytes, count: int) -> bytes:
+    """A file with the first layers of another, from which it differs there by rounding alone.
+
+    A run that keeps its first layers begins from a checkpoint in half precision, so that a few of their
+    integers come out otherwise.  With those of the file that is shipped, whoever compares images by these
+    layers sees what they saw before.
+
+    Args:
+        data: bytes of the file.
+        shipped: bytes of the other.
+        count: layers of the features that are taken over.
+
+    Raises:
+        ValueError: more than rounding tells them apart.
+        SdcError: ``E_MODEL_FILE``.
+    """
+    tensors, description = read_tensors(data)
+    other, _ = read_tensors(shipped)
+    first = ("stem", *(f"f{k}" for k in range(1, count)))[:count]
+    for name in sorted({name.rpartition(".")[0] for name in tensors if name.split(".")[0] in first}):
+        own, theirs = (
+            [of[f"{name}.{what}"] for what in ("weight", "bias", "shift")] for of in (tensors, other)
+        )
+        if not _same_but_for_rounding(own, theirs):
+            raise ValueError(f"layer {name} is not as it was: the run has not kept it")
+        tensors |= {f"{name}.{what}": other[f"{name}.{what}"] for what in ("weight", "bias", "shift")}
+    return write_tensors(tensors, description)
+
+
+def _same_but_for_rounding(one: Sequence[Array], other: Sequence[Array]) -> bool:
+    """Whether weights are a step apart at most, and biases a unit of what comes out."""
+    weights, biases = [], []
+    for weight, bias, shift in (one, other):
+        steps = np.exp2(shift.astype(np.float64))
+        weights.append(weight.reshape(len(weight), -1) / steps[:, None])
+        biases.append(bias / steps)
+    step = np.exp2(-np.minimum(one[2], other[2]).astype(np.float64))[:, None]
+    near = (abs(weights[0] - weights[1]) <= step).all() and (abs(biases[0] - biases[1]) <= 1).all()
+    return bool(near)
 
 
 def export_run(last: Path, samples: Path) -> bytes:

@@ -21,10 +21,10 @@ from .finder import Maps
 from .masks import cut_to_mask
 from .pieces import Bools, Ints, connected, divided, numbers_of
 
-THING = 0.3
+THING = 0.2
 """From here on a place is of a thing, where an image has sure ones."""
 
-PART_OF_SUREST, LEAST_THING = 0.5, 0.15
+PART_OF_SUREST, LEAST_THING = 0.25, 0.1
 """Where it has none, a place is of a thing from this part of what a hundredth of the places reach, and from
 this value on."""
 
@@ -40,11 +40,18 @@ LEAST = 0.002
 STANDS_OUT = 0.27
 """How much the most main place must be of the main thing; below, nothing stands out."""
 
-FIRST, SECOND = 0.75, 0.3
+FIRST, SECOND = 0.65, 0.3
 """Of the importance of the most important thing: from here on a thing is of L1, or of L2."""
 
-MISSED = 0.6
-"""How sure a thing must be to be one that a detector has missed; 0.7 of their cells are of true objects."""
+DOUBTFUL = 0.25
+"""What is less sure than this is no thing of L2: a scrap of the ground, mostly."""
+
+A_PART = 0.25
+"""A piece that is smaller than this part of the largest one that it hangs together with is a part of it."""
+
+MISSED, PLACE_MISSED = 0.6, 0.3
+"""How sure a thing must be to be one that a detector has missed, and each of its places; 0.7 of their cells
+are of true objects."""
 
 LEAST_MISSED = 0.008
 """Share of the image that it takes at least."""
@@ -59,6 +66,9 @@ NAMED = ("person", "animal", "vehicle")
 """Classes that are names of things; test images bear out no others."""
 
 SCENE = "scene"
+
+PERHAPS = "perhaps a thing"
+"""Why something that is not sure is of L3."""
 
 
 def things_of(found: Maps, width: int, height: int) -> list[Object]:
@@ -82,7 +92,7 @@ def things_of(found: Maps, width: int, height: int) -> list[Object]:
         pieces = connected(places, least)
         for k in numbers_of(pieces):
             thing, _ = _thing(found, pieces == k, width, height)
-            why = "text" if label else "perhaps a thing"
+            why = "text" if label else PERHAPS
             objects.append(replace(thing, label=label, level=Level.L3, reason=why))
     return sorted(objects, key=lambda o: (o.level.code if o.level else 3, -o.score))
 
@@ -106,7 +116,7 @@ def things_missed(found: Maps, known: Sequence[Object], width: int, height: int)
     """
     least = max(1, round(LEAST_MISSED * found.thing.size))
     free = ~_widened(_places_of(known, found.thing.shape, width, height), RING)
-    pieces = divided((found.thing >= THING) & free, found.edge, least)
+    pieces = divided((found.thing >= PLACE_MISSED) & free, found.edge, least)
     things = [_thing(found, pieces == k, width, height)[0] for k in numbers_of(pieces)]
     sure = sorted((thing for thing in things if thing.score >= MISSED), key=lambda thing: -thing.score)
     return [replace(thing, label="", level=Level.L3, reason="seen beside the objects") for thing in sure]
@@ -133,24 +143,35 @@ def _levelled(found: Maps, pieces: Ints, width: int, height: int) -> list[Object
     """The things of pieces, with levels.
 
     Pieces that touch are as important as all of them together, times the root of how main they are against
-    the most main of these: so no part of the main thing is of L2 because an edge runs through it.
+    the most main of these, if they are not small beside the largest: so no part of the main thing is of L2
+    because an edge runs through it.
     """
     things = []
     whole = connected(pieces >= 0)
     for k in numbers_of(whole):
         every, main = _thing(found, whole == k, width, height)
         weight = importance_of(replace(every, label="", score=main), width, height)
-        parts = [_thing(found, pieces == n, width, height) for n in np.unique(pieces[whole == k]).tolist()]
+        numbers, sizes = np.unique(pieces[whole == k], return_counts=True)
+        parts = [_thing(found, pieces == n, width, height) for n in numbers.tolist()]
         most = max(main for _, main in parts)
-        things += [(thing, weight * math.sqrt(main / most) if weight else 0.0) for thing, main in parts]
+        for (thing, main), small in zip(parts, sizes < A_PART * sizes.max(), strict=True):
+            part = 1.0 if small or not weight else math.sqrt(main / most)
+            things.append((thing, weight * part))
     most = max(weight for _, weight in things)
     return [_of_level(thing, weight / most) for thing, weight in things]
 
 
 def _of_level(thing: Object, share: float) -> Object:
     """A thing with its level, by its share of the importance of the most important one."""
-    level = Level.L1 if share >= FIRST else Level.L2 if share >= SECOND else Level.L3
-    why = "the main thing" if level == Level.L1 else f"{share:.2f} as important as the main thing"
+    why = f"{share:.2f} as important as the main thing"
+    if share >= FIRST:
+        level, why = Level.L1, "the main thing"
+    elif share < SECOND:
+        level = Level.L3
+    elif thing.score < DOUBTFUL:
+        level, why = Level.L3, PERHAPS
+    else:
+        level = Level.L2
     return replace(thing, level=level, reason=why)
 
 
