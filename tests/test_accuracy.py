@@ -431,6 +431,30 @@ def test_fills() -> None:
     assert blurred[5, 4] > 150 and blurred[5, 12] < 60
 
 
+def test_opponents_soften_surroundings() -> None:
+    pixels = np.random.default_rng(5).integers(0, 256, (64, 96, 3)).astype(np.uint8)
+    subject = coders.Subject(pixels, [thing(16, 16, 16, 16, 0)])
+    covered = subject.area((0, 1, 2), 0)
+    detail = []
+    for fill in areas.SOFTENED:
+        variant = variants.parse_variant(f"jpeg:1-3@{fill}")
+        assert variant.fill == fill
+        shown = areas.filled(pixels, covered, fill)
+        assert (shown[covered] == pixels[covered]).all()
+        detail.append(float(shown[~covered].std()))
+        assert abs(float(shown[~covered].mean()) - float(pixels[~covered].mean())) < 3
+        assert (areas.filled(pixels, covered & False, fill) == pixels).all()
+        for text in (f"sdc:1-3@{fill}", f"jpeg@{fill}"):
+            with pytest.raises(ValueError, match="no option"):
+                variants.parse_variant(text)
+    assert pixels.std() > detail[0] > 1.5 * detail[1] > 2 * detail[2]
+    coder = coders.coder_of("jpeg", 1)
+    whole, soft = (
+        coder.encode(variants.parse_variant(text), subject, 75) for text in ("jpeg", "jpeg:1-3@soft4")
+    )
+    assert len(soft) < 0.6 * len(whole)
+
+
 def test_average_precision_is_that_of_pycocotools() -> None:
     pytest.importorskip("pycocotools")
     from pycocotools.cocoeval import COCOeval

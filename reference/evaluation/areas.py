@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from sdc.objects.grouping import group_map
 from sdc.objects.object import Object
@@ -59,18 +61,31 @@ def _spread(colour: Floats, weight: Floats) -> Floats:
     return np.where(weight > 0, known, coarse.repeat(2, 0).repeat(2, 1)[:height, :width])
 
 
+def _soft(pixels: Pixels, covered: Bools, factor: int) -> Floats:
+    """The image at a fraction of its resolution, enlarged again; itself where nothing is covered."""
+    if not covered.any():  # an image of one level is as good throughout
+        return np.asarray(pixels, np.float32)
+    image = Image.fromarray(pixels)
+    width, height = (max(1, round(side / factor)) for side in image.size)
+    small = image.resize((width, height), Image.Resampling.BOX)
+    return np.asarray(small.resize(image.size, Image.Resampling.BICUBIC), np.float32)
+
+
 FILLS: dict[str, Callable[[Pixels, Bools], Floats]] = {"grey": _grey, "mean": _mean, "blur": _blur}
 """What stands in the area that is not transmitted: mid grey, the mean of the rest, or the rest spread out."""
 
+SOFTENED = {f"soft{factor}": partial(_soft, factor=factor) for factor in (2, 4, 8)}
+"""What an encoder without qualities by region may put there: the image at a fraction of its resolution."""
+
 
 def filled(pixels: Pixels, covered: Bools, fill: str) -> Pixels:
-    """An image with the area that is not covered filled in one of the ways of ``FILLS``.
+    """An image with the area that is not covered filled in one of the ways of ``FILLS`` or ``SOFTENED``.
 
     Args:
-        pixels: ``uint8 [H, W, 3]``.
+        pixels: ``uint8 [H, W, 3]``; for ``SOFTENED`` with what is not covered, too.
         covered: ``bool [H, W]``.
     """
     if covered.all():
         return pixels
-    colour = np.rint(FILLS[fill](pixels, covered)).astype(np.uint8)
+    colour = np.rint((FILLS | SOFTENED)[fill](pixels, covered)).astype(np.uint8)
     return np.where(covered[..., None], pixels, colour)

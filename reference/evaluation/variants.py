@@ -14,7 +14,9 @@
 - ``sdc:1-3@margin1``, ``avif:1-3@margin1``: with a margin of a cell around the objects, unless that of the
   source is larger;
 - ``sdc:1-3@mean``, ``@blur``: what fills the area that is not transmitted, by the decoder for SDC and before
-  encoding for the others; grey by default.
+  encoding for the others; grey by default;
+- ``avif:1-3@soft4``, ``@soft2``, ``@soft8``: nothing is flattened, but what is of other levels is coded from
+  a quarter, half or eighth of its resolution; so an encoder has a poorer background that knows no regions.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from dataclasses import dataclass
 
 from sdc.codec.presets import EQUAL, PRESETS, Preset, with_option
 
-from .areas import FILLS
+from .areas import FILLS, SOFTENED
 
 PARTS = {"1": (0,), "1-2": (0, 1), "1-3": (0, 1, 2), "all": (0, 1, 2, 3)}
 FOR = "for-"
@@ -39,7 +41,7 @@ class Variant:
         name: of the codec.
         levels: codes of the levels that are transmitted; empty for an image without objects.
         preset: how SDC treats its levels; of other codecs the margin alone.
-        fill: one of ``FILLS``.
+        fill: one of ``FILLS``, or, but for SDC, of ``SOFTENED``.
         metadata: whether SDC's file describes the objects.
     """
 
@@ -79,7 +81,7 @@ def parse_variant(text: str) -> Variant:
         raise ValueError(f"{text!r}: {name} has no groups; the whole image is just {name!r}")
     for option in match[3].split(",") if match[3] else ():
         shaped = with_option(preset, option) if levels or option.startswith(("model", "effort")) else None
-        if option in FILLS:
+        if option in FILLS or (name != "sdc" and levels and option in SOFTENED):
             fill = option
         elif name == "sdc" and option == "metadata":
             metadata = True
