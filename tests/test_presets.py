@@ -117,9 +117,8 @@ def test_streams_by_a_preset_are_complete() -> None:
         # One group is of the quality that was asked for, whatever its level.
         alone = sdc.encode(PIXELS, quality=30, preset=preset, effort=0)
         wanted = PRESETS[preset]
-        assert alone == sdc.encode(
-            PIXELS, quality=30, model=wanted.model, restoration=wanted.restoration, effort=0
-        )
+        rest = Preset(model=wanted.model, restoration=wanted.restoration, analysis=wanted.analysis)
+        assert alone == sdc.encode(PIXELS, quality=30, preset=rest, effort=0)
 
 
 def test_a_preset_names_the_model_where_none_is_asked_for() -> None:

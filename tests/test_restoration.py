@@ -455,7 +455,7 @@ def test_a_stream_of_model_1_that_names_nothing_is_restored() -> None:
 
 
 def test_the_preset_names_the_model_and_what_is_wrong() -> None:
-    plain, told = photographed(), photographed(preset="restoration")
+    plain, told = photographed(), photographed(restoration=SHIPPED)
     assert len(told) - len(plain) < 90 and np.array_equal(sdc.decode(plain).pixels, sdc.decode(told).pixels)
     with sdc.open(told) as file:
         said, found = file.restoration, file.read(restore=True)
@@ -467,10 +467,26 @@ def test_the_preset_names_the_model_and_what_is_wrong() -> None:
     assert found.vectors[0] == found.vectors[1] == tuple(np.floor(np.array(common) + 0.5))
     worst = {d.group: d for d in sorted(said.degradations, key=lambda d: d.strength)}
     assert {group: d.kind for group, d in worst.items()} == {0: "noise", 1: "noise"}
-    alone = sdc.encode(noisy_image(), quality=45, effort=0, preset="restoration")
+    alone = sdc.encode(noisy_image(), quality=45, effort=0, restoration=SHIPPED)
     with sdc.open(alone) as file:
         one = file.restoration
     assert one is not None and not one.vectors
+
+
+def test_the_preset_codes_what_is_to_be_restored_and_less_of_the_noise() -> None:
+    plain = sdc.encode(noisy_image(), quality=45, effort=0)
+    own = sdc.encode(noisy_image(), quality=45, preset="restoration")
+    assert len(own) < 0.8 * len(plain) and "analysis for degraded images" in own.notes[0]
+    with sdc.open(own) as file:
+        assert file.restoration is not None and file.restoration.model == SHIPPED
+    y, x = np.mgrid[:60, :100]
+    clean = np.stack([2 * x, 3 * y, x + y], -1) // 2 + 40
+    shown, restored = sdc.decode(plain).pixels, sdc.decode(own, restore=True).restored
+    assert restored is not None
+    assert np.square(clean - restored.astype(int)).mean() < 0.5 * np.square(clean - shown.astype(int)).mean()
+    searched = sdc.encode(noisy_image(), quality=45, preset="restoration", effort=1)
+    assert searched == sdc.encode(noisy_image(), quality=45, restoration=SHIPPED, effort=1)
+    assert "is not used, effort 0 takes it" in searched.notes[0]
 
 
 @pytest.mark.slow

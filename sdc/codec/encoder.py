@@ -336,10 +336,8 @@ def _encoder_for(model: int, preset: Preset, effort: int) -> tuple[Encoder, tupl
     if effort:
         words = f"effort {effort} searches for the image as captured: the analysis for degraded images"
         return load_encoder(model), (f"{words} is not used, effort 0 takes it",)
-    return load_encoder(preset.analysis), (
-        "coded by the analysis for degraded images: decoded with --restore it is meant to be seen, and what"
-        " is taken for noise is not in the stream",
-    )
+    words = "coded by the analysis for degraded images, to be restored: what it takes for noise is not kept"
+    return load_encoder(preset.analysis), (words,)
 
 
 def _payloads(

@@ -109,7 +109,7 @@ PRESETS: Mapping[str, Preset] = {
         "classification": "model2,effort3",
         "detection": "other-16,margin1,model2,effort3",
         "segmentation": "other-16,margin1,model2,effort3",
-        "restoration": "restoration4",
+        "restoration": "effort0,restoration4,analysis4",
         "viewing": "",
     }.items()
 }
