@@ -64,7 +64,10 @@ TEMPERATURE = 2.0
 """Bits that make a value e times less likely."""
 
 ANNEALED = (2.5, 2.1, 1.7, 1.4, 1.2, 1.0, 0.8, 0.65, 0.5)
-"""The same in the course of a search that is long enough to settle, from ``MEASURED`` on."""
+"""The same in the course of a search that is long enough to settle, from ``MEASURED`` on.
+
+Not where features count: their gradients hold for short ways only, and one in two searches ends worse.
+"""
 
 
 Measure = Callable[..., tuple[float, Array]]
@@ -319,7 +322,8 @@ def rate_distortion_search(
     stops = EFFORTS[1 if effort >= MEASURED else effort : effort + 1]
     # First by bits and curvature alone: the gradient then sees some of the errors of rounding.
     was, error = targets.astype(np.float32), measure(targets, gradient=False)[0]
-    search.move(nothing, 4.5, 0.3, _pace(0, effort)[1])
+    annealed = effort >= MEASURED and features is None
+    search.move(nothing, 4.5, 0.3, _pace(0, stops[-1], annealed)[1])
     for k in range(1, stops[-1] + 1):
         now = np.rint(search.expected)
         way, slope, before = now - was, gradient, error
@@ -329,15 +333,15 @@ def rate_distortion_search(
         if k in stops:
             consider(gradient, care * steep)
         if k < stops[-1]:
-            search.move(gradient, steep, *_pace(k, effort))
+            search.move(gradient, steep, *_pace(k, stops[-1], annealed))
     return min(candidates, key=lambda c: c[0])[1]
 
 
-def _pace(k: int, effort: int) -> tuple[float, float]:
-    """Part of the way to go after a gradient, and the temperature."""
-    if effort < MEASURED:
+def _pace(k: int, count: int, annealed: bool) -> tuple[float, float]:
+    """Part of the way to go after a gradient, of so many, and the temperature."""
+    if not annealed:
         return 0.4 + 0.3 / max(k, 1), TEMPERATURE
-    return 0.6, ANNEALED[k * len(ANNEALED) // EFFORTS[effort]]
+    return 0.6, ANNEALED[k * len(ANNEALED) // count]
 
 
 def _steepness(
