@@ -200,25 +200,34 @@ def test_integers_restore_as_the_network_in_torch_and_none_is_the_base() -> None
     assert 0 < apart[0] < apart[1]
 
 
-@pytest.mark.training
-@pytest.mark.slow
-def test_a_run_learns_and_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def small_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Options of a run that is over soon: small networks, few small samples, any features."""
     monkeypatch.setattr(samples, "SIZE", 64)
     monkeypatch.setattr(samples, "SHARD", 4)
     monkeypatch.setattr("sdc_reference.restoration.training.RestorationSizes", lambda: SMALL)
-    monkeypatch.setattr("sdc_reference.restoration.training.TAUGHT", 4)
     monkeypatch.setattr("sdc_reference.restoration.training.EVERY", 1)
     images = [torch.from_numpy(photograph(160)).permute(2, 0, 1)]
     samples.make_samples(images, 8, 5, 1, tmp_path / "samples")
     torch.manual_seed(1)
     torch.save({f"features.{name}": t for name, t in layers().state_dict().items()}, tmp_path / "net.pth")
-    words = ["train", "--samples", tmp_path / "samples", "--features", tmp_path / "net.pth", "--batch", 2]
-    words += ["--out", tmp_path / "run", "--teach", 3, "--held", 2, "--minutes"]
-    command.main([*map(str, words), "0.02"])
+    words = ["--samples", tmp_path / "samples", "--features", tmp_path / "net.pth", "--out", tmp_path / "run"]
+    return [*map(str, words)]
+
+
+@pytest.mark.training
+@pytest.mark.slow
+def test_a_run_learns_and_goes_on(
+    tmp_path: Path,
+    small_run: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sdc_reference.restoration.training.TAUGHT", 4)
+    words = ["train", *small_run, "--batch", "2", "--teach", "3", "--held", "2", "--minutes"]
+    command.main([*words, "0.02"])
     first = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
-    command.main([*map(str, words), "0.04"])
+    command.main([*words, "0.04"])
     second = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
     assert 0 < first["step"] < second["step"]
     said = capsys.readouterr().out
@@ -236,20 +245,15 @@ def test_a_run_learns_and_goes_on(
 @pytest.mark.training
 @pytest.mark.slow
 def test_an_analysis_is_trained_with_what_restores_and_streams_stay_those_of_the_base(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    small_run: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(samples, "SIZE", 64)
-    monkeypatch.setattr(samples, "SHARD", 4)
-    monkeypatch.setattr("sdc_reference.restoration.training.RestorationSizes", lambda: SMALL)
-    monkeypatch.setattr("sdc_reference.restoration.training.EVERY", 1)
-    images = [torch.from_numpy(photograph(160)).permute(2, 0, 1)]
-    samples.make_samples(images, 8, 5, 1, tmp_path / "samples")
-    torch.save({f"features.{name}": t for name, t in layers().state_dict().items()}, tmp_path / "net.pth")
-    words = ["joint", "--samples", tmp_path / "samples", "--features", tmp_path / "net.pth", "--batch", 4]
-    words += ["--out", tmp_path / "run", "--held", 4, "--minutes"]
-    command.main([*map(str, words), "0.02"])
+    words = ["joint", *small_run, "--batch", "4", "--held", "4", "--minutes"]
+    command.main([*words, "0.02"])
     first = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
-    command.main([*map(str, words), "0.05"])
+    command.main([*words, "0.05"])
     second = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
     assert 0 < first["step"] < second["step"] and " bpp " in capsys.readouterr().out
     for half in ("average", "encoder_average"):
