@@ -266,6 +266,7 @@ def test_an_analysis_is_trained_with_what_restores_and_streams_stay_those_of_the
     number = (1 << 24) + 5
     own = tmp_path / f"sdc-model-{number}-encoder.safetensors"
     command.main(["encoder", str(tmp_path / "run" / "last.pt"), "--out", str(own)])
+    out.rename(tmp_path / f"sdc-model-{number}.safetensors")
     monkeypatch.setenv("SDC_MODELS", str(tmp_path))
     made, plain = (
         sdc.encode(photograph(), quality=30, effort=0, preset=Preset(analysis=which))
@@ -275,6 +276,8 @@ def test_an_analysis_is_trained_with_what_restores_and_streams_stay_those_of_the
     assert sdc.info(made)["model"] == sdc.info(plain)["model"]
     shown, usual = (np.asarray(sdc.imread(data), float) for data in (made, plain))
     assert np.abs(shown - usual).mean() < 20
+    with pytest.raises(sdc.SdcError, match="belongs to another model"):
+        sdc.encode(photograph(), quality=30, effort=0, model=2, preset=Preset(analysis=number))
     searched = sdc.encode(photograph(), quality=30, effort=1, preset=Preset(analysis=number))
     assert searched == sdc.encode(photograph(), quality=30, effort=1) and "is not used" in searched.notes[0]
     with pytest.raises(ValueError, match="of no run of the joint stage"):

@@ -172,7 +172,7 @@ def encode(
     if model is None:
         model = 1 if wanted.model is None else wanted.model
     decoder = load_model(model)
-    encoder, about_analysis = _encoder_for(model, wanted, effort)
+    encoder, about_analysis = _encoder_for(decoder, wanted, effort)
     grouped = group_map(
         () if objects is None else objects,
         width,
@@ -322,20 +322,21 @@ def _checked_effort(effort: int | None, preset: Preset) -> int:
     return effort
 
 
-def _encoder_for(model: int, preset: Preset, effort: int) -> tuple[Encoder, tuple[str, ...]]:
+def _encoder_for(model: Model, preset: Preset, effort: int) -> tuple[Encoder, tuple[str, ...]]:
     """What encodes, and what the caller may want to know of it.
 
     The search compares what decoders show with the image as captured, so it goes with the model's own
     analysis alone.
 
     Raises:
-        SdcError: ``E_MODEL`` or ``E_MODEL_FILE``.
+        SdcError: ``E_MODEL``, also where the analysis belongs to another model, or ``E_MODEL_FILE``.
     """
     if preset.analysis is None:
-        return load_encoder(model), ()
+        return load_encoder(model.number), ()
+    restoration_for(preset.analysis, None, model)
     if effort:
         words = f"effort {effort} searches for the image as captured: the analysis for degraded images"
-        return load_encoder(model), (f"{words} is not used, effort 0 takes it",)
+        return load_encoder(model.number), (f"{words} is not used, effort 0 takes it",)
     words = "coded by the analysis for degraded images, to be restored: what it takes for noise is not kept"
     return load_encoder(preset.analysis), (words,)
 
