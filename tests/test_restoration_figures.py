@@ -129,6 +129,8 @@ def test_the_analysis_for_degraded_images_codes_what_is_restored(
         key: array.astype(np.int32) if key.endswith("bias") else array for key, array in tensors.items()
     }
     (tmp_path / f"sdc-model-{number}-encoder.safetensors").write_bytes(write_tensors(changed, about))
+    restoring = (models_folder() / "sdc-model-4.safetensors").read_bytes()
+    (tmp_path / f"sdc-model-{number}.safetensors").write_bytes(restoring)
     monkeypatch.setenv("SDC_MODELS", str(tmp_path))
     ways = Ways(Case(photograph(), Tools(4, analysis=number)), 2).all()
     found = {way: result() for way, result in ways.items()}
