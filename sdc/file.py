@@ -247,6 +247,7 @@ class SdcFile:
         *,
         restore: bool | int = False,
         strength: float = 1.0,
+        captured: bool = True,
         fill: Colour = GREY,
         arithmetic: str = "float32",
         runner: Runner = run,
@@ -260,7 +261,8 @@ class SdcFile:
             groups: or indices of the groups wanted.
             objects: or objects wanted, by label or index: their cells alone, cut to the rectangle around
                 them.
-            restore, strength, fill, arithmetic, runner, threads, on_group: as for :func:`sdc.decode`.
+            restore, strength, captured, fill, arithmetic, runner, threads, on_group: as for
+                :func:`sdc.decode`.
 
         Returns:
             As :func:`sdc.decode`.
@@ -273,6 +275,7 @@ class SdcFile:
             choice,
             restore=restore,
             strength=strength,
+            captured=captured,
             fill=fill,
             arithmetic=arithmetic,
             runner=runner,
@@ -331,10 +334,12 @@ def imread(
     source: Readable,
     levels: LevelLike | Iterable[LevelLike] | None = None,
     *,
+    restore: bool | int = False,
+    strength: float = 1.0,
     fill: Colour = GREY,
     limits: Limits = Limits(),
 ) -> Pixels:
-    """Read an image, or some levels of it.
+    """Read an image, or some levels of it, as captured or restored.
 
     Groups that are cut off or damaged, and levels that the stream does not have, are filled like what was not
     asked for, with a warning for each.
@@ -342,6 +347,8 @@ def imread(
     Args:
         source: a path, a URL, the stream's bytes, or a binary file that can ``seek`` and ``read``.
         levels: level or levels wanted, each in one of the ways of :class:`sdc.Level`; all by default.
+        restore, strength: whether the restored image is wanted, and how much of it, as for
+            :func:`sdc.decode`.
         fill: colour of what is not decoded.
         limits: what the caller agrees to hold in memory.
 
@@ -352,7 +359,7 @@ def imread(
         SdcError: as :func:`sdc.decode`.
     """
     with SdcFile(source, limits=limits) as file:
-        decoded = file.read(levels, fill=fill)
+        decoded = file.read(levels, restore=restore, strength=strength, captured=restore is False, fill=fill)
     for told in (*map(str, decoded.missing), *decoded.notes):
         warnings.warn(told, stacklevel=2)
     return decoded.pixels

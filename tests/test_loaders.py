@@ -112,6 +112,15 @@ def test_a_sample_is_what_the_decoder_gives(folder: Path) -> None:
     assert last["image_id"] == 5
 
 
+def test_a_restored_image(folder: Path) -> None:
+    image, target = plugin.SdcDataset(folder, "L1", restore=True, strength=0.5)[0]
+    want = sdc.decode(STREAMS[0], levels="L1", restore=True, strength=0.5)
+    assert torch.equal(image, torch.from_numpy(want.restored).permute(2, 0, 1))
+    assert not np.array_equal(want.pixels, want.restored) and "boxes" in target
+    with pytest.raises(SdcError, match="a strength of restoration is 0 to 1, not 2"):
+        plugin.SdcDataset(folder, restore=True, strength=2)
+
+
 def test_categories_choose_objects_and_give_their_numbers(folder: Path) -> None:
     def labels(**options: Any) -> list[int]:
         return plugin.SdcDataset(folder, **options)[0][1]["labels"].tolist()

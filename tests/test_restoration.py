@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,8 +26,9 @@ from sdc.format.chunks import REST, Chunk
 from sdc.format.parse import parse
 from sdc.format.rest import restoration_payload
 from sdc.networks.gradient import backward
+from sdc.networks.network import Network
 from sdc.networks.operators import BackwardWork, Modulate, Pool, Work
-from sdc.networks.registry import load_restoration, models_folder
+from sdc.networks.registry import load_model, load_restoration, models_folder
 from sdc.networks.restoration import parse_restoration
 from sdc.networks.run import Tape, run
 from sdc.networks.sites import Sites
@@ -258,6 +260,27 @@ def test_a_strength_that_cannot_be_had_is_refused() -> None:
             sdc.decode(PLAIN, restore=NUMBER, strength=strength)  # type: ignore[arg-type]
 
 
+def test_the_restored_image_alone() -> None:
+    ran: list[int] = []
+
+    def counting(network: Network, *args: Any, **options: Any) -> Any:
+        ran.append(id(network))
+        return run(network, *args, **options)
+
+    both = sdc.decode(restoring(), restore=True, fill=(1, 2, 3), groups=[0, 2])
+    alone = sdc.decode(
+        restoring(), restore=True, captured=False, fill=(1, 2, 3), groups=[0, 2], runner=counting
+    )
+    assert alone.restored is alone.pixels and np.array_equal(alone.pixels, both.restored)
+    assert alone.vectors == both.vectors and not np.array_equal(both.pixels, both.restored)
+    assert id(load_model(1).networks["synthesis"]) not in ran and ran
+    assert np.array_equal(
+        sdc.imread(restoring(), restore=True), sdc.decode(restoring(), restore=True).restored
+    )
+    with pytest.raises(sdc.UsageError, match="as captured, or restored, or both"):
+        sdc.decode(restoring(), captured=False)
+
+
 def test_what_decoders_ignore_refuses_no_model() -> None:
     tensors, description = read_tensors(synthetic_restoration_file())
     description |= {"none": [1, 2], "degradations": [1, 1]}
@@ -377,13 +400,18 @@ def test_the_command_writes_both_images(tmp_path: Path) -> None:
     done = ran("decode", plain, tmp_path / "three.png", "--restore", "--restoration-model", 3)
     assert done.returncode == 0 and not done.stderr, done.stderr
     assert (tmp_path / "three-restored.png").read_bytes() == two.read_bytes()
+    done = ran("decode", plain, tmp_path / "four.png", "--restored-only", "--restoration-model", 3)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    assert (tmp_path / "four.png").read_bytes() == two.read_bytes()
+    assert not (tmp_path / "four-restored.png").exists()
     assert "restoration\n  model 3 (synthetic-restoration), weights" in ran("info", named).stdout
     assert json.loads(ran("info", "--json", named).stdout)["restoration"]["model"]["number"] == 3
     two.unlink()
     for words, status, said in (
         ((plain, one, "--restored", two), 2, "E_MODEL: the stream names no restoration model"),
-        ((named, one, "--restoration-model", 3), 64, "--restoration-model wants --restored"),
-        ((named, one, "--strength", 0.5), 64, "--strength wants --restored"),
+        ((named, one, "--restoration-model", 3), 64, "--restoration-model wants --restore, --restored-only"),
+        ((named, one, "--strength", 0.5), 64, "--strength wants --restore, --restored-only"),
+        ((named, one, "--restored-only", "--restored", two), 64, "not allowed with argument --restored-only"),
         ((named, one, "--restored", two, "--strength", 0.5), 64, "restores with a strength of 1 alone"),
         ((named, "-", "--restore"), 64, "--restore writes beside the output"),
         ((tmp_path, tmp_path, "--restored", two), 64, "the input is a folder"),

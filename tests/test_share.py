@@ -76,7 +76,7 @@ def test_bash_completes_commands_options_and_paths(tmp_path: Path) -> None:
     (tmp_path / "photo.sdc").write_bytes(b"")
     assert {*COMMANDS, "find", "stat", "to-coco"} <= set(completed(script, "sdc", ""))
     assert completed(script, "sdc", "ex") == ["extract"]
-    assert completed(script, "sdc", "decode", "--restored") == ["--restored"]
+    assert completed(script, "sdc", "decode", "--restored-") == ["--restored-only"]
     assert {"--levels", "--groups"} <= set(completed(script, "sdc", "extract", "-"))
     assert "photo.sdc" in completed(script, "sdc", "decode", "pho")
     assert completed(script, "sdc", "encode", "--objects", "pho") == ["photo.sdc"]

@@ -66,6 +66,7 @@ def add(commands: Commands) -> None:
         "--restore", action="store_true", help="also write the restored image, as NAME-restored beside NAME"
     )
     where.add_argument("--restored", metavar="FILE", help="also write the restored image, to this file")
+    where.add_argument("--restored-only", action="store_true", help="write the restored image, and no other")
     command.add_argument(
         "--strength",
         type=float,
@@ -98,9 +99,9 @@ def _check_restored(args: Args) -> None:
     """
     if args.restored is None:
         for option, value in (("--restoration-model", args.restoration_model), ("--strength", args.strength)):
-            if value is not None and not args.restore:
+            if value is not None and not (args.restore or args.restored_only):
                 raise SdcError(
-                    "E_USAGE", f"{option} wants --restored, a file for what it makes, or --restore"
+                    "E_USAGE", f"{option} wants --restore, --restored-only, or --restored and a file"
                 )
         if args.restore and args.output == PIPE:
             raise SdcError("E_USAGE", "--restore writes beside the output; name a file by --restored")
@@ -141,7 +142,7 @@ def decode_one(args: Args, source: str, target: str) -> Said:
     suffixes = [".png" if name == PIPE else Path(name).suffix for name in targets]
     for suffix in suffixes:
         format_of(suffix)
-    restore: bool | int = second is not None
+    restore: bool | int = second is not None or args.restored_only
     if args.restoration_model is not None:
         restore = args.restoration_model
     about = Notes("E_PICTURE")
@@ -150,12 +151,17 @@ def decode_one(args: Args, source: str, target: str) -> Said:
         icc_profile = _profile(file, about)
         choice = file.fetch(args.levels, args.groups, args.objects)
         attached = _attached(args, file, choice, about)
-        if second is not None:
+        if restore is not False:
             file.fetch_restoration()
         about.take(fetched(opened))
     strength = 1.0 if args.strength is None else args.strength
     decoded = decode_choice(
-        file.stream, choice, restore=restore, strength=strength, fill=args.fill or (0, 0, 0)
+        file.stream,
+        choice,
+        restore=restore,
+        strength=strength,
+        captured=not args.restored_only,
+        fill=args.fill or (0, 0, 0),
     )
     if not decoded.groups:
         # There is nothing to show; when every group is withdrawn, none was asked for either.

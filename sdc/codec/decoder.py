@@ -51,7 +51,8 @@ class Decoded:
         box: x, y, width, height of the part of the image that ``pixels`` shows: all of it, or the rectangle
             around the cells of the objects that were asked for.
         notes: what the caller may want to know besides, in words.
-        restored: where it was asked for, restored pixels beside ``pixels``, of the same shape and coverage.
+        restored: where it was asked for, restored pixels, of the same shape and coverage as ``pixels``; the
+            same array where the image was not wanted as captured.
         vectors: by group, the vector that conditioned its restoration.
     """
 
@@ -104,6 +105,7 @@ def decode(
     objects: ObjectNames | None = None,
     restore: bool | int = False,
     strength: float = 1.0,
+    captured: bool = True,
     fill: Colour = GREY,
     limits: Limits = Limits(),
     arithmetic: str = "float32",
@@ -125,6 +127,8 @@ def decode(
         restore: whether to restore as well, by the model that the stream names (REST), or else by the one
             that comes with this package for the stream's model; or the number of a restoration model.
         strength: of the restoration, 0 (as captured) to 1; below 1 only with a model that can do less.
+        captured: whether the image is wanted as captured, too; without it ``pixels`` are the restored ones,
+            in less time.
         fill: colour of what is not decoded.  (The command leaves that transparent.)
         limits: what the caller agrees to hold in memory.
         arithmetic: ``float32``, ``float64`` or ``int64``; the pixels are the same.
@@ -154,6 +158,7 @@ def decode(
         choice,
         restore=restore,
         strength=strength,
+        captured=captured,
         fill=fill,
         arithmetic=arithmetic,
         runner=runner,
@@ -168,6 +173,7 @@ def decode_choice(
     *,
     restore: bool | int = False,
     strength: float = 1.0,
+    captured: bool = True,
     fill: Colour = GREY,
     arithmetic: str = "float32",
     runner: Runner = run,
@@ -178,7 +184,7 @@ def decode_choice(
     check_arithmetic(arithmetic)
     _check_colour(fill)
     with core.using(threads):
-        decoded = _decoded(stream, choice, restore, strength, fill, arithmetic, runner, on_group)
+        decoded = _decoded(stream, choice, restore, strength, captured, fill, arithmetic, runner, on_group)
     return _cropped(decoded, choice.objects, fill) if choice.objects and decoded.groups else decoded
 
 
@@ -187,6 +193,7 @@ def _decoded(
     choice: Choice,
     restore: bool | int,
     strength: float,
+    captured: bool,
     fill: Colour,
     arithmetic: str,
     runner: Runner,
@@ -194,12 +201,14 @@ def _decoded(
 ) -> Decoded:
     """The whole image with the groups that were chosen, as far as they are complete."""
     check_restore(restore, strength)
+    if restore is False and not captured:
+        raise SdcError("E_USAGE", "an image is wanted as captured, or restored, or both")
     head = stream.head
     good = [k for k in choice.groups if stream.groups[k].state == COMPLETE]
     missing = tuple(stream.missing(k) for k in choice.groups if stream.groups[k].state != COMPLETE)
     canvas = np.empty((head.rows * CELL, head.cols * CELL, 3), np.uint8)
     canvas[:] = fill[0] if len(set(fill)) == 1 else fill  # a single number is copied ten times as fast
-    restored = None if restore is False else canvas.copy()
+    restored = None if restore is False else canvas.copy() if captured else canvas
     vectors: dict[int, tuple[int, ...]] = {}
     cells = np.zeros((head.rows, head.cols), bool)
     said = None if restored is None else read_restoration(stream).whole()
@@ -218,22 +227,26 @@ def _decoded(
             if on_group is not None:
                 on_group(k, own, symbols)
             del symbols
-        synthesis = model.networks["synthesis"]
-        synthesis_transform(latents, sites, synthesis, canvas, arithmetic=arithmetic, runner=runner)
+        if captured:
+            synthesis = model.networks["synthesis"]
+            synthesis_transform(latents, sites, synthesis, canvas, arithmetic=arithmetic, runner=runner)
         if restorer is not None and restored is not None:
             vectors = restorer.restore(latents, sites, restored, arithmetic=arithmetic, runner=runner)
         cells[sites.rows, sites.cols] = True
     covered = to_pixels(cells)
     box = (0, 0, head.width, head.height)
+    pixels = _own(canvas, head.height, head.width)
+    if restored is not None:
+        restored = _own(restored, head.height, head.width) if captured else pixels
     return Decoded(
-        _own(canvas, head.height, head.width),
+        pixels,
         _own(covered, head.height, head.width),
         tuple(good),
         missing,
         stream,
         box,
         (*choice.notes, *_notes(stream, missing)),
-        None if restored is None else _own(restored, head.height, head.width),
+        restored,
         vectors,
     )
 
@@ -278,15 +291,15 @@ def _cropped(decoded: Decoded, objects: Sequence[Object], fill: Colour) -> Decod
     area = (slice(top, bottom), slice(left, right))
     own = to_pixels(cells)[area] & decoded.covered[area]
     box = (left, top, right - left, bottom - top)
-    pixels, restored = (_cut(whole, area, own, fill) for whole in (decoded.pixels, decoded.restored))
-    assert pixels is not None
+    pixels = _cut(decoded.pixels, area, own, fill)
+    restored = decoded.restored
+    if restored is not None:
+        restored = pixels if restored is decoded.pixels else _cut(restored, area, own, fill)
     return replace(decoded, pixels=pixels, restored=restored, covered=own, box=box)
 
 
-def _cut(whole: Pixels | None, area: tuple[slice, slice], own: Bools, fill: Colour) -> Pixels | None:
+def _cut(whole: Pixels, area: tuple[slice, slice], own: Bools, fill: Colour) -> Pixels:
     """A part of an image, filled where nothing of it is wanted."""
-    if whole is None:
-        return None
     part = whole[area].copy()
     part[~own] = fill
     return part

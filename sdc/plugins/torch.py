@@ -25,6 +25,7 @@ import numpy as np
 
 from ..answers.streams import Streams, stream_paths
 from ..codec.decoder import GREY, Decoded
+from ..codec.restoration import check_restore
 from ..errors import SdcError
 from ..file import SdcFile
 from ..format.chunks import OBJS
@@ -103,11 +104,14 @@ class Decode:
             what takes the place of both.
         empty: whether a stream that has none of the levels is an image in the fill colour, of which nothing
             is covered: an example without objects.  Else that is an error.
+        restore, strength: whether the image is the restored one, and how much of it, as for
+            :func:`sdc.decode`.
         fill: colour of what is not decoded.
         limits: what the caller agrees to hold in memory.
 
     Raises:
-        SdcError: ``E_USAGE`` for what is no level, and for categories with two numbers.
+        SdcError: ``E_USAGE`` for what is no level, for categories with two numbers, and for what is no number
+            of a model or no strength.
     """
 
     levels: LevelLike | Iterable[LevelLike] | None = None
@@ -116,10 +120,13 @@ class Decode:
     categories: Mapping[str, int] | Sequence[str] | None = None
     transforms: Callable[[Any, Target], Any] | None = None
     empty: bool = False
+    restore: bool | int = False
+    strength: float = 1.0
     fill: Colour = GREY
     limits: Limits = Limits()
 
     def __post_init__(self) -> None:
+        check_restore(self.restore, self.strength)
         named = levels_of(self.levels)
         object.__setattr__(self, "levels", None if named is None else tuple(named))
         if self.categories is not None:
@@ -143,7 +150,13 @@ class Decode:
         if isinstance(source, (bytes, bytearray, memoryview)):
             source = io.BytesIO(source)  # of which only what is asked for is read
         with SdcFile(source, limits=self.limits) as file:
-            decoded = file.read(self._wanted, fill=self.fill)
+            decoded = file.read(
+                self._wanted,
+                restore=self.restore,
+                strength=self.strength,
+                captured=self.restore is False,
+                fill=self.fill,
+            )
             self._check_whole(decoded)
             target = known | _target_of(decoded)
             if self.objects:

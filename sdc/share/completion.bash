@@ -9,7 +9,7 @@ _shtab_sdc_subparsers=(encode analyze decode extract redact validate info sheet 
 
 _shtab_sdc_encode_option_strings=(-h --help --objects --quality --effort --margin --group-by --model --background --metadata-first --restoration --no-metadata --pixel-masks --box-unit --strip --max-pixels --strict --find --for --detector --chat --chat-model --jobs --threads)
 _shtab_sdc_analyze_option_strings=(-h --help -o --output --draw --detectors --max-pixels --strict --jobs --threads --find --for --detector --chat --chat-model --grounding --masks --tags --ranking --gaps --saliency --vocabulary --grounding-model --masks-model --device --chat-key --chat-proxy --text-only --timeout --cache)
-_shtab_sdc_decode_option_strings=(-h --help --levels --groups --objects --fill --strip --restore --restored --strength --restoration-model --max-pixels --allow --timeout --jobs --threads)
+_shtab_sdc_decode_option_strings=(-h --help --levels --groups --objects --fill --strip --restore --restored --restored-only --strength --restoration-model --max-pixels --allow --timeout --jobs --threads)
 _shtab_sdc_extract_option_strings=(-h --help --levels --groups --max-pixels --allow --timeout --jobs --threads)
 _shtab_sdc_redact_option_strings=(-h --help --label --whole-groups --strict --max-pixels --allow --timeout --jobs --threads)
 _shtab_sdc_validate_option_strings=(-h --help --shallow --max-pixels --allow --timeout --jobs --threads)
@@ -82,6 +82,7 @@ _shtab_sdc_analyze___text_only_nargs=0
 _shtab_sdc_decode__h_nargs=0
 _shtab_sdc_decode___help_nargs=0
 _shtab_sdc_decode___restore_nargs=0
+_shtab_sdc_decode___restored_only_nargs=0
 _shtab_sdc_extract__h_nargs=0
 _shtab_sdc_extract___help_nargs=0
 _shtab_sdc_redact__h_nargs=0

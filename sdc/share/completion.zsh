@@ -112,6 +112,7 @@ _shtab_sdc_decode_options=(
   "--strip[leave out EXIF and XMP, or with \=gps,thumbnail parts of them]:=WHAT:"
   "--restore[also write the restored image, as NAME-restored beside NAME]"
   "--restored[also write the restored image, to this file]:FILE:_files"
+  "--restored-only[write the restored image, and no other]"
   "--strength[how much is restored, 0 to 1 (default 1)]:S:"
   "--restoration-model[number of the model that restores (default\: that of the stream, or the one for its model)]:N:"
   "--max-pixels[refuse larger images (default 268435456)]:N:"
