@@ -47,7 +47,9 @@ from sdc.format.parse import parse
 from sdc.format.prov import parse_provenance, provenance_payload
 from sdc.format.text import format_text
 from sdc.images.sheet import objects_sheet, sheet
+from sdc.networks.backbone import FILE
 from sdc.networks.numpy_runner import run_numpy
+from sdc.networks.registry import models_folder
 from sdc.networks.run import use_runner
 from sdc.objects.grouping import group_map
 from sdc.objects.object import Object
@@ -654,6 +656,15 @@ def test_results_are_not_kept_when_the_code_changes(monkeypatch: pytest.MonkeyPa
     real = hashes.code_hash
     other = lambda package, *names: "0" * 8 if package == changed else real(package, *names)  # noqa: E731
     monkeypatch.setattr(cache, "code_hash", other)
+    assert cache._fingerprint(picture(), Options()) != before
+
+
+def test_results_are_not_kept_when_the_network_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = cache._fingerprint(picture(), Options())
+    (tmp_path / FILE).write_bytes((models_folder() / FILE).read_bytes() + b" ")
+    monkeypatch.setattr(cache, "models_folder", lambda: tmp_path)
     assert cache._fingerprint(picture(), Options()) != before
 
 

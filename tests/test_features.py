@@ -162,6 +162,23 @@ def test_windows_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.linalg.norm(parts - slope) < 1e-3 * np.linalg.norm(slope)
 
 
+def test_windows_without_a_cell_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    image, far = np.tile(photograph(64, 64), (1, 8, 1)), np.array([1, 30])
+    sites = Sites(np.array([1, 2]), far, np.zeros(2, np.int64), np.zeros(2, np.int64))
+    scales = feature_scales(load_backbone(), image)
+    monkeypatch.setattr(features, "WINDOW", 64)
+    distance = FeatureDistance(load_backbone(), scales, image, sites)
+    seen = [w.seen[1] for w in distance.windows]
+    assert 2 <= len(seen) < 6 and all(s.start < 48 or s.stop > 448 for s in seen)
+    changed = np.full((2, 16, 16, 3), 90)
+    got, slope = distance(changed)
+    monkeypatch.setattr(features._Window, "meets", lambda *_: True)
+    whole = FeatureDistance(load_backbone(), scales, image, sites)
+    assert len(whole.windows) > len(seen)
+    want, everywhere = whole(changed)
+    assert got == want > 0 and np.array_equal(slope, everywhere)
+
+
 def test_the_probe_says_how_the_distance_bends() -> None:
     """For small smooth changes the mean square of its products is about the distance."""
     image = photograph(96, 112)

@@ -20,7 +20,8 @@ from sdc.cli import main as cli
 from sdc.colour.recognise import recognised
 from sdc.errors import SdcError
 from sdc.format.colr import CodePoints
-from sdc.images import scans
+from sdc.images import overrun, scans
+from sdc.images.jpeg import structure_of
 from sdc.images.read import SourceImage, read_image
 from sdc.notes import Notes
 from sdc.objects.object import Objects
@@ -239,6 +240,24 @@ def test_usual_codes_take_one_small_decode(
     monkeypatch.setattr(scans, "_differs", lambda *_: pytest.fail("decoded whole again"))
     photo = Image.fromarray(astronaut()[:203, :301]).convert(mode)
     assert read_image(jpeg(photo, **options)).notes == ()
+
+
+def test_of_other_segments_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What blocks are decoded by is remembered, so a file must not be able to make it large."""
+    whole = jpeg(astronaut()[:203, :301])
+    long = b"\xff\xe0\xff\xffsome other data".ljust(65537, b"x")
+    adobe = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\1"
+    found = structure_of(whole[:2] + 9 * long + adobe + whole[2:])
+    assert [m for m, _ in found.decoding if m in (0xE0, 0xEE)] == [0xEE, 0xE0]
+    assert sum(len(content) for _, content in found.decoding) < 700
+    assert read_image(whole[:2] + 9 * long + adobe + whole[2:]).notes == ()
+    codes = re.search(rb"\xff\xc4.{2}\x00.{60}", whole, re.S)
+    assert codes is not None
+    size = 2 + int.from_bytes(whole[codes.start() + 2 : codes.start() + 4], "big")
+    again = whole[codes.start() : codes.start() + size]
+    many = whole[: codes.start()] + 1000 * again + whole[codes.start() :]
+    monkeypatch.setattr(overrun, "_noise", lambda *_: pytest.fail("remembered"))
+    assert read_image(many).notes == ()
 
 
 @pytest.mark.parametrize("options", [{}, {"optimize": True}, {"restart_marker_rows": 1}], ids=str)

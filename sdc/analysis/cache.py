@@ -12,6 +12,8 @@ import numpy as np
 
 from .._version import __version__
 from ..errors import SdcError
+from ..networks.backbone import FILE
+from ..networks.registry import models_folder
 from ..paths import write_file
 from ..types import Pixels
 from .hashes import code_hash, weights_beside
@@ -19,7 +21,7 @@ from .interfaces import Options
 from .pipeline import analyze
 from .result import Analysis
 
-OF_SDC = ("types", "objects")
+OF_SDC = ("types", "objects", "networks")
 """Parts of ``sdc`` on which the result of an analysis depends."""
 
 
@@ -57,13 +59,14 @@ def analyze_cached(
 
 
 def _fingerprint(pixels: Pixels, options: Options) -> str:
-    """SHA-256 of an image, of what was asked (but not of the key), of files named, and of the code."""
+    """SHA-256 of an image, of what was asked (but not of the key), of networks' files, and of the code."""
     asked = replace(options, key="", proxy="", timeout=0.0)
     code = f"{code_hash('sdc.analysis')} {code_hash('sdc', OF_SDC)}"
     hashed = hashlib.sha256(f"{__version__} {code} {pixels.shape} {asked!r}".encode())
     hashed.update(np.ascontiguousarray(pixels).data)
     beside = weights_beside(options.detector) if options.detector else []
-    for path in (options.detector, options.saliency, options.vocabulary, *map(str, beside)):
+    finder = str(models_folder() / FILE)
+    for path in (finder, options.detector, options.saliency, options.vocabulary, *map(str, beside)):
         with suppress(OSError):
             hashed.update(Path(path).read_bytes() if path else b"")
     return hashed.hexdigest()

@@ -49,6 +49,13 @@ class _Window:
     seen: tuple[slice, slice]
     own: tuple[int, int, int, int]
 
+    def meets(self, rows: Array, cols: Array) -> bool:
+        """Whether any of some cells is seen: where none is, nothing differs."""
+        down, across = self.seen
+        inside = (rows >= down.start // CELL) & (rows * CELL < down.stop)
+        inside &= (cols >= across.start // CELL) & (cols * CELL < across.stop)
+        return bool(inside.any())
+
     def places(self, stride: int) -> tuple[slice, slice]:
         """Rows and columns of the features that count."""
         top, left, bottom, right = (n // stride for n in self.own)
@@ -132,7 +139,9 @@ class FeatureDistance:
         part = shown[top * CELL : bottom * CELL, left * CELL : right * CELL]
         self.canvas = _framed(part, backbone)
         self.rows, self.cols = sites.rows - top, sites.cols - left
-        self.windows = list(_windows(*self.canvas.shape[:2]))
+        self.windows = [
+            window for window in _windows(*self.canvas.shape[:2]) if window.meets(self.rows, self.cols)
+        ]
         self.wanted = [
             [x.astype(np.int16) for x in backbone.features(self.canvas[w.seen], TAPS)] for w in self.windows
         ]

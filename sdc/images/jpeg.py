@@ -18,6 +18,8 @@ _OTHERS = {0xC3: "lossless JPEG", 0xCB: "lossless JPEG", 0xF7: "JPEG-LS"}
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
 _DECODING = _FRAMES | {0xC4, _SOS, 0xE0, 0xEE}
 """Frame, Huffman codes, scan, and of JFIF and Adobe, by which colours are told."""
+_TOLD = {0xE0: 14, 0xEE: 12}
+"""Bytes of the latter two that are read."""
 _ICC = b"ICC_PROFILE\0"
 
 
@@ -99,7 +101,9 @@ def structure_of(data: bytes) -> Structure:
         content = data[place + 2 : place + size]
         place += max(size, 2)
         if marker in _DECODING and not found.scans:
-            found.decoding.append((marker, content))
+            told = content[: _TOLD.get(marker, len(content))]
+            if marker not in _TOLD or told.startswith((b"JFIF\0", b"Adobe")):
+                found.decoding.append((marker, told))
         if marker in _FRAMES and not found.frame and len(content) >= 6:
             _read_frame(found, marker, content)
         elif marker == _DRI and len(content) >= 2:

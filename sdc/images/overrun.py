@@ -27,6 +27,8 @@ from .jpeg import SEQUENTIAL, Structure
 MIDDLE = 128
 """Mean of a block without a change."""
 
+_CODING = 1 << 14
+"""Bytes of what blocks are decoded by, at most, since it is remembered; usual files have some hundred."""
 _SIDE = 65500
 """Longest side that libjpeg takes."""
 
@@ -136,6 +138,8 @@ def _inside(means: Means) -> Flags:
 def _can_tell(found: Structure) -> bool:
     """Whether there is one scan of grey or of three components, the first of which has the most blocks."""
     if found.frame not in SEQUENTIAL or len(found.scans) != 1 or found.width * found.height == 0:
+        return False
+    if sum(len(content) for _, content in found.decoding) > _CODING:
         return False
     scan, factors = found.scans[0], found.factors
     several = len(scan.stretches) > 1
