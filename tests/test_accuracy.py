@@ -23,6 +23,7 @@ import sdc
 from sdc.analysis.providers import detector
 from sdc.analysis.providers.detector import distinct
 from sdc.codec.presets import PRESETS, Preset
+from sdc.networks.registry import models_folder
 from sdc.objects.object import Object
 from sdc.types import LEVELS
 from sdc_reference.evaluation import (
@@ -391,6 +392,16 @@ def test_version_of_sdc_knows_all_code_that_codes(monkeypatch: pytest.MonkeyPatc
     before = coders.SdcCoder(1).version
     monkeypatch.setattr(coders, "CODE", coders.CODE[1:])
     assert coders.SdcCoder(1).version != before
+
+
+def test_files_of_a_preset_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    preset = PRESETS["restoration"]
+    before = coders.files_of(preset)
+    assert len(before) == 2 and coders.files_of(PRESETS["detection"]) == []
+    for name in ("sdc-model-4-encoder.safetensors", "sdc-model-4.safetensors"):
+        (tmp_path / name).write_bytes((models_folder() / name).read_bytes() + b" ")
+    monkeypatch.setattr(coders, "models_folder", lambda: tmp_path)
+    assert not set(coders.files_of(preset)) & set(before)
 
 
 def test_opponents_code_the_same_cells() -> None:

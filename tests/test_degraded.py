@@ -35,6 +35,11 @@ def brightest(pixels: Pixels) -> list[dict[str, Any]]:
     return [{"label": "square", "score": 0.9, "box": box}]
 
 
+def nothing(pixels: Pixels) -> list[dict[str, Any]]:
+    """A detector that finds nothing."""
+    return []
+
+
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """Two images, the second without objects."""
@@ -82,3 +87,22 @@ def test_the_command_answers_once_and_compares(data: Path, capsys: pytest.Captur
         key_of(r) for r in found
     }
     assert capsys.readouterr().out == said
+    # Another network is asked for itself, and its answers stand beside those of the first.
+    main([word.replace(":brightest", ":nothing") for word in words])
+    assert "| clean | 40 | 0.000" in capsys.readouterr().out
+    assert len(read_rows(rows)) == 2 * len(found)
+    main(words)
+    assert capsys.readouterr().out == said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--network", "missing.onnx"), "degraded: .*missing.onnx"),
+        (("--network", f"{__name__}:brightest", "--model", "77"), "degraded: E_MODEL: model 77 is not known"),
+    ],
+)
+def test_what_is_not_there_is_said(data: Path, words: tuple[str, ...], said: str) -> None:
+    with pytest.raises(SystemExit, match=said):
+        main(["degraded", "--coco", str(data), "--rows", str(data / "rows.jsonl"), *words])
+    assert not (data / "rows.jsonl").exists()

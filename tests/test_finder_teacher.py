@@ -101,3 +101,35 @@ def test_what_teaches_nothing_is_said(tmp_path: Path, weights: Path) -> None:
     with pytest.raises(SystemExit, match="nothing"):
         main([*words, str(tmp_path / "nothing.pt")])
     assert not (tmp_path / "heads.pt").exists()
+    teach_words = [
+        "teach",
+        "--samples",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "taught"),
+        "--weights",
+        str(weights),
+    ]
+    for name in ("other.pt", "text.pt"):
+        (tmp_path / "text.pt").write_text("heads")
+        with pytest.raises(SystemExit, match=f"{name}: no heads of a teacher"):
+            main([*teach_words, "--heads", str(tmp_path / name)])
+    export_words = ["export", "--samples", str(tmp_path), "--out", str(tmp_path / "out"), "--network"]
+    with pytest.raises(SystemExit, match=r"other\.pt is of no run of this network"):
+        main([*export_words, str(tmp_path / "other.pt")])
+    assert not (tmp_path / "out").exists() and not (tmp_path / "taught").exists()
+
+
+def test_the_place_of_the_class_token_may_stand_first(weights: Path) -> None:
+    alone = torch.load(weights, weights_only=True)
+    upstream = alone | {"pos": torch.cat([alone["cls"], alone["pos"]], 1)}
+    torch.manual_seed(0)
+    image = torch.randn(1, 3, 56, 42)
+    told = []
+    for state in (alone, upstream):
+        network = VisionTransformer(state)
+        network.load_state_dict(state)
+        told.append(network(image))
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(*told, strict=True))
+    with pytest.raises(ValueError, match="a table of 12 places is of no square"):
+        VisionTransformer(alone | {"pos": torch.zeros(1, 12, alone["pos"].shape[2])})

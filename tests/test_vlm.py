@@ -112,6 +112,9 @@ def test_one_command_from_photographs_to_tables(
     before = len(server.asked)
     main(command)
     assert len(server.asked) == before
+    command[2] = command[2].replace("#tiny", "#other")
+    with pytest.raises(SystemExit, match=r"0\.json has the levels of tiny, not of other: give another --out"):
+        main(command)
 
 
 @pytest.mark.parametrize("answer", ["I cannot say.", fails(500)])

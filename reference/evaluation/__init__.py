@@ -21,6 +21,8 @@ What machines see in coded images:
 - ``importance`` with the same: what the levels are worth, beside others and beside chance.
 - ``vlm --vlm URL#MODEL --data DIR --out DIR``: captions and answers of a multimodal model.
 - ``summary OUT/results.json``: short tables of a run of ``accuracy``.
+- ``degraded --coco DIR --network FILE --rows FILE``: what a detector finds in degraded images, as captured
+  and restored.
 - ``analysis --coco DIR``: what the regions that the analysis finds hold of the true objects.
 
 How much it takes:

@@ -13,9 +13,10 @@ import numpy as np
 import sdc
 from sdc.analysis import hashes
 from sdc.analysis.finder import finder
+from sdc.codec.presets import Preset
 from sdc.format.parse import parse
 from sdc.networks.backbone import FILE
-from sdc.networks.registry import load_encoder
+from sdc.networks.registry import load_encoder, models_folder
 from sdc.objects.object import Object
 from sdc.types import Pixels
 
@@ -92,6 +93,17 @@ class Coder(Protocol):
 def code_hash() -> str:
     """Eight hexadecimal digits of the SHA-256 of the modules of ``CODE``."""
     return hashes.code_hash("sdc", CODE)
+
+
+def files_of(preset: Preset) -> list[str]:
+    """Eight hexadecimal digits each of the SHA-256 of files, beside its model's, that a preset names.
+
+    Args:
+        preset: that may have an analysis or a restoration model.
+    """
+    files = [f"sdc-model-{preset.analysis}-encoder.safetensors"] if preset.analysis is not None else []
+    files += [f"sdc-model-{preset.restoration}.safetensors"] if preset.restoration is not None else []
+    return [hashlib.sha256((models_folder() / name).read_bytes()).hexdigest()[:8] for name in files]
 
 
 class SdcCoder:

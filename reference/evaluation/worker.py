@@ -12,7 +12,7 @@ from typing import Any
 from sdc.types import Pixels
 
 from .areas import Bools
-from .coders import Subject
+from .coders import Subject, files_of
 from .evaluators import NOBODY, evaluator_of
 from .images import read_image
 from .metrics import SMALLEST, bits_per_pixel, ms_ssim, psnr
@@ -79,7 +79,7 @@ class Worker:
             # Its file is the same whatever levels of it are sent, and however the rest is filled.
             effort = variant.preset.effort or 0
             how = [str(replace(variant.preset, margin=margin, model=None, effort=effort)), variant.metadata]
-            return [content, objects, variant.name, coder.version, *how]
+            return [content, objects, variant.name, coder.version, *how, *files_of(variant.preset)]
         # Of the objects, other codecs are told the cells alone.
         area = [subject.hash(variant.levels, margin), variant.fill] if variant.levels else ["", ""]
         return [content, *area, variant.name, coder.version]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sdc.analysis.finder import finder, read_finder
+from sdc.errors import SdcError
 
 from .export import SEARCHED, export_run, with_first_layers
 from .measure import measure
@@ -70,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     try:
         _carry_out(args)
-    except (OSError, ValueError) as error:
+    except (OSError, SdcError, ValueError) as error:
         raise SystemExit(str(error)) from None
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, cast
 
 import numpy as np
@@ -245,9 +246,16 @@ def export_run(last: Path, samples: Path) -> bytes:
     Args:
         last: ``last.pt`` of the run.
         samples: folder of samples, some of which set ranges.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is of no such run.
     """
     network = FinderNetwork()
-    network.load_state_dict(torch.load(last, weights_only=True)["average"])
+    try:
+        network.load_state_dict(torch.load(last, weights_only=True)["average"])
+    except (KeyError, TypeError, RuntimeError, UnpicklingError) as error:
+        raise ValueError(f"{last} is of no run of this network: {error}") from None
     paths = sorted(samples.glob("*.npz"))
     batches = []
     for path in paths[:: max(1, len(paths) // EXAMPLES)]:

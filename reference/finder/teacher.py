@@ -11,6 +11,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 
 import numpy as np
 import torch
@@ -149,12 +150,20 @@ def _shrunk(values: Map, rows: int, cols: int) -> Tensor:
 
 
 def read_heads(path: Path) -> list[Head]:
-    """The heads that :func:`learn` has written."""
+    """The heads that :func:`learn` has written.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it holds something else.
+    """
     heads = []
-    for state in torch.load(path, weights_only=True)["heads"]:
-        head = Head(state["narrow.weight"].shape[1])
-        head.load_state_dict(state)
-        heads.append(head.eval())
+    try:
+        for state in torch.load(path, weights_only=True)["heads"]:
+            head = Head(state["narrow.weight"].shape[1])
+            head.load_state_dict(state)
+            heads.append(head.eval())
+    except (KeyError, TypeError, RuntimeError, UnpicklingError) as error:
+        raise ValueError(f"{path}: no heads of a teacher: {error}") from None
     return heads
 
 
@@ -188,7 +197,7 @@ def teach(samples: Path, weights: Path, heads: Path, out: Path) -> None:
     """Write the samples of a folder, taught, that are not there yet.
 
     Raises:
-        ValueError: the weights are of something else than a vision transformer.
+        ValueError: the weights are of something else than a vision transformer, or the heads are none.
     """
     network, teachers = transformer(weights), read_heads(heads)
     out.mkdir(parents=True, exist_ok=True)

@@ -33,6 +33,9 @@ from .denoisers import denoiser_of, read_weights
 from .samples import MARGIN
 from .training import EVERY, FLOOR, follow, rate_of
 
+SAVED = 600
+"""Seconds after which a run is kept, at least."""
+
 ADAPTED = "adapted.pth"
 """File of a run with the averaged weights, in the form of the file that it began with."""
 
@@ -167,7 +170,22 @@ def adapt(network: nn.Module, images: Sequence[Tensor], how: Adaptation, out: Pa
         optimiser.load_state_dict(state["optimiser"])
         step, seconds = state["step"], state["seconds"]
     print(f"from step {step}", flush=True)
-    sums, tick = np.zeros(2), time.monotonic()
+
+    def save() -> None:
+        save_state(
+            last,
+            {
+                "how": asdict(how) | {"kinds": list(how.kinds)},
+                "network": network.state_dict(),
+                "average": average.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "step": step,
+                "seconds": seconds,
+            },
+        )
+
+    sums = np.zeros(2)
+    saved = tick = time.monotonic()
     with Stop() as stop:
         while not stop.requested and (part := seconds / (60 * minutes)) < 1:
             optimiser.param_groups[0]["lr"] = how.rate * rate_of(step, part)
@@ -189,17 +207,10 @@ def adapt(network: nn.Module, images: Sequence[Tensor], how: Adaptation, out: Pa
                 before, after = sums / EVERY
                 print(f"step {step} {seconds / 60:.1f} min {before:.4f} {after:.4f}", flush=True)
                 sums[:] = 0
-    save_state(
-        last,
-        {
-            "how": asdict(how) | {"kinds": list(how.kinds)},
-            "network": network.state_dict(),
-            "average": average.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "step": step,
-            "seconds": seconds,
-        },
-    )
+            if now - saved > SAVED:
+                save()
+                saved = tick = time.monotonic()
+    save()
     save_state(out / ADAPTED, average.state_dict())
     print(f"{step} steps in {seconds / 60:.1f} minutes", flush=True)
     return step

@@ -77,6 +77,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     for step in steps.choices.values():
         step.add_argument("--base", type=int, default=1, help="model whose latents are restored")
     args = parser.parse_args(argv)
+    try:
+        _carry_out(args)
+    except (ImportError, OSError, RuntimeError, SdcError, ValueError) as error:
+        sys.exit(str(error))
+
+
+def _carry_out(args: argparse.Namespace) -> None:
     if args.step == "samples":
         torch.set_num_threads(1)
         images = load_images(args.data, SIZE + 2 * MARGIN)
@@ -168,18 +175,15 @@ def _clip_options(steps: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _clip(args: argparse.Namespace) -> None:
     torch.set_num_threads(1)
-    try:
-        features = features_of(args.clip)
-        if args.step == "clip":
-            network = load_network(args.checkpoint, models_folder() / f"sdc-model-{args.base}.safetensors")
-            samples = open_samples(args.samples)[:-1]
-            adapter = train_adapter(features, network, samples, args.steps, args.batch, args.seed)
-            save_adapter(args.out, adapter)
-            return
-        model = load_restoration(args.model)
-        said = told_by(args.stream.read_bytes(), features, load_adapter(args.adapter), model)
-    except (ImportError, OSError, SdcError, ValueError) as error:
-        sys.exit(str(error))
+    features = features_of(args.clip)
+    if args.step == "clip":
+        network = load_network(args.checkpoint, models_folder() / f"sdc-model-{args.base}.safetensors")
+        samples = open_samples(args.samples)[:-1]
+        adapter = train_adapter(features, network, samples, args.steps, args.batch, args.seed)
+        save_adapter(args.out, adapter)
+        return
+    model = load_restoration(args.model)
+    said = told_by(args.stream.read_bytes(), features, load_adapter(args.adapter), model)
     args.out.write_text(json.dumps(as_json(said)) + "\n", "utf-8")
 
 
@@ -187,19 +191,16 @@ def _adapt(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     if args.side < CELL or args.side % CELL or args.batch < 1 or args.minutes <= 0:
         sys.exit(f"--side wants a multiple of {CELL}, --batch and --minutes more than 0")
-    try:
-        network = network_of(args.network, args.level, args.module)
-        how = Adaptation(
-            file_hash(args.network),
-            tuple(args.kinds),
-            args.level,
-            args.base,
-            args.batch,
-            args.side,
-            args.rate,
-            args.seed,
-        )
-        images = load_images(args.data, args.side + 2 * MARGIN)
-        adapt(network, images, how, args.out, args.minutes)
-    except (ImportError, OSError, SdcError, ValueError) as error:
-        sys.exit(str(error))
+    network = network_of(args.network, args.level, args.module)
+    how = Adaptation(
+        file_hash(args.network),
+        tuple(args.kinds),
+        args.level,
+        args.base,
+        args.batch,
+        args.side,
+        args.rate,
+        args.seed,
+    )
+    images = load_images(args.data, args.side + 2 * MARGIN)
+    adapt(network, images, how, args.out, args.minutes)

@@ -120,7 +120,7 @@ def arguments(argv: Sequence[str] | None) -> Options:
 def _factors(parser: argparse.ArgumentParser, given: float | Sequence[float]) -> tuple[float, float]:
     """The factors at the lowest and the highest quality, of one or two numbers."""
     both = [given] if isinstance(given, float | int) else list(given)
-    if len(both) > 2 or not all(factor > 0 for factor in both):
+    if len(both) not in (1, 2) or not all(type(n) in (int, float) and n > 0 for n in both):
         parser.error("--distortion-factor takes one or two numbers above 0")
     return float(both[0]), float(both[-1])
 

@@ -2,6 +2,8 @@
 
 Its weights are a file of torch: ``patch``, ``cls``, ``pos``, ``blocks`` and ``norm``, with ``qkv`` and
 ``proj`` of the attention, ``fc1`` and ``fc2`` behind it and ``ls1`` and ``ls2`` that scale what either adds.
+``pos`` is ``[1, 1 + N, C]``, the place of the class token first, as upstream has it, or ``[1, N, C]``, of a
+square of N patches alone; then the class token is its own place.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ class VisionTransformer(nn.Module):
 
     Raises:
         KeyError: a weight is missing.
+        ValueError: ``pos`` is of no square of patches.
     """
 
     def __init__(self, state: Mapping[str, Tensor]):
@@ -53,6 +56,10 @@ class VisionTransformer(nn.Module):
         self.patch = nn.Conv2d(3, width, stride, stride)
         self.cls = nn.Parameter(torch.zeros(1, 1, width))
         self.pos = nn.Parameter(torch.zeros_like(state["pos"]))
+        places = self.pos.shape[1]
+        self.first = next((k for k in (0, 1) if math.isqrt(places - k) ** 2 == places - k), None)
+        if self.first is None:
+            raise ValueError(f"a table of {places} places is of no square of patches")
         self.blocks = nn.ModuleList(_Block(width) for _ in range(depth))
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.taps = [depth * (k + 1) // TAPS - 1 for k in range(TAPS)]
@@ -65,12 +72,13 @@ class VisionTransformer(nn.Module):
         """
         x = self.patch(image)
         rows, cols = x.shape[2:]
-        side = math.isqrt(self.pos.shape[1])
-        table = self.pos.transpose(1, 2).reshape(1, -1, side, side)
+        patches = self.pos[:, self.first :]
+        side = math.isqrt(patches.shape[1])
+        table = patches.transpose(1, 2).reshape(1, -1, side, side)
         table = F.interpolate(table, (rows, cols), mode="bicubic", antialias=False)
         tokens = (x + table).flatten(2).transpose(1, 2)
-        # The class token has a place of its own in the table, which these weights count to it.
-        y = torch.cat([2 * self.cls.expand(len(x), 1, -1), tokens], 1)
+        own = self.cls + (self.pos[:, :1] if self.first else self.cls)
+        y = torch.cat([own.expand(len(x), 1, -1), tokens], 1)
         out = []
         for k, block in enumerate(self.blocks):
             y = block(y)

@@ -51,7 +51,7 @@ def divided(places: Bools, edges: Floats, least: int) -> Ints:
 
     Args:
         places: ``bool [h, w]``.
-        edges: how surely a place is on an edge, 0 to 1.
+        edges: how surely a place is on an edge, ``float32 [h, w]``, 0 to 1.
         least: places under which a piece goes to its neighbour, or is left out.
 
     Returns:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -19,10 +20,14 @@ from typing import Any
 import numpy as np
 
 import sdc
+from sdc.errors import SdcError
+from sdc.networks.registry import load_restoration
 from sdc.objects.object import Object
+from sdc.paths import write_file
 from sdc.types import Pixels
 
 from ...restoration.trials import TRIALS, trial_of
+from ..coders import SdcCoder
 from ..evaluators import Evaluator, evaluator_of
 from ..figures import interval
 from ..images import coco_images
@@ -38,8 +43,8 @@ UNCODED, WHOLE, ALONE = "uncoded", "whole images", "objects alone"
 SHOWN = {False: "as captured", True: "restored"}
 
 Row = dict[str, Any]
-"""An answer: ``image``, ``task``, ``strength``, ``quality`` (none for what is not coded), ``part``,
-``restored``, ``bpp``, ``size`` (width, height), ``answer``.
+"""An answer: ``by`` whom and by what (:func:`made_by`), ``image``, ``task``, ``strength``, ``quality`` (none
+for what is not coded), ``part``, ``restored``, ``bpp``, ``size`` (width, height), ``answer``.
 """
 
 
@@ -57,7 +62,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def key_of(row: Row) -> tuple[Any, ...]:
     """What a row is an answer to."""
-    return tuple(row[name] for name in ("image", "task", "strength", "quality", "part", "restored"))
+    return tuple(row.get(name) for name in ("by", "image", "task", "strength", "quality", "part", "restored"))
+
+
+def made_by(evaluator: Evaluator, model: int) -> str:
+    """What answers depend on but the image, its degradation and its rate, in words.
+
+    Args:
+        model: number of the restoration model.
+
+    Raises:
+        SdcError: ``E_MODEL`` or ``E_MODEL_FILE``.
+    """
+    return f"{evaluator.version}; {SdcCoder(1).version}; restored by {load_restoration(model).sha256[:8]}"
 
 
 def views(
@@ -81,14 +98,21 @@ def views(
         yield part, True, bpp, decoded.restored
 
 
-def answered(args: argparse.Namespace, evaluator: Evaluator, known: set[tuple[Any, ...]]) -> Iterator[Row]:
-    """The rows that are not known yet."""
+def answered(
+    args: argparse.Namespace, evaluator: Evaluator, by: str, known: set[tuple[Any, ...]]
+) -> Iterator[Row]:
+    """The rows that are not known yet.
+
+    Args:
+        by: from :func:`made_by`.
+        known: keys of rows.
+    """
     cases = [(CLEAN, 0), *((task, strength) for task in args.tasks for strength in args.strengths)]
     some = islice(coco_images(args.coco), 0, args.images * args.every, args.every)
     for name, clean, objects in some:
         size = [clean.shape[1], clean.shape[0]]
         for task, strength in cases:
-            about = {"image": name, "task": task, "strength": strength, "size": size}
+            about = {"by": by, "image": name, "task": task, "strength": strength, "size": size}
             shown = clean if task == CLEAN else trial_of(clean, task, strength)
             plain = {**about, "quality": None, "part": UNCODED, "restored": False, "bpp": 0.0}
             if key_of(plain) not in known:
@@ -125,7 +149,7 @@ def summary(rows: Sequence[Row], source: Mapping[str, Any]) -> Iterator[str]:
     """Two tables as lines of Markdown, by the true labels and by the detector's own answers.
 
     Args:
-        rows: of :func:`answered`; images that lack some are left out.
+        rows: of :func:`answered`, all by the same; images that lack some are left out.
         source: ``instances.json``.
     """
     counts = Counter(row["image"] for row in rows)
@@ -188,14 +212,27 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Ask for what the file of answers lacks, add it, and print the tables of all."""
+    """Ask for what the file of answers lacks, add it, and print the tables of what this network said.
+
+    Raises:
+        SystemExit: something is not there, not installed, or fails.
+    """
+    try:
+        rows = _all_rows(args)
+    except (ImportError, OSError, SdcError, ValueError) as error:
+        sys.exit(f"degraded: {error}")
+    print("\n".join(summary(rows, json.loads((args.coco / "instances.json").read_text()))))
+
+
+def _all_rows(args: argparse.Namespace) -> list[Row]:
+    """The rows of this network and these models, in the file from then on."""
     evaluator = evaluator_of("detection", args.network)
+    by = made_by(evaluator, args.model)
     rows = read_rows(args.rows)
-    with args.rows.open("w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(row) + "\n")
-        for row in answered(args, evaluator, {key_of(row) for row in rows}):
+    write_file(args.rows, "".join(json.dumps(row) + "\n" for row in rows).encode())  # whole lines alone
+    with args.rows.open("a", encoding="utf-8") as file:
+        for row in answered(args, evaluator, by, {key_of(row) for row in rows}):
             rows.append(row)
             file.write(json.dumps(row) + "\n")
             file.flush()
-    print("\n".join(summary(rows, json.loads((args.coco / "instances.json").read_text()))))
+    return [row for row in rows if row.get("by") == by]

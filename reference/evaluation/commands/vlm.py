@@ -23,6 +23,7 @@ from pathlib import Path
 
 from sdc.analysis import Options, analyze
 from sdc.errors import SdcError
+from sdc.paths import write_file
 
 from ..dataset import LabelledImage
 from ..evaluators.chat import options_of
@@ -68,12 +69,14 @@ def record(images: Sequence[LabelledImage], options: Options, folder: Path) -> N
     """Write the objects of images with the model's levels, where they are not there yet.
 
     Raises:
-        RuntimeError: the model gave no object of an image a level; what was recorded before is kept.
+        RuntimeError: the model gave no object of an image a level, or another model did; what was recorded
+            before is kept.
         OSError, SdcError: from the analysis.
     """
     for image in images:
         path = (folder / image.name).with_suffix(".json")
         if path.is_file():
+            _check_model(path, options.model)
             continue
         found = analyze(read_image(image.path), options)
         for warning in found.warnings:
@@ -83,4 +86,16 @@ def record(images: Sequence[LabelledImage], options: Options, folder: Path) -> N
         if found.objects and (silent or found.provenance["ranking"]["provider"] != "chat"):
             raise RuntimeError(f"{image.name}: the model gave no levels")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(found.as_dict(), indent=1, ensure_ascii=False) + "\n")
+        write_file(path, (json.dumps(found.as_dict(), indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def _check_model(path: Path, model: str) -> None:
+    """Refuse what another model has ranked.
+
+    Raises:
+        RuntimeError: this.
+    """
+    about = json.loads(path.read_bytes()).get("analysis", {})
+    other = about.get("ranking", {}).get("model")
+    if other != model:
+        raise RuntimeError(f"{path} has the levels of {other}, not of {model}: give another --out")
