@@ -144,7 +144,7 @@ def test_what_stands_out_comes_first() -> None:
 @pytest.mark.parametrize(
     "size", [(1, 1), (1, 700), (700, 1), (16, 16), (33, 17), (64, 64), (500, 20), (90, 400)]
 )
-def test_pictures_of_any_size_are_analysed(size: tuple[int, int]) -> None:
+def test_pictures_of_any_size_are_analyzed(size: tuple[int, int]) -> None:
     result = analyze(np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3)).astype(np.uint8))
     group_map(result.objects, *size)
     assert Object.load(result.as_dict(), *size) == list(result.objects)
@@ -606,7 +606,7 @@ def test_command_file_cache_and_python_write_one_stream(
         assert main(capfd, "analyze", photo, "-o", "p.json", *asked, "--cache", "kept") == (0, "", "")
         assert Path("p.json").read_bytes() == Path("o.json").read_bytes()
     assert len(list(Path("kept").iterdir())) == 1
-    monkeypatch.setattr("sdc.cli.analysis_options.options_of", lambda _: Options(grounding="several"))
+    monkeypatch.setattr("sdc.cli.encode.options_of", lambda _: Options(grounding="several"))
     for more in ([], ["--objects", "o.json"]):
         assert main(capfd, "encode", photo, "a.sdc", "--pixel-masks", *more) == (0, "", "")
         assert Path("a.sdc").read_bytes() == want
@@ -742,7 +742,7 @@ def test_wrong_arguments_are_one_line(photo: str, capfd: pytest.CaptureFixture[s
         assert found == status and err.count("\n") == 1 and not out, (argv, err)
 
 
-def test_a_folder_is_analysed(photo: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_is_analyzed(photo: str, capfd: pytest.CaptureFixture[str]) -> None:
     Path("in").mkdir()
     Image.open(photo).save("in/one.png")
     assert main(capfd, "analyze", "in", "-o", "out", "--jobs", 1)[0] == 0
@@ -1106,7 +1106,52 @@ def test_detectors_of_several_kinds(runtime: None, tmp_path: Path, options: dict
 def test_a_detector_that_finds_nothing_leads_to_the_regions(runtime: None, tmp_path: Path) -> None:
     path = network(tmp_path / "tiny.onnx")
     result = analyze(picture(), Options(detector=path, find=("unicorn",)))
-    assert result.objects == analyze(picture()).objects and "found no object" in result.warnings[0]
+    assert result.objects == analyze(picture()).objects
+    assert list(result.warnings) == [
+        "the detector has no class unicorn, so it finds none",
+        "onnx found no object, so these are by the default",
+    ]
+
+
+def test_words_are_held_against_the_classes(runtime: None, tmp_path: Path) -> None:
+    path = network(tmp_path / "tiny.onnx")
+    found = analyze(picture(), Options(detector=path, find=("Dog", "dgo", "cat")))
+    assert "the detector has no class dgo, cat, so it finds none" in found.notes
+    assert {thing.label for thing in found.objects} == {"dog"}
+    assert not any("no class" in note for note in analyze(picture(), Options(detector=path)).notes)
+    unnamed = network(tmp_path / "unnamed.onnx", names=False)
+    told = analyze(picture(), Options(detector=unnamed, find=("class 1", "dgo")))
+    assert not any("no class dgo" in note for note in told.notes)
+
+
+def test_what_keeps_every_image_from_being_analyzed_is_said_once(
+    photo: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("in").mkdir()
+    for name in ("a", "b", "c"):
+        Path("in", f"{name}.png").write_bytes(Path(photo).read_bytes())
+    Path("there.onnx").write_bytes(b"")
+    with monkeypatch.context() as patch:
+        patch.setattr("sdc.analysis.optional.find_spec", lambda name: None)
+        for command, words, said in (
+            (
+                "encode",
+                ("--detector", "there.onnx"),
+                'onnxruntime is not installed; pip install "sdc-codec[onnx]"',
+            ),
+            ("analyze", ("--find", "dog"), 'torch is not installed; pip install "sdc-codec[grounding]"'),
+        ):
+            out = ("-o", "out") if command == "analyze" else ("out",)
+            status, _, err = main(capfd, command, "in", *out, *words)
+            assert status == 64 and said in err and err.count("\n") == 1
+    status, _, err = main(capfd, "analyze", "in", "-o", "out", "--masks-model", "sam", "--masks", "salient")
+    assert (
+        status == 64
+        and err == "sdc: E_USAGE: has no effect: masks is by salient, not by sam or sam2 (--masks-model)\n"
+    )
+    status, _, err = main(capfd, "encode", "in", "out", "--detector", "none.onnx")
+    assert status == 66 and err == "sdc: E_INPUT: there is no such file for --detector (none.onnx)\n"
+    assert not Path("out").exists()
 
 
 def test_a_file_that_is_no_detector_is_one_line(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -330,9 +332,24 @@ def test_an_edge_that_may_be_left_is_told() -> None:
     (note,) = [n for n in sdc.redact(bytes(tight), "face").notes if "edge" in n]
     touched = parse(tight).labels[:3, 1:4]
     assert f": {(touched > 1).sum()};" in note and (touched > 1).sum() > 0
+    assert "encode with --margin 1 or more" in note and "redact these too" not in note
     with pytest.raises(sdc.UsageError, match="edge"):
         sdc.redact(bytes(tight), "face", strict=True)
     assert sdc.redact(bytes(coded()), "face", strict=True) == sdc.redact(bytes(coded()), "face")
+
+
+def test_cells_of_an_object_that_overlaps_are_told_apart() -> None:
+    """No margin helps where two boxes meet; outlines do."""
+    masks = np.zeros((2, 64, 64), bool)
+    masks[0, :, :32] = masks[1, :, 32:] = True
+    rest = {"group_by": "object", "margin": 1, "effort": 0}
+    pixels = np.zeros((96, 96, 3), np.uint8)
+    boxes = [sdc.Object(name, (16, 16, 64, 64), "L1") for name in ("face", "dog")]
+    (note,) = [n for n in sdc.redact(sdc.encode(pixels, objects=boxes, **rest), "dog").notes if "edge" in n]
+    assert re.search(r"(\d+); \1 of them are of face: redact these too", note) and "--margin" not in note
+    apart = [replace(thing, mask=mask) for thing, mask in zip(boxes, masks, strict=True)]
+    outlined = sdc.encode(pixels, objects=apart, pixel_masks=True, **rest)
+    assert sdc.open(bytes(sdc.redact(outlined, "dog", strict=True))).objects[0].label == "face"
 
 
 def test_groups_that_hold_others_too() -> None:

@@ -580,6 +580,7 @@ def test_without_a_complete_group_there_is_no_picture(run: Run, coded: str) -> N
         nothing = run("decode", *argv, stdin=cut)
         assert (nothing.status, nothing.codes, nothing.out) == (3, ["E_GROUP_TRUNCATED"] * 3, b"")
         assert "group 2" in nothing.err and not Path("n.png").exists()
+        assert "note: no group that was asked for is complete: no image is written" in nothing.err
     for levels, names in (("1", ["L1"]), ("1,2", ["L1", "L2"])):
         gone = extract(Path(coded).read_bytes(), levels=["other"])
         nothing = run("decode", "-", "-", "--levels", levels, stdin=gone)
@@ -1130,6 +1131,23 @@ def test_what_a_folder_hides_is_named(run: Run, monkeypatch: pytest.MonkeyPatch)
     assert run("validate", "in/locked").codes == ["E_IO"]
 
 
+def test_a_folder_in_which_nothing_can_be_written_is_said_once(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("in").mkdir()
+    for name in ("a", "b"):
+        Path("in", f"{name}.sdc").write_bytes(FULL)
+    Path("file").write_text("in the way")
+    ran = run("decode", "in", "file/out")
+    assert ran.status == 74 and ran.err.count("\n") == 1 and "could not write: Not a directory" in ran.err
+    Path("out").mkdir()
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != "out" and access(path, mode))
+    ran = run("decode", "in", "out")
+    assert (ran.status, ran.err) == (74, "sdc: E_IO: could not write in the folder (out)\n")
+    assert not list(Path("out").iterdir())
+
+
 def test_an_output_folder_that_cannot_be_made_concerns_its_files_alone(run: Run) -> None:
     Path("in/sub").mkdir(parents=True)
     Path("in/a.sdc").write_bytes(FULL)
@@ -1291,6 +1309,23 @@ def shell(command: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
     code = "import sys; from sdc.cli.main import main; sys.exit(main())"
     line = f'sdc() {{ "{sys.executable}" -c "{code}" "$@"; }}; {command}'
     return subprocess.run(["sh", "-c", line], cwd=folder, capture_output=True, check=False)
+
+
+@pytest.mark.parametrize("program", ["sdc", "sdc-info"])
+def test_an_interruption_while_commands_are_imported_is_one_line(program: str) -> None:
+    code = f"""
+import sys
+from importlib.abc import MetaPathFinder
+class Interrupted(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "sdc.cli.main":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+from sdc.cli.start import main, info_main
+sys.exit({"main" if program == "sdc" else "info_main"}())
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", f"{program}: interrupted\n")
 
 
 def test_no_torch_is_needed(tmp_path: Path) -> None:

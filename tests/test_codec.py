@@ -632,6 +632,16 @@ def test_decoding_from_byte_ranges() -> None:
     assert broken.with_group(0, data[slice(*np.cumsum(stream.ranges([0])[0]))]).state == "valid"
 
 
+def test_a_name_that_no_object_has_is_told_what_there_is() -> None:
+    things = [Object("dog", (0, 0, 20, 20), "L1"), Object("", (30, 0, 20, 20), "L2")]
+    stream = encode(np.zeros((32, 64, 3), np.uint8), objects=things, effort=0)
+    with pytest.raises(
+        SdcError, match="no object object; it has dog, 1 without a name, and takes an index, 0 to 1"
+    ):
+        decode(stream, objects="object")
+    assert decode(stream, objects="1").box == (32, 0, 32, 32)
+
+
 def test_objects_are_written_first_or_last() -> None:
     things = four_groups(96, 144)
     options = {"objects": things, "provenance": {"by": "hand"}, "icc_profile": bytes(200), "effort": 0}

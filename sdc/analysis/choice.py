@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from ..codec.presets import OF_REGIONS
 from ..errors import SdcError
 from .interfaces import Options
+from .optional import check_installed
 from .registry import PROVIDERS
 
 DEFAULT = "finder"
@@ -67,3 +69,31 @@ def check_options(options: Options, names: Mapping[str, str]) -> None:
             raise refuse("masks", f"{names['grounding']} gives masks")
         if names["gaps"]:
             raise refuse("gaps", f"{names['grounding']} is no detector, which may miss things")
+
+
+_TRANSFORMERS = ("torch", "transformers")
+NEEDED_BY = {
+    **dict.fromkeys(("onnx", "saliency"), (("onnxruntime",), "onnx")),
+    **dict.fromkeys(("dino", "sam", "sam2"), (_TRANSFORMERS, "grounding")),
+    "internvl": (_TRANSFORMERS, "lmm"),
+}
+"""Packages that providers of ours need, and the extra that brings them."""
+
+
+def check_available(options: Options) -> None:
+    """Refuse options by which no image could be analyzed, before a batch of images begins.
+
+    Raises:
+        SdcError: ``E_USAGE`` for options that have no effect and for packages that are missing, ``E_INPUT``
+            for files that are.
+    """
+    names = chosen_providers(options)
+    check_options(options, names)
+    for step, name in names.items():
+        modules, extra = NEEDED_BY.get(name, ((), "")) if name in PROVIDERS[step] else ((), "")
+        for module in modules:
+            check_installed(module, extra)
+    for option in ("detector", "saliency", "vocabulary"):
+        path = getattr(options, option)
+        if path and not Path(path).is_file():
+            raise SdcError("E_INPUT", f"there is no such file for --{option}", path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 
 from ..errors import SdcError
@@ -17,8 +18,21 @@ def need(module: str, extra: str) -> ModuleType:
     try:
         return import_module(module)
     except ImportError:
-        message = f'{module} is not installed; pip install "sdc-codec[{extra}]" brings it'
-        raise SdcError("E_USAGE", message) from None
+        raise _missing(module, extra) from None
     except Exception as error:  # a package that does not go with another
         message = f"{module} cannot be imported: {' '.join(str(error).split())[:200]}"
         raise SdcError("E_USAGE", message) from None
+
+
+def check_installed(module: str, extra: str) -> None:
+    """Refuse the lack of a package without importing it.
+
+    Raises:
+        SdcError: as :func:`need`, but for one that cannot be imported though it is there.
+    """
+    if find_spec(module) is None:
+        raise _missing(module, extra)
+
+
+def _missing(module: str, extra: str) -> SdcError:
+    return SdcError("E_USAGE", f'{module} is not installed; pip install "sdc-codec[{extra}]" brings it')

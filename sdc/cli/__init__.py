@@ -1,1 +1,1 @@
-"""The commands ``sdc`` and ``sdc-info``; :mod:`.main` has their entry points."""
+"""The commands ``sdc`` and ``sdc-info``; :mod:`.start` has their entry points."""

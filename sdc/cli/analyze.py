@@ -14,7 +14,7 @@ from ..errors import SdcError
 from ..paths import is_stream_name
 from .analysis_options import add_options
 from .arguments import Commands, jobs_argument, limit_argument, strict_argument
-from .encode import unused_purpose
+from .encode import check_batch, unused_purpose
 from .files import PIPE, is_image_name, read_image_source, write_whole
 from .messages import Args, Said
 from .refusals import check_output, is_same
@@ -61,6 +61,7 @@ def add(commands: Commands) -> None:
 
 def run(args: Args) -> int:
     """Analyze an image or a folder of them; returns the exit status."""
+    check_batch(args)
     return run_all(analyze_one, args, is_image_name, ".json", record="analyze")
 
 

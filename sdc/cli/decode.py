@@ -173,6 +173,8 @@ def decode_one(args: Args, source: str, target: str) -> Said:
             for note in decoded.notes
             if note != ALL_WITHDRAWN  # each is named
         ]
+        if missing:
+            told.append("no group that was asked for is complete: no image is written")
         return [*missing, *told]
     if len(decoded.groups) < len(file.groups) or args.objects is not None:
         if file.stream.chunk(EXIF) or file.stream.chunk(XMPP):

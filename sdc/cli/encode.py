@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..analysis.choice import check_available
 from ..codec.encoder import encode
 from ..codec.presets import EQUAL, PRESETS
 from ..codec.search import DEFAULT_EFFORT
@@ -15,7 +16,7 @@ from ..notes import Notes
 from ..objects.document import index_large
 from ..objects.object import Object, Objects
 from ..paths import STREAM_SUFFIX
-from .analysis_options import add_main_options
+from .analysis_options import add_main_options, options_of
 from .arguments import (
     Commands,
     colour_argument,
@@ -152,7 +153,19 @@ def run(args: Args) -> int:
         args.objects_index, unkept = index_large(path)
         if unkept is not None:
             print_err(message_line(args.program, f"note: {unkept}"))
+    if path is None:
+        check_batch(args)
     return run_all(encode_one, args, is_image_name, STREAM_SUFFIX, record="encode")
+
+
+def check_batch(args: Args) -> None:
+    """Refuse what would keep every image of a folder from being analyzed.
+
+    Raises:
+        SdcError: ``E_USAGE`` or ``E_INPUT``.
+    """
+    if args.input != PIPE and os.path.isdir(args.input):
+        check_available(options_of(args))
 
 
 def check_useless(args: Args) -> None:
@@ -249,7 +262,6 @@ def _described(
         return (), None
     if objects_file is None:
         from ..analysis.cache import analyze_cached
-        from .analysis_options import options_of
 
         found = analyze_cached(image.pixels, options_of(args), args.cache, strict=args.strict)
         return Objects(found.objects, found.notes), found.provenance

@@ -55,6 +55,7 @@ def run_all(
     if getattr(args, "objects_file", None) == PIPE:
         raise SdcError("E_USAGE", "objects for a folder of images are not read from standard input")
     found = list(files_below(args.input, takes))
+    _check_folder(args.output)
     if is_same(args.input, args.output):
         _check_in_place(found, suffix)
     jobs, refusals = _plan(args, found, suffix, recorded=record is not None)
@@ -67,6 +68,19 @@ def run_all(
     statuses = run(work, args, jobs)
     before = len(statuses) < len(jobs)  # as the record says
     return worst_status([omitted, folder_status([*refusals, *statuses], some_done=before)])
+
+
+def _check_folder(folder: str) -> None:
+    """Make the folder of outputs, or refuse one in which nothing can be written.
+
+    Raises:
+        SdcError: ``E_IO``.
+    """
+    error = _make_folder_of(os.path.join(folder, "any"))
+    if error is None and not os.access(folder, os.W_OK):
+        error = SdcError("E_IO", "could not write in the folder", folder)
+    if error is not None:
+        raise error
 
 
 def _check_in_place(found: Found, suffix: str) -> None:

@@ -121,12 +121,16 @@ def _found(objects: Sequence[Object], name: ObjectName) -> list[int]:
     if not found:
         text = name.label if isinstance(name, Object) else str(name).strip()
         text = text if len(text) <= 64 else text[:61] + "..."
-        raise SdcError("E_USAGE", f"the stream has no object {text}; it has {labels_of(objects)}")
+        hint = f", and takes an index, 0 to {len(objects) - 1}" if objects else ""
+        raise SdcError("E_USAGE", f"the stream has no object {text}; it has {labels_of(objects)}{hint}")
     return found
 
 
 def labels_of(objects: Iterable[Object]) -> str:
     """Labels of objects for a message, each once and not too many."""
-    labels = list(dict.fromkeys(o.label for o in objects))
+    given = [o.label for o in objects]
+    labels = list(dict.fromkeys(label for label in given if label.strip()))
+    unnamed = sum(not label.strip() for label in given)
+    shown = labels[:TOLD] + ([f"{unnamed} without a name"] if unnamed else [])
     more = f" and {len(labels) - TOLD} more" if len(labels) > TOLD else ""
-    return (", ".join(labels[:TOLD]) or "none") + more
+    return (", ".join(shown) or "none") + more

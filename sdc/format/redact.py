@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import SdcError
 from ..objects.cells import coverage
 from ..objects.object import Object
-from ..types import Encoded, Limits
+from ..types import Array, Encoded, Limits
 from .build import build
 from .choice import labels_of
 from .chunks import OBJS, Chunk
@@ -80,7 +80,7 @@ def redact(
     kept, blanked = _without_texts(kept, wanted)
     masked = parse_objects(stream, masks=set(gone), limits=limits)
     things = [masked[k] for k in gone]
-    edges = _edges(_cells_left(stream, things, groups))
+    edges = _edges(_cells_left(stream, things, groups), things, objects)
     if edges and strict:
         raise SdcError("E_USAGE", edges[0])
     notes = [*_notes(stream, things, groups, shared, blanked), *edges]
@@ -135,21 +135,35 @@ def _notes(
     return notes
 
 
-def _edges(left: int) -> list[str]:
-    """What may be left, in words; nothing where no cell is."""
-    if not left:
+def _edges(left: Array, gone: Sequence[Object], objects: Sequence[Object]) -> list[str]:
+    """What may be left, in words; nothing where no cell is.
+
+    Args:
+        left: from :func:`_cells_left`.
+        gone: objects that go, with their masks.
+        objects: all that the stream describes.
+    """
+    if not left.size:
         return []
-    return [
-        "cells that these objects touch and that are of groups that stay, and may show an edge of them: "
-        f"{left}; encode with --margin 1 or more to have such cells in their groups"
-    ]
+    others = [o for o in objects if o.group is not None and (left == o.group).any()]
+    theirs = int(np.isin(left, [o.group for o in others if o.group is not None]).sum())
+    advice = []
+    if theirs:
+        advice.append(f"{theirs} of them are of {labels_of(others)}: redact these too")
+        if any(o.mask is None for o in gone):
+            advice.append("encode with --pixel-masks, so that outlines and not boxes say what is touched")
+    if theirs < left.size:
+        advice.append("encode with --margin 1 or more to have cells of the background in their groups")
+    words = "cells that these objects touch and that are of groups that stay, and may show an edge of them"
+    return [f"{words}: {left.size}; {'; '.join(advice)}"]
 
 
-def _cells_left(stream: Stream, gone: Sequence[Object], groups: set[int | None]) -> int:
-    """Cells that objects touch, by mask or else by box, and that are of groups that stay."""
+def _cells_left(stream: Stream, gone: Sequence[Object], groups: set[int | None]) -> Array:
+    """Groups of the cells that objects touch, by mask or else by box, where these stay: ``int [cells]``."""
     touched = np.zeros(stream.labels.shape, bool)
     for o in gone:
         area, pixels = coverage(o)
         touched[area] |= pixels > 0
     own = [0, *(g.index + 1 for g in stream.groups if g.index in groups or not g.size)]
-    return int((touched & ~np.isin(stream.labels, own)).sum())
+    left: Array = stream.labels[touched & ~np.isin(stream.labels, own)].astype(np.int64) - 1
+    return left

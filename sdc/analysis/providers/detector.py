@@ -84,6 +84,7 @@ class Detector:
             named = {word.casefold() for word in words}
             right = [self._name(label, found).casefold() in named for label in labels]
             wanted = np.flatnonzero(np.array(right, bool))
+            self._note_words(words, found)
         if found.distinct:
             kept = wanted[:MOST]
         else:
@@ -150,6 +151,17 @@ class Detector:
         if not names and found.of_ids and number in _NAMES_BY_ID:
             return _NAMES_BY_ID[number]
         return f"class {number}"
+
+    def _note_words(self, words: Sequence[str], found: Boxes) -> None:
+        """Say which words are the name of no class, where all classes have names."""
+        names = self.network.names
+        coco = not names and found.classes == len(COCO)
+        if not coco and not 0 < found.classes <= len(names):
+            return
+        known = {name.casefold() for name in (COCO if coco else names.values())}
+        unknown = [word for word in words if word.casefold() not in known]
+        if unknown:
+            self.notes.append(f"the detector has no class {', '.join(unknown[:3])}, so it finds none")
 
     def _note_names(self, found: Boxes, labels: Sequence[int]) -> None:
         """Say what is assumed of the names of some classes."""
