@@ -364,6 +364,8 @@ def test_groups_that_hold_others_too() -> None:
 def test_redacting_what_is_not_there(stream: bytes) -> None:
     same = sdc.redact(stream, "cat")
     assert same == stream and same.notes == ("no object of these labels is described: nothing is withdrawn",)
+    with pytest.raises(sdc.UsageError, match="no object of these labels is described; it has Face, dog"):
+        sdc.redact(stream, "cat", strict=True)
     with pytest.raises(sdc.UsageError, match="describes no objects"):
         sdc.redact(random_stream(1, extras=False).data, "face")
     with pytest.raises(sdc.UsageError, match="no label"):

@@ -32,7 +32,7 @@ def add(commands: Commands) -> None:
     command.add_argument(
         "--strict",
         action="store_true",
-        help="write nothing where an edge of them may be left in other groups",
+        help="write nothing where an edge of them may be left in other groups, or where there is none",
     )
     limit_argument(command)
     url_arguments(command)

@@ -44,7 +44,8 @@ def redact(
         source: a path, a URL, the file's bytes, or a seekable binary file.
         labels: what is to go, whatever the case.
         whole_groups: whether groups may go that hold other objects, too.
-        strict: whether to refuse a stream in which groups that stay may show an edge of these objects.
+        strict: whether to refuse a stream in which groups that stay may show an edge of these objects, and
+            one that describes none of them.
         limits: what the caller agrees to hold in memory.
 
     Returns:
@@ -65,6 +66,8 @@ def redact(
     if not objects:
         raise SdcError("E_USAGE", "the stream describes no objects, so nobody can say what is to go")
     gone = [k for k, o in enumerate(objects) if o.label.strip().casefold() in wanted]
+    if not gone and strict:
+        raise SdcError("E_USAGE", f"no object of these labels is described; it has {labels_of(objects)}")
     if not gone:
         kept, missing = withdraw(stream, _there(stream))
         return Encoded(build(kept), ["no object of these labels is described: nothing is withdrawn"], missing)

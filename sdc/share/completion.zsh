@@ -206,7 +206,7 @@ _shtab_sdc_redact_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "*--label[what is to go, such as face\; may be given again]:LABEL:"
   "--whole-groups[also where other objects go with the same groups]"
-  "--strict[write nothing where an edge of them may be left in other groups]"
+  "--strict[write nothing where an edge of them may be left in other groups, or where there is none]"
   "--max-pixels[refuse larger images (default 268435456)]:N:"
   "--allow[of a URL\: private (hosts of this machine and its network), redirects, or both with a comma]:WHAT:"
   "--timeout[of a URL\: seconds to wait for an answer (default 20)]:S:"
