@@ -743,7 +743,7 @@ def test_output_that_cannot_be_written(run: Run, coded: str) -> None:
         ran = run(*argv)
         assert (ran.status, ran.codes) == (74, ["E_IO"]), argv
     Path("folder").mkdir()
-    assert run("decode", coded, "folder").status == 64
+    assert run("decode", "-", "folder", stdin=FULL).status == 64
     assert run("info", "folder").status == 74
 
 
@@ -1129,6 +1129,20 @@ def test_what_a_folder_hides_is_named(run: Run, monkeypatch: pytest.MonkeyPatch)
     assert os.listdir("out") == ["open"]
     assert run("decode", "in/locked", "none").codes == ["E_IO"]
     assert run("validate", "in/locked").codes == ["E_IO"]
+
+
+def test_a_file_goes_into_a_folder_under_its_own_name(run: Run) -> None:
+    Image.fromarray(gradient()).save("photo.x.png")
+    photo = Path("photo.x.png").read_bytes()
+    Path("out").mkdir()
+    assert run("encode", "photo.x.png", "out", "--objects", "none", "--effort", "0").status == 0
+    assert run("decode", "out/photo.x.sdc", "out").status == 0
+    assert [path.name for path in sorted(Path("out").iterdir())] == ["photo.x.png", "photo.x.sdc"]
+    ran = run("decode", "out/photo.x.sdc", ".")  # which would replace what was encoded
+    assert (ran.status, ran.codes) == (64, ["E_USAGE"]) and "the image in the folder would be lost" in ran.err
+    assert Path("photo.x.png").read_bytes() == photo
+    ran = run("encode", "-", "out", stdin=photo)
+    assert (ran.status, ran.codes) == (64, ["E_USAGE"]) and "name a file" in ran.err
 
 
 def test_a_folder_in_which_nothing_can_be_written_is_said_once(

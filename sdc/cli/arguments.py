@@ -18,7 +18,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise ``E_USAGE`` where argparse would exit."""
-        raise SdcError("E_USAGE", message)
+        hint = f"; {self.prog} --help says which" if message.endswith("required: COMMAND") else ""
+        raise SdcError("E_USAGE", message + hint)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """As argparse does, but ``--strip`` alone takes no value, which could be a file's name."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import SdcError
 from ..folders import files_below
+from ..remote.url import is_url
 from .files import PIPE, is_image_name, objects_path
 from .jobs import Job, attempt, refused, show, told
 from .left_out import left_out
@@ -35,7 +36,7 @@ def run_one(work: Work, args: Args) -> int:
 def run_all(
     work: Work, args: Args, takes: Callable[[str], bool], suffix: str, *, record: str | None = None
 ) -> int:
-    """Do one file, or all files of a folder into a folder of the same shape.
+    """Do one file, into a folder under its own name, or all files of a folder into one of the same shape.
 
     Args:
         work: what is done with each.
@@ -49,6 +50,8 @@ def run_all(
         SdcError: ``E_USAGE`` or ``E_INPUT``.
     """
     if args.input == PIPE or not os.path.isdir(args.input):
+        if PIPE not in (args.input, args.output) and os.path.isdir(args.output) and not is_url(args.input):
+            args.output = _under_its_name(args.input, args.output, suffix)
         return run_one(work, args)
     if args.output == PIPE or os.path.isfile(args.output):
         raise SdcError("E_USAGE", "the input is a folder and the output is not; name a folder", args.output)
@@ -68,6 +71,18 @@ def run_all(
     statuses = run(work, args, jobs)
     before = len(statuses) < len(jobs)  # as the record says
     return worst_status([omitted, folder_status([*refusals, *statuses], some_done=before)])
+
+
+def _under_its_name(source: str, folder: str, suffix: str) -> str:
+    """Where the output of a file goes in a folder.
+
+    Raises:
+        SdcError: ``E_USAGE`` where an image of this name would be lost, which nobody named.
+    """
+    target = str(Path(folder, Path(source).name).with_suffix(suffix))
+    if is_image_name(target) and os.path.exists(target):
+        raise SdcError("E_USAGE", "the image in the folder would be lost; name a file", target)
+    return target
 
 
 def _check_folder(folder: str) -> None:
