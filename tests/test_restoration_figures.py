@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
+import sys
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from PIL.ImageFilter import GaussianBlur
 
 import sdc
 from sdc.codec.presets import Preset
@@ -18,23 +22,23 @@ from sdc.networks.registry import models_folder
 from sdc.networks.tensors import read_tensors, write_tensors
 from sdc.types import Pixels
 from sdc_reference.evaluation import cli as evaluation
-from sdc_reference.evaluation.commands.restoration import (
+from sdc_reference.evaluation.commands.restoration import QUALITIES, Case, Tools, Ways
+from sdc_reference.evaluation.metrics import psnr
+from sdc_reference.evaluation.perceptual import MEASURES, measures_of
+from sdc_reference.evaluation.restored import (
     CAPTURED,
     CLEAN,
     FOR_RESTORATION,
     ORDINARY,
-    QUALITIES,
     RESTORED,
-    Case,
     Row,
-    Tools,
-    Ways,
     gain_at_equal_rate,
     line_of,
     read_rows,
     summary,
+    writing_rows,
 )
-from sdc_reference.evaluation.metrics import psnr
+from sdc_reference.evaluation.restorers import RestorerError, load_restorer
 
 
 def photograph() -> Pixels:
@@ -70,14 +74,61 @@ def test_figures_compare_at_equal_rate(tmp_path: Path) -> None:
     )
     # 1.5 dB are one and a half doublings; one image drawn anew is the same image.
     share = f"{100 * (2**-1.5 - 1):+.0f}"
-    assert lines[-1] == f"| AVIF | {share} [{share}, {share}] |" and "| AVIF | +1.50 |" in lines
-    assert lines[-3:-1] == ["|---|---|", f"| {CAPTURED} | {share} [{share}, {share}] |"]
-    path = tmp_path / "rows.csv"
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([Row.__dataclass_fields__, *(vars(r).values() for r in rows)])
-    assert read_rows(path) == rows and read_rows(tmp_path / "none.csv") == []
+    by_psnr = lines[: lines.index("Restored at the same rate, dB better in MS-SSIM:") - 1]
+    assert by_psnr[-1] == f"| AVIF | {share} [{share}, {share}] |" and "| AVIF | +1.50 |" in by_psnr
+    assert by_psnr[-3:-1] == ["|---|---|", f"| {CAPTURED} | {share} [{share}, {share}] |"]
+    assert lines[-2:] == [f"| {CAPTURED} | - |", "| AVIF | - |"]  # MS-SSIM is the same everywhere
+    assert read_rows(tmp_path / "none.csv") == []
     assert math.isnan(gain_at_equal_rate([(1.0, 1.0), (2.0, 2.0)], [(3.0, 1.0), (4.0, 2.0)]))
     assert list(summary([r for r in rows if r.way == CAPTURED])) == ["nothing was restored yet"]
+
+
+def test_rows_are_written_and_read(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    old = list(Row.__dataclass_fields__)[:8]
+    rows = some_rows()
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([old, *(list(vars(r).values())[:8] for r in rows)])
+    assert read_rows(path) == rows and {r.st_lpips for r in rows} == {None}
+    with writing_rows(path, rows) as write:
+        write(replace(rows[0], st_lpips=0.25, brisque=float("inf")))
+        found = read_rows(path)  # before anything is closed
+    assert found == [replace(rows[0], st_lpips=0.25, brisque=float("inf")), *rows[1:]]
+    assert [p.name for p in tmp_path.iterdir()] == ["rows.csv"]
+    with path.open("a") as file:
+        file.write("a,noise,0,AV")
+    for text, said in ((path.read_text(), f"line {len(rows) + 3}, is no row"), ("a,b\n1,2\n", "no column")):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=said):
+            read_rows(path)
+
+
+def test_strengths_that_not_all_ways_have_are_left_out() -> None:
+    rows = [*some_rows(), *(row("net, then SDC", k, 2.0**k, 27.0 + k, 1) for k in range(3))]
+    rows += [replace(r, image="b") for r in rows]
+    rows += [replace(r, image="c") for r in some_rows()]
+    lines = list(summary(rows))
+    assert lines[4].startswith("| noise | 2 | 2.333 | 2.333 | 30.00 | 31.00 | +1.00 | +1.0, +1.0 |")
+    assert f"| {CAPTURED} | +1.00 |" in lines and "| net, then SDC | +3.00 |" in lines
+
+
+def test_measures_are_compared_where_all_have_them() -> None:
+    rows = [replace(r, st_lpips=0.3 - 0.1 * r.setting, brisque=50.0) for r in some_rows()]
+    rows = [replace(r, st_lpips=(r.st_lpips or 0) + 0.05) if r.way == CAPTURED else r for r in rows]
+    rows = [replace(r, brisque=70.0) if r.way == "AVIF" else r for r in rows]
+    rows = [replace(r, st_lpips=None) if r.way == "AVIF" and r.strength else r for r in rows]
+    lines = list(summary(rows))
+    at = lines.index("Restored at the same rate, ST-LPIPS lower by:")
+    assert lines[at + 4 : at + 6] == [f"| {CAPTURED} | +0.050 |", "| AVIF | not measured |"]
+    at = lines.index("Rate at the same ST-LPIPS, % (BD-rate), and the middle 95 % of 300 draws of images:")
+    # Half a doubling of the rate is worth 0.05.
+    share = f"{100 * (2**-0.5 - 1):+.0f}"
+    assert lines[at + 4 : at + 6] == [
+        f"| {CAPTURED} | {share} [{share}, {share}] |",
+        "| AVIF | not measured |",
+    ]
+    at = lines.index("Restored at the same rate, BRISQUE lower by:")
+    assert lines[at + 4 :] == [f"| {CAPTURED} | +0.0 |", "| AVIF | +20.0 |"]
 
 
 def test_draws_of_images_weigh_them() -> None:
@@ -182,3 +233,124 @@ def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
     more = ["--denoisers", tmp_path / "net.pth", tmp_path / "net.pth"]
     with pytest.raises(SystemExit, match="two files are both FFDNet"):
         evaluation.main([*map(str, words), *map(str, more)])
+
+
+COPY = f'"{sys.executable}" -c "import shutil, sys; shutil.copy(*sys.argv[1:3])" {{input}} {{output}}'
+FAILS = f'"{sys.executable}" -c "print(1); raise SystemExit(chr(65) * 9)" {{input}} {{output}}'
+SILENT = f'"{sys.executable}" -c "" {{input}} {{output}}'
+
+
+def program(folder: Path, commands: dict[str, str], name: str = "net") -> Path:
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps({"name": name, "image": ".ppm", "restore": commands}))
+    return path
+
+
+def test_programs_restore_by_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "clean").mkdir()
+    Image.fromarray(photograph()[:32, :40]).save(tmp_path / "clean" / "a.png")
+    words = ["restoration", "--data", tmp_path / "clean", "--csv", tmp_path / "rows.csv", "--peers", "avif"]
+    words += ["--tasks", CLEAN, "haze", "--strengths", "1", "--model", "-1", "--programs"]
+
+    def run(*more: str | Path) -> None:
+        evaluation.main([*map(str, words), *map(str, more)])
+
+    with pytest.raises(SystemExit, match=r"a\.png: net, haze: .*: AAAAAAAAA\n.*rows\.csv"):
+        run(program(tmp_path, {"haze": FAILS}))
+    rows = read_rows(tmp_path / "rows.csv")
+    assert [r.way for r in rows if r.task == "haze"] == [CAPTURED, "AVIF"]
+    with pytest.raises(SystemExit, match=r"net, haze: .*: it wrote no file"):
+        run(program(tmp_path, {"haze": SILENT}))
+    assert list(map(str, read_rows(tmp_path / "rows.csv"))) == list(map(str, rows))
+    run(program(tmp_path, {"haze": COPY}))
+    assert "net has no program for clean, and is left out there" in capsys.readouterr().err
+    rows = read_rows(tmp_path / "rows.csv")
+    assert {r.way for r in rows if r.task == CLEAN} == {CAPTURED, "AVIF"}
+    found = {(r.way, r.setting): r for r in rows if r.task == "haze"}
+    assert {r.strength for r in found.values()} == {1}
+    for way in (CAPTURED, "AVIF"):
+        codec = way.split()[0]
+        for setting in range(len(QUALITIES)):
+            for same in (f"{codec}, then net", f"net, then {codec}"):
+                assert str(replace(found[same, setting], way=way)) == str(found[way, setting])
+
+
+def test_programs_that_are_none_are_refused(tmp_path: Path) -> None:
+    pixels = photograph()
+    half = "from PIL import Image; import sys; Image.open(sys.argv[1]).resize((9, 7)).save(sys.argv[2])"
+    shrinks = f'"{sys.executable}" -c "{half}" {{input}} {{output}}'
+    for command, said in (
+        (shrinks, "net, rain: it made 9x7 of 64x64"),
+        ("no-such-program {input} {output}", "net, rain: .*no-such-program"),
+        (f'"{sys.executable}" -c "import sys; open(sys.argv[1], chr(119))" {{output}} {{input}}', "cannot"),
+    ):
+        restorer = load_restorer(program(tmp_path, {"rain": command}), ["rain"])
+        with pytest.raises(RestorerError, match=said):
+            restorer.restored("rain", pixels)
+    path = tmp_path / "net.json"
+    good = {"name": "net", "restore": {"rain": COPY}}
+    for wrong, said in (
+        ({"name": ""}, "'name' is empty"),
+        ({"restore": {}}, "has no task"),
+        ({"restore": {"snow": COPY}}, "no task snow: there are rain"),
+        ({"restore": {"rain": 3}}, "'rain' must be given as str"),
+        ({"restore": {"rain": "x {input}"}}, "'rain' must have {output}"),
+        ({"restore": {"rain": "x {input} {output} {setting}"}}, "'rain' cannot have {setting}"),
+        ({"restore": {"rain": "x '{input} {output}"}}, "'rain' is no command"),
+        ({"image": "ppm"}, "'image' must be the ending"),
+    ):
+        path.write_text(json.dumps(good | wrong))
+        with pytest.raises(ValueError, match=said):
+            load_restorer(path, ["rain"])
+    for text, said in (("{", "is no JSON"), ("[]", "an object of JSON"), ("{}", "'name' must be given")):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=said):
+            load_restorer(path, ["rain"])
+    words = ["restoration", "--data", tmp_path, "--csv", tmp_path / "rows.csv", "--peers", "--programs"]
+    for name in ("SDC", "net"):
+        paths = [str(program(tmp_path, {"rain": COPY}, name))] * 2
+        with pytest.raises(SystemExit, match=f"two files are both {name}"):
+            evaluation.main([*map(str, words), *paths])
+
+
+def test_measures_see_what_is_worse() -> None:
+    import_module("sdc.analysis.providers._torchvision")
+    for package in ("stlpips_pytorch.stlpips", "brisque"):
+        pytest.importorskip(package)
+    clean = np.ascontiguousarray(pytest.importorskip("skimage").data.astronaut()[64:160, 160:256])
+    noise = np.random.default_rng(1).normal(0, 1, clean.shape)
+    noisy = [np.clip(np.rint(clean + sigma * noise), 0, 255).astype(np.uint8) for sigma in (0, 12, 40)]
+    blurred = [clean, *(np.asarray(Image.fromarray(clean).filter(GaussianBlur(r))) for r in (1, 2))]
+    for name, measure in measures_of(["st_lpips", "brisque"]).items():
+        for rising in (noisy, blurred):
+            values = [measure(pixels, clean) for pixels in rising]
+            assert values == sorted(set(values)), (name, values)
+        assert (values[0] == 0) == (name == "st_lpips")
+        assert math.isnan(measure(clean[:31], clean[:31]))
+
+
+def test_rows_without_a_measure_are_measured_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(photograph()).save(tmp_path / "a.png")
+    words = ["restoration", "--data", tmp_path, "--csv", tmp_path / "rows.csv", "--peers", "--tasks", CLEAN]
+    evaluation.main(list(map(str, words)))
+    plain = read_rows(tmp_path / "rows.csv")
+    seen: list[float] = []
+
+    def count(pixels: Pixels, clean: Pixels) -> float:
+        seen.append(psnr(pixels, clean))
+        return float(len(seen))
+
+    monkeypatch.setitem(MEASURES, "brisque", lambda: count)
+    for _ in range(2):
+        evaluation.main([*map(str, words), "--measures", "brisque"])
+    rows = read_rows(tmp_path / "rows.csv")
+    assert [str(replace(r, brisque=None)) for r in rows] == list(map(str, plain))
+    assert [(r.psnr, r.brisque) for r in rows] == [(value, k + 1) for k, value in enumerate(seen)]
+
+
+def test_a_measure_without_its_package_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(photograph()).save(tmp_path / "a.png")
+    monkeypatch.setitem(sys.modules, "brisque", None)
+    words = ["restoration", "--data", tmp_path, "--csv", tmp_path / "rows.csv", "--measures", "brisque"]
+    with pytest.raises(SystemExit, match=r"brisque: .*the extra `measures` has what it needs"):
+        evaluation.main(list(map(str, words)))

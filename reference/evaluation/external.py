@@ -31,7 +31,7 @@ import shlex
 import struct
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
@@ -72,8 +72,8 @@ class _Commands:
             size = pixels.shape[:2]
             height, width = (-(-n // self.multiple) * self.multiple for n in size)
             padding = ((0, height - size[0]), (0, width - size[1]), (0, 0))
-            _write(np.pad(pixels, padding, "edge"), source)
-            self._run(
+            write_image(np.pad(pixels, padding, "edge"), source)
+            run_command(
                 self.encoder, source, out, {"setting": f"{setting:g}", "width": width, "height": height}
             )
             return (SIZE.pack(*size) if self.multiple > 1 else b"") + out.read_bytes()
@@ -82,45 +82,111 @@ class _Commands:
         with tempfile.TemporaryDirectory() as folder:
             source, out = Path(folder) / "in.bin", Path(folder) / f"out{self.suffix}"
             source.write_bytes(data[SIZE.size if self.multiple > 1 else 0 :])
-            self._run(self.decoder, source, out, {})
-            pixels = read_y4m(out) if self.suffix == Y4M else read_image(out)
+            run_command(self.decoder, source, out)
+            pixels = read_written(out)
         height, width = SIZE.unpack_from(data) if self.multiple > 1 else pixels.shape[:2]
         return pixels[:height, :width]
 
-    def _run(self, template: str, source: Path, out: Path, values: Mapping[str, object]) -> None:
-        given = {"input": source, "output": out, **values}
-        command = [word.format(**given) for word in shlex.split(template)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode or not out.is_file():
-            last = (done.stderr.strip() or done.stdout.strip() or "it wrote no file").splitlines()[-1]
-            raise RuntimeError(f"{command[0]}: {last}")
+
+def run_command(template: str, source: Path, out: Path, values: Mapping[str, object] | None = None) -> None:
+    """Run a program on a file, without a shell.
+
+    Args:
+        template: the command, with ``{input}``, ``{output}`` and the names of the values.
+        source: the file that it reads.
+        out: the file that it is to write.
+        values: of the other places.
+
+    Raises:
+        OSError: there is no such program.
+        RuntimeError: it failed, or wrote no file; with the last line that it printed.
+    """
+    given = {"input": source, "output": out, **(values or {})}
+    command = [word.format(**given) for word in shlex.split(template)]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode or not out.is_file():
+        last = (done.stderr.strip() or done.stdout.strip() or "it wrote no file").splitlines()[-1]
+        raise RuntimeError(f"{command[0]}: {last}")
 
 
-def _write(pixels: Pixels, path: Path) -> None:
-    """Write an image as its name says."""
+def write_image(pixels: Pixels, path: Path) -> None:
+    """Write an image, ``uint8 [H, W, 3]``, as its name says.
+
+    Raises:
+        ValueError: no format has such names.
+    """
     if path.suffix == Y4M:
         write_y4m(pixels, path)
     else:
         Image.fromarray(pixels).save(path)
 
 
+def read_written(path: Path) -> Pixels:
+    """Pixels of an image that a program wrote, ``uint8 [H, W, 3]``.
+
+    Raises:
+        OSError, ValueError: it is none.
+    """
+    return read_y4m(path) if path.suffix == Y4M else read_image(path)
+
+
+def read_description(path: Path, fields: Mapping[str, type]) -> dict[str, Any]:
+    """What a JSON file says of programs.
+
+    Args:
+        path: the file.
+        fields: what it must have, with the type of each.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no such file.
+    """
+    try:
+        data: Any = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise ValueError(f"{path} must hold an object of JSON")
+    for name, kind in fields.items():
+        if not isinstance(data.get(name), kind):
+            raise ValueError(f"{path}: {name!r} must be given as {kind.__name__}")
+    return data
+
+
+def check_template(path: Path, field: str, template: str, known: Collection[str]) -> set[str]:
+    """The places that a command template names.
+
+    Args:
+        path: the file that it is of.
+        field: of the file.
+        template: the command.
+        known: what it may name.
+
+    Raises:
+        ValueError: it names something else, or is no template.
+    """
+    try:
+        words = [part for word in shlex.split(template) for part in Formatter().parse(word)]
+    except ValueError as error:
+        raise ValueError(f"{path}: {field!r} is no command: {error}") from error
+    named = {re.split(r"[.\[]", place)[0] for _, place, _, _ in words if place is not None}
+    if named - set(known):
+        raise ValueError(f"{path}: {field!r} cannot have {{{min(named - set(known))}}}")
+    return named
+
+
 def load_external(path: Path) -> Codec:
     """A codec from its JSON file.
 
     Raises:
-        ValueError: the file is not as the module describes.
+        OSError: the file cannot be read.
+        ValueError: it is not as the module describes.
     """
-    data: dict[str, Any] = json.loads(path.read_text())
-    for name, kind in FIELDS.items():
-        if not isinstance(data.get(name), kind):
-            raise ValueError(f"{path}: {name!r} must be given as {kind.__name__}")
+    data = read_description(path, FIELDS)
     if data["name"] in ("sdc", *PEERS):
         raise ValueError(f"{path}: {data['name']!r} is the name of another codec")
     for field, known in PLACES.items():
-        places = [place for _, place, _, _ in Formatter().parse(data[field]) if place is not None]
-        named = {re.split(r"[.\[]", place)[0] for place in places}
-        if named - known:
-            raise ValueError(f"{path}: {field!r} cannot have {{{min(named - known)}}}")
+        check_template(path, field, data[field], known)
     settings = tuple(float(value) for value in data["settings"])
     digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
     version = f"{data.get('version') or data['encode'] + ' | ' + data['decode']}, file {digest}"

@@ -34,7 +34,7 @@ from ..images import coco_images
 from ..lines import draws_of
 from ..options import add
 from ..precision import Floats, Weights, average_precision, sure_answers, true_objects
-from .restoration import CLEAN, DRAWS
+from ..restored import CLEAN, DRAWS
 
 OBJECTS = "L1,L2,L3"
 """Levels that hold objects."""

@@ -7,17 +7,18 @@ analysis for degraded images; SDC or another codec, and then a denoiser on the d
 first, and then a codec.
 ``--denoisers`` are files of FFDNet or DnCNN for colour, which are made for noise and told a level of 25;
 ``--adapted`` are such files that were fine-tuned on images of SDC, and are tried behind it alone.
+``--programs`` are JSON files of networks that are programs, by task (:mod:`..restorers`), which are tried in
+the ways of the denoisers.
 Photographs as they are stand beside: what restoring costs where nothing is wrong.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from functools import cached_property, partial
 from itertools import islice
@@ -33,19 +34,24 @@ from sdc.types import Pixels
 
 from ...restoration.trials import TRIALS, Trials, trial_of, trials_of
 from ..codecs import PEERS, Codec, avif
-from ..curves import Curve
 from ..evaluators.restoration import Denoiser
-from ..figures import difference
 from ..images import photographs
-from ..lines import Line, draws_of
 from ..metrics import bits_per_pixel, ms_ssim, psnr
 from ..options import add
-from ..precision import Floats
-
-CLEAN = "clean"
-CAPTURED, RESTORED = "SDC as captured", "SDC restored"
-ORDINARY = "SDC, ordinary analysis, restored"
-FOR_RESTORATION = "SDC for restoration, not restored"
+from ..perceptual import MEASURES, measures_of
+from ..restored import (
+    CAPTURED,
+    CLEAN,
+    FOR_RESTORATION,
+    ORDINARY,
+    RESTORED,
+    Row,
+    Tried,
+    read_rows,
+    summary,
+    writing_rows,
+)
+from ..restorers import Restorer, RestorerError, load_restorer
 
 QUALITIES = (14, 26, 38, 50)
 OTHERS: dict[str, tuple[Codec, tuple[float, ...]]] = {
@@ -54,42 +60,7 @@ OTHERS: dict[str, tuple[Codec, tuple[float, ...]]] = {
 }
 """Other codecs, and their settings; those of all are of about the same rates."""
 
-DRAWS = 300
-"""Of the images, for intervals."""
-
 Denoise = Callable[[Pixels], Pixels]
-Tried = tuple[str, str, int, str, int]
-"""Image, task, strength, way and setting."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One image in one way.
-
-    Attributes:
-        image: its name.
-        task: of the trials, or ``clean``.
-        strength: 0 or 1.
-        way: in which it was coded and restored.
-        setting: index of the quality.
-        bpp: bits per pixel.
-        psnr: to the clean image, dB.
-        ms_ssim: the same; 0 to 1.
-    """
-
-    image: str
-    task: str
-    strength: int
-    way: str
-    setting: int
-    bpp: float
-    psnr: float
-    ms_ssim: float
-
-    @property
-    def tried(self) -> Tried:
-        """What it is a row of."""
-        return self.image, self.task, self.strength, self.way, self.setting
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -99,12 +70,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--peers", nargs="*", choices=list(OTHERS), default=list(OTHERS), help="other codecs")
     parser.add_argument("--denoisers", type=Path, nargs="*", default=[], help="FFDNet or DnCNN, weights")
     parser.add_argument("--adapted", type=Path, nargs="*", default=[], help="such, tried behind SDC alone")
+    parser.add_argument(
+        "--programs", type=Path, nargs="*", default=[], help="JSON files of networks; see restorers.py"
+    )
+    parser.add_argument(
+        "--measures", nargs="*", choices=list(MEASURES), default=[], help="beside PSNR and MS-SSIM"
+    )
     parser.add_argument("--tasks", nargs="*", help=f"{CLEAN}, {', '.join(TRIALS)}; all by default")
     parser.add_argument(
         "--trials", metavar="MODULE:NAME", help="degradations of your own, as TRIALS has them"
     )
     parser.add_argument(
         "--analysis", type=int, help="number of the model with the analysis for degraded images"
+    )
+    parser.add_argument(
+        "--strengths", type=int, nargs="+", choices=(0, 1), default=[0, 1], help="0 weaker, 1 stronger"
     )
     parser.add_argument("--side", type=int, default=256, help="of the middle that is measured; 0 for all")
     parser.add_argument("--images", type=int, default=24, help="how many photographs")
@@ -132,6 +112,7 @@ class Tools:
         denoisers: by name.
         adapted: by name, those that are tried behind SDC alone.
         analysis: number of the model whose encoder codes what is restored, or None for the ordinary one.
+        programs: networks that are tried as the denoisers are, in the tasks that they have.
     """
 
     model: int | None
@@ -139,13 +120,18 @@ class Tools:
     denoisers: Mapping[str, Denoise] = dataclass_field(default_factory=dict)
     adapted: Mapping[str, Denoise] = dataclass_field(default_factory=dict)
     analysis: int | None = None
+    programs: Sequence[Restorer] = ()
 
     @classmethod
-    def of(cls, args: argparse.Namespace) -> Tools:
+    def of(cls, args: argparse.Namespace, tasks: Collection[str]) -> Tools:
         """Those of the arguments.
 
+        Args:
+            args: as :func:`arguments` has them.
+            tasks: that there are.
+
         Raises:
-            SystemExit: a codec is not installed, a file is no denoiser, or two are the same network.
+            SystemExit: a codec is not installed, a file is no network, or two have the same name.
         """
         try:
             for name in args.peers:
@@ -153,18 +139,29 @@ class Tools:
             denoisers, adapted = (
                 [Denoiser(path) for path in some] for some in (args.denoisers, args.adapted)
             )
+            programs = [load_restorer(path, tasks) for path in args.programs]
         except (ImportError, OSError, ValueError) as error:
             sys.exit(str(error))
-        for some in (denoisers, adapted):
-            if len({one.name for one in some}) < len(some):
-                sys.exit(f"two files are both {some[0].name}")
+        behind = [f"adapted {one.name}" for one in adapted]
+        names = Counter(["SDC", *(OTHERS[codec][0].name for codec in args.peers), *behind])
+        names.update(one.name for one in denoisers)
+        names.update(one.name for one in programs)
+        name, count = names.most_common(1)[0]
+        if count > 1:
+            sys.exit(f"two files are both {name}, or a codec is")
         return cls(
             args.model if args.model >= 0 else None,
             args.peers,
             {one.name: one.restored for one in denoisers},
-            {f"adapted {one.name}": one.restored for one in adapted},
+            dict(zip(behind, (one.restored for one in adapted), strict=True)),
             args.analysis,
+            programs,
         )
+
+    def of_task(self, task: str) -> Tools:
+        """Those of a task: the programs that it has are among the denoisers."""
+        own = {one.name: partial(one.restored, task) for one in self.programs if task in one.commands}
+        return replace(self, denoisers={**self.denoisers, **own}, programs=())
 
 
 class Case:
@@ -271,9 +268,9 @@ def _restored(made: tuple[float, Decoded]) -> tuple[float, Pixels]:
     return made[0], made[1].restored
 
 
-def _cases(tasks: Iterable[str]) -> Iterator[tuple[str, int]]:
+def _cases(tasks: Iterable[str], strengths: Collection[int]) -> Iterator[tuple[str, int]]:
     for task in tasks:
-        yield from ((task, strength) for strength in ((0,) if task == CLEAN else (0, 1)))
+        yield from ((task, strength) for strength in ((0,) if task == CLEAN else sorted(set(strengths))))
 
 
 def _trials(args: argparse.Namespace) -> Trials:
@@ -292,183 +289,67 @@ def _trials(args: argparse.Namespace) -> Trials:
     return trials
 
 
-def measured(args: argparse.Namespace, known: Collection[Tried]) -> Iterator[list[Row]]:
-    """The rows of each image and task that are not known yet; sheets are drawn of these on the way."""
-    tools, trials = Tools.of(args), _trials(args)
+def _left_out(programs: Iterable[Restorer], tasks: Sequence[str]) -> Iterator[str]:
+    """A line for each network that some tasks have no program of."""
+    for one in programs:
+        lacking = [task for task in tasks if task not in one.commands]
+        if lacking:
+            yield f"{one.name} has no program for {', '.join(lacking)}, and is left out there"
+
+
+def measured(args: argparse.Namespace, known: Collection[Tried]) -> Iterator[Row]:
+    """Rows that are not known yet, as they come; sheets are drawn of these on the way.
+
+    Raises:
+        SystemExit: the arguments are wrong, a package is missing, or a program failed.
+    """
+    trials = _trials(args)
+    tasks = args.tasks or [CLEAN, *trials]
+    tools = Tools.of(args, [CLEAN, *trials])
+    try:
+        measures = measures_of(args.measures)
+    except ImportError as error:
+        sys.exit(str(error))
+    for line in _left_out(tools.programs, tasks):
+        print(line, file=sys.stderr)
     for name, whole in islice(photographs(args.data), 0, args.images * args.every, args.every):
         clean = middle(whole, args.side)
         strips: list[Pixels] = []
-        for task, strength in _cases(args.tasks or [CLEAN, *trials]):
+        for task, strength in _cases(tasks, args.strengths):
             shown = clean if task == CLEAN else trial_of(clean, task, strength, trials)
-            case, rows, strip = Case(shown, tools), [], [clean, shown]
+            case, strip = Case(shown, tools.of_task(task)), [clean, shown]
             for setting in range(len(QUALITIES)):
                 for way, result in Ways(case, setting).all().items():
-                    if (name, task, strength, way, setting) in known:
+                    tried = (name, task, strength, way, setting)
+                    if tried in known:
                         continue
-                    bpp, pixels = result()
-                    score = ms_ssim(pixels, clean)
-                    quality = psnr(pixels, clean)
-                    rows.append(Row(name, task, strength, way, setting, bpp, quality, score or float("nan")))
+                    try:
+                        bpp, pixels = result()
+                    except RestorerError as error:
+                        sys.exit(f"{name}: {error}\nwhat was measured is kept in {args.csv}, for another run")
+                    more = {key: measure(pixels, clean) for key, measure in measures.items()}
+                    similar = ms_ssim(pixels, clean) or float("nan")
+                    row = Row(*tried, bpp, psnr(pixels, clean), similar)
+                    yield replace(row, st_lpips=more.get("st_lpips"), brisque=more.get("brisque"))
                     if setting == len(QUALITIES) - 2:
                         strip.append(pixels)
             strips.append(np.concatenate(strip, 1))
-            yield rows
         if args.sheets and strips[0].shape[1] > 2 * clean.shape[1]:
             args.sheets.mkdir(parents=True, exist_ok=True)
             alike = [strip for strip in strips if strip.shape == strips[0].shape]
             Image.fromarray(np.concatenate(alike)).save(args.sheets / f"{Path(name).stem}.png")
 
 
-def read_rows(path: Path) -> list[Row]:
-    """Rows that were written before; none where there is no file."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return [
-            Row(
-                line["image"],
-                line["task"],
-                int(line["strength"]),
-                line["way"],
-                int(line["setting"]),
-                *(float(line[name]) for name in ("bpp", "psnr", "ms_ssim")),
-            )
-            for line in csv.DictReader(file)
-        ]
-
-
-def line_of(rows: Sequence[Row], weights: Floats) -> Line:
-    """Means over images and strengths at each setting, in each draw of the images.
-
-    Args:
-        rows: of one task and way; each image has all strengths and settings.
-        weights: how often each image counts in each draw, ``[draws, images]``, images by name.
-    """
-    names = sorted({row.image for row in rows})
-    settings = sorted({row.setting for row in rows})
-    sums = np.zeros((2, len(settings), len(names)))
-    for row in rows:
-        sums[:, settings.index(row.setting), names.index(row.image)] += row.bpp, row.psnr
-    each = len(rows) / len(names) / len(settings)
-    bpp, quality = sums @ weights.T / (each * weights.sum(1))
-    return Line("", rows[0].way, tuple(settings), bpp, {"PSNR": quality})
-
-
-def gain_at_equal_rate(ours: Curve, other: Curve) -> float:
-    """Mean difference of two qualities over the rates that both curves have, joined along logarithms.
-
-    It is NaN where they have no rate in common.
-    """
-    (a, x), (b, y) = (np.array(sorted(curve)).T for curve in (ours, other))
-    low, high = np.log(max(a[0], b[0])), np.log(min(a[-1], b[-1]))
-    if low >= high:
-        return float("nan")
-    at = np.linspace(low, high, 50)
-    return float((np.interp(at, np.log(a), x) - np.interp(at, np.log(b), y)).mean())
-
-
-def summary(rows: Sequence[Row]) -> Iterator[str]:
-    """Three tables as lines of Markdown: what restoring changes, and, against other ways, quality and rate.
-
-    Of each task they are of the images that have been measured in all ways that the task has.
-    """
-    ways = [way for way in dict.fromkeys(row.way for row in rows) if way != RESTORED]
-    found = dict.fromkeys((CLEAN, *TRIALS, *(row.task for row in rows)))
-    by = {task: _whole([row for row in rows if row.task == task]) for task in found}
-    tasks = [task for task, found in by.items() if CAPTURED in found and RESTORED in found]
-    if not tasks:
-        yield "nothing was restored yet"
-        return
-    yield "Bits per pixel, PSNR and MS-SSIM as captured and restored, means over images, strengths and rates:"
-    yield ""
-    yield "| task | images | bpp | restored | dB | restored | weaker, stronger | from, to | MS-SSIM | then |"
-    yield "|---" * 10 + "|"
-    for task in tasks:
-        yield _changes(task, by[task][CAPTURED], by[task][RESTORED])
-    lines = [_lines(by[task]) for task in tasks]
-    yield ""
-    yield "Restored at the same rate, dB better in PSNR:"
-    yield from _table(tasks, {way: [_gain(one, way) for one in lines] for way in ways})
-    yield ""
-    yield f"Rate at the same PSNR, % (BD-rate), and the middle 95 % of {DRAWS} draws of the images:"
-    yield from _table(tasks, {way: [_saved(one, way) for one in lines] for way in ways})
-
-
-def _whole(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """By way the rows of a task, of the images that have all ways."""
-    counts = Counter(row.image for row in rows)
-    most = max(counts.values(), default=0)
-    out: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        if counts[row.image] == most:
-            out[row.way].append(row)
-    return out
-
-
-def _lines(by: Mapping[str, Sequence[Row]]) -> dict[str, Line]:
-    images = len({row.image for row in by[RESTORED]})
-    weights = draws_of(images, DRAWS, 0)
-    return {way: line_of(rows, weights) for way, rows in by.items()}
-
-
-def _table(tasks: Sequence[str], rows: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    yield ""
-    yield f"| against | {' | '.join(tasks)} |"
-    yield "|---" * (1 + len(tasks)) + "|"
-    for way, cells in rows.items():
-        yield f"| {way} | {' | '.join(cells)} |"
-
-
-def _changes(task: str, captured: Sequence[Row], restored: Sequence[Row]) -> str:
-    """A line on what restoring changes; both have the same images, strengths and settings."""
-
-    def of(rows: Sequence[Row]) -> Floats:
-        ordered = sorted(rows, key=lambda row: (row.strength, row.image, row.setting))
-        return np.array([(row.bpp, row.psnr, row.ms_ssim) for row in ordered])
-
-    before, after = of(captured), of(restored)
-    change = after[:, 1] - before[:, 1]
-    (bpp, was, similar), (less, now, alike) = before.mean(0), after.mean(0)
-    images = len({row.image for row in captured})
-    each = np.array_split(change, len({row.strength for row in captured}))
-    apart = ", ".join(f"{part.mean():+.2f}" for part in each)
-    span = f"{change.min():+.1f}, {change.max():+.1f}"
-    cells = f"{bpp:.3f} | {less:.3f} | {was:.2f} | {now:.2f} | {apart} | {span} | {similar:.4f} | {alike:.4f}"
-    return f"| {task} | {images} | {cells} |"
-
-
-def _gain(lines: Mapping[str, Line], way: str) -> str:
-    if way not in lines:
-        return ""
-    ours, other = (
-        list(zip(line.rates[:, 0].tolist(), line.scores["PSNR"][:, 0].tolist(), strict=True))
-        for line in (lines[RESTORED], lines[way])
-    )
-    gain = gain_at_equal_rate(ours, other)
-    return "no rate in common" if np.isnan(gain) else f"{gain:+.2f}"
-
-
-def _saved(lines: Mapping[str, Line], way: str) -> str:
-    """The difference of rate in percent, with its interval; a dash where no quality is common to both."""
-    if way not in lines:
-        return ""
-    found = difference(lines[RESTORED], lines[way], "PSNR")
-    if found.value is None:
-        return "-"
-    if found.low is None or found.high is None:
-        return f"{100 * found.value:+.0f}"
-    return f"{100 * found.value:+.0f} [{100 * found.low:+.0f}, {100 * found.high:+.0f}]"
-
-
 def run(args: argparse.Namespace) -> None:
     """Measure what the file of rows lacks, add it, and print means of all."""
-    rows = read_rows(args.csv)
-    with args.csv.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if not rows:
-            writer.writerow(Row.__dataclass_fields__)
-        for more in measured(args, {row.tried for row in rows}):
-            rows += more
-            writer.writerows(vars(row).values() for row in more)
-            file.flush()
-    print("\n".join(summary(rows)))
+    try:
+        rows = {row.tried: row for row in read_rows(args.csv)}
+    except ValueError as error:
+        sys.exit(str(error))
+    asked = dict.fromkeys(args.measures)
+    known = {tried for tried, row in rows.items() if all(getattr(row, name) is not None for name in asked)}
+    with writing_rows(args.csv, rows.values()) as write:
+        for row in measured(args, known):
+            write(row)
+            rows[row.tried] = row
+    print("\n".join(summary(list(rows.values()))))
