@@ -21,7 +21,7 @@ from sdc.codec.restoration import conditioned, derived_vector, weakened
 from sdc.codec.transforms import synthesis_transform
 from sdc.coding.passes import Symbols, sites_of
 from sdc.networks.network import Network
-from sdc.networks.registry import load_encoder, load_model, models_folder
+from sdc.networks.registry import load_encoder, load_model, load_restoration, models_folder
 from sdc.networks.restoration import RestorationModel, parse_restoration
 from sdc.networks.sites import Sites
 from sdc.types import Array, Pixels
@@ -49,6 +49,7 @@ from sdc_reference.restoration.degradations import (
 from sdc_reference.restoration.export import restoration_file
 from sdc_reference.restoration.joint import ENCODING, joint_encoder_file, tempered
 from sdc_reference.restoration.network import RestorationNetwork, RestorationSizes, base_synthesis
+from sdc_reference.restoration.told import told_of, told_table
 from sdc_reference.restoration.training import Batch, calibrate, small_batch
 from sdc_reference.restoration.trials import TRIALS, trial_of
 from sdc_reference.restoration.varieties import VARIETIES, varied
@@ -139,6 +140,42 @@ def test_latents_of_samples_are_those_that_decoders_have(
     data = sdc.encode(photograph(), quality=30, effort=0)
     sdc.decode(data, on_group=lambda group, sites, symbols: found.append(symbols))
     assert np.array_equal(latents.reshape(16, -1), found[0].latents)
+
+
+def test_what_is_told_of_samples_is_what_encoders_write(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(samples, "SIZE", 64)
+    dark, cells = photograph() // 6, np.ones((4, 4), bool)
+    rows = np.zeros(2, samples.row_type(load_model(1).latents))
+    for row, pixels, strength in zip(rows, (dark, photograph()), (0.8, 0.0), strict=True):
+        latents = samples.latents_of(pixels, cells, 30, load_model(1), load_encoder(1))
+        row["latents"], row["cells"], row["quality"] = latents.transpose(2, 0, 1), cells, 30
+        row["severity"][list(KINDS).index("low-light")] = strength
+        said = sdc.open(sdc.encode(pixels, quality=30, effort=0, restoration=4)).restoration
+        named = {one.number: one.strength for one in said.degradations} if said else {}
+        assert told_of(row, load_restoration(4)) == pytest.approx(named, abs=1 / 250)
+        assert (KINDS["low-light"] in named) == (strength > 0)
+    np.save(tmp_path / "0000.npy", rows)
+    command.main(["told", "--samples", str(tmp_path)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].startswith("| none | 1 |  |  | ") and lines[3].startswith("| low-light | 1 | 100 | ")
+    with pytest.raises(SystemExit, match="no samples in"):
+        command.main(["told", "--samples", str(tmp_path / "none")])
+
+
+def test_kinds_that_are_named_are_counted() -> None:
+    noise, rain = KINDS["noise"], KINDS["rain"]
+    places = list(KINDS)
+    severities = np.zeros((5, len(KINDS)))
+    severities[1:, places.index("noise")] = 0.5, 0.75, 0.1, 0.5
+    severities[4, places.index("rain")] = 0.5
+    told = [{rain: 0.25}, {noise: 0.75}, {rain: 0.5}, {noise: 0.5}, {noise: 0.5, rain: 1.0}]
+    assert list(told_table(severities, told))[2:] == [
+        "| none | 1 |  |  | 100 |",
+        "| noise | 2 | 50 | 0.25 | 50 |",
+        "| several | 1 | 100 | 0.25 | 0 |",
+    ]
 
 
 def some_network(sizes: RestorationSizes = SMALL) -> RestorationNetwork:

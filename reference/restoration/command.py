@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from sdc.errors import SdcError
-from sdc.networks.registry import load_restoration, models_folder
+from sdc.networks.registry import load_model, load_restoration, models_folder, restoration_for
 from sdc.types import CELL
 
 from ..training.data import load_images
@@ -25,6 +25,7 @@ from .degradations import KINDS
 from .export import restoration_file
 from .joint import JointStage, add_options, joint_encoder_file
 from .samples import MARGIN, SIZE, make_samples, open_samples
+from .told import told_of, told_table
 from .training import calibrate, fit_strengths, train
 
 FITTED = 6000
@@ -74,6 +75,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     coding.add_argument("--name", default="SDC restoration")
     coding.add_argument("--out", type=Path, required=True)
     _clip_options(steps)
+    names = steps.add_parser("told", help="how often a restoration model names what was done to samples")
+    names.add_argument("--samples", type=Path, required=True, help="of which the last file is looked at")
+    names.add_argument("--model", type=int, default=4, help="number of the restoration model")
     for step in steps.choices.values():
         step.add_argument("--base", type=int, default=1, help="model whose latents are restored")
     args = parser.parse_args(argv)
@@ -98,6 +102,8 @@ def _carry_out(args: argparse.Namespace) -> None:
         _adapt(args)
     elif args.step in ("clip", "tell"):
         _clip(args)
+    elif args.step == "told":
+        _told(args)
     else:
         base = models_folder() / f"sdc-model-{args.base}.safetensors"
         network = load_network(args.checkpoint, base)
@@ -185,6 +191,15 @@ def _clip(args: argparse.Namespace) -> None:
     model = load_restoration(args.model)
     said = told_by(args.stream.read_bytes(), features, load_adapter(args.adapter), model)
     args.out.write_text(json.dumps(as_json(said)) + "\n", "utf-8")
+
+
+def _told(args: argparse.Namespace) -> None:
+    samples = open_samples(args.samples)
+    if not samples:
+        raise ValueError(f"no samples in {args.samples}")
+    model = restoration_for(args.model, None, load_model(args.base))
+    rows = list(samples[-1])
+    print("\n".join(told_table([row["severity"] for row in rows], [told_of(row, model) for row in rows])))
 
 
 def _adapt(args: argparse.Namespace) -> None:
