@@ -210,8 +210,9 @@ def test_trials_of_ones_own(tmp_path: Path) -> None:
         (f"{__name__}:psnr", "darker", "is no mapping from tasks"),
         ("nothing_here:OWN", "darker", "nothing_here"),
     ):
+        other = ["--csv", str(tmp_path / "other.csv"), "--trials", trials, "--tasks", task]
         with pytest.raises(SystemExit, match=said):
-            evaluation.main([*map(str, words), "--trials", trials, "--tasks", task])
+            evaluation.main([*map(str, words), *other])
 
 
 def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
@@ -228,6 +229,11 @@ def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
     both = read_rows(tmp_path / "rows.csv")
     assert [r.tried for r in both[: len(first)]] == [r.tried for r in first]
     assert {r.task for r in both[len(first) :]} == {"haze"}
+    (by,) = {row.by for row in both}
+    assert "restored by" in by and "64 pixels a side" in by
+    with pytest.raises(SystemExit, match=r"analysis .*: name another file"):
+        evaluation.main([*map(str, words), "haze", "--analysis", "4"])
+    assert list(map(str, read_rows(tmp_path / "rows.csv"))) == list(map(str, both))
     weights = {"a.weight": torch.zeros(12, 13, 3, 3), "a.bias": torch.zeros(12)}
     torch.save(weights, tmp_path / "net.pth")
     more = ["--denoisers", tmp_path / "net.pth", tmp_path / "net.pth"]

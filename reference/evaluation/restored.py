@@ -50,6 +50,7 @@ class Row:
         ms_ssim: the same; 0 to 1.
         st_lpips: the same, or None where it was not measured; 0 is alike.
         brisque: of the image alone, or None; less is better.
+        by: which models coded and restored, of which part, in words; empty where nobody said.
     """
 
     image: str
@@ -62,6 +63,7 @@ class Row:
     ms_ssim: float
     st_lpips: float | None = None
     brisque: float | None = None
+    by: str = ""
 
     @property
     def tried(self) -> Tried:
@@ -97,7 +99,7 @@ SCORES = {
 """Scores by name."""
 
 REQUIRED = [field.name for field in fields(Row) if field.default is MISSING]
-OPTIONAL = [field.name for field in fields(Row) if field.default is not MISSING]
+OPTIONAL = [field.name for field in fields(Row) if field.default is None]
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -134,6 +136,7 @@ def _row_of(line: Mapping[str, str]) -> Row:
         int(line["setting"]),
         *(float(line[name]) for name in ("bpp", "psnr", "ms_ssim")),
         **{name: float(line[name]) for name in OPTIONAL if line.get(name)},
+        by=line.get("by") or "",
     )
 
 

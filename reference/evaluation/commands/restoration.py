@@ -30,10 +30,14 @@ from PIL import Image
 from sdc.codec.decoder import Decoded, decode
 from sdc.codec.encoder import encode
 from sdc.codec.presets import Preset
+from sdc.errors import SdcError
+from sdc.networks.registry import load_restoration
 from sdc.types import Pixels
 
 from ...restoration.trials import TRIALS, Trials, trial_of, trials_of
 from ..codecs import PEERS, Codec, avif
+from ..coders import files_of
+from ..encoders import model_hash
 from ..evaluators.restoration import Denoiser
 from ..images import photographs
 from ..metrics import bits_per_pixel, ms_ssim, psnr
@@ -289,6 +293,20 @@ def _trials(args: argparse.Namespace) -> Trials:
     return trials
 
 
+def made_by(args: argparse.Namespace) -> str:
+    """What rows depend on but their own cells, in words.
+
+    Raises:
+        SdcError: ``E_MODEL`` or ``E_MODEL_FILE``.
+    """
+    parts = [f"model {model_hash(1)}"]
+    if args.model >= 0:
+        parts.append(f"restored by {load_restoration(args.model).sha256[:8]}")
+    parts += [f"analysis {one}" for one in files_of(Preset(analysis=args.analysis))]
+    parts.append(f"{args.side} pixels a side" if args.side else "whole images")
+    return "; ".join([*parts, *([args.trials] if args.trials else [])])
+
+
 def _left_out(programs: Iterable[Restorer], tasks: Sequence[str]) -> Iterator[str]:
     """A line for each network that some tasks have no program of."""
     for one in programs:
@@ -341,15 +359,23 @@ def measured(args: argparse.Namespace, known: Collection[Tried]) -> Iterator[Row
 
 
 def run(args: argparse.Namespace) -> None:
-    """Measure what the file of rows lacks, add it, and print means of all."""
+    """Measure what the file of rows lacks, add it, and print means of all.
+
+    Raises:
+        SystemExit: something is not there, not installed, or fails, or the file has rows of other models.
+    """
     try:
         rows = {row.tried: row for row in read_rows(args.csv)}
-    except ValueError as error:
+        by = made_by(args)
+    except (OSError, SdcError, ValueError) as error:
         sys.exit(str(error))
+    if others := {row.by for row in rows.values()} - {by, ""}:
+        sys.exit(f"{args.csv} has rows by {min(others)}, and these would be by {by}: name another file")
     asked = dict.fromkeys(args.measures)
     known = {tried for tried, row in rows.items() if all(getattr(row, name) is not None for name in asked)}
     with writing_rows(args.csv, rows.values()) as write:
-        for row in measured(args, known):
+        for measured_row in measured(args, known):
+            row = replace(measured_row, by=by)
             write(row)
             rows[row.tried] = row
     print("\n".join(summary(list(rows.values()))))
