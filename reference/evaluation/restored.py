@@ -128,15 +128,19 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def _row_of(line: Mapping[str, str]) -> Row:
+    optional: dict[str, float] = {name: float(line[name]) for name in OPTIONAL if line.get(name)}
     return Row(
         line["image"],
         line["task"],
         int(line["strength"]),
         line["way"],
         int(line["setting"]),
-        *(float(line[name]) for name in ("bpp", "psnr", "ms_ssim")),
-        **{name: float(line[name]) for name in OPTIONAL if line.get(name)},
-        by=line.get("by") or "",
+        float(line["bpp"]),
+        float(line["psnr"]),
+        float(line["ms_ssim"]),
+        optional.get("st_lpips"),
+        optional.get("brisque"),
+        line.get("by") or "",
     )
 
 
