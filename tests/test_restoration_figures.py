@@ -357,6 +357,15 @@ def test_rows_without_a_measure_are_measured_anew(tmp_path: Path, monkeypatch: p
 def test_a_measure_without_its_package_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(photograph()).save(tmp_path / "a.png")
     monkeypatch.setitem(sys.modules, "brisque", None)
-    words = ["restoration", "--data", tmp_path, "--csv", tmp_path / "rows.csv", "--measures", "brisque"]
+    words = [
+        "restoration",
+        "--data",
+        tmp_path,
+        "--csv",
+        tmp_path / "rows.csv",
+        "--peers",
+        "--measures",
+        "brisque",
+    ]
     with pytest.raises(SystemExit, match=r"brisque: .*the extra `measures` has what it needs"):
         evaluation.main(list(map(str, words)))
