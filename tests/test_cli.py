@@ -1139,8 +1139,11 @@ def test_a_file_goes_into_a_folder_under_its_own_name(run: Run) -> None:
     assert run("decode", "out/photo.x.sdc", "out").status == 0
     assert [path.name for path in sorted(Path("out").iterdir())] == ["photo.x.png", "photo.x.sdc"]
     ran = run("decode", "out/photo.x.sdc", ".")  # which would replace what was encoded
-    assert (ran.status, ran.codes) == (64, ["E_USAGE"]) and "the image in the folder would be lost" in ran.err
+    assert (ran.status, ran.codes) == (64, ["E_USAGE"]) and "the file in the folder would be lost" in ran.err
     assert Path("photo.x.png").read_bytes() == photo
+    Path("out", "photo.x.json").write_text("by hand")
+    ran = run("analyze", "photo.x.png", "-o", "out")
+    assert (ran.status, ran.codes) == (64, ["E_USAGE"]) and "the file in the folder would be lost" in ran.err
     ran = run("encode", "-", "out", stdin=photo)
     assert (ran.status, ran.codes) == (64, ["E_USAGE"]) and "name a file" in ran.err
 

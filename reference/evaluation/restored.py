@@ -232,11 +232,13 @@ def summary(rows: Sequence[Row]) -> Iterator[str]:
         if any(name in one[RESTORED].scores for one in lines):
             yield ""
             yield f"Restored at the same rate, {score.title}:"
-            yield from _table(tasks, {way: [_gain(one, way, name) for one in lines] for way in ways})
+            yield from _table(tasks, {way: [_cell(one, way, name, _gain) for one in lines] for way in ways})
             if score.rates:
                 yield ""
                 yield f"Rate at the same {name}, % (BD-rate), and the middle 95 % of {DRAWS} draws of images:"
-                yield from _table(tasks, {way: [_saved(one, way, name) for one in lines] for way in ways})
+                yield from _table(
+                    tasks, {way: [_cell(one, way, name, _saved) for one in lines] for way in ways}
+                )
 
 
 def _whole(rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -287,27 +289,31 @@ def _changes(task: str, captured: Sequence[Row], restored: Sequence[Row]) -> str
     return f"| {task} | {images} | {cells} |"
 
 
-def _gain(lines: Mapping[str, Line], way: str, name: str) -> str:
+Compare = Callable[[Line, Line, str], str]
+"""The cell of a table that compares two lines by a score."""
+
+
+def _cell(lines: Mapping[str, Line], way: str, name: str, compare: Compare) -> str:
+    """What a table says of a way beside what is restored; nothing of a way that the task has not."""
     if way not in lines:
         return ""
-    two = lines[RESTORED], lines[way]
-    if any(name not in line.scores for line in two):
+    if any(name not in lines[one].scores for one in (RESTORED, way)):
         return "not measured"
+    return compare(lines[RESTORED], lines[way], name)
+
+
+def _gain(restored: Line, line: Line, name: str) -> str:
     ours, other = (
-        list(zip(line.rates[:, 0].tolist(), line.scores[name][:, 0].tolist(), strict=True)) for line in two
+        list(zip(one.rates[:, 0].tolist(), one.scores[name][:, 0].tolist(), strict=True))
+        for one in (restored, line)
     )
     gain = gain_at_equal_rate(ours, other)
     return "no rate in common" if np.isnan(gain) else f"{gain:+.{SCORES[name].digits}f}"
 
 
-def _saved(lines: Mapping[str, Line], way: str, name: str) -> str:
+def _saved(restored: Line, line: Line, name: str) -> str:
     """The difference of rate in percent, with its interval; a dash where no quality is common to both."""
-    if way not in lines:
-        return ""
-    two = lines[RESTORED], lines[way]
-    if any(name not in line.scores for line in two):
-        return "not measured"
-    found = difference(*two, name)
+    found = difference(restored, line, name)
     if found.value is None:
         return "-"
     if found.low is None or found.high is None:

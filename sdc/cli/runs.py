@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import SdcError
 from ..folders import files_below
+from ..paths import is_stream_name
 from ..remote.url import is_url
 from .files import PIPE, is_image_name, objects_path
 from .jobs import Job, attempt, refused, show, told
@@ -77,11 +78,11 @@ def _under_its_name(source: str, folder: str, suffix: str) -> str:
     """Where the output of a file goes in a folder.
 
     Raises:
-        SdcError: ``E_USAGE`` where an image of this name would be lost, which nobody named.
+        SdcError: ``E_USAGE`` where a file would be lost that is no stream, which nobody named.
     """
     target = str(Path(folder, Path(source).name).with_suffix(suffix))
-    if is_image_name(target) and os.path.exists(target):
-        raise SdcError("E_USAGE", "the image in the folder would be lost; name a file", target)
+    if not is_stream_name(target) and os.path.exists(target):
+        raise SdcError("E_USAGE", "the file in the folder would be lost; name a file", target)
     return target
 
 

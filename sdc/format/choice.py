@@ -131,6 +131,7 @@ def labels_of(objects: Iterable[Object]) -> str:
     given = [o.label for o in objects]
     labels = list(dict.fromkeys(label for label in given if label.strip()))
     unnamed = sum(not label.strip() for label in given)
-    shown = labels[:TOLD] + ([f"{unnamed} without a name"] if unnamed else [])
     more = f" and {len(labels) - TOLD} more" if len(labels) > TOLD else ""
-    return (", ".join(shown) or "none") + more
+    shown = [", ".join(labels[:TOLD]) + more] if labels else []
+    shown += [f"{unnamed} without a name"] if unnamed else []
+    return ", ".join(shown) or "none"
