@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import sdc
+from sdc.codec.presets import Preset
 from sdc.types import Pixels
 from sdc_reference.evaluation.cli import main
 from sdc_reference.evaluation.commands.degraded import ALONE, UNCODED, WHOLE, key_of, read_rows, views
@@ -64,6 +65,25 @@ def test_all_views_are_of_one_stream() -> None:
     assert np.array_equal(alone[1][20:44, 20:44], whole[1][20:44, 20:44]) and (alone[1][:8, :8] == 128).all()
     decoded = sdc.decode(sdc.encode(scene(), objects=objects, quality=30, effort=0), restore=4)
     assert np.array_equal(decoded.restored, shown[WHOLE, True][1])
+
+
+def test_streams_may_be_by_the_analysis_for_degraded_images(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    objects = [sdc.Object("square", box=(16, 16, 32, 32))]
+    own = sdc.encode(scene(), objects=objects, quality=30, effort=0, preset=Preset(analysis=4))
+    found = list(views(scene(), objects, 30, 4, 4))
+    assert own != sdc.encode(scene(), objects=objects, quality=30, effort=0)
+    assert found[0][2] == 8 * len(own) / SIDE**2 and np.array_equal(found[0][3], sdc.decode(own).pixels)
+    rows = data / "rows.jsonl"
+    words = ["degraded", "--coco", str(data), "--network", f"{__name__}:brightest", "--rows", str(rows)]
+    words += ["--qualities", "40", "--tasks"]
+    main(words)
+    plain = capsys.readouterr().out
+    main([*words, "--analysis", "4"])
+    assert len(read_rows(rows)) == 2 * 2 * 5 and capsys.readouterr().out != plain
+    main(words)
+    assert capsys.readouterr().out == plain
 
 
 def test_the_command_answers_once_and_compares(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils.flop_counter import FlopCounterMode
 
 import sdc
 from sdc.cli.restoration import read_restoration_file
@@ -49,6 +51,7 @@ from sdc_reference.restoration.degradations import (
 from sdc_reference.restoration.export import restoration_file
 from sdc_reference.restoration.joint import ENCODING, joint_encoder_file, tempered
 from sdc_reference.restoration.network import RestorationNetwork, RestorationSizes, base_synthesis
+from sdc_reference.restoration.pixels import PixelNetwork
 from sdc_reference.restoration.told import told_of, told_table
 from sdc_reference.restoration.training import Batch, calibrate, small_batch
 from sdc_reference.restoration.trials import TRIALS, trial_of
@@ -286,6 +289,39 @@ def test_a_run_learns_and_goes_on(
     command.main(["keep", str(tmp_path / "run" / "last.pt"), "--out", str(half)])
     command.main(["export", str(half), "--out", str(out)])
     assert parse_restoration(out.read_bytes(), 9).base == (1, load_model(1).sha256)
+
+
+@pytest.mark.training
+@pytest.mark.slow
+@pytest.mark.usefixtures("steady")
+def test_a_filter_of_pixels_learns_from_the_image_as_captured(
+    tmp_path: Path, small_run: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["pixels", *small_run, "--batch", "2", "--held", "2", "--minutes"]
+    command.main([*words, "0.02"])
+    command.main([*words, "0.06"])
+    state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    before, *_, after = (line for line in capsys.readouterr().out.splitlines() if line.startswith("  "))
+    assert state["step"] == 18 and before != after
+    figures = [float(word) for word in re.findall(r"\d+\.\d+", before)]
+    assert figures[::2] == pytest.approx(figures[1::2], abs=0.1)  # it begins with nothing
+    with pytest.raises(SystemExit, match="not the tensors of this network"):
+        command.main(["keep", str(tmp_path / "run" / "last.pt"), "--out", str(tmp_path / "half.safetensors")])
+
+
+def test_the_filter_does_as_much_work_as_what_restores() -> None:
+    base = base_synthesis(BASE)
+    restoring, filtering = RestorationNetwork(RestorationSizes(), base), PixelNetwork(base)
+    latents, cells = torch.zeros(1, 256, 8, 8), torch.ones(1, 1, 8, 8)
+
+    def work(call: Callable[[], object]) -> float:
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            call()
+        return counter.get_total_flops() / 2 / 128**2
+
+    own = work(lambda: restoring.restore(latents, torch.zeros(1, 32), torch.full((1,), 30.0), cells))
+    other = work(lambda: filtering.filtered(torch.zeros(1, 3, 128, 128)))
+    assert own == pytest.approx(15.9e3, rel=0.02) and other == pytest.approx(own, rel=0.05)
 
 
 @pytest.mark.training

@@ -15,8 +15,8 @@ from sdc.networks.tensors import read_tensors, write_tensors
 from .network import RestorationNetwork, RestorationSizes, base_synthesis
 
 
-def own_state(network: RestorationNetwork) -> dict[str, Tensor]:
-    """Tensors of a restoration network without those of its base."""
+def own_state(network: nn.Module) -> dict[str, Tensor]:
+    """Tensors of what restores, without those of its base."""
     return {name: t for name, t in network.state_dict().items() if not name.startswith("base.")}
 
 

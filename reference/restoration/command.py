@@ -1,6 +1,7 @@
 """``python -m sdc_reference.restoration``: samples, training and export of a restoration model.
 
-``adapt`` fine-tunes another restoration network on images decoded from SDC.
+``adapt`` fine-tunes another restoration network on images decoded from SDC; ``pixels`` trains a filter of
+decoded images on the same samples as the model, to compare with it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from .clip import as_json, features_of, load_adapter, save_adapter, told_by, tra
 from .degradations import KINDS
 from .export import restoration_file
 from .joint import JointStage, add_options, joint_encoder_file
+from .pixels import PixelStage
 from .samples import MARGIN, SIZE, make_samples, open_samples
 from .told import told_of, told_table
 from .training import calibrate, fit_strengths, train
@@ -44,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     make.add_argument("--out", type=Path, required=True)
     run = steps.add_parser("train", help="train, or go on")
     together = steps.add_parser("joint", help="train together with an analysis for degraded images, or go on")
-    for one in (run, together):
+    beside = steps.add_parser("pixels", help="train a filter of decoded images of the same work, or go on")
+    for one in (run, together, beside):
         _run_options(one)
     add_options(together)
     run.add_argument("--teach", type=int, default=2000, help="steps in which it learns degradations first")
@@ -96,6 +99,8 @@ def _carry_out(args: argparse.Namespace) -> None:
         train(args)
     elif args.step == "joint":
         train(args, JointStage)
+    elif args.step == "pixels":
+        train(args, PixelStage)
     elif args.step == "encoder":
         args.out.write_bytes(joint_encoder_file(args.checkpoint, args.name, args.base))
     elif args.step == "adapt":

@@ -2,8 +2,9 @@
 
 The streams stay those of the base, whose decoder is frozen; only what an encoder computes is trained,
 the analysis transform and the hyper analysis, and the restoration network.
-The loss of half of each batch is ``lambda * distance(restored, clean) + bits``; the other half has latents of
-the base's own analysis, so that streams of ordinary encoders are restored still.
+The loss of half of each batch is ``lambda * distance(restored, clean) + bits``, where the distance is of
+samples and of features; the other half has latents of the base's own analysis, so that streams of ordinary
+encoders are restored still.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from ..model.layers import channels_last, set_integer
 from ..model.quantisation import LAMBDA_HIGH, LAMBDA_LOW, quality_to_lambda
 from ..model.reference import ReferenceModel
 from ..model.shipped import from_files
+from ..training.features import FeatureDistance
 from ..training.optim import DCT_LAYERS, Muon
 from .network import RestorationNetwork
 from .samples import LEAST_QUALITY
@@ -116,24 +118,31 @@ def tempered(distance: Tensor) -> Tensor:
     return torch.where(distance < DEAR, distance, DEAR * (1 + torch.log(distance.clamp_min(DEAR) / DEAR)))
 
 
-def joint_loss(network: JointNetwork, batch: Batch, quality: Tensor) -> tuple[Tensor, Tensor]:
-    """Loss of captured images that are coded and restored, and ``[loss, bits per pixel, dB]`` for the log.
+def joint_loss(
+    network: JointNetwork, batch: Batch, quality: Tensor, seen: FeatureDistance
+) -> tuple[Tensor, Tensor]:
+    """Loss of captured images that are coded and restored, and ``[loss, bits per pixel, dB, features]``.
+
+    The distance is the squared error and that of features, to which texture matters; the last value for the
+    log is what the features add.
 
     What derives the vector learns to tell degradations here too, as far as the latents still show them; the
     analysis does not learn to keep them.
     """
     restored, latents, bits = network(batch, quality)
     with torch.autocast(batch.clean.device.type, enabled=False):
-        error = squared_error(restored.float(), batch)
+        restored = restored.float()
+        error = squared_error(restored, batch)
+        features = seen(batch.clean, restored.clamp(0, 255), batch.mask) / batch.mask.sum((1, 2, 3))
         weight = quality_to_lambda(quality)
         balance = (weight / math.sqrt(LAMBDA_LOW * LAMBDA_HIGH)) ** BALANCE
         balance = torch.where((batch.severity == 0).all(1), FAITHFUL, 1.0) * balance
-        cost = (balance * (bits.float() + tempered(weight * error))).mean()
+        cost = (balance * (bits.float() + tempered(weight * (error + features)))).mean()
         told = network.restoration.derive(latents.detach(), quality, batch.cells).float()
         wrong = wrong_strengths(network.restoration.strengths(told), batch.severity).mean()
         psnr = decibels(error).mean()
     loss = cost + KINDS_WEIGHT * wrong
-    return loss, torch.stack([cost, bits.mean(), psnr]).detach()
+    return loss, torch.stack([cost, bits.mean(), psnr, features.mean()]).detach()
 
 
 @torch.no_grad()
@@ -186,6 +195,8 @@ class JointStage(Stage):
         self.joint = JointNetwork(codec, self.restoration)
         self.network = self.joint
         self.average = copy.deepcopy(self.joint).requires_grad_(False)
+        self.perceived = copy.copy(self.seen)
+        self.perceived.factor = self.args.encoder_feature_weight
         matrices, others = encoder_parameters(codec)
         self.optimisers = [
             *optimisers_of(self.restoration, self.args.matrix_rate, self.args.rate),
@@ -219,7 +230,7 @@ class JointStage(Stage):
             loss, figures = loss_of(self.restoration, first, self.seen)
         integer = self.joint.codec.analysis.first.integer
         with torch.autocast("cpu", torch.bfloat16, enabled=not integer):
-            more, own = joint_loss(self.joint, second, quality)
+            more, own = joint_loss(self.joint, second, quality, self.perceived)
         with torch.autocast("cpu", torch.bfloat16):
             more = more + self._taught(rng)
         return loss + more, torch.cat([figures, own])
@@ -284,3 +295,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--encoder", type=Path, help="encoder's file that it begins with, else the base's")
     parser.add_argument("--encoder-matrix-rate", type=float, default=5e-4)
     parser.add_argument("--encoder-rate", type=float, default=1e-4)
+    parser.add_argument(
+        "--encoder-feature-weight", type=float, default=100.0, help="of features where the encoder learns too"
+    )

@@ -218,7 +218,23 @@ class Derive(nn.Module):
             return VECTOR.clamp(ste_floor(x.float(), VECTOR.frac)) + LEAK * (found - found.detach())
 
 
-class RestorationNetwork(nn.Module):
+class Restoring(nn.Module):
+    """What restores one group of each image, given its latents.
+
+    Called with latents ``[B, M, h, w]`` in network units, qualities ``[B]`` of 0 to 63 and cells
+    ``[B, 1, h, w]``, 1 where a cell is of the group, it gives samples ``[B, 3, 16 h, 16 w]``, and the vector
+    ``[B, V]`` if there is one.
+
+    Args:
+        base: the synthesis of the base; it stays as it is.
+    """
+
+    def __init__(self, base: SynthesisTransform):
+        super().__init__()
+        self.base = base.requires_grad_(False)
+
+
+class RestorationNetwork(Restoring):
     """From latents of a group to its vector, and from both to restored samples.
 
     Args:
@@ -227,9 +243,8 @@ class RestorationNetwork(nn.Module):
     """
 
     def __init__(self, sizes: RestorationSizes, base: SynthesisTransform):
-        super().__init__()
+        super().__init__(base)
         self.sizes = s = sizes
-        self.base = base.requires_grad_(False)
         self.derive = Derive(s)
         self.condition = Pointwise(s.vector, 2 * s.vector, VECTOR, FEATURES)
         unbiased(self.condition)

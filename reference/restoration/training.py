@@ -26,7 +26,7 @@ from ..training.optim import Muon
 from ..training.stop import Stop
 from .checkpoints import load_own, own_state, read_own
 from .degradations import KINDS
-from .network import NEAR, VECTOR, RestorationNetwork, RestorationSizes, base_synthesis
+from .network import NEAR, VECTOR, RestorationNetwork, RestorationSizes, Restoring, base_synthesis
 from .samples import open_samples
 
 EVERY = 100
@@ -118,25 +118,29 @@ def decibels(error: Tensor) -> Tensor:
     return 10 * torch.log10(255**2 / error.clamp_min(1e-3))
 
 
-def loss_of(network: RestorationNetwork, batch: Batch, seen: FeatureDistance) -> tuple[Tensor, Tensor]:
-    """Loss of a batch, and ``[loss, dB, error of strengths]`` for the log.
+def distance_loss(decoded: Tensor, batch: Batch, seen: FeatureDistance) -> tuple[Tensor, Tensor]:
+    """Loss of restored samples ``float32 [B, 3, S, S]``, and their squared errors ``[B]``.
 
     The distance counts by its logarithm, so that samples of all degradations weigh alike.
     """
+    error = squared_error(decoded, batch)
+    few = slice(0, max(1, len(error) // SEEN_PART))
+    mask = batch.mask[few]
+    more = seen(batch.clean[few], decoded[few].clamp(0, 255), mask) / mask.sum((1, 2, 3))
+    distance = torch.cat([error[few] + more, error[few.stop :]])
+    weight = torch.where((batch.severity == 0).all(1), CLEAN_WEIGHT, 1.0)
+    return (weight * torch.log(distance + FLOOR)).sum() / weight.sum(), error
+
+
+def loss_of(network: RestorationNetwork, batch: Batch, seen: FeatureDistance) -> tuple[Tensor, Tensor]:
+    """Loss of a batch, and ``[loss, dB, error of strengths]`` for the log."""
     decoded, vector = network(batch.latents, batch.quality, batch.cells)
     with torch.autocast(batch.clean.device.type, enabled=False):
-        decoded = decoded.float()
-        error = squared_error(decoded, batch)
-        few = slice(0, max(1, len(error) // SEEN_PART))
-        mask = batch.mask[few]
-        more = seen(batch.clean[few], decoded[few].clamp(0, 255), mask) / mask.sum((1, 2, 3))
-        distance = torch.cat([error[few] + more, error[few.stop :]])
-        found = network.strengths(vector.float())
-        wrong = wrong_strengths(found, batch.severity)
-        weight = torch.where((batch.severity == 0).all(1), CLEAN_WEIGHT, 1.0)
-        loss = (weight * torch.log(distance + FLOOR)).sum() / weight.sum() + KINDS_WEIGHT * wrong.mean()
+        distance, error = distance_loss(decoded.float(), batch, seen)
+        wrong = wrong_strengths(network.strengths(vector.float()), batch.severity).mean()
+        loss = distance + KINDS_WEIGHT * wrong
         psnr = decibels(error).mean()
-    return loss, torch.stack([loss.detach(), psnr.detach(), wrong.mean().detach()])
+    return loss, torch.stack([loss.detach(), psnr.detach(), wrong.detach()])
 
 
 def optimisers_of(
@@ -265,7 +269,7 @@ def kind_of(severity: Tensor) -> str:
 
 
 @torch.no_grad()
-def by_kind(network: RestorationNetwork, rows: Sequence[np.void]) -> dict[str, tuple[float, float]]:
+def by_kind(network: Restoring, rows: Sequence[np.void]) -> dict[str, tuple[float, float]]:
     """Mean dB of samples as captured and restored, by their kind, ``clean`` or ``mixed``."""
     found: dict[str, list[tuple[float, float]]] = {}
     for start in range(0, len(rows), 8):
@@ -339,8 +343,8 @@ class Stage:
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.optimisers = optimisers_of(self.restoration, self.args.matrix_rate, self.args.rate)
 
-    def restoring(self, network: nn.Module) -> RestorationNetwork:
-        """The restoration network within :attr:`network` or :attr:`average`."""
+    def restoring(self, network: nn.Module) -> Restoring:
+        """What restores within :attr:`network` or :attr:`average`."""
         assert isinstance(network, RestorationNetwork)
         return network
 

@@ -2,6 +2,7 @@
 
 Images of a data set with true boxes are degraded (:mod:`sdc_reference.restoration.trials`), coded with a
 group for the objects of each level, and decoded as captured and restored: whole, and the objects alone.
+With ``--analysis`` the streams are by the analysis for degraded images.
 Average precision is by the true labels, and by the detector's own answers on the clean images.
 Beside stand the degraded images before coding.
 """
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 
 import sdc
+from sdc.codec.presets import Preset
 from sdc.errors import SdcError
 from sdc.networks.registry import load_restoration
 from sdc.objects.object import Object
@@ -27,7 +29,7 @@ from sdc.paths import write_file
 from sdc.types import Pixels
 
 from ...restoration.trials import TRIALS, trial_of
-from ..coders import SdcCoder
+from ..coders import SdcCoder, files_of
 from ..evaluators import Evaluator, evaluator_of
 from ..figures import interval
 from ..images import coco_images
@@ -53,6 +55,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add(parser, "coco! every")
     parser.add_argument("--network", required=True, help="a detector, as `accuracy` takes it")
     parser.add_argument("--model", type=int, default=4, help="number of the restoration model")
+    parser.add_argument(
+        "--analysis", type=int, help="number of the model with the analysis for degraded images"
+    )
     parser.add_argument("--tasks", nargs="*", choices=list(TRIALS), default=list(TRIALS))
     parser.add_argument("--strengths", nargs="*", type=int, choices=(0, 1), default=[1])
     parser.add_argument("--qualities", nargs="*", type=int, default=[24, 44])
@@ -65,20 +70,22 @@ def key_of(row: Row) -> tuple[Any, ...]:
     return tuple(row.get(name) for name in ("by", "image", "task", "strength", "quality", "part", "restored"))
 
 
-def made_by(evaluator: Evaluator, model: int) -> str:
+def made_by(evaluator: Evaluator, model: int, analysis: int | None) -> str:
     """What answers depend on but the image, its degradation and its rate, in words.
 
     Args:
         model: number of the restoration model.
+        analysis: number of the model with the analysis, none for the ordinary one.
 
     Raises:
         SdcError: ``E_MODEL`` or ``E_MODEL_FILE``.
     """
-    return f"{evaluator.version}; {SdcCoder(1).version}; restored by {load_restoration(model).sha256[:8]}"
+    parts = [evaluator.version, SdcCoder(1).version, f"restored by {load_restoration(model).sha256[:8]}"]
+    return "; ".join([*parts, *(f"analysis {one}" for one in files_of(Preset(analysis=analysis)))])
 
 
 def views(
-    shown: Pixels, objects: Sequence[Object], quality: int, model: int
+    shown: Pixels, objects: Sequence[Object], quality: int, model: int, analysis: int | None = None
 ) -> Iterator[tuple[str, bool, float, Pixels]]:
     """Part, whether restored, bits per pixel, and pixels, all of one stream.
 
@@ -87,8 +94,9 @@ def views(
         objects: whose cells are coded first.
         quality: of all groups.
         model: number of the restoration model.
+        analysis: number of the model with the analysis, none for the ordinary one.
     """
-    stream = sdc.encode(shown, objects=objects, quality=quality, effort=0)
+    stream = sdc.encode(shown, objects=objects, quality=quality, effort=0, preset=Preset(analysis=analysis))
     alone = sdc.extract(stream, levels=OBJECTS)
     for part, data in ((WHOLE, stream), (ALONE, alone)):
         decoded = sdc.decode(data, restore=model)
@@ -121,7 +129,7 @@ def answered(
                 one = {**about, "quality": quality}
                 if key_of({**one, "part": ALONE, "restored": True}) in known:
                     continue
-                for part, restored, bpp, pixels in views(shown, objects, quality, args.model):
+                for part, restored, bpp, pixels in views(shown, objects, quality, args.model, args.analysis):
                     row = {**one, "part": part, "restored": restored, "bpp": bpp}
                     if key_of(row) not in known:
                         yield {**row, "answer": evaluator.answer(pixels, clean)}
@@ -227,7 +235,7 @@ def run(args: argparse.Namespace) -> None:
 def _all_rows(args: argparse.Namespace) -> list[Row]:
     """The rows of this network and these models, in the file from then on."""
     evaluator = evaluator_of("detection", args.network)
-    by = made_by(evaluator, args.model)
+    by = made_by(evaluator, args.model, args.analysis)
     rows = read_rows(args.rows)
     write_file(args.rows, "".join(json.dumps(row) + "\n" for row in rows).encode())  # whole lines alone
     with args.rows.open("a", encoding="utf-8") as file:
