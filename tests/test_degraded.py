@@ -120,6 +120,10 @@ def test_the_command_answers_once_and_compares(data: Path, capsys: pytest.Captur
     [
         (("--network", "missing.onnx"), "degraded: .*missing.onnx"),
         (("--network", f"{__name__}:brightest", "--model", "77"), "degraded: E_MODEL: model 77 is not known"),
+        (
+            ("--network", f"{__name__}:brightest", "--analysis", "77"),
+            "degraded: E_MODEL: .*-77-encoder.*here",
+        ),
     ],
 )
 def test_what_is_not_there_is_said(data: Path, words: tuple[str, ...], said: str) -> None:

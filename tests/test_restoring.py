@@ -51,6 +51,7 @@ from sdc_reference.restoration.degradations import (
 from sdc_reference.restoration.export import restoration_file
 from sdc_reference.restoration.joint import ENCODING, joint_encoder_file, tempered
 from sdc_reference.restoration.network import RestorationNetwork, RestorationSizes, base_synthesis
+from sdc_reference.restoration.perceived import distance_by
 from sdc_reference.restoration.pixels import PixelNetwork
 from sdc_reference.restoration.told import told_of, told_table
 from sdc_reference.restoration.training import Batch, calibrate, small_batch
@@ -431,6 +432,26 @@ def test_an_adapter_learns_from_what_is_restored() -> None:
         optimiser.step()
         rates.append(float(loss.detach()))
     assert rates[-1] < rates[0] - 0.01
+
+
+class Apart(torch.nn.Module):
+    """Mean difference of two batches, where ST-LPIPS stands otherwise."""
+
+    def forward(self, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        return (one - other).abs().mean((1, 2, 3), keepdim=True)
+
+
+def test_st_lpips_counts_by_pixel_of_a_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sdc_reference.restoration.perceived.st_lpips_network", Apart)
+    distance = distance_by(Path("st-lpips"), torch.zeros(0), 400.0)
+    clean, mask = torch.full((3, 3, 16, 32), 100.0), torch.ones(3, 1, 16, 32)
+    mask[1, :, :, :16] = 0
+    restored = (clean + 51 * torch.tensor([1.0, 2.0, 5.0])[:, None, None, None]).requires_grad_()
+    found = distance(clean, restored, mask) / mask.sum((1, 2, 3))
+    # Two of three are compared, and stand for all.
+    assert found.tolist() == pytest.approx([400 * 0.4 * 1.5, 400 * 0.8 * 1.5, 0])
+    found.sum().backward()
+    assert not restored.grad[1, :, :, :16].any() and restored.grad[1, :, :, 16:].all()
 
 
 def test_distances_that_cannot_be_helped_cost_no_more_bits() -> None:

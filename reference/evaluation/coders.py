@@ -14,9 +14,10 @@ import sdc
 from sdc.analysis import hashes
 from sdc.analysis.finder import finder
 from sdc.codec.presets import Preset
+from sdc.errors import SdcError
 from sdc.format.parse import parse
 from sdc.networks.backbone import FILE
-from sdc.networks.registry import load_encoder, models_folder
+from sdc.networks.registry import find_model_file, load_encoder
 from sdc.objects.object import Object
 from sdc.types import Pixels
 
@@ -100,10 +101,20 @@ def files_of(preset: Preset) -> list[str]:
 
     Args:
         preset: that may have an analysis or a restoration model.
+
+    Raises:
+        SdcError: ``E_MODEL`` for a file that is not here.
     """
-    files = [f"sdc-model-{preset.analysis}-encoder.safetensors"] if preset.analysis is not None else []
-    files += [f"sdc-model-{preset.restoration}.safetensors"] if preset.restoration is not None else []
-    return [hashlib.sha256((models_folder() / name).read_bytes()).hexdigest()[:8] for name in files]
+    names = [f"sdc-model-{preset.analysis}-encoder.safetensors"] if preset.analysis is not None else []
+    names += [f"sdc-model-{preset.restoration}.safetensors"] if preset.restoration is not None else []
+    return [_digest(name) for name in names]
+
+
+def _digest(name: str) -> str:
+    path = find_model_file(name)
+    if path is None:
+        raise SdcError("E_MODEL", f"{name} is not here")
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:8]
 
 
 class SdcCoder:

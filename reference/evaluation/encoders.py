@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sdc.codec.encoder import encode
-from sdc.networks.registry import _find
+from sdc.networks.registry import find_model_file
 from sdc.objects.object import Object
 from sdc.types import Level, Pixels
 
@@ -32,7 +32,7 @@ def model_files(number: int) -> tuple[bytes, bytes]:
     Raises:
         SystemExit: there is no such model.
     """
-    paths = [_find(f"sdc-model-{number}{part}.safetensors") for part in ("", "-encoder")]
+    paths = [find_model_file(f"sdc-model-{number}{part}.safetensors") for part in ("", "-encoder")]
     decoder, encoder = (b"" if path is None else path.read_bytes() for path in paths)
     if not decoder:
         sys.exit(f"model {number} is not here")

@@ -15,7 +15,8 @@ Both are optional: the extra ``measures``.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -30,20 +31,43 @@ SMALLEST = 32
 """Sides in pixels from which both measures have values."""
 
 
-def st_lpips() -> Measure:
-    """ST-LPIPS on torch.
+@contextmanager
+def needed_for(name: str) -> Iterator[None]:
+    """Say of what is not installed what needs it, and which extra has it.
+
+    Raises:
+        ImportError: one was raised within.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise ImportError(f"{name}: {error}; the extra `measures` has what it needs") from error
+
+
+def st_lpips_network() -> Any:
+    """The network of ST-LPIPS, a module of torch.
+
+    It is called with two batches ``float32 [B, 3, H, W]`` of -1 to 1, and gives distances ``[B, 1, 1, 1]``.
 
     Raises:
         ImportError: the package, or one of those that it imports, is not installed.
     """
+    from sdc.analysis.providers import _torchvision  # noqa: F401
+
+    network = import_module("stlpips_pytorch.stlpips")
+    return network.LPIPS(net="alex", variant="shift_tolerant", verbose=False)
+
+
+def st_lpips() -> Measure:
+    """ST-LPIPS on torch.
+
+    Raises:
+        ImportError: as :func:`st_lpips_network`.
+    """
     import torch
     from torch import Tensor
 
-    from sdc.analysis.providers import _torchvision  # noqa: F401
-
-    network: Any = import_module("stlpips_pytorch.stlpips").LPIPS(
-        net="alex", variant="shift_tolerant", verbose=False
-    )
+    network = st_lpips_network()
 
     def signed(pixels: Pixels) -> Tensor:
         return torch.from_numpy(pixels.astype(np.float32) / 127.5 - 1).permute(2, 0, 1)[None]
@@ -89,8 +113,6 @@ def measures_of(names: list[str]) -> dict[str, Measure]:
     """
     out = {}
     for name in dict.fromkeys(names):
-        try:
+        with needed_for(name):
             out[name] = MEASURES[name]()
-        except ImportError as error:
-            raise ImportError(f"{name}: {error}; the extra `measures` has what it needs") from error
     return out

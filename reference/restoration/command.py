@@ -25,6 +25,7 @@ from .clip import as_json, features_of, load_adapter, save_adapter, told_by, tra
 from .degradations import KINDS
 from .export import restoration_file
 from .joint import JointStage, add_options, joint_encoder_file
+from .perceived import ST_LPIPS
 from .pixels import PixelStage
 from .samples import MARGIN, SIZE, make_samples, open_samples
 from .told import told_of, told_table
@@ -128,7 +129,9 @@ def _carry_out(args: argparse.Namespace) -> None:
 
 def _run_options(run: argparse.ArgumentParser) -> None:
     run.add_argument("--samples", type=Path, required=True)
-    run.add_argument("--features", type=Path, required=True, help="torchvision's weights of MobileNetV2")
+    run.add_argument(
+        "--features", type=Path, required=True, help=f"torchvision's weights of MobileNetV2, or {ST_LPIPS}"
+    )
     run.add_argument("--feature-weight", type=float, default=30.0)
     run.add_argument(
         "--start", type=Path, help="last.pt or weights of another run, whose tensors are taken as they fit"

@@ -29,9 +29,9 @@ from ..model.layers import channels_last, set_integer
 from ..model.quantisation import LAMBDA_HIGH, LAMBDA_LOW, quality_to_lambda
 from ..model.reference import ReferenceModel
 from ..model.shipped import from_files
-from ..training.features import FeatureDistance
 from ..training.optim import DCT_LAYERS, Muon
 from .network import RestorationNetwork
+from .perceived import Distance
 from .samples import LEAST_QUALITY
 from .training import (
     KINDS_WEIGHT,
@@ -118,9 +118,7 @@ def tempered(distance: Tensor) -> Tensor:
     return torch.where(distance < DEAR, distance, DEAR * (1 + torch.log(distance.clamp_min(DEAR) / DEAR)))
 
 
-def joint_loss(
-    network: JointNetwork, batch: Batch, quality: Tensor, seen: FeatureDistance
-) -> tuple[Tensor, Tensor]:
+def joint_loss(network: JointNetwork, batch: Batch, quality: Tensor, seen: Distance) -> tuple[Tensor, Tensor]:
     """Loss of captured images that are coded and restored, and ``[loss, bits per pixel, dB, features]``.
 
     The distance is the squared error and that of features, to which texture matters; the last value for the
@@ -296,5 +294,5 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--encoder-matrix-rate", type=float, default=5e-4)
     parser.add_argument("--encoder-rate", type=float, default=1e-4)
     parser.add_argument(
-        "--encoder-feature-weight", type=float, default=100.0, help="of features where the encoder learns too"
+        "--encoder-feature-weight", type=float, default=400.0, help="of features where the encoder learns too"
     )

@@ -21,12 +21,12 @@ from sdc.networks.registry import models_folder
 
 from ..model.checkpoints import save_state
 from ..model.layers import LATENT, channels_last
-from ..training.features import FeatureDistance
 from ..training.optim import Muon
 from ..training.stop import Stop
 from .checkpoints import load_own, own_state, read_own
 from .degradations import KINDS
 from .network import NEAR, VECTOR, RestorationNetwork, RestorationSizes, Restoring, base_synthesis
+from .perceived import Distance, distance_by
 from .samples import open_samples
 
 EVERY = 100
@@ -118,7 +118,7 @@ def decibels(error: Tensor) -> Tensor:
     return 10 * torch.log10(255**2 / error.clamp_min(1e-3))
 
 
-def distance_loss(decoded: Tensor, batch: Batch, seen: FeatureDistance) -> tuple[Tensor, Tensor]:
+def distance_loss(decoded: Tensor, batch: Batch, seen: Distance) -> tuple[Tensor, Tensor]:
     """Loss of restored samples ``float32 [B, 3, S, S]``, and their squared errors ``[B]``.
 
     The distance counts by its logarithm, so that samples of all degradations weigh alike.
@@ -132,7 +132,7 @@ def distance_loss(decoded: Tensor, batch: Batch, seen: FeatureDistance) -> tuple
     return (weight * torch.log(distance + FLOOR)).sum() / weight.sum(), error
 
 
-def loss_of(network: RestorationNetwork, batch: Batch, seen: FeatureDistance) -> tuple[Tensor, Tensor]:
+def loss_of(network: RestorationNetwork, batch: Batch, seen: Distance) -> tuple[Tensor, Tensor]:
     """Loss of a batch, and ``[loss, dB, error of strengths]`` for the log."""
     decoded, vector = network(batch.latents, batch.quality, batch.cells)
     with torch.autocast(batch.clean.device.type, enabled=False):
@@ -333,7 +333,7 @@ class Stage:
         self.base = models_folder() / f"sdc-model-{args.base}.safetensors"
         self.restoration = channels_last(RestorationNetwork(RestorationSizes(), base_synthesis(self.base)))
         examples = batch_of(random_rows(samples, 16, np.random.default_rng(args.seed))).clean
-        self.seen = FeatureDistance(args.features, examples, args.feature_weight)
+        self.seen = distance_by(args.features, examples, args.feature_weight)
         self._build()
         self._peaks = [group["lr"] for o in self.optimisers for group in o.param_groups]
         self.step, self.seconds = 0, 0.0

@@ -17,7 +17,7 @@ from typing import Any
 
 from .._version import __version__
 from ..analysis.hashes import code_hash, weights_beside
-from ..networks.registry import models_folder
+from ..networks.registry import model_folders
 from .analysis_options import SETTINGS
 from .identity import Identity, sha256_of
 from .jobs import Job, Result
@@ -165,8 +165,7 @@ def _options(args: Args) -> dict[str, Any]:
 
 def _models() -> list[str]:
     """Hashes of all model files that could be used."""
-    own = os.environ.get("SDC_MODELS")
-    folders = ([Path(own)] if own else []) + [models_folder()]
+    folders = model_folders()
     return [
         f"{path.name} {sha256_of(str(path))}" for at in folders for path in sorted(at.glob("*.safetensors"))
     ]

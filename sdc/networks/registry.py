@@ -25,13 +25,15 @@ def models_folder() -> Path:
     return Path(str(files("sdc"))) / "models"
 
 
-def _find(name: str) -> Path | None:
-    """A model file, in the folder that ``SDC_MODELS`` names or in this package's own."""
+def model_folders() -> list[Path]:
+    """Folders in which model files are looked for: that of ``SDC_MODELS``, and this package's own."""
     own = os.environ.get("SDC_MODELS")
-    for folder in ([Path(own)] if own else []) + [models_folder()]:
-        if (folder / name).is_file():
-            return folder / name
-    return None
+    return ([Path(own)] if own else []) + [models_folder()]
+
+
+def find_model_file(name: str) -> Path | None:
+    """A model file, from the first of :func:`model_folders` that has it."""
+    return next((folder / name for folder in model_folders() if (folder / name).is_file()), None)
 
 
 RESTORES = 2
@@ -45,7 +47,7 @@ def _model_file(number: int, where: str) -> tuple[bytes, str]:
         SdcError: ``E_MODEL`` for a number this decoder does not have, ``E_MODEL_FILE`` for other weights.
     """
     registered = {row["model"]: row["sha256"] for row in spec_data("registry.json")["models"]["entries"]}
-    path = _find(f"sdc-model-{number}.safetensors")
+    path = find_model_file(f"sdc-model-{number}.safetensors")
     if path is None or (number not in registered and number < PRIVATE):
         raise SdcError("E_MODEL", f"model {number} is not known", where)
     data = path.read_bytes()
@@ -149,7 +151,7 @@ def load_encoder(number: int) -> Encoder:
     Raises:
         SdcError: ``E_MODEL``, or ``E_MODEL_FILE`` when the file is not as it must be.
     """
-    path = _find(f"sdc-model-{number}-encoder.safetensors")
+    path = find_model_file(f"sdc-model-{number}-encoder.safetensors")
     if path is None:
         raise SdcError("E_MODEL", f"model {number} has no encoder here")
     tensors, description = read_tensors(path.read_bytes())
