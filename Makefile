@@ -52,6 +52,10 @@ docs/sheet.jpg: demo
 	$(VENV)/bin/python -I -c "from PIL import Image; \
 	Image.open('$(OUT)/sheet.png').convert('RGB').save('$@', quality=80, optimize=True)"
 
+# The same photograph, degraded, as captured and restored.
+docs/restoration.jpg: $(VENV_TEST)/core demo
+	$(VENV_TEST)/bin/python -m sdc_reference.evaluation restored --image $(OUT)/photo.png --out $@
+
 # The order matters: torch first, then CompressAI with torch named beside it, or it would bring another build.
 $(VENV_TEST)/stamp: pyproject.toml constraints.txt
 	$(call venv,$(VENV_TEST))

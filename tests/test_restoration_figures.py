@@ -39,6 +39,7 @@ from sdc_reference.evaluation.restored import (
     writing_rows,
 )
 from sdc_reference.evaluation.restorers import RestorerError, load_restorer
+from sdc_reference.restoration.trials import trial_of
 
 
 def photograph() -> Pixels:
@@ -167,6 +168,27 @@ def test_each_way_codes_and_restores_in_its_order() -> None:
     first = sdc.encode(half_of(shown), quality=QUALITIES[2], effort=0)
     assert np.array_equal(found["half, then SDC"][1], sdc.decode(first).pixels)
     assert psnr(found["half, then AVIF"][1], half_of(shown)) > psnr(found["half, then AVIF"][1], shown) + 5
+
+
+def test_a_sheet_shows_what_is_captured_and_restored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.fromarray(photograph()).save(tmp_path / "a.png")
+    words = ["restored", "--image", str(tmp_path / "a.png"), "--out", str(tmp_path / "sheet.png")]
+    evaluation.main([*words, "--tasks", "low-light", "rain", "--quality", "40"])
+    assert "2 degradations" in capsys.readouterr().out
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB"))
+    dark = trial_of(photograph(), "low-light", 0)
+    found = sdc.decode(sdc.encode(dark, quality=40, effort=0), restore=4)
+    for pixels in (found.pixels, found.restored):
+        assert pixels is not None
+        windows = np.lib.stride_tricks.sliding_window_view(sheet[..., 1], pixels.shape[:2])
+        assert (windows == pixels[..., 1]).all((2, 3)).any()
+    with pytest.raises(SystemExit, match="E_MODEL"):
+        evaluation.main([*words, "--analysis", "77"])
+    with pytest.raises(SystemExit, match=r"none\.png"):
+        evaluation.main(["restored", "--image", str(tmp_path / "none.png"), "--out", str(tmp_path / "b.png")])
+    assert not (tmp_path / "b.png").exists()
 
 
 def test_the_analysis_for_degraded_images_codes_what_is_restored(

@@ -6,12 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from PIL import Image, ImageDraw
-
 from sdc.codec.decoder import decode
 from sdc.format.parse import parse
 from sdc.images.drawing import panel_image
-from sdc.images.layout import GAP, INK, MARGIN, PAPER, TEXT, TITLE, draw_lines
 from sdc.images.panels import bpp_text
 from sdc.objects.grouping import group_map
 from sdc.types import LEVELS, Pixels
@@ -19,13 +16,12 @@ from sdc.types import LEVELS, Pixels
 from ..encoders import Encode, encoder_of, quality_for
 from ..images import coco_images
 from ..options import add
+from ..sheets import Panel, sheet_of
 
 PHOTOGRAPHS = 10
 BPP = 0.15
 WIDTH, HEIGHT = 384, 288
 """Most of a panel's sides in pixels."""
-
-Panel = tuple[Image.Image, str]
 
 
 def panels(image: Pixels, data: bytes) -> list[Panel]:
@@ -68,18 +64,6 @@ def run(args: argparse.Namespace) -> None:
     rows = _chosen(args.coco, encoder_of(args.model, args.effort))
     if not rows:
         sys.exit("no image with objects of three levels")
-    words = round(TEXT * 1.4) + 8
-    heights = [row[0][0].height + words + GAP for row in rows]
-    top = MARGIN + round(TITLE * 1.4) + 10
-    paper = Image.new("RGB", (2 * MARGIN + 4 * (WIDTH + GAP) - GAP, top + sum(heights) + MARGIN), PAPER)
-    pen = ImageDraw.Draw(paper)
     title = f"model {args.model}: bits per pixel from the start of the file to the end of what is shown"
-    draw_lines(pen, [[(title, INK)]], MARGIN, MARGIN, TITLE)
-    for row, height in zip(rows, heights, strict=True):
-        for k, (image, text) in enumerate(row):
-            x = MARGIN + k * (WIDTH + GAP)
-            paper.paste(image, (x, top))
-            draw_lines(pen, [[(text, INK)]], x, top + image.height + 6, TEXT)
-        top += height
-    paper.save(args.out, quality=85)
+    sheet_of(title, rows, WIDTH).save(args.out, quality=85)
     print(f"{args.out}: {len(rows)} photographs")
