@@ -1241,6 +1241,22 @@ def test_folders_are_validated(run: Run, monkeypatch: pytest.MonkeyPatch, jobs: 
     assert {len(bar) for bar in bars} == {progress.BAR}
 
 
+def test_a_terminal_is_told_of_one_file_that_takes_long(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(gradient()).save("a.png")
+    for patience, terminal in ((60.0, Terminal()), (0.0, Terminal()), (0.0, io.StringIO())):
+        with monkeypatch.context() as patch:
+            patch.setattr(progress, "PATIENCE", patience)
+            patch.setattr(sys, "stderr", terminal)
+            assert run("encode", "a.png", "a.sdc", "--quality", "20").status == 0
+        said = terminal.getvalue()
+        if patience or not isinstance(terminal, Terminal):
+            assert "at work" not in said and "\x1b" not in said
+        else:
+            # Whatever is said goes before anything else is.
+            assert re.match(r"\r\x1b\[Kat work for 0 s", said)
+            assert "at work" not in said.rpartition(progress.CLEAR)[2]
+
+
 def test_objects_for_a_folder(run: Run) -> None:
     Path("in").mkdir()
     for name in ("a", "b"):

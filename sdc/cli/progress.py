@@ -1,10 +1,16 @@
-"""How far a run over many files has come: a bar on a terminal, else a line every so often."""
+"""How far a run over many files has come: a bar on a terminal, else a line every so often.
+
+Of one file that takes long a terminal is told for how long it has been at work.
+"""
 
 from __future__ import annotations
 
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
 
 from .messages import message_line, print_err
 
@@ -13,6 +19,12 @@ BAR = 24
 
 EVERY = 30.0
 """Seconds between two lines where standard error is no terminal."""
+
+CLEAR = "\r\x1b[K"
+"""What takes the line of a terminal away."""
+
+PATIENCE = 2.0
+"""Seconds after which a terminal is told that one file is still worked on."""
 
 
 class Progress:
@@ -37,8 +49,7 @@ class Progress:
     def clear(self) -> None:
         """Take the bar away, so that something can be printed."""
         if _is_terminal():
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            _write(CLEAR)
 
     def draw(self) -> None:
         """Show how far it is, where that is wanted now."""
@@ -54,8 +65,7 @@ class Progress:
             line = f"[{bar}] {self._done}/{self._total}{self._rate()}"
             columns = max(shutil.get_terminal_size().columns, BAR + 16)
             # A line that wraps could not be taken away again.
-            sys.stderr.write(line[: columns - 1] + ("\n" if self._done == self._total else ""))
-            sys.stderr.flush()
+            _write(line[: columns - 1] + ("\n" if self._done == self._total else ""))
 
     def _rate(self) -> str:
         """Rate, time left or time taken, and failures, in words."""
@@ -70,6 +80,31 @@ class Progress:
         return f", {rate}, {when}{failed}"
 
 
+@contextmanager
+def at_work() -> Iterator[None]:
+    """Tell a terminal, from :data:`PATIENCE` on, for how long what is within has been at work."""
+    if not _is_terminal():
+        yield
+        return
+    over, began = Event(), time.monotonic()
+
+    def tell() -> None:
+        wait = PATIENCE
+        while not over.wait(wait):
+            _write(f"{CLEAR}at work for {duration(time.monotonic() - began)}")
+            wait = 1.0
+
+    teller = Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join()
+        if time.monotonic() - began >= PATIENCE:
+            _write(CLEAR)
+
+
 def duration(seconds: float) -> str:
     """A time in words, such as ``2 h 5 min``."""
     whole = round(seconds)
@@ -79,6 +114,11 @@ def duration(seconds: float) -> str:
         return f"{whole // 60} min {whole % 60} s" if whole < 600 else f"{whole // 60} min"
     hours, minutes = whole // 3600, whole % 3600 // 60
     return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} days {hours % 24} h"
+
+
+def _write(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()
 
 
 def _is_terminal() -> bool:

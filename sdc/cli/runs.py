@@ -17,6 +17,7 @@ from .left_out import left_out
 from .manifest import Manifest
 from .messages import DONE, Args, Work, folder_status, worst_status
 from .pool import run_jobs
+from .progress import at_work
 from .refusals import file_identity, is_same
 from .resume import run_what_is_left
 
@@ -31,7 +32,9 @@ def run_one(work: Work, args: Args) -> int:
     others = (getattr(args, "original", None), objects_path(args, args.input))
     if args.input == PIPE and PIPE in others:
         raise SdcError("E_USAGE", "standard input is named twice and can be read only once")
-    return show(attempt(work, args, Job(args.input, args.output)))
+    with at_work():
+        result = attempt(work, args, Job(args.input, args.output))
+    return show(result)
 
 
 def run_all(
