@@ -26,6 +26,7 @@ from sdc_reference.evaluation.commands.restoration import QUALITIES, Case, Tools
 from sdc_reference.evaluation.metrics import psnr
 from sdc_reference.evaluation.perceptual import MEASURES, measures_of
 from sdc_reference.evaluation.restored import (
+    BEST,
     CAPTURED,
     CLEAN,
     FOR_RESTORATION,
@@ -129,7 +130,20 @@ def test_measures_are_compared_where_all_have_them() -> None:
         "| AVIF | not measured |",
     ]
     at = lines.index("Restored at the same rate, BRISQUE lower by:")
-    assert lines[at + 4 :] == [f"| {CAPTURED} | +0.0 |", "| AVIF | +20.0 |"]
+    assert lines[at + 4 :] == [f"| {CAPTURED} | +0.0 |", "| AVIF | +20.0 |", f"| {BEST} | +0.0 |"]
+
+
+def test_the_best_other_way_is_none_of_the_codec_s_own() -> None:
+    def best(rows: list[Row]) -> list[str]:
+        return [line for line in summary(rows) if line.startswith(f"| {BEST} ")]
+
+    rows = [replace(r, psnr=r.psnr + 0.5) if r.way == "AVIF" else r for r in some_rows()]
+    wanted = [f"| {BEST} | +1.00 |", f"| {BEST} | +0.00 |"]
+    assert best(rows) == wanted
+    both = ORDINARY, FOR_RESTORATION
+    own = [replace(r, way=way, psnr=r.psnr + 9) for r in rows if r.way == RESTORED for way in both]
+    assert best(rows + own) == wanted
+    assert best([r for r in rows if r.way in (RESTORED, CAPTURED)]) == []
 
 
 def test_draws_of_images_weigh_them() -> None:

@@ -28,6 +28,12 @@ CAPTURED, RESTORED = "SDC as captured", "SDC restored"
 ORDINARY = "SDC, ordinary analysis, restored"
 FOR_RESTORATION = "SDC for restoration, not restored"
 
+OWN = (ORDINARY, FOR_RESTORATION)
+"""Ways of the codec that are no other ways of restoring."""
+
+BEST = "the best other way"
+"""The row of what is least gained on any way but those of :data:`OWN`."""
+
 DRAWS = 300
 """Of the images, for intervals."""
 
@@ -232,7 +238,10 @@ def summary(rows: Sequence[Row]) -> Iterator[str]:
         if any(name in one[RESTORED].scores for one in lines):
             yield ""
             yield f"Restored at the same rate, {score.title}:"
-            yield from _table(tasks, {way: [_cell(one, way, name, _gain) for one in lines] for way in ways})
+            gains = {way: [_cell(one, way, name, _gain) for one in lines] for way in ways}
+            if len(gains.keys() - OWN) > 1:
+                gains[BEST] = [_least(one, name) for one in lines]
+            yield from _table(tasks, gains)
             if score.rates:
                 yield ""
                 yield f"Rate at the same {name}, % (BD-rate), and the middle 95 % of {DRAWS} draws of images:"
@@ -302,13 +311,26 @@ def _cell(lines: Mapping[str, Line], way: str, name: str, compare: Compare) -> s
     return compare(lines[RESTORED], lines[way], name)
 
 
-def _gain(restored: Line, line: Line, name: str) -> str:
+def _gain_of(restored: Line, line: Line, name: str) -> float:
     ours, other = (
         list(zip(one.rates[:, 0].tolist(), one.scores[name][:, 0].tolist(), strict=True))
         for one in (restored, line)
     )
-    gain = gain_at_equal_rate(ours, other)
+    return gain_at_equal_rate(ours, other)
+
+
+def _gain(restored: Line, line: Line, name: str) -> str:
+    gain = _gain_of(restored, line, name)
     return "no rate in common" if np.isnan(gain) else f"{gain:+.{SCORES[name].digits}f}"
+
+
+def _least(lines: Mapping[str, Line], name: str) -> str:
+    """The least gain of a task on any other way; nothing where there is none."""
+    others = [line for way, line in lines.items() if way not in (RESTORED, *OWN) and name in line.scores]
+    if name not in lines[RESTORED].scores:
+        return ""
+    gains = [gain for line in others if not np.isnan(gain := _gain_of(lines[RESTORED], line, name))]
+    return f"{min(gains):+.{SCORES[name].digits}f}" if gains else ""
 
 
 def _saved(restored: Line, line: Line, name: str) -> str:
