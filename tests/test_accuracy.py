@@ -400,7 +400,7 @@ def test_files_of_a_preset_are_told_apart(tmp_path: Path, monkeypatch: pytest.Mo
     assert len(before) == 2 and coders.files_of(PRESETS["detection"]) == []
     for name in ("sdc-model-4-encoder.safetensors", "sdc-model-4.safetensors"):
         (tmp_path / name).write_bytes((models_folder() / name).read_bytes() + b" ")
-    monkeypatch.setattr(coders, "models_folder", lambda: tmp_path)
+    monkeypatch.setenv("SDC_MODELS", str(tmp_path))
     assert not set(coders.files_of(preset)) & set(before)
 
 

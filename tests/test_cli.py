@@ -27,7 +27,7 @@ from sdc import core
 from sdc.cli import decode as decode_command
 from sdc.cli import encode as encode_command
 from sdc.cli import main as cli
-from sdc.cli import progress
+from sdc.cli import messages, progress
 from sdc.codec.decoder import decode
 from sdc.coding.engine import engine
 from sdc.colour.profiles import profile_of
@@ -1254,7 +1254,23 @@ def test_a_terminal_is_told_of_one_file_that_takes_long(run: Run, monkeypatch: p
         else:
             # Whatever is said goes before anything else is.
             assert re.match(r"\r\x1b\[Kat work for 0 s", said)
-            assert "at work" not in said.rpartition(progress.CLEAR)[2]
+            assert "at work" not in said.rpartition(messages.CLEAR)[2]
+
+
+def test_a_terminal_that_goes_away_costs_no_file(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(Terminal):
+        def write(self, text: str) -> int:
+            raise OSError("gone")
+
+    Image.fromarray(gradient()).save("a.png")
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    for terminal, source, status in ((Gone(), "a.png", 0), (Gone(), "b.png", 66), (Terminal(), "b.png", 66)):
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stderr", terminal)
+            assert run("encode", source, "a.sdc", "--quality", "20").status == status
+        assert Path("a.sdc").exists()
+    screen = terminal.getvalue().rpartition(messages.CLEAR)[2]
+    assert screen.startswith("sdc encode: E_INPUT") or screen.startswith("sdc: E_INPUT")
 
 
 def test_objects_for_a_folder(run: Run) -> None:

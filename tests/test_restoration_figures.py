@@ -144,6 +144,8 @@ def test_the_best_other_way_is_none_of_the_codec_s_own() -> None:
     own = [replace(r, way=way, psnr=r.psnr + 9) for r in rows if r.way == RESTORED for way in both]
     assert best(rows + own) == wanted
     assert best([r for r in rows if r.way in (RESTORED, CAPTURED)]) == []
+    far = [replace(r, bpp=r.bpp / 99) if r.way == "AVIF" else r for r in rows]
+    assert best(far) == [f"| {BEST} | - |"] * 2
 
 
 def test_draws_of_images_weigh_them() -> None:
@@ -200,6 +202,8 @@ def test_a_sheet_shows_what_is_captured_and_restored(
         assert (windows == pixels[..., 1]).all((2, 3)).any()
     with pytest.raises(SystemExit, match="E_MODEL"):
         evaluation.main([*words, "--analysis", "77"])
+    with pytest.raises(SystemExit, match="unknown file extension"):
+        evaluation.main([*words[:-1], str(tmp_path / "sheet.unknown")])
     with pytest.raises(SystemExit, match=r"none\.png"):
         evaluation.main(["restored", "--image", str(tmp_path / "none.png"), "--out", str(tmp_path / "b.png")])
     assert not (tmp_path / "b.png").exists()

@@ -49,10 +49,17 @@ from sdc_reference.restoration.degradations import (
     random_severities,
 )
 from sdc_reference.restoration.export import restoration_file
-from sdc_reference.restoration.joint import ENCODING, joint_encoder_file, tempered
+from sdc_reference.restoration.joint import (
+    ENCODING,
+    JointNetwork,
+    joint_encoder_file,
+    joint_loss,
+    shipped_codec,
+    tempered,
+)
 from sdc_reference.restoration.network import RestorationNetwork, RestorationSizes, base_synthesis
 from sdc_reference.restoration.perceived import distance_by
-from sdc_reference.restoration.pixels import PixelNetwork
+from sdc_reference.restoration.pixels import PixelNetwork, PixelStage
 from sdc_reference.restoration.told import told_of, told_table
 from sdc_reference.restoration.training import Batch, calibrate, small_batch
 from sdc_reference.restoration.trials import TRIALS, trial_of
@@ -303,11 +310,27 @@ def test_a_filter_of_pixels_learns_from_the_image_as_captured(
     command.main([*words, "0.06"])
     state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
     before, *_, after = (line for line in capsys.readouterr().out.splitlines() if line.startswith("  "))
-    assert state["step"] == 18 and before != after
+    assert state["step"] == 18 and "sizes" not in state and before != after
     figures = [float(word) for word in re.findall(r"\d+\.\d+", before)]
     assert figures[::2] == pytest.approx(figures[1::2], abs=0.1)  # it begins with nothing
-    with pytest.raises(SystemExit, match="not the tensors of this network"):
+    with pytest.raises(SystemExit, match="not of a restoration model"):
         command.main(["keep", str(tmp_path / "run" / "last.pt"), "--out", str(tmp_path / "half.safetensors")])
+
+
+def test_gains_are_no_matrices(small_run: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[PixelStage] = []
+    monkeypatch.setattr(command, "train", lambda args, kind: found.append(kind(args, mixed)))
+    mixed = samples.open_samples(Path(small_run[1]))
+    command.main(["pixels", *small_run, "--minutes", "1"])
+    muon, adam = found[0].optimisers
+    by_muon = {id(p) for group in muon.param_groups for p in group["params"]}
+    for name, parameter in found[0].filter.named_parameters():
+        inner = ".weight" in name and "norm" not in name and parameter.shape[1] > 1
+        hidden = inner and name.split(".")[0] not in ("first", "last", "base")
+        assert (id(parameter) in by_muon) == hidden, name
+    assert len(by_muon) + len(adam.param_groups[0]["params"]) == sum(
+        p.requires_grad for p in found[0].filter.parameters()
+    )
 
 
 def test_the_filter_does_as_much_work_as_what_restores() -> None:
@@ -441,6 +464,57 @@ class Apart(torch.nn.Module):
         return (one - other).abs().mean((1, 2, 3), keepdim=True)
 
 
+class Nowhere(torch.autograd.Function):
+    """Passes values on, and gradients that are no numbers in a corner."""
+
+    @staticmethod
+    def forward(ctx: object, x: torch.Tensor) -> torch.Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: object, g: torch.Tensor) -> torch.Tensor:
+        g = g.clone()
+        g[..., :2, :2] = math.nan
+        return g
+
+
+def test_a_place_without_a_gradient_costs_no_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(Apart):
+        def forward(self, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+            return super().forward(Nowhere.apply(one), other)
+
+    monkeypatch.setattr("sdc_reference.restoration.perceived.st_lpips_network", Broken)
+    restored = torch.full((1, 3, 16, 16), 120.0, requires_grad=True)
+    distance_by(Path("st-lpips"), torch.zeros(0), 1.0)(
+        torch.zeros(1, 3, 16, 16), restored, torch.ones(1, 1, 16, 16)
+    ).sum().backward()
+    assert restored.grad is not None and restored.grad.isfinite().all()
+    assert not restored.grad[..., :2, :2].any() and restored.grad[..., 2:, 2:].all()
+
+
+@pytest.mark.training
+def test_features_count_where_the_encoder_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sdc_reference.restoration.perceived.st_lpips_network", Apart)
+    beside = BASE.with_name("sdc-model-1-encoder.safetensors")
+    network = JointNetwork(shipped_codec(BASE, beside), some_network())
+    batch, quality = a_batch(), torch.full((2,), 30.0)
+    slopes, figures = [], []
+    for factor in (None, 0.0, 400.0):
+        seen = None if factor is None else distance_by(Path("st-lpips"), torch.zeros(0), factor)
+        network.zero_grad()
+        torch.manual_seed(0)
+        loss, said = joint_loss(network, batch, quality, seen)
+        loss.backward()
+        slope = network.codec.analysis.last.weight.grad
+        assert slope is not None
+        slopes.append(slope.clone())
+        figures.append(said.tolist())
+    assert torch.allclose(slopes[0], slopes[1], rtol=1e-3, atol=1e-7) and figures[0] == figures[1]
+    assert not torch.allclose(slopes[1], slopes[2], rtol=1e-2)
+    assert figures[2][0] > figures[1][0] and figures[2][1:3] == figures[1][1:3]
+    assert figures[1][3] == 0 < figures[2][3]
+
+
 def test_st_lpips_counts_by_pixel_of_a_group(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sdc_reference.restoration.perceived.st_lpips_network", Apart)
     distance = distance_by(Path("st-lpips"), torch.zeros(0), 400.0)
@@ -448,8 +522,7 @@ def test_st_lpips_counts_by_pixel_of_a_group(monkeypatch: pytest.MonkeyPatch) ->
     mask[1, :, :, :16] = 0
     restored = (clean + 51 * torch.tensor([1.0, 2.0, 5.0])[:, None, None, None]).requires_grad_()
     found = distance(clean, restored, mask) / mask.sum((1, 2, 3))
-    # Two of three are compared, and stand for all.
-    assert found.tolist() == pytest.approx([400 * 0.4 * 1.5, 400 * 0.8 * 1.5, 0])
+    assert found.tolist() == pytest.approx([400 * 0.4, 400 * 0.8, 400 * 2.0])
     found.sum().backward()
     assert not restored.grad[1, :, :, :16].any() and restored.grad[1, :, :, 16:].all()
 

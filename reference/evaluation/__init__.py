@@ -12,6 +12,7 @@ How well it codes:
 - ``efforts --data DIR [--efforts N ...]``: what a longer search of the encoder buys.
 - ``restoration --data DIR --csv FILE [--denoisers FILE ...]``: degraded photographs, restored from latents
   and in other ways.
+- ``restored --image FILE --out FILE``: one photograph, degraded, as captured and restored, to look at.
 - ``sheet --coco DIR --out FILE``: ten photographs, whole and in part, to look at.
 
 What machines see in coded images:
@@ -21,8 +22,8 @@ What machines see in coded images:
 - ``importance`` with the same: what the levels are worth, beside others and beside chance.
 - ``vlm --vlm URL#MODEL --data DIR --out DIR``: captions and answers of a multimodal model.
 - ``summary OUT/results.json``: short tables of a run of ``accuracy``.
-- ``degraded --coco DIR --network FILE --rows FILE``: what a detector finds in degraded images, as captured
-  and restored.
+- ``degraded --coco DIR --network FILE --rows FILE [--analysis 4]``: what a detector finds in degraded images,
+  as captured and restored.
 - ``analysis --coco DIR``: what the regions that the analysis finds hold of the true objects.
 
 How much it takes:

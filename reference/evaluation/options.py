@@ -25,6 +25,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "efforts": {"type": int, "nargs": "+", "default": list(range(len(EFFORTS)))},
     "every": {"type": int, "default": 1, "help": "take every n-th image"},
     "model": {"type": int, "default": 1, "help": "number of the model"},
+    "analysis": {"type": int, "help": "number of the model with the analysis for degraded images"},
     "effort": {"type": int, "choices": range(len(EFFORTS)), "help": "effort of the encoder"},
     "quality": {"type": int, "default": 32, "help": "quality index, 0 to 63"},
     "qualities": {"type": int, "nargs": "+", "default": list(QUALITIES)},

@@ -28,11 +28,11 @@ CAPTURED, RESTORED = "SDC as captured", "SDC restored"
 ORDINARY = "SDC, ordinary analysis, restored"
 FOR_RESTORATION = "SDC for restoration, not restored"
 
-OWN = (ORDINARY, FOR_RESTORATION)
-"""Ways of the codec that are no other ways of restoring."""
+NO_OTHERS = (ORDINARY, FOR_RESTORATION)
+"""Ways that say what a part of restoring here does, and are no other ways of doing it."""
 
 BEST = "the best other way"
-"""The row of what is least gained on any way but those of :data:`OWN`."""
+"""The row of the least gain on any way but :data:`NO_OTHERS`; to leave the image as captured is one."""
 
 DRAWS = 300
 """Of the images, for intervals."""
@@ -239,8 +239,8 @@ def summary(rows: Sequence[Row]) -> Iterator[str]:
             yield ""
             yield f"Restored at the same rate, {score.title}:"
             gains = {way: [_cell(one, way, name, _gain) for one in lines] for way in ways}
-            if len(gains.keys() - OWN) > 1:
-                gains[BEST] = [_least(one, name) for one in lines]
+            if len(gains.keys() - set(NO_OTHERS)) > 1:
+                gains[BEST] = [_least_gain(one, name) for one in lines]
             yield from _table(tasks, gains)
             if score.rates:
                 yield ""
@@ -324,13 +324,16 @@ def _gain(restored: Line, line: Line, name: str) -> str:
     return "no rate in common" if np.isnan(gain) else f"{gain:+.{SCORES[name].digits}f}"
 
 
-def _least(lines: Mapping[str, Line], name: str) -> str:
-    """The least gain of a task on any other way; nothing where there is none."""
-    others = [line for way, line in lines.items() if way not in (RESTORED, *OWN) and name in line.scores]
-    if name not in lines[RESTORED].scores:
-        return ""
-    gains = [gain for line in others if not np.isnan(gain := _gain_of(lines[RESTORED], line, name))]
-    return f"{min(gains):+.{SCORES[name].digits}f}" if gains else ""
+def _least_gain(lines: Mapping[str, Line], name: str) -> str:
+    """The least gain of a task on any other way; a dash where one of them cannot be compared.
+
+    Each is over the rates that it has in common with what is restored.
+    """
+    every = [lines[RESTORED], *(line for way, line in lines.items() if way not in (RESTORED, *NO_OTHERS))]
+    if any(name not in line.scores for line in every):
+        return "-"
+    least = float(np.min([_gain_of(every[0], line, name) for line in every[1:]]))
+    return "-" if np.isnan(least) else f"{least:+.{SCORES[name].digits}f}"
 
 
 def _saved(restored: Line, line: Line, name: str) -> str:

@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 from sdc.images.layout import GAP, INK, MARGIN, PAPER, TEXT, TITLE, draw_lines
 
 Panel = tuple[Image.Image, str]
+"""An image and the line below it."""
 
 
 def sheet_of(title: str, rows: Sequence[Sequence[Panel]], width: int) -> Image.Image:
@@ -16,8 +17,11 @@ def sheet_of(title: str, rows: Sequence[Sequence[Panel]], width: int) -> Image.I
 
     Args:
         title: one line.
-        rows: images no wider than ``width``, those of a row of the same height, and words for each.
+        rows: at least one, of images no wider than ``width``, those of a row of the same height.
         width: of a column in pixels.
+
+    Returns:
+        An image of mode RGB.
     """
     words = round(TEXT * 1.4) + 8
     heights = [row[0][0].height + words + GAP for row in rows]

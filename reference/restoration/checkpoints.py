@@ -10,9 +10,23 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sdc.errors import SdcError
+from sdc.networks.registry import find_model_file
 from sdc.networks.tensors import read_tensors, write_tensors
 
 from .network import RestorationNetwork, RestorationSizes, base_synthesis
+
+
+def base_file(number: int) -> Path:
+    """File of the model whose latents are restored.
+
+    Raises:
+        SdcError: ``E_MODEL``: it is not here.
+    """
+    path = find_model_file(f"sdc-model-{number}.safetensors")
+    if path is None:
+        raise SdcError("E_MODEL", f"model {number} is not here")
+    return path
 
 
 def own_state(network: nn.Module) -> dict[str, Tensor]:

@@ -15,12 +15,12 @@ from pathlib import Path
 import torch
 
 from sdc.errors import SdcError
-from sdc.networks.registry import load_model, load_restoration, models_folder, restoration_for
+from sdc.networks.registry import load_model, load_restoration, restoration_for
 from sdc.types import CELL
 
 from ..training.data import load_images
 from .adapt import ADAPTED, Adaptation, adapt, file_hash, network_of
-from .checkpoints import load_network, save_half
+from .checkpoints import base_file, load_network, save_half
 from .clip import as_json, features_of, load_adapter, save_adapter, told_by, train_adapter
 from .degradations import KINDS
 from .export import restoration_file
@@ -50,6 +50,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     beside = steps.add_parser("pixels", help="train a filter of decoded images of the same work, or go on")
     for one in (run, together, beside):
         _run_options(one)
+    for one in (run, together):
+        one.add_argument(
+            "--start",
+            type=Path,
+            help="last.pt or weights of another run, whose tensors are taken as they fit",
+        )
     add_options(together)
     run.add_argument("--teach", type=int, default=2000, help="steps in which it learns degradations first")
     write = steps.add_parser("export", help="write the model file, of integers")
@@ -111,7 +117,7 @@ def _carry_out(args: argparse.Namespace) -> None:
     elif args.step == "told":
         _told(args)
     else:
-        base = models_folder() / f"sdc-model-{args.base}.safetensors"
+        base = base_file(args.base)
         network = load_network(args.checkpoint, base)
         if args.step == "calibrate":
             torch.set_num_threads(1)
@@ -132,9 +138,11 @@ def _run_options(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--features", type=Path, required=True, help=f"torchvision's weights of MobileNetV2, or {ST_LPIPS}"
     )
-    run.add_argument("--feature-weight", type=float, default=30.0)
     run.add_argument(
-        "--start", type=Path, help="last.pt or weights of another run, whose tensors are taken as they fit"
+        "--feature-weight",
+        type=float,
+        default=30.0,
+        help="squared error that a variance of MobileNetV2's features, or an ST-LPIPS of 1, counts as",
     )
     run.add_argument("--out", type=Path, required=True)
     run.add_argument("--minutes", type=float, required=True)
@@ -191,7 +199,7 @@ def _clip(args: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     features = features_of(args.clip)
     if args.step == "clip":
-        network = load_network(args.checkpoint, models_folder() / f"sdc-model-{args.base}.safetensors")
+        network = load_network(args.checkpoint, base_file(args.base))
         samples = open_samples(args.samples)[:-1]
         adapter = train_adapter(features, network, samples, args.steps, args.batch, args.seed)
         save_adapter(args.out, adapter)

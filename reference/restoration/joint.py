@@ -22,7 +22,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sdc.networks.profile import QUALITIES
-from sdc.networks.registry import models_folder
 
 from ..export.encoder import encoder_file
 from ..model.layers import channels_last, set_integer
@@ -30,8 +29,9 @@ from ..model.quantisation import LAMBDA_HIGH, LAMBDA_LOW, quality_to_lambda
 from ..model.reference import ReferenceModel
 from ..model.shipped import from_files
 from ..training.optim import DCT_LAYERS, Muon
+from .checkpoints import base_file
 from .network import RestorationNetwork
-from .perceived import Distance
+from .perceived import Distance, distance_by
 from .samples import LEAST_QUALITY
 from .training import (
     KINDS_WEIGHT,
@@ -63,6 +63,9 @@ bits than what can.
 
 FAITHFUL = 3.0
 """Weight of samples without degradation: the analysis is to leave them as they are."""
+
+COMPARED = 2
+"""Images of a half of a batch whose features are compared, which takes longer than all else."""
 
 SETTLED = 0.85
 """Part of a run from which on the analysis computes as its integers will."""
@@ -118,24 +121,42 @@ def tempered(distance: Tensor) -> Tensor:
     return torch.where(distance < DEAR, distance, DEAR * (1 + torch.log(distance.clamp_min(DEAR) / DEAR)))
 
 
-def joint_loss(network: JointNetwork, batch: Batch, quality: Tensor, seen: Distance) -> tuple[Tensor, Tensor]:
+def joint_loss(
+    network: JointNetwork, batch: Batch, quality: Tensor, seen: Distance | None
+) -> tuple[Tensor, Tensor]:
     """Loss of captured images that are coded and restored, and ``[loss, bits per pixel, dB, features]``.
 
-    The distance is the squared error and that of features, to which texture matters; the last value for the
-    log is what the features add.
-
+    The distance is the squared error and, of the first :data:`COMPARED` images, which stand for all, that of
+    features, to which texture matters.
     What derives the vector learns to tell degradations here too, as far as the latents still show them; the
     analysis does not learn to keep them.
+
+    Args:
+        network: whose encoder and restoration network are trained.
+        batch: samples.
+        quality: ``[B]``, whole numbers 0..63.
+        seen: of features; none for the squared error alone.
+
+    Returns:
+        The loss, and for the log ``[4]``, of which the last is the mean of what features add to squared
+        errors in 8-bit units.
     """
     restored, latents, bits = network(batch, quality)
     with torch.autocast(batch.clean.device.type, enabled=False):
         restored = restored.float()
         error = squared_error(restored, batch)
-        features = seen(batch.clean, restored.clamp(0, 255), batch.mask) / batch.mask.sum((1, 2, 3))
         weight = quality_to_lambda(quality)
         balance = (weight / math.sqrt(LAMBDA_LOW * LAMBDA_HIGH)) ** BALANCE
         balance = torch.where((batch.severity == 0).all(1), FAITHFUL, 1.0) * balance
-        cost = (balance * (bits.float() + tempered(weight * (error + features)))).mean()
+        plain = tempered(weight * error)
+        cost = (balance * (bits.float() + plain)).mean()
+        features = error.new_zeros(1)
+        if seen is not None:
+            mask = batch.mask[:COMPARED]
+            features = seen(batch.clean[:COMPARED], restored[:COMPARED].clamp(0, 255), mask)
+            features = features / mask.sum((1, 2, 3))
+            both = tempered((weight * error)[:COMPARED] + weight[:COMPARED] * features)
+            cost = cost + (balance[:COMPARED] * (both - plain[:COMPARED])).mean()
         told = network.restoration.derive(latents.detach(), quality, batch.cells).float()
         wrong = wrong_strengths(network.restoration.strengths(told), batch.severity).mean()
         psnr = decibels(error).mean()
@@ -190,11 +211,12 @@ class JointStage(Stage):
         beside = self.base.with_name(f"{self.base.stem}-encoder{self.base.suffix}")
         self.ordinary = shipped_codec(self.base, beside).requires_grad_(False)
         codec = shipped_codec(self.base, self.args.encoder or beside)
+        self.restoration = self.restoring_network()
         self.joint = JointNetwork(codec, self.restoration)
         self.network = self.joint
         self.average = copy.deepcopy(self.joint).requires_grad_(False)
-        self.perceived = copy.copy(self.seen)
-        self.perceived.factor = self.args.encoder_feature_weight
+        factor = self.args.encoder_feature_weight
+        self.seen_of_encoder = distance_by(self.args.features, self.examples, factor) if factor else None
         matrices, others = encoder_parameters(codec)
         self.optimisers = [
             *optimisers_of(self.restoration, self.args.matrix_rate, self.args.rate),
@@ -228,7 +250,7 @@ class JointStage(Stage):
             loss, figures = loss_of(self.restoration, first, self.seen)
         integer = self.joint.codec.analysis.first.integer
         with torch.autocast("cpu", torch.bfloat16, enabled=not integer):
-            more, own = joint_loss(self.joint, second, quality, self.perceived)
+            more, own = joint_loss(self.joint, second, quality, self.seen_of_encoder)
         with torch.autocast("cpu", torch.bfloat16):
             more = more + self._taught(rng)
         return loss + more, torch.cat([figures, own])
@@ -279,7 +301,7 @@ def joint_encoder_file(run: Path, name: str, base: int) -> bytes:
         ValueError: it is of no such run, or a layer breaks the bound of 2**24 (NETW-12).
         SdcError: ``E_MODEL_FILE``.
     """
-    decoder = models_folder() / f"sdc-model-{base}.safetensors"
+    decoder = base_file(base)
     codec = shipped_codec(decoder, decoder.with_name(f"{decoder.stem}-encoder{decoder.suffix}"))
     state = torch.load(run, map_location="cpu", weights_only=True)
     if "encoder_average" not in state:
@@ -294,5 +316,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--encoder-matrix-rate", type=float, default=5e-4)
     parser.add_argument("--encoder-rate", type=float, default=1e-4)
     parser.add_argument(
-        "--encoder-feature-weight", type=float, default=400.0, help="of features where the encoder learns too"
+        "--encoder-feature-weight",
+        type=float,
+        default=0.0,
+        help="as --feature-weight, where the encoder learns too; 0 for squared error alone",
     )

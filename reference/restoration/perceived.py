@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..evaluation.perceptual import needed_for, st_lpips_network
@@ -20,34 +19,35 @@ class ShiftTolerantDistance(nn.Module):
 
     Args:
         factor: squared error, in 8-bit units, that a distance of 1 counts as.
-        samples: of a batch that are compared at most; the others count as these do.
 
     Raises:
         ImportError: the extra ``measures`` is not installed.
     """
 
-    def __init__(self, factor: float, samples: int = 2):
+    def __init__(self, factor: float):
         super().__init__()
-        self.factor, self.samples = factor, samples
+        self.factor = factor
         with needed_for(ST_LPIPS):
             self.network: nn.Module = st_lpips_network()
         self.eval().requires_grad_(False)
 
     def forward(self, image: Tensor, decoded: Tensor, mask: Tensor) -> Tensor:
-        """Distance of each image, a sum over its pixels, ``[B]``.
+        """Distance of each image, a sum over its pixels, ``float32 [B]``.
 
         Args:
-            image, decoded: ``[B, 3, H, W]``, 0 to 255.
-            mask: ``[B, 1, H, W]``, 1 where ``decoded`` counts; elsewhere both are seen as ``image``.
+            image, decoded: ``float32 [B, 3, H, W]``, 0 to 255.
+            mask: ``float32 [B, 1, H, W]``, 1 where ``decoded`` counts; elsewhere both are seen as ``image``.
         """
-        count = min(self.samples, len(image))
-        own, other = image[:count], torch.lerp(image[:count], decoded[:count], mask[:count])
-        apart = self.network(other / 127.5 - 1, own / 127.5 - 1).flatten()
-        pixels = image.shape[2] * image.shape[3]
-        return F.pad(apart * (self.factor * pixels * len(image) / count), (0, len(image) - count))
+        other = torch.lerp(image, decoded, mask)
+        if other.requires_grad:
+            # A place where no channel answers has a norm of 0, whose square root has no gradient.
+            other.register_hook(torch.nan_to_num)  # type: ignore[no-untyped-call]
+        apart = self.network(other / 127.5 - 1, image / 127.5 - 1).flatten()
+        return apart * (self.factor * image.shape[2] * image.shape[3])
 
 
 Distance = FeatureDistance | ShiftTolerantDistance
+"""What is called with clean images, restored ones and a mask."""
 
 
 def distance_by(features: Path, examples: Tensor, factor: float) -> Distance:

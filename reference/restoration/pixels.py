@@ -9,6 +9,7 @@ its samples, its loss and its optimisers are those of the restoration model.
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 import torch
@@ -141,13 +142,18 @@ class PixelStage(Stage):
         others: list[Tensor] = []
         for name, parameter in self.filter.named_parameters():
             if parameter.requires_grad:
-                inner = parameter.dim() == 4 and parameter.shape[1] > 1 and name.split(".")[0] != "last"
-                (matrices if inner else others).append(parameter)
+                matrix = name.endswith(".weight") and parameter.dim() == 4 and parameter.shape[1] > 1
+                hidden = matrix and not name.startswith(("first.", "last."))
+                (matrices if hidden else others).append(parameter)
         adam = torch.optim.Adam(others, self.args.rate, betas=(0.9, 0.99))
         self.optimisers = [Muon(matrices, self.args.matrix_rate), adam]
 
     def begin(self) -> None:
         """Begin from nothing: the image as captured."""
+
+    def sizes(self) -> dict[str, Any]:
+        """None: no restoration model can go on from it."""
+        return {}
 
     def restoring(self, network: nn.Module) -> Restoring:
         """See :class:`.training.Stage`."""

@@ -17,13 +17,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sdc.networks.registry import models_folder
-
 from ..model.checkpoints import save_state
 from ..model.layers import LATENT, channels_last
 from ..training.optim import Muon
 from ..training.stop import Stop
-from .checkpoints import load_own, own_state, read_own
+from .checkpoints import base_file, load_own, own_state, read_own
 from .degradations import KINDS
 from .network import NEAR, VECTOR, RestorationNetwork, RestorationSizes, Restoring, base_synthesis
 from .perceived import Distance, distance_by
@@ -254,10 +252,16 @@ def calibrate(
 
 
 def begin(network: nn.Module, path: Path) -> None:
-    """Take from another run's file the averaged tensors of the same names and shapes."""
+    """Take from another run's file the averaged tensors of the same names and shapes.
+
+    Raises:
+        OSError, SdcError, ValueError: as :func:`.checkpoints.read_own`, and where nothing fits.
+    """
     now = network.state_dict()
     state, _ = read_own(path)
     fitting = {name: t for name, t in state.items() if name in now and t.shape == now[name].shape}
+    if not fitting:
+        raise ValueError(f"{path} has no tensor of this network")
     network.load_state_dict({**now, **fitting})
     print(f"{len(fitting)} of {len(state)} tensors of {path}", flush=True)
 
@@ -322,26 +326,33 @@ class Stage:
         network: with the weights as they move.
         average: with their running average.
         optimisers: of what is trained.
+        restoration: what of :attr:`network` restores, of runs that train such a network.
+        skipped: steps without a finite gradient, which changed nothing.
     """
 
     network: nn.Module
     average: nn.Module
     optimisers: Sequence[torch.optim.Optimizer]
+    restoration: RestorationNetwork
 
     def __init__(self, args: argparse.Namespace, samples: Samples):
         self.args, self.samples = args, samples
-        self.base = models_folder() / f"sdc-model-{args.base}.safetensors"
-        self.restoration = channels_last(RestorationNetwork(RestorationSizes(), base_synthesis(self.base)))
-        examples = batch_of(random_rows(samples, 16, np.random.default_rng(args.seed))).clean
-        self.seen = distance_by(args.features, examples, args.feature_weight)
+        self.base = base_file(args.base)
+        self.examples = batch_of(random_rows(samples, 16, np.random.default_rng(args.seed))).clean
+        self.seen = distance_by(args.features, self.examples, args.feature_weight)
         self._build()
         self._peaks = [group["lr"] for o in self.optimisers for group in o.param_groups]
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self.skipped = 0, 0.0, 0
 
     def _build(self) -> None:
+        self.restoration = self.restoring_network()
         self.network = self.restoration
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.optimisers = optimisers_of(self.restoration, self.args.matrix_rate, self.args.rate)
+
+    def restoring_network(self) -> RestorationNetwork:
+        """A restoration network on the base, untrained."""
+        return channels_last(RestorationNetwork(RestorationSizes(), base_synthesis(self.base)))
 
     def restoring(self, network: nn.Module) -> Restoring:
         """What restores within :attr:`network` or :attr:`average`."""
@@ -369,10 +380,14 @@ class Stage:
         found = by_kind(self.restoring(self.average), rows)
         return ", ".join(f"{kind} {a:.2f} {b:.2f}" for kind, (a, b) in found.items())
 
+    def sizes(self) -> dict[str, Any]:
+        """Sizes of the restoration network, for what goes on from it."""
+        return {"sizes": dataclasses.asdict(self.restoration.sizes)}
+
     def state(self) -> dict[str, Any]:
         """All that the run needs to go on."""
         return {
-            "sizes": dataclasses.asdict(self.restoration.sizes),
+            **self.sizes(),
             "network": own_state(self.restoring(self.network)),
             "average": own_state(self.restoring(self.average)),
             "optimisers": [o.state_dict() for o in self.optimisers],
@@ -403,6 +418,8 @@ class Stage:
         if math.isfinite(float(torch.nn.utils.clip_grad_norm_(own, 1.0))):
             for optimiser in self.optimisers:
                 optimiser.step()
+        else:
+            self.skipped += 1
         self.step += 1
         follow(self.average, self.network, self.step)
         return figures
@@ -439,7 +456,8 @@ def train(args: argparse.Namespace, kind: type[Stage] = Stage) -> None:
                 assert isinstance(sums, Tensor)
                 values = " ".join(f"{v:.4f}" for v in (sums / EVERY).tolist())
                 rate = rate_of(stage.step, part)
-                print(f"step {stage.step} {stage.seconds / 60:.1f} min {rate:.3f} {values}", flush=True)
+                lost = f", {stage.skipped} skipped" if stage.skipped else ""
+                print(f"step {stage.step} {stage.seconds / 60:.1f} min {rate:.3f} {values}{lost}", flush=True)
                 sums = 0.0
             if now - saved > 60 * args.save_minutes:
                 save()

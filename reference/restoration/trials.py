@@ -157,6 +157,9 @@ TRIALS: Trials = {
     ),
 }
 
+ALONE = [task for task in TRIALS if " and " not in task]
+"""Tasks that are no mixtures."""
+
 
 def trials_of(name: str | None) -> Trials:
     """The trials here, or those of ``MODULE:NAME``.

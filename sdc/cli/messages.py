@@ -107,11 +107,20 @@ def folder_status(statuses: Iterable[int], *, some_done: bool = False) -> int:
     return IN_PART if worst == REFUSED and written else worst
 
 
+CLEAR = "\r\x1b[K"
+"""What takes away the line of a terminal that says how far something is."""
+
+
+def is_terminal() -> bool:
+    """Whether somebody watches standard error."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 def print_err(text: str) -> None:
     """A line on standard error, or nothing where that is closed: it must not come among the output."""
     if sys.stderr is not None:
         with suppress(OSError):
-            print(text, file=sys.stderr)
+            print(CLEAR + text if is_terminal() else text, file=sys.stderr)
 
 
 def print_out(text: str) -> None:

@@ -9,19 +9,16 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event, Thread
 
-from .messages import message_line, print_err
+from .messages import CLEAR, is_terminal, message_line, print_err
 
 BAR = 24
 """Characters of the bar."""
 
 EVERY = 30.0
 """Seconds between two lines where standard error is no terminal."""
-
-CLEAR = "\r\x1b[K"
-"""What takes the line of a terminal away."""
 
 PATIENCE = 2.0
 """Seconds after which a terminal is told that one file is still worked on."""
@@ -48,12 +45,12 @@ class Progress:
 
     def clear(self) -> None:
         """Take the bar away, so that something can be printed."""
-        if _is_terminal():
+        if is_terminal():
             _write(CLEAR)
 
     def draw(self) -> None:
         """Show how far it is, where that is wanted now."""
-        if _is_terminal():
+        if is_terminal():
             self._draw_bar()
         elif 0 < self._done < self._total and time.monotonic() - self._said >= EVERY:
             self._said = time.monotonic()
@@ -83,7 +80,7 @@ class Progress:
 @contextmanager
 def at_work() -> Iterator[None]:
     """Tell a terminal, from :data:`PATIENCE` on, for how long what is within has been at work."""
-    if not _is_terminal():
+    if not is_terminal():
         yield
         return
     over, began = Event(), time.monotonic()
@@ -95,12 +92,14 @@ def at_work() -> Iterator[None]:
             wait = 1.0
 
     teller = Thread(target=tell, daemon=True)
-    teller.start()
     try:
+        with suppress(RuntimeError):  # no more threads: then nothing is told
+            teller.start()
         yield
     finally:
         over.set()
-        teller.join()
+        if teller.ident is not None:
+            teller.join()
         if time.monotonic() - began >= PATIENCE:
             _write(CLEAR)
 
@@ -117,9 +116,6 @@ def duration(seconds: float) -> str:
 
 
 def _write(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
-
-
-def _is_terminal() -> bool:
-    return sys.stderr is not None and sys.stderr.isatty()
+    with suppress(OSError, ValueError):  # a terminal that has gone away
+        sys.stderr.write(text)
+        sys.stderr.flush()

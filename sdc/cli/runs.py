@@ -32,8 +32,11 @@ def run_one(work: Work, args: Args) -> int:
     others = (getattr(args, "original", None), objects_path(args, args.input))
     if args.input == PIPE and PIPE in others:
         raise SdcError("E_USAGE", "standard input is named twice and can be read only once")
+    job = Job(args.input, args.output)
+    if args.output == PIPE:  # which may be the same terminal
+        return show(attempt(work, args, job))
     with at_work():
-        result = attempt(work, args, Job(args.input, args.output))
+        result = attempt(work, args, job)
     return show(result)
 
 

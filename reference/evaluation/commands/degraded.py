@@ -52,12 +52,9 @@ for what is not coded), ``part``, ``restored``, ``bpp``, ``size`` (width, height
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
-    add(parser, "coco! every")
+    add(parser, "coco! every analysis")
     parser.add_argument("--network", required=True, help="a detector, as `accuracy` takes it")
     parser.add_argument("--model", type=int, default=4, help="number of the restoration model")
-    parser.add_argument(
-        "--analysis", type=int, help="number of the model with the analysis for degraded images"
-    )
     parser.add_argument("--tasks", nargs="*", choices=list(TRIALS), default=list(TRIALS))
     parser.add_argument("--strengths", nargs="*", type=int, choices=(0, 1), default=[1])
     parser.add_argument("--qualities", nargs="*", type=int, default=[24, 44])
@@ -95,6 +92,9 @@ def views(
         quality: of all groups.
         model: number of the restoration model.
         analysis: number of the model with the analysis, none for the ordinary one.
+
+    Raises:
+        SdcError: ``E_MODEL`` or ``E_MODEL_FILE``.
     """
     stream = sdc.encode(shown, objects=objects, quality=quality, effort=0, preset=Preset(analysis=analysis))
     alone = sdc.extract(stream, levels=OBJECTS)

@@ -69,7 +69,7 @@ Denoise = Callable[[Pixels], Pixels]
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
-    add(parser, "data!")
+    add(parser, "data! analysis")
     parser.add_argument("--model", type=int, default=4, help="number of the restoration model; -1 for none")
     parser.add_argument("--peers", nargs="*", choices=list(OTHERS), default=list(OTHERS), help="other codecs")
     parser.add_argument("--denoisers", type=Path, nargs="*", default=[], help="FFDNet or DnCNN, weights")
@@ -83,9 +83,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tasks", nargs="*", help=f"{CLEAN}, {', '.join(TRIALS)}; all by default")
     parser.add_argument(
         "--trials", metavar="MODULE:NAME", help="degradations of your own, as TRIALS has them"
-    )
-    parser.add_argument(
-        "--analysis", type=int, help="number of the model with the analysis for degraded images"
     )
     parser.add_argument(
         "--strengths", type=int, nargs="+", choices=(0, 1), default=[0, 1], help="0 weaker, 1 stronger"

@@ -9,9 +9,6 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from sdc.codec.decoder import decode
 from sdc.codec.encoder import encode
 from sdc.codec.presets import Preset
@@ -20,24 +17,22 @@ from sdc.images.drawing import panel_image
 from sdc.images.panels import bpp_text
 from sdc.types import Pixels
 
-from ...restoration.trials import TRIALS, trial_of
+from ...restoration.trials import ALONE, TRIALS, trial_of
+from ..images import read_image
 from ..metrics import psnr
 from ..options import add
 from ..sheets import Panel, sheet_of
 
-SIDE = 264
+SIDE = 288
 """Most of a panel's sides in pixels."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
-    add(parser, "out! quality")
+    add(parser, "out! quality analysis")
     parser.add_argument("--image", type=Path, required=True, help="a clean photograph")
     parser.add_argument("--model", type=int, default=4, help="number of the restoration model")
-    parser.add_argument(
-        "--analysis", type=int, help="number of the model with the analysis for degraded images"
-    )
-    parser.add_argument("--tasks", nargs="+", choices=list(TRIALS), default=list(TRIALS)[:6])
+    parser.add_argument("--tasks", nargs="+", choices=list(TRIALS), default=ALONE)
 
 
 def row_of(clean: Pixels, task: str, args: argparse.Namespace) -> list[Panel]:
@@ -60,13 +55,13 @@ def run(args: argparse.Namespace) -> None:
     """Draw the sheet.
 
     Raises:
-        SystemExit: the photograph cannot be read, or a model is not here.
+        SystemExit: the photograph cannot be read, a model is not here, or the sheet cannot be written.
     """
     try:
-        clean = np.asarray(Image.open(args.image).convert("RGB"))
+        clean = read_image(args.image)
         rows = [row_of(clean, task, args) for task in args.tasks]
-    except (OSError, SdcError) as error:
+        title = "one stream each: as captured and restored, at the left the weaker degradation"
+        sheet_of(title, rows, SIDE).save(args.out, quality=80, optimize=True)
+    except (OSError, SdcError, ValueError) as error:
         sys.exit(str(error))
-    title = "one stream each: as captured and restored, at the left the weaker degradation"
-    sheet_of(title, rows, rows[0][0][0].width).save(args.out, quality=80, optimize=True)
     print(f"{args.out}: {len(rows)} degradations")
