@@ -26,6 +26,7 @@ from sdc.networks.network import Network
 from sdc.networks.registry import load_encoder, load_model, load_restoration, models_folder
 from sdc.networks.restoration import RestorationModel, parse_restoration
 from sdc.networks.sites import Sites
+from sdc.networks.tensors import read_tensors
 from sdc.types import Array, Pixels
 from sdc_reference.evaluation.evaluators.restoration import Denoiser
 from sdc_reference.evaluation.metrics import psnr
@@ -373,6 +374,16 @@ def test_an_analysis_is_trained_with_what_restores_and_streams_stay_those_of_the
     number = (1 << 24) + 5
     own = tmp_path / f"sdc-model-{number}-encoder.safetensors"
     command.main(["encoder", str(tmp_path / "run" / "last.pt"), "--out", str(own)])
+    lasts = []
+    for part in ("0", "0.5", "1"):
+        path = tmp_path / f"part-{part}.safetensors"
+        words = ["encoder", str(tmp_path / "run" / "last.pt"), "--part", part, "--out", str(path)]
+        command.main(words)
+        lasts.append(read_tensors(path.read_bytes())[0])
+    assert (tmp_path / "part-1.safetensors").read_bytes() == own.read_bytes()
+    ends = [np.abs(lasts[0][k].astype(int) - lasts[2][k]).max() for k in lasts[0] if k.endswith("weight")]
+    halves = [np.abs(lasts[0][k].astype(int) - lasts[1][k]).max() for k in lasts[0] if k.endswith("weight")]
+    assert 0 < max(halves) < max(ends)
     out.rename(tmp_path / f"sdc-model-{number}.safetensors")
     monkeypatch.setenv("SDC_MODELS", str(tmp_path))
     made, plain = (

@@ -83,6 +83,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     coding = steps.add_parser("encoder", help="write the encoder's file of a run of the joint stage")
     coding.add_argument("checkpoint", type=Path, help="its last.pt")
     coding.add_argument("--name", default="SDC restoration")
+    coding.add_argument(
+        "--part", type=float, default=1.0, help="of the way from the base's own encoder, 0 to 1"
+    )
     coding.add_argument("--out", type=Path, required=True)
     _clip_options(steps)
     names = steps.add_parser("told", help="how often a restoration model names what was done to samples")
@@ -109,7 +112,7 @@ def _carry_out(args: argparse.Namespace) -> None:
     elif args.step == "pixels":
         train(args, PixelStage)
     elif args.step == "encoder":
-        args.out.write_bytes(joint_encoder_file(args.checkpoint, args.name, args.base))
+        args.out.write_bytes(joint_encoder_file(args.checkpoint, args.name, args.base, args.part))
     elif args.step == "adapt":
         _adapt(args)
     elif args.step in ("clip", "tell"):

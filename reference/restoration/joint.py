@@ -190,7 +190,7 @@ def beside_the_base(
 
 def encoder_state(codec: ReferenceModel) -> dict[str, Tensor]:
     """Tensors of what an encoder computes."""
-    return {name: t for name, t in codec.state_dict().items() if name.startswith(ENCODING)}
+    return {name: t.clone() for name, t in codec.state_dict().items() if name.startswith(ENCODING)}
 
 
 def load_encoder_state(codec: ReferenceModel, state: dict[str, Tensor]) -> None:
@@ -288,25 +288,30 @@ class JointStage(Stage):
         load_encoder_state(self.average.codec, state["encoder_average"])
 
 
-def joint_encoder_file(run: Path, name: str, base: int) -> bytes:
+def joint_encoder_file(run: Path, name: str, base: int, part: float = 1.0) -> bytes:
     """The encoder's file of a run of the joint stage.
 
     Args:
         run: its ``last.pt``.
         name: that the file gives itself.
         base: number of the model that decodes.
+        part: of the way that weights are taken from those of the base's own encoder, 0, to the run's, 1.
 
     Raises:
         OSError: the file cannot be read.
         ValueError: it is of no such run, or a layer breaks the bound of 2**24 (NETW-12).
-        SdcError: ``E_MODEL_FILE``.
+        SdcError: ``E_MODEL`` or ``E_MODEL_FILE``.
     """
     decoder = base_file(base)
     codec = shipped_codec(decoder, decoder.with_name(f"{decoder.stem}-encoder{decoder.suffix}"))
     state = torch.load(run, map_location="cpu", weights_only=True)
     if "encoder_average" not in state:
         raise ValueError(f"{run} is of no run of the joint stage")
+    own = encoder_state(codec)
     load_encoder_state(codec, state["encoder_average"])
+    if part < 1:
+        trained = encoder_state(codec)
+        load_encoder_state(codec, {key: torch.lerp(t, trained[key], part) for key, t in own.items()})
     return encoder_file(codec, name)
 
 
