@@ -40,6 +40,7 @@ from sdc_reference.restoration.adapt import (
     decoded_pair,
     network_of,
 )
+from sdc_reference.restoration.checkpoints import read_own, save_half
 from sdc_reference.restoration.clip import Adapter, adapter_loss
 from sdc_reference.restoration.degradations import (
     DEGRADE,
@@ -564,11 +565,48 @@ def test_calibration_finds_nothing_in_clean_samples(monkeypatch: pytest.MonkeyPa
             return float(network.derive(latents, quality, cells).square().mean())
 
     before, state = seen(), {name: t.clone() for name, t in network.state_dict().items()}
-    calibrate(network, [mixed], [without], 60, 1.0, 1)
+    calibrate(network, [mixed], [without], 60, 1.0, 1.0, 1)
     assert seen() < before / 2
     changed = {name for name, t in network.state_dict().items() if bool((t != state[name]).any())}
     assert changed and all(name.startswith("derive.") for name in changed)
     assert not any(name.startswith(("derive.apart", "derive.joined")) for name in changed)
+    # Of what is found in low light more stays where that weighs more.
+    dark = np.array(mixed)
+    dark["severity"] = 0
+    dark["severity"][:, list(KINDS).index("low-light")] = 0.5
+    latents, cells, quality, _ = small_batch(list(dark))
+    moved = []
+    for weight in (1.0, 50.0):
+        network.load_state_dict(state)
+        with torch.no_grad():
+            before = network.derive.found(latents, quality, cells)
+        calibrate(network, [dark], [without], 60, 1.0, weight, 1)
+        with torch.no_grad():
+            moved.append(float((network.derive.found(latents, quality, cells) - before).square().mean()))
+    assert moved[1] < moved[0] / 2
+
+
+def test_the_mean_of_two_runs_has_the_vectors_of_one(tmp_path: Path) -> None:
+    network = some_network()
+    first, second, out = (tmp_path / f"{name}.safetensors" for name in ("first", "second", "out"))
+    save_half(first, network)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.requires_grad:
+                parameter += 1
+    save_half(second, network)
+    command.main(["keep", str(second), "--mean", str(first), "--out", str(out)])
+    (a, _), (b, _), (found, _) = (read_own(path) for path in (first, second, out))
+    apart = {name for name in found if bool((a[name] != b[name]).any())}
+    assert {name.split(".")[0] for name in apart} > {"derive", "kinds", "taps", "mixers", "tone"}
+    for name in apart:
+        told = name.startswith(("derive.", "kinds."))
+        wanted = b[name] if told else ((a[name] + b[name]) / 2).half().float()
+        assert torch.allclose(found[name], wanted, atol=2e-3), name
+    other = tmp_path / "other.safetensors"
+    save_half(other, some_network(RestorationSizes(vector=4, seen=8, blocks=2, spatial=8, wide=8, blurred=8)))
+    with pytest.raises(SystemExit, match="has other tensors"):
+        command.main(["keep", str(second), "--mean", str(other), "--out", str(out)])
 
 
 class Scaled(torch.nn.Module):

@@ -85,6 +85,27 @@ def load_network(path: Path, base: Path) -> RestorationNetwork:
     return network
 
 
+def take_mean(network: RestorationNetwork, other: Path) -> None:
+    """Take the mean with another run's weights, one by one, but for what derives vectors and tells strengths.
+
+    Args:
+        network: changed in place.
+        other: as for :func:`read_own`; a run that the network's own began with, or the other way about.
+
+    Raises:
+        OSError, SdcError, ValueError: as :func:`read_own`.
+        RuntimeError: the tensors are of another network.
+    """
+    own, (others, _) = own_state(network), read_own(other)
+    if own.keys() != others.keys():
+        raise RuntimeError(f"{other} has other tensors")
+    parts = ("derive.", "kinds.")
+    load_own(
+        network,
+        {name: t if name.startswith(parts) else torch.lerp(others[name], t, 0.5) for name, t in own.items()},
+    )
+
+
 def save_half(path: Path, network: RestorationNetwork) -> None:
     """Write a network's weights in half precision, a few MB.
 

@@ -20,7 +20,7 @@ from sdc.types import CELL
 
 from ..training.data import load_images
 from .adapt import ADAPTED, Adaptation, adapt, file_hash, network_of
-from .checkpoints import base_file, load_network, save_half
+from .checkpoints import base_file, load_network, save_half, take_mean
 from .clip import as_json, features_of, load_adapter, save_adapter, told_by, train_adapter
 from .degradations import KINDS
 from .export import restoration_file
@@ -63,7 +63,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     write.add_argument("--name", default="SDC restoration")
     write.add_argument("--out", type=Path, required=True)
     keep = steps.add_parser("keep", help="write the averaged weights in half precision")
-    keep.add_argument("checkpoint", type=Path, help="last.pt of a run")
+    keep.add_argument("checkpoint", type=Path, help="last.pt of a run, or weights in half precision")
+    keep.add_argument(
+        "--mean", type=Path, help="weights of a run that it began with, to take the mean of what restores"
+    )
     keep.add_argument("--out", type=Path, required=True)
     keep.add_argument("--samples", type=Path, help="to which the layer that tells strengths is fitted first")
     again = steps.add_parser(
@@ -74,6 +77,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     again.add_argument("--clean", type=Path, required=True, help="samples of the option --clean")
     again.add_argument("--steps", type=int, default=700)
     again.add_argument("--weight", type=float, default=1.0, help="of what is found in clean samples")
+    again.add_argument(
+        "--low-light", type=float, default=1.0, help="weight of what is no longer found in low light"
+    )
     again.add_argument("--seed", type=int, default=5)
     again.add_argument("--out", type=Path, required=True)
     other = steps.add_parser(
@@ -125,12 +131,15 @@ def _carry_out(args: argparse.Namespace) -> None:
         if args.step == "calibrate":
             torch.set_num_threads(1)
             samples = open_samples(args.samples)[:-1]
-            calibrate(network, samples, open_samples(args.clean), args.steps, args.weight, args.seed)
+            clean = open_samples(args.clean)
+            calibrate(network, samples, clean, args.steps, args.weight, args.low_light, args.seed)
             fit_strengths(network, samples, FITTED, 1)
             save_half(args.out, network)
         elif args.step == "export":
             args.out.write_bytes(restoration_file(network, args.name, args.base, base))
         else:
+            if args.mean:
+                take_mean(network, args.mean)
             if args.samples:
                 fit_strengths(network, open_samples(args.samples)[:-1], FITTED, 1)
             save_half(args.out, network)

@@ -212,7 +212,13 @@ def fit_strengths(network: RestorationNetwork, samples: Samples, count: int, see
 
 
 def calibrate(
-    network: RestorationNetwork, samples: Samples, clean: Samples, steps: int, weight: float, seed: int
+    network: RestorationNetwork,
+    samples: Samples,
+    clean: Samples,
+    steps: int,
+    weight: float,
+    low_light: float,
+    seed: int,
 ) -> None:
     """Teach the network that derives vectors to find nothing in clean photographs, dark ones too.
 
@@ -224,12 +230,14 @@ def calibrate(
         clean: without degradation.
         steps: of :data:`CALIBRATED` samples each.
         weight: of what is found in clean samples against what is no longer found in others.
+        low_light: of what is no longer found in low light, which clean photographs are most often taken for,
+            against other kinds.
         seed: of what is random.
     """
     teacher = copy.deepcopy(network.derive).requires_grad_(False)
     parts = [part for part in network.derive.parameters() if part.requires_grad]
     optimiser = torch.optim.Adam(parts, CALIBRATION_RATE, betas=(0.9, 0.99))
-    sums = np.zeros(2)
+    sums, dark = np.zeros(2), list(KINDS).index("low-light")
     for step in range(steps):
         optimiser.param_groups[0]["lr"] = CALIBRATION_RATE * min(1.0, (step + 1) / 50, 2 * (1 - step / steps))
         rng = np.random.default_rng([seed, 1 << 21, step])
@@ -240,7 +248,8 @@ def calibrate(
         with torch.no_grad():
             before = (units * teacher.found(latents, quality, cells)).clamp(VECTOR.lo, VECTOR.hi)
         none = (severity == 0).all(1)
-        kept = (found - before).square().mean(1)[~none].mean()
+        kind = torch.where(severity[:, dark] > 0, low_light, 1.0)
+        kept = (kind * (found - before).square().mean(1))[~none].mean()
         beyond = (found.abs() - (NEAR - 1)).clamp_min(0).square().mean(1)[none].mean()
         optimiser.zero_grad(set_to_none=True)
         (kept + weight * beyond).backward()  # type: ignore[no-untyped-call]

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
         clean = read_image(args.image)
         rows = [row_of(clean, task, args) for task in args.tasks]
         title = "one stream each: as captured and restored, at the left the weaker degradation"
-        sheet_of(title, rows, SIDE).save(args.out, quality=80, optimize=True)
+        sheet_of(title, rows, SIDE).save(args.out, quality=72, optimize=True)
     except (OSError, SdcError, ValueError) as error:
         sys.exit(str(error))
     print(f"{args.out}: {len(rows)} degradations")
