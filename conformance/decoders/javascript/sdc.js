@@ -310,7 +310,7 @@ export const REGISTRY = [
   { number: 1, name: 'reference', sha256: '982b6f6b862cd46ad401fa3fac8c127a0eded511b2807166bab1f14396a9523a' },
   { number: 2, name: 'machines', sha256: 'fd8b6fb0739a46a48eb460bc016cdb9de949b9be64cf7c0d5d21032470df3817' },
   { number: 3, name: 'synthetic-restoration', sha256: 'd0340729ce9fa875a9f660731de0a248bc3bf44f88a41c937fcedb02789461cd' },
-  { number: 4, name: 'restoration', sha256: '3c02a0ede4b704de144402a0226250c12bc037762befbc1e0137754bde8bbc4e' },
+  { number: 4, name: 'restoration', sha256: '7783fa64400ad01e7587f228f84ec9dcbd2236ac86a069a18235a760e0e14c84' },
 ];
 const PRIVATE = [16777216, 4294967295];
 // </registry>
