@@ -61,7 +61,7 @@ from sdc_reference.restoration.joint import (
 )
 from sdc_reference.restoration.network import RestorationNetwork, RestorationSizes, base_synthesis
 from sdc_reference.restoration.perceived import distance_by
-from sdc_reference.restoration.pixels import PixelNetwork, PixelStage
+from sdc_reference.restoration.pixels import PixelNetwork
 from sdc_reference.restoration.told import told_of, told_table
 from sdc_reference.restoration.training import Batch, calibrate, small_batch
 from sdc_reference.restoration.trials import TRIALS, trial_of
@@ -317,22 +317,6 @@ def test_a_filter_of_pixels_learns_from_the_image_as_captured(
     assert figures[::2] == pytest.approx(figures[1::2], abs=0.1)  # it begins with nothing
     with pytest.raises(SystemExit, match="not of a restoration model"):
         command.main(["keep", str(tmp_path / "run" / "last.pt"), "--out", str(tmp_path / "half.safetensors")])
-
-
-def test_gains_are_no_matrices(small_run: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    found: list[PixelStage] = []
-    monkeypatch.setattr(command, "train", lambda args, kind: found.append(kind(args, mixed)))
-    mixed = samples.open_samples(Path(small_run[1]))
-    command.main(["pixels", *small_run, "--minutes", "1"])
-    muon, adam = found[0].optimisers
-    by_muon = {id(p) for group in muon.param_groups for p in group["params"]}
-    for name, parameter in found[0].filter.named_parameters():
-        inner = ".weight" in name and "norm" not in name and parameter.shape[1] > 1
-        hidden = inner and name.split(".")[0] not in ("first", "last", "base")
-        assert (id(parameter) in by_muon) == hidden, name
-    assert len(by_muon) + len(adam.param_groups[0]["params"]) == sum(
-        p.requires_grad for p in found[0].filter.parameters()
-    )
 
 
 def test_the_filter_does_as_much_work_as_what_restores() -> None:

@@ -2,8 +2,8 @@
 
 It stands for what follows a decoder elsewhere: the image is decoded as captured, and a network makes another
 of its pixels.
-The network is that of Chen, Chu, Zhang and Sun, *Simple baselines for image restoration* (ECCV 2022), small;
-its samples, its loss and its optimisers are those of the restoration model.
+The network and its optimiser are those of Chen, Chu, Zhang and Sun, *Simple baselines for image restoration*
+(ECCV 2022), small; its samples and its loss are those of the restoration model.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from sdc.codec.features import GREY
 
 from ..model.layers import Modules, channels_last
 from ..model.transforms import SynthesisTransform
-from ..training.optim import Muon
 from .network import Restoring, base_synthesis
 from .training import Stage, batch_of, decibels, distance_loss, random_rows
 
@@ -138,15 +137,8 @@ class PixelStage(Stage):
         self.filter = channels_last(PixelNetwork(base_synthesis(self.base)))
         self.network = self.filter
         self.average = copy.deepcopy(self.filter).requires_grad_(False)
-        matrices: list[Tensor] = []
-        others: list[Tensor] = []
-        for name, parameter in self.filter.named_parameters():
-            if parameter.requires_grad:
-                matrix = name.endswith(".weight") and parameter.dim() == 4 and parameter.shape[1] > 1
-                hidden = matrix and not name.startswith(("first.", "last."))
-                (matrices if hidden else others).append(parameter)
-        adam = torch.optim.Adam(others, self.args.rate, betas=(0.9, 0.99))
-        self.optimisers = [Muon(matrices, self.args.matrix_rate), adam]
+        trained = [p for p in self.filter.parameters() if p.requires_grad]
+        self.optimisers = [torch.optim.AdamW(trained, self.args.rate, betas=(0.9, 0.9), weight_decay=0.0)]
 
     def begin(self) -> None:
         """Begin from nothing: the image as captured."""
