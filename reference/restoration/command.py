@@ -51,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for one in (run, together, beside):
         _run_options(one)
     for one in (run, together):
+        one.add_argument("--matrix-rate", type=float, default=0.01, help="learning rate of Muon")
         one.add_argument(
             "--start",
             type=Path,
@@ -159,8 +160,7 @@ def _run_options(run: argparse.ArgumentParser) -> None:
     run.add_argument("--out", type=Path, required=True)
     run.add_argument("--minutes", type=float, required=True)
     run.add_argument("--batch", type=int, default=8)
-    run.add_argument("--matrix-rate", type=float, default=0.01)
-    run.add_argument("--rate", type=float, default=2e-3)
+    run.add_argument("--rate", type=float, default=2e-3, help="learning rate of Adam")
     run.add_argument("--save-minutes", type=float, default=10.0)
     run.add_argument("--held", type=int, default=96, help="samples that are not trained on, but looked at")
     run.add_argument("--seed", type=int, default=1)
