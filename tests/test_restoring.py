@@ -383,6 +383,9 @@ def test_an_analysis_is_trained_with_what_restores_and_streams_stay_those_of_the
         sdc.encode(photograph(), quality=30, effort=0, model=2, preset=Preset(analysis=number))
     searched = sdc.encode(photograph(), quality=30, effort=1, preset=Preset(analysis=number))
     assert searched == sdc.encode(photograph(), quality=30, effort=1) and "is not used" in searched.notes[0]
+    with pytest.raises(SystemExit, match="from 0 to 1, not 50"):
+        command.main([*words[:-4], "--part", "50", "--out", str(tmp_path / "wrong.safetensors")])
+    assert not (tmp_path / "wrong.safetensors").exists()
     with pytest.raises(ValueError, match="of no run of the joint stage"):
         torch.save({"average": {}}, tmp_path / "other.pt")
         joint_encoder_file(tmp_path / "other.pt", "a", 1)

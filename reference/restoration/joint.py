@@ -299,9 +299,12 @@ def joint_encoder_file(run: Path, name: str, base: int, part: float = 1.0) -> by
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is of no such run, or a layer breaks the bound of 2**24 (NETW-12).
+        ValueError: it is of no such run, ``part`` is not from 0 to 1, or a layer breaks the bound of 2**24
+            (NETW-12).
         SdcError: ``E_MODEL`` or ``E_MODEL_FILE``.
     """
+    if not 0 <= part <= 1:
+        raise ValueError(f"a part is from 0 to 1, not {part:g}")
     decoder = base_file(base)
     codec = shipped_codec(decoder, decoder.with_name(f"{decoder.stem}-encoder{decoder.suffix}"))
     state = torch.load(run, map_location="cpu", weights_only=True)
